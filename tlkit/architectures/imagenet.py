@@ -1,0 +1,25 @@
+"""The 1000 classes of ImageNet (ILSVRC 2012), in the order every published network uses.
+
+The table is shipped because Keras downloads its own at first use. WordNet ids in sorted order; a name is the
+first lemma of the synset, with underscores, which is what Keras prints.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from typing import NamedTuple
+
+
+class ImageNetClass(NamedTuple):
+    """One class."""
+
+    wnid: str
+    name: str
+
+
+@cache
+def imagenet_classes() -> tuple[ImageNetClass, ...]:
+    """All 1000 classes; the position is the index of the network's output."""
+    text = (resources.files("tlkit.architectures") / "data/imagenet_classes.tsv").read_text("utf-8")
+    return tuple(ImageNetClass(*line.split("\t")) for line in text.splitlines())

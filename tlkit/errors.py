@@ -1,0 +1,49 @@
+"""One tree of errors. Each says what is wrong, what to do next, and how the command ends."""
+
+from __future__ import annotations
+
+
+class TlkitError(Exception):
+    """Base of everything tlkit refuses.
+
+    Args:
+        message: One line that names the thing, what was expected and what came.
+        hint: One line with the next step the user can take, where there is one.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(TlkitError):
+    """The options contradict each other or name something that does not exist."""
+
+    exit_code = 2
+
+
+class ArchitectureError(TlkitError):
+    """An architecture cannot be built as asked (size, layer, name)."""
+
+
+class WeightsError(TlkitError):
+    """Weights are missing, damaged, or do not fit the model."""
+
+
+class ImageError(TlkitError):
+    """One picture that cannot be read. Commands name it, skip it and go on."""
+
+
+class DataError(TlkitError):
+    """A data folder that cannot be trained on as it is."""
+
+
+class RunError(TlkitError):
+    """A run folder that is incomplete, or that contradicts the options."""
+
+
+class ConfigError(UsageError):
+    """A configuration file with an unknown key or a value of the wrong kind."""

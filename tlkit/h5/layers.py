@@ -1,0 +1,83 @@
+"""Read the layers of a weights file as Keras 1 and 2 wrote it: ``layer_names``, ``weight_names``, arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from tlkit.errors import WeightsError
+from tlkit.text import printable
+
+
+@dataclass(frozen=True)
+class SavedLayer:
+    """One layer of the file: its name, and its weights in saved order."""
+
+    name: str
+    weights: tuple[tuple[str, np.ndarray], ...]
+
+
+def _names(group: h5py.Group, attribute: str) -> list[str]:
+    """A list of names; long ones are split over ``attribute0``, ``attribute1``, …."""
+    if attribute in group.attrs:
+        chunks = [group.attrs[attribute]]
+    else:
+        chunks = []
+        while f"{attribute}{len(chunks)}" in group.attrs:
+            chunks.append(group.attrs[f"{attribute}{len(chunks)}"])
+    return [
+        name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else str(name)
+        for chunk in chunks
+        for name in np.atleast_1d(chunk)
+    ]
+
+
+def _inside(group: h5py.Group, path: str) -> Any:
+    """The object at ``path``, following hard links only: any other link may lead to another file."""
+    item: Any = group
+    for part in path.split("/"):
+        link = item.get(part, getlink=True) if isinstance(item, h5py.Group) and part else None
+        if not isinstance(link, h5py.HardLink):
+            raise WeightsError(f"{printable(path)!r} is not inside {printable(group.file.filename)}.")
+        item = item[part]
+    return item
+
+
+def _array(group: h5py.Group, path: str) -> np.ndarray:
+    dataset = _inside(group, path)
+    if not isinstance(dataset, h5py.Dataset) or dataset.is_virtual or dataset.external:
+        raise WeightsError(f"{printable(path)!r} keeps its values outside {printable(group.file.filename)}.")
+    return np.asarray(dataset)
+
+
+def is_layer_file(file: h5py.File) -> bool:
+    """True for a weights file of Keras 1 or 2, or a full model of theirs."""
+    root = file["model_weights"] if "model_weights" in file else file
+    return bool(_names(root, "layer_names"))
+
+
+def read_layers(path: Path) -> list[SavedLayer]:
+    """Every layer of the file that has weights, in saved order.
+
+    Raises:
+        WeightsError: The file is damaged, or points outside itself.
+    """
+
+    def read(file: h5py.File) -> Iterator[SavedLayer]:
+        root = _inside(file, "model_weights") if "model_weights" in file else file
+        for name in _names(root, "layer_names"):
+            group = _inside(root, name)
+            weights = tuple((key, _array(group, key)) for key in _names(group, "weight_names"))
+            if weights:
+                yield SavedLayer(name, weights)
+
+    try:
+        with h5py.File(path, "r") as file:
+            return list(read(file))
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        raise WeightsError(f"{printable(path)} is damaged: {printable(error)}.") from error

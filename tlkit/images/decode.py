@@ -1,0 +1,118 @@
+"""One way from the bytes of a picture to RGB pixels; every command goes through here.
+
+What comes out, always three channels of 8 bits:
+
+===========================  ==================================================================
+grey, 1-bit                  the grey value in all three channels
+16-bit grey                  scaled: 0 to 65535 becomes 0 to 255
+palette                      its colours
+transparency of any kind     laid over white
+CMYK, YCCK                   converted, without a colour profile
+animation, several pages     the first frame
+EXIF orientation 1 to 8      turned upright
+===========================  ==================================================================
+
+What has no such meaning (32-bit integers, floating point, Lab) is refused by name.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from tlkit.errors import ImageError
+
+VERSION = 1
+"""Raise this when a change here can alter a pixel: cached features depend on it."""
+
+FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
+"""What Pillow may open; the content says which, never the name."""
+
+EXTENSIONS = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff",
+     ".ppm", ".pgm", ".pbm", ".pnm", ".mpo"}
+)  # fmt: skip
+"""Names that count as pictures when a folder is walked."""
+
+MAX_PIXELS = 100_000_000
+"""A picture that claims more is refused before anything is decoded."""
+
+_OVER_WHITE = {"RGBA", "LA", "PA", "La", "RGBa"}
+_DIRECT = {"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV"}
+
+
+def decode(source: str | os.PathLike[str] | bytes) -> Image.Image:
+    """Read a picture.
+
+    Args:
+        source: A path, or the bytes of a file.
+
+    Returns:
+        A Pillow image in mode RGB, upright, at its own size.
+
+    Raises:
+        ImageError: Not a picture, damaged, too large, or of a kind with no meaning in RGB. The message is the
+            reason alone; who calls knows the name.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns about odd metadata; the pixels are what counts
+            with Image.open(BytesIO(source) if isinstance(source, bytes) else Path(source), formats=FORMATS) as image:
+                width, height = image.size
+                if width * height > MAX_PIXELS:
+                    raise ImageError(
+                        f"it claims {width}x{height} pixels, more than the {MAX_PIXELS:,} that are decoded"
+                    )
+                image.seek(0)
+                image.load()
+                return _rgb(ImageOps.exif_transpose(image))
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise ImageError("it claims more pixels than are decoded") from error
+    except UnidentifiedImageError as error:
+        raise ImageError(_not_a_picture(source)) from error
+    except FileNotFoundError as error:
+        raise ImageError("there is no such file") from error
+    except IsADirectoryError as error:
+        raise ImageError("it is a folder without pictures") from error
+    except OSError as error:
+        raise ImageError(error.strerror or str(error) or "it cannot be read") from error
+    except Exception as error:  # Pillow's plugins raise many kinds on damaged files
+        raise ImageError(f"it is damaged ({type(error).__name__}: {error})") from error
+
+
+def _not_a_picture(source: str | os.PathLike[str] | bytes) -> str:
+    if isinstance(source, bytes):
+        start = source[:512]
+    else:
+        with Path(source).open("rb") as file:
+            start = file.read(512)
+    if not start:
+        return "it is empty"
+    if start.lstrip()[:1] == b"<":
+        return "it is a web page or XML, not a picture"
+    return "it is not a picture in a format that is read here"
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """Any Pillow mode as RGB, as the table above says."""
+    if image.mode in _OVER_WHITE or "transparency" in image.info:
+        opaque = Image.new("RGBA", image.size, "white")
+        opaque.alpha_composite(image.convert("RGBA"))
+        return opaque.convert("RGB")
+    if image.mode == "RGB":
+        return image
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM", None)):
+        wide = np.asarray(image).astype(np.float64)
+        grey = np.clip(np.rint(wide / 257.0), 0, 255).astype(np.uint8)
+        return Image.fromarray(grey).convert("RGB")
+    if image.mode in _DIRECT:
+        return image.convert("RGB")
+    kind = {"I": "32-bit integers", "F": "floating-point values", "LAB": "Lab colours"}.get(image.mode, image.mode)
+    raise ImageError(f"it holds {kind}, which have no fixed meaning as RGB; save it with 8 or 16 bits a channel")

@@ -1,0 +1,88 @@
+"""Find pictures: files, folders and addresses as a person names them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import PurePath
+
+from tlkit.images.decode import EXTENSIONS
+from tlkit.progress import logger
+from tlkit.text import did_you_mean, printable
+
+
+def is_address(text: str) -> bool:
+    """True for ``scheme://…`` and ``data:…``; a Windows drive is one letter and is a path."""
+    scheme = text.partition(":")[0]
+    return "://" in text or (scheme.lower() == "data" and ":" in text)
+
+
+def is_hidden(name: str) -> bool:
+    """Names that systems and tools leave behind: ``.DS_Store``, ``._a.jpg``, ``.ipynb_checkpoints``, ``__MACOSX``."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def is_picture_name(name: str) -> bool:
+    """True when the name ends like a picture's."""
+    return os.path.splitext(name)[1].lower() in EXTENSIONS  # noqa: PTH122 - names only, a million of them
+
+
+def walk_pictures(folder: str) -> Iterator[str]:
+    """Paths of the pictures below a folder, sorted by name at every level.
+
+    Hidden names are passed over. Symbolic links are followed, but never into a folder that is being walked.
+    """
+
+    def visit(path: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
+        status = os.stat(path)
+        here = (status.st_dev, status.st_ino)
+        if here in above:
+            logger.warning("%s is a link back to a folder above it; it is passed over.", printable(path))
+            return
+        try:
+            entries = os.scandir(path)
+        except OSError as error:
+            logger.warning("The folder %s cannot be read: %s.", printable(path), error.strerror)
+            return
+        with entries:
+            names = sorted((entry.name, _is_folder(entry)) for entry in entries if not is_hidden(entry.name))
+        for name, is_folder in names:
+            child = os.path.join(path, name)  # noqa: PTH118
+            if is_folder:
+                yield from visit(child, above | {here})
+            elif is_picture_name(name):
+                yield child
+
+    return visit(folder, frozenset())
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def expand_inputs(inputs: Iterable[str]) -> list[str]:
+    """Files, folders and addresses as one list, in the order given; folders are walked.
+
+    A file that is named is kept whatever its name ends with. What does not exist, and a folder without
+    pictures, is kept too: it fails when it is read, by name, and the others go on.
+    """
+    found: list[str] = []
+    for item in inputs:
+        pictures: list[str] = []
+        if not is_address(item) and os.path.isdir(item):  # noqa: PTH112 - keeps undecodable names as they are
+            pictures = list(walk_pictures(item))
+        found += pictures or [item]
+    return found
+
+
+def near_names(path: str) -> str | None:
+    """A hint with the names in the same folder that are like ``path``'s, or None."""
+    wanted = PurePath(path)
+    try:
+        names = [name for name in os.listdir(wanted.parent) if not is_hidden(name)]
+    except OSError:
+        return None
+    return did_you_mean(wanted.name, names)

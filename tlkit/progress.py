@@ -1,0 +1,29 @@
+"""What a running command tells people: notes, warnings and bars, all on stderr.
+
+Parts log to the ``tlkit`` logger: INFO for a note, WARNING for something the user should act on, DEBUG for
+``-v``. The command line decides what is shown; used as a library, tlkit is silent unless logging is set up.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+logger = logging.getLogger("tlkit")
+logger.addHandler(logging.NullHandler())
+
+
+def progress_bar(*, total: int, unit: str, description: str) -> Any:
+    """A tqdm bar; it draws only on a terminal, and not at all with ``-q``.
+
+    Args:
+        total: How many units there are.
+        unit: What one is: ``image``, ``batch``.
+        description: What is going on.
+    """
+    from tqdm import tqdm
+
+    quiet = not logger.isEnabledFor(logging.INFO)
+    return tqdm(
+        total=total, unit=unit, desc=description, leave=False, dynamic_ncols=True, disable=True if quiet else None
+    )

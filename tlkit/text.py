@@ -1,0 +1,46 @@
+"""Words for people: names from files made safe to print, close matches, counts."""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from collections.abc import Iterable
+
+# Categories that move the cursor, change direction or do not show: control, format, surrogate, private use,
+# unassigned, line and paragraph separators.
+_UNPRINTABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def printable(text: object) -> str:
+    """Escape what a terminal must not receive from a file name, a class name or an attribute.
+
+    Control characters, direction marks, newlines and undecodable bytes become ``\\xNN``, ``\\uNNNN``
+    or ``\\udcNN``; everything else, accents and other scripts included, stays as it is.
+    """
+    return "".join(
+        char.encode("unicode_escape").decode("ascii") if unicodedata.category(char) in _UNPRINTABLE else char
+        for char in str(text)
+    )
+
+
+def closest(word: str, known: Iterable[str], *, count: int = 3) -> list[str]:
+    """The names of ``known`` most like ``word``, best first; empty when nothing is near."""
+    return difflib.get_close_matches(word, list(known), n=count, cutoff=0.5)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str | None:
+    """A hint such as ``Did you mean vgg16, vgg19?``, or None."""
+    near = closest(word, known)
+    return f"Did you mean {' or '.join(near)}?" if near else None
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """``1 picture``, ``1,204 pictures``."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def listed(items: Iterable[object], *, most: int = 5) -> str:
+    """``a, b, c and 7 more``: every name printable, long lists cut."""
+    names = [printable(item) for item in items]
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"

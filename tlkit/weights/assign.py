@@ -1,0 +1,98 @@
+"""Put arrays into the layers of a model: everything fits and is set, or nothing is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tlkit.errors import WeightsError
+from tlkit.h5.layers import SavedLayer
+from tlkit.text import counted, listed, printable
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What a load did.
+
+    Attributes:
+        layers: Layers that were set.
+        tensors: Tensors that were set.
+        unused: Layers of the source that the model has no place for.
+    """
+
+    layers: int
+    tensors: int
+    unused: tuple[str, ...] = ()
+
+
+def layers_with_weights(model: Any) -> list[Any]:
+    """The layers that hold weights, in the model's order."""
+    return [layer for layer in model.layers if layer.weights]
+
+
+def saved_order(layer: Any) -> list[Any]:
+    """A layer's variables in the order that ``.h5`` files keep: those that train, then the others."""
+    return [*layer.trainable_variables, *layer.non_trainable_variables]
+
+
+def assign_by_name(model: Any, arrays: Mapping[str, Sequence[np.ndarray]], *, source: str) -> LoadReport:
+    """Set every layer of ``model`` from the arrays under its name.
+
+    Args:
+        model: A Keras model.
+        arrays: ``{layer name: arrays in the order of layer.weights}``.
+        source: What the arrays are from, for messages.
+
+    Raises:
+        WeightsError: A layer has no arrays, or shapes differ; the model is as it was.
+    """
+    layers = layers_with_weights(model)
+    missing = [layer.name for layer in layers if layer.name not in arrays]
+    if missing:
+        raise WeightsError(
+            f"{printable(source)} has nothing for {counted(len(missing), 'layer')} of {model.name}: {listed(missing)}."
+        )
+    pairs = [(layer, layer.weights, arrays[layer.name]) for layer in layers]
+    unused = tuple(name for name in arrays if name not in {layer.name for layer in layers})
+    return _assign(model, pairs, source, unused)
+
+
+def assign_in_order(model: Any, saved: Sequence[SavedLayer], *, source: str) -> LoadReport:
+    """Set the layers of ``model`` that have weights from those of a file, first to first.
+
+    Raises:
+        WeightsError: Another number of layers or tensors, or shapes that differ; the model is as it was.
+    """
+    layers = layers_with_weights(model)
+    if len(layers) != len(saved):
+        raise WeightsError(
+            f"{printable(source)} holds {counted(len(saved), 'layer')} with weights "
+            f"({listed([layer.name for layer in saved], most=3)}), but {model.name} has {len(layers)} "
+            f"({listed([layer.name for layer in layers], most=3)}).",
+            hint="Is it the file of another architecture, or of the one with (or without) its classifier?",
+        )
+    pairs = [
+        (layer, saved_order(layer), [array for _, array in file_layer.weights])
+        for layer, file_layer in zip(layers, saved, strict=True)
+    ]
+    return _assign(model, pairs, source, ())
+
+
+def _assign(
+    model: Any, pairs: Sequence[tuple[Any, Sequence[Any], Sequence[np.ndarray]]], source: str, unused: tuple[str, ...]
+) -> LoadReport:
+    for layer, variables, arrays in pairs:
+        wanted = [tuple(variable.shape) for variable in variables]
+        got = [tuple(array.shape) for array in arrays]
+        if wanted != got:
+            raise WeightsError(
+                f"{printable(source)} does not fit layer {layer.name} of {model.name}: "
+                f"the layer wants {wanted}, the file has {got}."
+            )
+    for _, variables, arrays in pairs:
+        for variable, array in zip(variables, arrays, strict=True):
+            variable.assign(array)
+    return LoadReport(len(pairs), sum(len(arrays) for *_, arrays in pairs), unused)
