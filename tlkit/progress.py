@@ -25,5 +25,10 @@ def progress_bar(*, total: int, unit: str, description: str) -> Any:
 
     quiet = not logger.isEnabledFor(logging.INFO)
     return tqdm(
-        total=total, unit=unit, desc=description, leave=False, dynamic_ncols=True, disable=True if quiet else None
+        total=total,
+        unit=unit,
+        desc=description,
+        leave=False,
+        dynamic_ncols=True,
+        disable=True if quiet else None,
     )

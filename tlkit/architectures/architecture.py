@@ -19,7 +19,7 @@ class Architecture:
         builder: ``module:function`` that builds it with the signature of ``keras.applications``.
         size: Default input height and width, in pixels.
         least_size: The smallest height or width that leaves a feature map.
-        preprocessing: A mode of :mod:`tlkit.architectures.preprocessing`.
+        preprocessing: A mode of :mod:`tlkit.images.preprocessing`.
         parameters: Count with the ImageNet top.
         size_mb: The published weights file with top, in MB.
         top1: Published ImageNet top-1 accuracy (0 to 1), None where none was published.

@@ -66,11 +66,11 @@ def _uncross(text: str) -> Shape:
 
 def layers_of(architecture: Architecture, *, include_top: bool) -> tuple[LayerInfo, ...]:
     """The layers of an architecture, in the order ``model.layers`` has; the index is the position."""
-    text = (resources.files("tlkit.architectures") / f"data/layers/{architecture.name}.tsv").read_text("utf-8")
-    other = "base" if include_top else "top"
-    return tuple(
-        layer for layer in map(LayerInfo.from_line, text.splitlines()) if layer.part != other
+    text = (resources.files("tlkit.architectures") / f"data/layers/{architecture.name}.tsv").read_text(
+        "utf-8"
     )
+    other = "base" if include_top else "top"
+    return tuple(layer for layer in map(LayerInfo.from_line, text.splitlines()) if layer.part != other)
 
 
 def describe(model: Any, part: str = "both") -> tuple[LayerInfo, ...]:
@@ -93,9 +93,7 @@ def catalog_lines(base: Any, whole: Any) -> list[str]:
     """The lines of the file for one architecture, from it built without and with its classifier."""
     without, with_top = describe(base), describe(whole)
     shared = {layer.name for layer in without} & {layer.name for layer in with_top}
-    lines = [
-        LayerInfo("both" if layer.name in shared else "base", *_rest(layer)).line() for layer in without
-    ]
+    lines = [LayerInfo("both" if layer.name in shared else "base", *_rest(layer)).line() for layer in without]
     return lines + [LayerInfo("top", *_rest(layer)).line() for layer in with_top if layer.name not in shared]
 
 

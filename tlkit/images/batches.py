@@ -13,21 +13,24 @@ from PIL import Image
 
 from tlkit.errors import ImageError
 from tlkit.images.decode import decode
+from tlkit.images.preprocessing import preprocess
 from tlkit.images.resize import resize
 from tlkit.images.scan import is_address
 
 
 @dataclass(frozen=True)
 class Look:
-    """How a picture becomes pixels: everything that can change one.
+    """How a network looks at a picture: everything that turns a file into numbers.
 
     Attributes:
         size: Height and width.
+        preprocessing: A mode of :mod:`tlkit.images.preprocessing`.
         rule: A rule of :mod:`tlkit.images.resize`.
         allow_private: Addresses may lead inside this network.
     """
 
     size: tuple[int, int]
+    preprocessing: str
     rule: str = "squash"
     allow_private: bool = False
 
@@ -38,6 +41,10 @@ class Look:
             ImageError: It cannot be read; the message is the reason alone.
         """
         return resize(self.open(source), self.size, self.rule)
+
+    def inputs(self, pixels: np.ndarray) -> np.ndarray:
+        """What the network takes for pixels: float32, same shape."""
+        return preprocess(pixels, self.preprocessing)
 
     def open(self, source: str) -> Image.Image:
         """The whole picture of one file or address, mode RGB."""
@@ -56,15 +63,26 @@ class Batch:
         positions: Where each row stands in the list of sources.
         pixels: ``(rows, height, width, 3)`` uint8 RGB.
         failed: ``(position, reason)`` of pictures between them that cannot be read.
+        pictures: The pictures themselves, reduced, of those rows that were asked for.
     """
 
     positions: tuple[int, ...]
     pixels: np.ndarray
     failed: tuple[tuple[int, str], ...] = ()
+    pictures: tuple[Image.Image, ...] = ()
+
+
+KEPT_SIDE = 480
+"""The longer side, in pixels, of a picture that is kept to be shown."""
 
 
 def read_batches(
-    sources: Sequence[str], look: Look, batch_size: int, *, workers: int | None = None
+    sources: Sequence[str],
+    look: Look,
+    batch_size: int,
+    *,
+    keep_pictures: int = 0,
+    workers: int | None = None,
 ) -> Iterator[Batch]:
     """Decode ``sources`` in threads and yield them as batches, in order.
 
@@ -75,18 +93,24 @@ def read_batches(
         sources: Files and addresses.
         look: How they become pixels.
         batch_size: Rows a batch; the last may have fewer.
+        keep_pictures: Also give back the pictures of this many of the first sources.
         workers: Threads; Pillow works outside the interpreter lock.
     """
     workers = workers or max(2, os.cpu_count() or 1)
 
-    def read(position: int) -> np.ndarray | str:
+    def read(position: int) -> tuple[np.ndarray, Image.Image | None] | str:
         try:
-            return look.read(sources[position])
+            picture = look.open(sources[position])
         except ImageError as error:
             return error.message
+        pixels = resize(picture, look.size, look.rule)
+        if position >= keep_pictures:
+            return pixels, None
+        picture.thumbnail((KEPT_SIDE, KEPT_SIDE))
+        return pixels, picture
 
     with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
-        ahead: deque[tuple[int, Future[np.ndarray | str]]] = deque()
+        ahead: deque[tuple[int, Future[tuple[np.ndarray, Image.Image | None] | str]]] = deque()
         following = iter(range(len(sources)))
 
         def fill() -> None:
@@ -97,6 +121,7 @@ def read_batches(
             fill()
             while ahead:
                 rows: list[np.ndarray] = []
+                pictures: list[Image.Image] = []
                 positions: list[int] = []
                 failed: list[tuple[int, str]] = []
                 while ahead and len(rows) < batch_size:
@@ -105,10 +130,11 @@ def read_batches(
                     if isinstance(result, str):
                         failed.append((position, result))
                     else:
-                        rows.append(result)
+                        rows.append(result[0])
                         positions.append(position)
+                        pictures += [result[1]] if result[1] else []
                     fill()
                 pixels = np.stack(rows) if rows else np.empty((0, *look.size, 3), np.uint8)
-                yield Batch(tuple(positions), pixels, tuple(failed))
+                yield Batch(tuple(positions), pixels, tuple(failed), tuple(pictures))
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -30,7 +30,7 @@ from tlkit.errors import ImageError
 VERSION = 1
 """Raise this when a change here can alter a pixel: cached features depend on it."""
 
-FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 """What Pillow may open; the content says which, never the name."""
 
 EXTENSIONS = frozenset(
@@ -62,7 +62,9 @@ def decode(source: str | os.PathLike[str] | bytes) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns about odd metadata; the pixels are what counts
-            with Image.open(BytesIO(source) if isinstance(source, bytes) else Path(source), formats=FORMATS) as image:
+            with Image.open(
+                BytesIO(source) if isinstance(source, bytes) else Path(source), formats=FORMATS
+            ) as image:
                 width, height = image.size
                 if width * height > MAX_PIXELS:
                     raise ImageError(
@@ -114,5 +116,9 @@ def _rgb(image: Image.Image) -> Image.Image:
         return Image.fromarray(grey).convert("RGB")
     if image.mode in _DIRECT:
         return image.convert("RGB")
-    kind = {"I": "32-bit integers", "F": "floating-point values", "LAB": "Lab colours"}.get(image.mode, image.mode)
-    raise ImageError(f"it holds {kind}, which have no fixed meaning as RGB; save it with 8 or 16 bits a channel")
+    kind = {"I": "32-bit integers", "F": "floating-point values", "LAB": "Lab colours"}.get(
+        image.mode, image.mode
+    )
+    raise ImageError(
+        f"it holds {kind}, which have no fixed meaning as RGB; save it with 8 or 16 bits a channel"
+    )

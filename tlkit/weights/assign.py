@@ -82,7 +82,10 @@ def assign_in_order(model: Any, saved: Sequence[SavedLayer], *, source: str) -> 
 
 
 def _assign(
-    model: Any, pairs: Sequence[tuple[Any, Sequence[Any], Sequence[np.ndarray]]], source: str, unused: tuple[str, ...]
+    model: Any,
+    pairs: Sequence[tuple[Any, Sequence[Any], Sequence[np.ndarray]]],
+    source: str,
+    unused: tuple[str, ...],
 ) -> LoadReport:
     for layer, variables, arrays in pairs:
         wanted = [tuple(variable.shape) for variable in variables]

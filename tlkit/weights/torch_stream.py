@@ -88,7 +88,9 @@ class _Unpickler(pickle.Unpickler):
             return _rebuild_tensor
         if module == "torch" and name in _STORAGE_DTYPES:
             return _STORAGE_DTYPES[name]
-        raise pickle.UnpicklingError(f"it names {printable(module)}.{printable(name)}, which weights never need")
+        raise pickle.UnpicklingError(
+            f"it names {printable(module)}.{printable(name)}, which weights never need"
+        )
 
     def persistent_load(self, pid: Any) -> _Storage:
         kind, dtype, key, _location, length, view = pid

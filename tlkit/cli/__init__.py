@@ -1,0 +1,38 @@
+"""The command line: the group, its global options, and nothing heavy."""
+
+from __future__ import annotations
+
+import click
+
+from tlkit import __version__
+from tlkit.cli.archs import archs
+from tlkit.cli.boundary import TlkitGroup, set_up_output
+from tlkit.cli.finetune import finetune
+from tlkit.cli.predict import predict
+
+
+@click.group(
+    cls=TlkitGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.option("-v", "--verbose", is_flag=True, help="Say more, show TensorFlow's messages and tracebacks.")
+@click.option("-q", "--quiet", is_flag=True, help="Say only what went wrong; results still go to stdout.")
+@click.version_option(__version__, prog_name="tlkit", message="%(prog)s %(version)s")
+@click.pass_context
+def main(context: click.Context, verbose: bool, quiet: bool) -> None:
+    """Transfer learning for images from the command line, on Keras.
+
+    Name what is in pictures, train a classifier for your own folders, and use it:
+
+    \b
+        tlkit predict img.jpg
+        tlkit finetune data/ -o flowers
+        tlkit predict --model flowers img.jpg
+
+    Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 an error, 2 wrong usage, 3 done but some
+    inputs were skipped, 130 interrupted.
+    """
+    set_up_output(context, verbose=verbose, quiet=quiet)
+
+
+for command in (predict, finetune, archs):
+    main.add_command(command)

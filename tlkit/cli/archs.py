@@ -1,0 +1,156 @@
+"""``tlkit archs``."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tlkit.cli.options import format_option
+from tlkit.cli.render import echo_csv, echo_json, echo_table
+
+if TYPE_CHECKING:
+    from tlkit.architectures.architecture import Architecture
+    from tlkit.architectures.catalog import LayerInfo
+
+
+@click.command()
+@click.argument("name", required=False)
+@format_option("text", "json", "csv")
+def archs(name: str | None, output_format: str) -> None:
+    """List the architectures, or with NAME the layers of one.
+
+    Sizes are input pixels, accuracies are the published ones on ImageNet, features is the length of the pooled
+    feature vector. With NAME, the index counts the layers that --freeze N counts; layers of the ImageNet
+    classifier come last, after the base, without an index.
+
+    \b
+        tlkit archs
+        tlkit archs inceptionv3
+        tlkit archs vgg16 --format json
+    """
+    from tlkit.architectures.table import all_architectures, get_architecture
+
+    if name is None:
+        _print_all(all_architectures(), output_format)
+    else:
+        _print_one(get_architecture(name), output_format)
+
+
+def _facts(row: Architecture) -> dict[str, Any]:
+    """One architecture as JSON and CSV have it."""
+    return {
+        "name": row.name,
+        "title": row.title,
+        "size": row.size,
+        "least_size": row.least_size,
+        "parameters": row.parameters,
+        "size_mb": row.size_mb,
+        "top1": row.top1,
+        "top5": row.top5,
+        "depth": row.depth,
+        "features": row.features,
+        "preprocessing": row.preprocessing,
+        "freeze": row.freeze,
+        "weights": row.weights_origin,
+    }
+
+
+def _print_all(rows: tuple[Architecture, ...], output_format: str) -> None:
+    if output_format == "json":
+        echo_json([{**_facts(row), "blocks": list(row.blocks), "files": _files(row)} for row in rows])
+    elif output_format == "csv":
+        facts = [_facts(row) for row in rows]
+        echo_csv(
+            [*facts[0], "blocks"],
+            ([*fact.values(), " ".join(row.blocks)] for fact, row in zip(facts, rows, strict=True)),
+        )
+    else:
+        echo_table(
+            ("name", "size", "least", "parameters", "MB", "top-1", "top-5", "depth", "features", "blocks", "weights"),
+            (
+                (
+                    row.name, str(row.size), str(row.least_size), f"{row.parameters:,}", str(row.size_mb),
+                    _percent(row.top1), _percent(row.top5), str(row.depth or "-"), str(row.features),
+                    _span(row.blocks), row.weights_origin,
+                )
+                for row in rows
+            ),
+            right=range(1, 9),
+        )  # fmt: skip
+
+
+def _files(row: Architecture) -> dict[str, dict[str, Any]]:
+    with_top = row.weights_file(include_top=True)
+    without_top = row.weights_file(include_top=False)
+    return {"with_top": dataclasses.asdict(with_top), "without_top": dataclasses.asdict(without_top)}
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"
+
+
+def _span(blocks: tuple[str, ...]) -> str:
+    return f"{blocks[0]} … {blocks[-1]} ({len(blocks)})"
+
+
+def _print_one(row: Architecture, output_format: str) -> None:
+    from tlkit.architectures.catalog import layers_of
+
+    base = layers_of(row, include_top=False)
+    top = [layer for layer in layers_of(row, include_top=True) if layer.part == "top"]
+    if output_format == "json":
+        echo_json(
+            {
+                **_facts(row),
+                "blocks": list(row.blocks),
+                "files": _files(row),
+                "layers": [_layer(index, layer, row) for index, layer in _indexed(base, top)],
+            }
+        )
+        return
+    layers = [_layer(index, layer, row) for index, layer in _indexed(base, top)]
+    if output_format == "csv":
+        echo_csv(
+            ("index", "name", "kind", "output_shape", "parameters", "block"),
+            (
+                (item["index"], item["name"], item["kind"], _shape(item["output_shape"]), item["parameters"], item["block"])
+                for item in layers
+            ),
+        )  # fmt: skip
+        return
+    click.echo(
+        f"{row.title}: input {row.size}x{row.size} (least {row.least_size}), {row.parameters:,} parameters, "
+        f"{len(base)} layers without its classifier; fine-tuning starts after {row.freeze} unless told otherwise."
+    )
+    echo_table(
+        ("index", "name", "kind", "output", "parameters", "block"),
+        (
+            (
+                "top" if item["index"] is None else str(item["index"]), item["name"], item["kind"],
+                _shape(item["output_shape"]), f"{item['parameters']:,}", item["block"] or "",
+            )
+            for item in layers
+        ),
+        right=(0, 4),
+    )  # fmt: skip
+
+
+def _indexed(base: Any, top: Any) -> list[tuple[int | None, LayerInfo]]:
+    return [*enumerate(base), *((None, layer) for layer in top)]
+
+
+def _layer(index: int | None, layer: LayerInfo, row: Architecture) -> dict[str, Any]:
+    return {
+        "index": index,
+        "name": layer.name,
+        "kind": layer.kind,
+        "output_shape": [None, *layer.shape],
+        "parameters": layer.parameters,
+        "block": layer.name if layer.name in row.blocks and index is not None else None,
+    }
+
+
+def _shape(shape: list[int | None]) -> str:
+    return "x".join(str(side) for side in shape[1:])

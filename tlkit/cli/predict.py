@@ -1,0 +1,137 @@
+"""``tlkit predict``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tlkit.cli.boundary import SOME_SKIPPED
+from tlkit.cli.options import batch_size_option, format_option, resize_option, size_option, weights_option
+from tlkit.cli.render import echo_csv, echo_json
+from tlkit.config import PredictConfig
+from tlkit.progress import logger
+from tlkit.text import printable
+
+if TYPE_CHECKING:
+    from tlkit.recipes.predict import Prediction
+
+MAX_PLOTTED = 16
+
+
+@click.command()
+@click.argument("inputs", metavar="IMAGES...", nargs=-1, required=True)
+@click.option(
+    "--arch", "architecture", metavar="NAME", help="ImageNet network to ask.  [default: efficientnetlite0]"
+)
+@click.option("--model", metavar="RUN", help="Ask a run that `tlkit finetune` made instead.")
+@weights_option(default=None)
+@size_option
+@resize_option(default=None)
+@click.option(
+    "--labels", metavar="FILE", help="Class names, one a line, in the order of the network's outputs."
+)
+@click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="How many classes to name.")
+@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help=f"Draw each picture beside a bar chart of its classes (the first {MAX_PLOTTED}).")  # fmt: skip
+@batch_size_option
+@click.option(
+    "--allow-private", is_flag=True, help="Also take addresses inside this network (127.0.0.1, 10.…)."
+)
+@format_option("text", "json", "csv")
+def predict(plot: Path | None, output_format: str, **options: Any) -> None:
+    """Name what is in IMAGES: files, folders (all pictures below them) and http(s) addresses.
+
+    JSON is a list with one object an input, in input order: `input`, and `predictions` (each with `rank`,
+    `label`, `name` and `probability`) or `error`. CSV has the columns input, rank, label, name, probability,
+    error.
+
+    \b
+        tlkit predict img.jpg
+        tlkit predict photos/ --top 3 --format json
+        tlkit predict img.jpg --plot img-classes.png
+        tlkit predict --model runs/efficientnetlite0-1 img.jpg
+    """
+    from tlkit.recipes.predict import predict as run
+
+    if plot:
+        from tlkit.reporting.plots import check_plot_path
+
+        check_plot_path(plot)
+    predictions = run(PredictConfig(**options, keep_pictures=MAX_PLOTTED if plot else 0))
+    if output_format == "json":
+        echo_json([_as_json(prediction) for prediction in predictions])
+    elif output_format == "csv":
+        echo_csv(("input", "rank", "label", "name", "probability", "error"), _as_rows(predictions))
+    else:
+        _echo_text(predictions)
+    if plot:
+        _draw(predictions, plot)
+    failed = [prediction for prediction in predictions if prediction.error]
+    if output_format != "text":
+        for prediction in failed:
+            logger.warning("%s is skipped: %s.", printable(prediction.input), prediction.error)
+    if failed:
+        click.get_current_context().exit(SOME_SKIPPED)
+
+
+def _as_json(prediction: Prediction) -> dict[str, Any]:
+    if prediction.error:
+        return {"input": prediction.input, "error": prediction.error}
+    return {
+        "input": prediction.input,
+        "predictions": [
+            {"rank": score.rank, "label": score.label, "name": score.name, "probability": score.probability}
+            for score in prediction.scores
+        ],
+    }
+
+
+def _as_rows(predictions: Sequence[Prediction]) -> list[tuple[Any, ...]]:
+    return [
+        row
+        for prediction in predictions
+        for row in (
+            [(prediction.input, score.rank, score.label, score.name, f"{score.probability:.6f}", None)
+             for score in prediction.scores]
+            or [(prediction.input, None, None, None, None, prediction.error)]
+        )
+    ]  # fmt: skip
+
+
+def _echo_text(predictions: Sequence[Prediction]) -> None:
+    names = [score.name for prediction in predictions for score in prediction.scores]
+    width = max(map(len, map(printable, names)), default=0)
+    for prediction in predictions:
+        if prediction.error:
+            logger.warning("%s is skipped: %s.", printable(prediction.input), prediction.error)
+            continue
+        click.echo(printable(prediction.input))
+        for score in prediction.scores:
+            label = f"  {printable(score.label)}" if score.label != score.name else ""
+            click.echo(f"  {score.probability:6.1%}  {printable(score.name):<{width}}{label}".rstrip())
+
+
+def _draw(predictions: Sequence[Prediction], path: Path) -> None:
+    from tlkit.reporting.plots import plot_predictions
+
+    shown = [prediction for prediction in predictions if prediction.picture]
+    if not shown:
+        logger.warning("There is nothing to draw; %s is not written.", printable(path))
+        return
+    plot_predictions(
+        [
+            (
+                prediction.picture,
+                Path(prediction.input).name,
+                [(score.name, score.probability) for score in prediction.scores],
+            )
+            for prediction in shown
+            if prediction.picture
+        ],
+        path,
+    )
+    read = sum(not prediction.error for prediction in predictions)
+    logger.info("Drew %d of %d pictures to %s.", len(shown), read, printable(path))

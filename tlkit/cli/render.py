@@ -1,0 +1,40 @@
+"""Print results: aligned text, one JSON document, CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+from tlkit.text import printable
+
+
+def echo_json(document: Any) -> None:
+    """One JSON document; names with undecodable bytes stay valid JSON."""
+    click.echo(json.dumps(document, indent=2))
+
+
+def echo_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A CSV table; None is an empty field, and what a terminal must not receive is escaped."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([printable(value) if isinstance(value, str) else value for value in row] for row in rows)
+    click.echo(text.getvalue(), nl=False)
+
+
+def echo_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[int] = ()) -> None:
+    """Columns aligned with spaces; those in ``right`` to the right."""
+    table = [list(header), *([printable(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[column]) for row in table) for column in range(len(header))]
+    flush_right = set(right)
+    for row in table:
+        cells = [
+            cell.rjust(width) if column in flush_right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        click.echo("  ".join(cells).rstrip())

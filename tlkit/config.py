@@ -1,0 +1,136 @@
+"""What each job can be told: one frozen dataclass a job, and the strict reading of YAML files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tlkit.errors import ConfigError
+from tlkit.text import did_you_mean, printable
+
+Size = tuple[int, int]
+"""Height and width in pixels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictConfig:
+    """What `tlkit predict` is told.
+
+    Attributes:
+        inputs: Files, folders and http(s) addresses.
+        architecture: A name of the table; None for the default, or the run's.
+        model: A run folder to predict with instead.
+        weights: ``imagenet``, ``none`` or a path; None for ``imagenet``, or the run's own.
+        size: Input size; None for the architecture's, or the run's.
+        resize: ``squash`` or ``crop``; None for ``squash``, or the run's.
+        labels: A file with one class name a line, in output order.
+        top: How many classes to name.
+        batch_size: Pictures at a time.
+        allow_private: Addresses may lead inside this network.
+        keep_pictures: Give back this many of the first pictures, for a plot.
+    """
+
+    inputs: tuple[str, ...]
+    architecture: str | None = None
+    model: str | None = None
+    weights: str | None = None
+    size: Size | None = None
+    resize: str | None = None
+    labels: str | None = None
+    top: int = 5
+    batch_size: int = 32
+    allow_private: bool = False
+    keep_pictures: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneConfig:
+    """What `tlkit finetune` is told.
+
+    Attributes:
+        data: A folder of class folders, or of ``train`` and ``validation`` folders of them.
+        architecture: A name of the table.
+        weights: ``imagenet``, ``none`` or a path.
+        size: Input size; None for the architecture's.
+        resize: ``squash`` or ``crop``.
+        head: ``dense``, ``linear`` or ``flatten``.
+        pooling: ``avg``, ``max`` or ``none``; None for the head's own.
+        freeze: A number of layers, or the layer or block through which the base is frozen in phase 2; None for
+            the architecture's default.
+        unfreeze: Instead, how many of the last layers of the base train.
+        epochs: Epochs of phase 1, the head alone.
+        finetune_epochs: Epochs of phase 2, the top of the base and the head; 0 leaves phase 2 out.
+        lr: Learning rate of phase 1 (RMSprop).
+        finetune_lr: Learning rate of phase 2 (SGD).
+        momentum: Momentum of phase 2.
+        val_split: The share of each class held out where the data has no validation folder.
+        batch_size: Pictures at a time.
+        seed: Decides the split, the order and the head's first weights.
+        output: The run folder; None for the next free ``runs/NAME-N``.
+    """
+
+    data: str
+    architecture: str
+    weights: str = "imagenet"
+    size: Size | None = None
+    resize: str = "squash"
+    head: str = "dense"
+    pooling: str | None = None
+    freeze: str | None = None
+    unfreeze: int | None = None
+    epochs: int = 10
+    finetune_epochs: int = 5
+    lr: float = 1e-3
+    finetune_lr: float = 1e-4
+    momentum: float = 0.9
+    val_split: float = 0.2
+    batch_size: int = 32
+    seed: int = 0
+    output: str | None = None
+
+
+def read_options(path: Path, known: Iterable[str]) -> dict[str, Any]:
+    """The options in a YAML file: ``name: value`` lines, dashes or underscores.
+
+    Args:
+        path: The file.
+        known: The option names there are, with underscores.
+
+    Returns:
+        ``{name with underscores: value}``, values as YAML gives them.
+
+    Raises:
+        ConfigError: Not plain YAML, not a mapping, a tag, an unknown or repeated key.
+    """
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"Cannot read the configuration {printable(path)}: {error.strerror}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{printable(path)} is not plain YAML: {printable(' '.join(str(error).split()))}."
+        ) from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError(
+            f"{printable(path)} must hold lines of `option: value`, not a {type(content).__name__}."
+        )
+    names, options = sorted(known), {}
+    for key, value in content.items():
+        name = str(key).replace("-", "_")
+        if name not in names:
+            raise ConfigError(
+                f"{printable(path)} has an unknown option {printable(key)!r}.",
+                hint=did_you_mean(name, names) or f"The options are {', '.join(names)}.",
+            )
+        if name in options:
+            raise ConfigError(f"{printable(path)} gives {name} twice.")
+        if isinstance(value, dict | list) or value is None:
+            raise ConfigError(f"{printable(path)}: {name} takes one value, not {printable(value)!r}.")
+        options[name] = value
+    return options

@@ -1,0 +1,199 @@
+"""A data folder: class folders, alone or in train, validation and test folders."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tlkit.errors import DataError
+from tlkit.images.decode import EXTENSIONS
+from tlkit.images.scan import is_hidden, is_picture_name, walk_pictures
+from tlkit.text import counted, did_you_mean, listed, printable
+
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+_FOLDER_NAMES = {TRAIN: ("train",), VALIDATION: ("validation", "val"), TEST: ("test",)}
+
+
+@dataclass(frozen=True)
+class Split:
+    """Pictures with their classes, class by class, sorted by name.
+
+    Attributes:
+        files: Paths.
+        labels: ``(len(files),)`` int64, positions in the data set's classes.
+    """
+
+    files: tuple[str, ...]
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a data folder holds.
+
+    Attributes:
+        classes: Names of the class folders, sorted as text; the position is the label.
+        splits: ``train``, ``validation`` and, where there is one, ``test``.
+        warnings: What a person should know before trusting it.
+    """
+
+    classes: tuple[str, ...]
+    splits: Mapping[str, Split]
+    warnings: tuple[str, ...] = ()
+
+
+ClassFiles = dict[str, list[str]]
+
+
+def scan_dataset(folder: str, *, val_split: float = 0.2, seed: int = 0) -> Dataset:
+    """Find the classes, the splits and the pictures of a data folder. No picture is opened.
+
+    Args:
+        folder: Holds ``train/`` and ``validation/`` (or ``val/``), and ``test/`` where there is one, of class
+            folders; or class folders alone.
+        val_split: The share of each class held out for validation where no folder says which.
+        seed: Decides which pictures are held out.
+
+    Raises:
+        DataError: No such folder, fewer than two classes, a class without pictures, classes that differ
+            between splits.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise DataError(
+            f"There is no data folder {printable(folder)}.",
+            hint=did_you_mean(root.name, _names(root.parent)) if root.parent.is_dir() else None,
+        )
+    warnings: list[str] = []
+    named = _split_folders(root)
+    if not named:
+        loose = sum(is_picture_name(entry.name) and entry.is_file() for entry in root.iterdir())
+        if loose:
+            warnings.append(
+                f"{counted(loose, 'picture')} directly in {printable(root)} belong to no class and are left out."
+            )
+        by_split = {TRAIN: _scan_classes(root)}
+    else:
+        by_split = {name: _scan_classes(path) for name, path in named.items()}
+    classes = _checked_classes(by_split, root)
+    if VALIDATION not in by_split:
+        by_split[TRAIN], by_split[VALIDATION] = _hold_out(by_split[TRAIN], val_split, seed)
+        if not any(by_split[VALIDATION].values()):
+            raise DataError(
+                f"No class of {printable(root)} has the two pictures it takes to hold one out for validation.",
+                hint="Add pictures, or a validation folder.",
+            )
+    warnings += _warnings(classes, by_split)
+    return Dataset(
+        classes, {name: _as_split(found, classes) for name, found in by_split.items()}, tuple(warnings)
+    )
+
+
+def _names(folder: Path) -> list[str]:
+    return [name for name in os.listdir(folder) if not is_hidden(name)]
+
+
+def _split_folders(root: Path) -> dict[str, Path]:
+    """The split folders of a data folder; none when it holds class folders alone.
+
+    A folder called ``train`` counts when it holds folders: a class may be called train too.
+    """
+    found: dict[str, Path] = {}
+    for split, names in _FOLDER_NAMES.items():
+        present = [root / name for name in names if (root / name).is_dir() and _class_folders(root / name)]
+        if len(present) > 1:
+            raise DataError(
+                f"{printable(root)} has both {names[0]} and {names[1]}; one of them must hold the validation pictures.",
+                hint="Remove or rename one.",
+            )
+        if present:
+            found[split] = present[0]
+    return found if TRAIN in found else {}
+
+
+def _class_folders(folder: Path) -> list[Path]:
+    return sorted(path for name in _names(folder) if (path := folder / name).is_dir())
+
+
+def _scan_classes(folder: Path) -> ClassFiles:
+    found: ClassFiles = {}
+    for path in _class_folders(folder):
+        # macOS writes é as two characters, others as one; both spell the same class
+        name = unicodedata.normalize("NFC", path.name)
+        if name in found:
+            raise DataError(
+                f"{printable(folder)} has two folders called {printable(name)}, spelled with different characters.",
+                hint="Put their pictures into one folder.",
+            )
+        found[name] = list(walk_pictures(str(path)))
+    return found
+
+
+def _checked_classes(by_split: Mapping[str, ClassFiles], root: Path) -> tuple[str, ...]:
+    classes = tuple(sorted(by_split[TRAIN]))
+    if len(classes) < 2:
+        has = f"only one class, {listed(classes)}" if classes else "no class folder"
+        raise DataError(
+            f"{printable(root)} has {has}; a classifier needs at least two.",
+            hint="Put the pictures of each class into a folder of its own, named after the class.",
+        )
+    for split, found in by_split.items():
+        missing, extra = set(classes) - set(found), set(found) - set(classes)
+        if missing or extra:
+            parts = [f"{split} lacks {listed(sorted(missing))}"] if missing else []
+            parts += [f"{split} has {listed(sorted(extra))}, which train lacks"] if extra else []
+            raise DataError(
+                f"The classes of {printable(root)} differ between its splits: {'; '.join(parts)}.",
+                hint="Every split must hold the same class folders.",
+            )
+        empty = [name for name in classes if not found[name]]
+        if empty:
+            where = f" in {split}" if len(by_split) > 1 else ""
+            raise DataError(
+                f"{counted(len(empty), 'class has', 'classes have')} no picture{where}: {listed(empty)}.",
+                hint=f"Add pictures ({', '.join(sorted(EXTENSIONS))}) or remove the folder.",
+            )
+    return classes
+
+
+def _hold_out(found: ClassFiles, share: float, seed: int) -> tuple[ClassFiles, ClassFiles]:
+    """Split every class by itself; a class of two or more keeps at least one picture on each side.
+
+    A class's draw depends on its own name and pictures alone, so adding a class moves no other picture.
+    """
+    kept: ClassFiles = {}
+    held: ClassFiles = {}
+    for name, files in found.items():
+        count = min(max(round(len(files) * share), 1), len(files) - 1)
+        order = np.random.default_rng([seed, zlib.crc32(os.fsencode(name))]).permutation(len(files))
+        chosen = set(order[:count].tolist())
+        held[name] = [file for number, file in enumerate(files) if number in chosen]
+        kept[name] = [file for number, file in enumerate(files) if number not in chosen]
+    return kept, held
+
+
+def _warnings(classes: tuple[str, ...], by_split: Mapping[str, ClassFiles]) -> list[str]:
+    warnings = []
+    if all(name.isdecimal() for name in classes) and list(classes) != sorted(classes, key=int):
+        warnings.append(
+            f"The class names are numbers and are sorted as text ({listed(classes)}): "
+            "a label is the position in that order, not the number."
+        )
+    few = [f"{name} ({len(by_split[TRAIN][name])})" for name in classes if len(by_split[TRAIN][name]) < 5]
+    if few:
+        warnings.append(f"Fewer than 5 training pictures: {listed(few)}.")
+    unseen = [name for name in classes if not by_split[VALIDATION][name]]
+    if unseen:
+        warnings.append(f"No validation picture, so nothing says how well it does: {listed(unseen)}.")
+    return warnings
+
+
+def _as_split(found: ClassFiles, classes: tuple[str, ...]) -> Split:
+    files = [file for name in classes for file in found[name]]
+    return Split(tuple(files), np.repeat(np.arange(len(classes)), [len(found[name]) for name in classes]))

@@ -1,0 +1,275 @@
+"""Transfer learning in two phases: a new head on the frozen base, then the top of the base, slowly."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import tlkit
+from tlkit.architectures.architecture import Architecture
+from tlkit.architectures.catalog import layers_of
+from tlkit.architectures.table import get_architecture
+from tlkit.config import FinetuneConfig
+from tlkit.errors import DataError, UsageError
+from tlkit.images.batches import Look
+from tlkit.images.dataset import TEST, TRAIN, VALIDATION, Dataset, Split, scan_dataset
+from tlkit.progress import logger
+from tlkit.text import counted, listed, printable
+from tlkit.training.freeze import Boundary, resolve_boundary
+
+if TYPE_CHECKING:
+    from tlkit.architectures.pretrained import Pretrained
+    from tlkit.training.phases import Phase
+
+
+@dataclass(frozen=True)
+class FinetuneResult:
+    """What a run came to.
+
+    Attributes:
+        run: The run folder.
+        architecture: Name of the base.
+        classes: Class names; the position is the label.
+        images: Pictures used, by split.
+        boundary: Where the base was cut for phase 2.
+        trained: Layers of the base that trained in phase 2.
+        phases: The phases that ran.
+        test_accuracy: Of the finished model on the test split, 0 to 1; None without one.
+        skipped: ``(path, reason)`` of pictures that could not be read.
+        warnings: What a person should know before trusting it.
+    """
+
+    run: Path
+    architecture: str
+    classes: tuple[str, ...]
+    images: dict[str, int]
+    boundary: Boundary
+    trained: tuple[str, ...]
+    phases: tuple[Phase, ...]
+    test_accuracy: float | None
+    skipped: tuple[tuple[str, str], ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def val_accuracy(self) -> float:
+        """Validation accuracy of the finished model, 0 to 1."""
+        return self.phases[-1].val_accuracy
+
+
+def finetune(config: FinetuneConfig) -> FinetuneResult:
+    """Train a classifier for a data folder and leave it in a run folder.
+
+    Raises:
+        TlkitError: Options, data or weights that cannot be used; nothing is left behind then.
+    """
+    # Look and decide: what can be refused is refused here, before TensorFlow starts.
+    architecture = get_architecture(config.architecture)
+    size = architecture.input_size(config.size, include_top=False)
+    if config.epochs + config.finetune_epochs == 0:
+        raise UsageError("--epochs and --finetune-epochs are both 0: there is nothing to train.")
+    layer_names = [layer.name for layer in layers_of(architecture, include_top=False)]
+    boundary = resolve_boundary(architecture, layer_names, freeze=config.freeze, unfreeze=config.unfreeze)
+    dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed)
+    for note in boundary.notes:
+        logger.info(note)
+    for warning in dataset.warnings:
+        logger.warning(warning)
+    logger.info(_data_line(dataset))
+
+    from tlkit.architectures.pretrained import build_pretrained
+    from tlkit.backend import keras
+    from tlkit.training.heads import attach, build_head, head_pooling
+    from tlkit.training.phases import train_head
+    from tlkit.training.run_folder import claim_folder
+
+    pooling = head_pooling(config.head, config.pooling)
+    keras.utils.set_random_seed(config.seed)
+    pretrained = build_pretrained(architecture, weights=config.weights, include_top=False, size=size)
+    base = pretrained.model
+    pictures = _Pictures(dataset, Look(size, architecture.preprocessing, config.resize), config.batch_size)
+    with claim_folder(config.output, architecture.name) as folder:
+        # Phase 1: what the frozen base says of each picture is computed once, and the head learns from that.
+        train, validation = (
+            pictures.features(base, pooling, TRAIN),
+            pictures.features(base, pooling, VALIDATION),
+        )
+        head = build_head(config.head, train[0].shape[1:], len(dataset.classes))
+        phases: list[Phase] = []
+        if config.epochs:
+            logger.info("Phase 1: the head alone, on features of the frozen base.")
+            phases.append(
+                train_head(
+                    head, train, validation, epochs=config.epochs, lr=config.lr, batch_size=config.batch_size
+                )
+            )
+
+        # Phase 2: the layers above the boundary and the head, together.
+        model = attach(base, pooling, head, architecture.name)
+        trained: tuple[str, ...] = ()
+        if config.finetune_epochs:
+            phase, trained = _train_top(model, base, boundary, pictures, config)
+            phases.append(phase)
+
+        result = FinetuneResult(
+            run=folder,
+            architecture=architecture.name,
+            classes=dataset.classes,
+            test_accuracy=pictures.accuracy(model, TEST) if TEST in dataset.splits else None,
+            images={name: len(split.files) for name, split in pictures.splits.items()},
+            boundary=boundary,
+            trained=trained,
+            phases=tuple(phases),
+            skipped=tuple(pictures.skipped),
+            warnings=dataset.warnings,
+        )
+        _write(result, model, pictures, architecture, pretrained, pooling, config)
+    return result
+
+
+def _data_line(dataset: Dataset) -> str:
+    parts = [f"{counted(len(split.files), 'picture')} for {name}" for name, split in dataset.splits.items()]
+    return f"{counted(len(dataset.classes), 'class', 'classes')} ({listed(dataset.classes)}): {', '.join(parts)}."
+
+
+class _Pictures:
+    """The pictures of a data set as a network sees them; those that cannot be read leave their split."""
+
+    def __init__(self, dataset: Dataset, look: Look, batch_size: int) -> None:
+        self.classes = dataset.classes
+        self.splits = dict(dataset.splits)
+        self.look = look
+        self.batch_size = batch_size
+        self.skipped: list[tuple[str, str]] = []
+
+    def features(self, base: Any, pooling: str, split: str) -> tuple[np.ndarray, np.ndarray]:
+        """What the base, then pooling, says of a split: features ``(rows, …)`` and labels ``(rows,)``."""
+        from tlkit.backend import keras
+        from tlkit.training.heads import pooling_layer
+
+        pool = pooling_layer(pooling)
+        model = keras.Model(base.input, pool(base.output)) if pool else base
+        return self._run(model, split, f"features of {split}")
+
+    def accuracy(self, model: Any, split: str) -> float:
+        """The share of a split that a model names right, 0 to 1."""
+        probabilities, labels = self._run(model, split, split)
+        return float(np.mean(probabilities.argmax(axis=1) == labels))
+
+    def _run(self, model: Any, split: str, description: str) -> tuple[np.ndarray, np.ndarray]:
+        from tlkit.engines.keras_engine import KerasEngine
+        from tlkit.features.forward import compute_features
+
+        listed_before = self.splits[split]
+        found = compute_features(
+            listed_before.files, KerasEngine(model), look=self.look, batch_size=self.batch_size,
+            description=description,
+        )  # fmt: skip
+        for position, reason in found.failed:
+            path = listed_before.files[position]
+            logger.warning("%s is skipped: %s.", printable(path), reason)
+            self.skipped.append((path, reason))
+        labels = listed_before.labels[found.positions]
+        lost = sorted(set(listed_before.labels.tolist()) - set(labels.tolist()))
+        if lost:
+            raise DataError(
+                f"No picture of {listed([self.classes[label] for label in lost])} in {split} can be read.",
+                hint="Replace the pictures named above, or remove the class folder.",
+            )
+        self.splits[split] = Split(
+            tuple(listed_before.files[position] for position in found.positions), labels
+        )
+        return found.features, labels
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """How many pictures each class has in each split."""
+        return {
+            name: dict(
+                zip(
+                    self.classes, np.bincount(split.labels, minlength=len(self.classes)).tolist(), strict=True
+                )
+            )
+            for name, split in self.splits.items()
+        }
+
+
+def _train_top(
+    model: Any, base: Any, boundary: Boundary, pictures: _Pictures, config: FinetuneConfig
+) -> tuple[Phase, tuple[str, ...]]:
+    from tlkit.training.image_sequence import ImageSequence
+    from tlkit.training.phases import set_trainable, train_top
+
+    trained = [layer.name for layer in set_trainable(base, boundary)]
+    logger.info("Phase 2: %s. The head trains too; BatchNorm keeps its statistics.", boundary.description)
+    logger.info("Training %s of the base: %s.", counted(len(trained), "layer"), listed(trained))
+
+    def sequence(split: str, shuffle_seed: int | None) -> ImageSequence:
+        files, labels = pictures.splits[split].files, pictures.splits[split].labels
+        return ImageSequence(
+            files, labels, look=pictures.look, batch_size=config.batch_size, shuffle_seed=shuffle_seed
+        )
+
+    phase = train_top(
+        model, sequence(TRAIN, config.seed), sequence(VALIDATION, None),
+        epochs=config.finetune_epochs, lr=config.finetune_lr, momentum=config.momentum,
+    )  # fmt: skip
+    return phase, tuple(trained)
+
+
+def _write(
+    result: FinetuneResult,
+    model: Any,
+    pictures: _Pictures,
+    architecture: Architecture,
+    pretrained: Pretrained,
+    pooling: str,
+    config: FinetuneConfig,
+) -> None:
+    from tlkit.reporting.plots import plot_history
+    from tlkit.training.run_folder import PLOT, RunRecord, write_run
+
+    boundary = result.boundary
+    record = RunRecord(
+        architecture=architecture.name,
+        classes=result.classes,
+        preprocessing=pictures.look.preprocessing,
+        size=pictures.look.size,
+        resize=pictures.look.rule,
+        weights={"name": pretrained.weights, "digest": pretrained.digest},
+        head={"kind": config.head, "pooling": pooling},
+        freeze={
+            "layers": boundary.frozen,
+            "total": boundary.total,
+            "through": boundary.last,
+            "trained": result.trained,
+        },
+        arguments=dataclasses.asdict(config),
+        versions=_versions(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        data=pictures.counts(),
+        results={
+            "val_accuracy": result.val_accuracy,
+            "test_accuracy": result.test_accuracy,
+            "phases": [phase.summary() for phase in result.phases],
+        },
+        skipped=[{"input": path, "error": reason} for path, reason in result.skipped],
+        warnings=[*result.warnings, *boundary.notes],
+    )
+    plot_history([(phase.name, phase.epochs) for phase in result.phases], result.run / PLOT)
+    write_run(result.run, model, record, result.phases)
+
+
+def _versions() -> dict[str, str]:
+    packages: Sequence[str] = ("tensorflow", "keras", "numpy", "pillow", "h5py")
+    return {
+        "tlkit": tlkit.__version__,
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in packages},
+    }

@@ -1,0 +1,109 @@
+"""Where the base is cut: the layers below stay as they are, the layers above train in phase 2."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tlkit.architectures.architecture import Architecture
+from tlkit.errors import UsageError
+from tlkit.text import counted, did_you_mean, printable
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """A cut through the layers of a base.
+
+    Attributes:
+        frozen: How many layers, from the input, stay as they are.
+        total: How many layers the base has.
+        last: The last frozen layer; None when all train.
+        notes: What a person should know about this cut.
+    """
+
+    frozen: int
+    total: int
+    last: str | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def description(self) -> str:
+        """One line: what is frozen, what trains."""
+        if self.last is None:
+            return f"all {self.total} layers of the base train"
+        if self.frozen == self.total:
+            return f"all {self.total} layers of the base stay frozen"
+        return (
+            f"the first {self.frozen} of {self.total} layers stay frozen (through {self.last}), "
+            f"{self.total - self.frozen} train"
+        )
+
+
+def resolve_boundary(
+    architecture: Architecture,
+    layers: Sequence[str],
+    *,
+    freeze: str | None = None,
+    unfreeze: int | None = None,
+) -> Boundary:
+    """Turn what a person asked for into a number of layers.
+
+    Args:
+        architecture: Whose base it is.
+        layers: Names of the base's layers, in order.
+        freeze: How many layers from the input, or the name of the last frozen layer or block; None for the
+            architecture's default.
+        unfreeze: Instead, how many of the last layers train.
+
+    Raises:
+        UsageError: Both are given, a number out of range, or no layer of that name.
+    """
+    total = len(layers)
+    if freeze is not None and unfreeze is not None:
+        raise UsageError("--freeze and --unfreeze both say where to cut; give one of them.")
+    notes: tuple[str, ...] = ()
+    if unfreeze is not None:
+        frozen = total - _in_range(unfreeze, total, "--unfreeze", architecture)
+    elif freeze is None:
+        frozen = layers.index(architecture.freeze) + 1
+    elif freeze.lstrip("+-").isdecimal():
+        frozen = _in_range(int(freeze), total, "--freeze", architecture)
+        notes = _explain(architecture, layers, frozen)
+    elif freeze in layers:
+        frozen = layers.index(freeze) + 1
+    else:
+        raise UsageError(
+            f"{architecture.name} has no layer {printable(freeze)!r} to freeze through.",
+            hint=did_you_mean(freeze, [*architecture.blocks, *layers])
+            or f"`tlkit archs {architecture.name}` lists its layers.",
+        )
+    return Boundary(frozen, total, layers[frozen - 1] if frozen else None, notes)
+
+
+def _in_range(number: int, total: int, option: str, architecture: Architecture) -> int:
+    if not 0 <= number <= total:
+        raise UsageError(
+            f"{option} {number} is out of range: the base of {architecture.name} has {total} layers."
+        )
+    return number
+
+
+def _explain(architecture: Architecture, layers: Sequence[str], frozen: int) -> tuple[str, ...]:
+    """Where a number of layers falls among the blocks, and what old recipes meant by it."""
+    ends = {name: layers.index(name) + 1 for name in architecture.blocks}
+    whole = [name for name, end in ends.items() if end <= frozen]
+    cut = next((name for name, end in ends.items() if end > frozen), None)
+    notes = []
+    if 0 < frozen < len(layers) and cut and frozen not in ends.values():
+        after = f"after {whole[-1]} (layer {ends[whole[-1]]})" if whole else "before the first block ends"
+        notes.append(
+            f"--freeze {frozen} falls inside {cut}, {after}; "
+            f"{counted(sum(end > frozen for end in ends.values()), 'block')} of {len(ends)} train, the first in part."
+        )
+    meant = architecture.keras1_freeze.get(frozen)
+    if meant:
+        notes.append(
+            f"Recipes of 2017 counted the layers of Keras 1, where {frozen} was {meant}; "
+            f"today {meant} ends at layer {ends[meant]}. For what they meant, say --freeze {meant}."
+        )
+    return tuple(notes)
