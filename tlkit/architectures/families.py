@@ -251,7 +251,7 @@ def _efficientnet(
 ) -> Architecture:
     title, stages = f"EfficientNetB{number}", _stages(repeats)
     return Architecture(
-        name=title.lower(), title=title, builder=f"keras.applications:{title}", size=size, least_size=32,
+        name=title.lower(), title=title, builder=f"tlkit.architectures.efficientnet:{title}", size=size, least_size=32,
         preprocessing="none", blocks=(*stages, "top_activation"), freeze=stages[-3],
         **_published("https://storage.googleapis.com/keras-applications",
                      (f"{title.lower()}.h5", f"md5:{md5[0]}"), (f"{title.lower()}_notop.h5", f"md5:{md5[1]}")),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,7 +73,7 @@ def load_weights(model: Any, path: Path, architecture: Architecture) -> None:
     Raises:
         WeightsError: Not a weights file, damaged, or of another model.
     """
-    from tlkit.weights.assign import assign_by_name, assign_in_order
+    from tlkit.weights.assign import assign_by_folder, assign_by_name, assign_in_order
 
     if is_hdf5(path):
         wrong = structure_problem(path)
@@ -83,14 +81,14 @@ def load_weights(model: Any, path: Path, architecture: Architecture) -> None:
             raise WeightsError(f"{printable(path)} cannot be loaded: {wrong}.")
         import h5py
 
-        from tlkit.h5.layers import is_layer_file, read_layers
+        from tlkit.h5.layers import is_layer_file, read_layers, read_variables
 
         with h5py.File(path, "r") as file:
             by_layer_names = is_layer_file(file)
         if by_layer_names:
             assign_in_order(model, read_layers(path), source=path.name)
         else:
-            _load_keras3(model, path)
+            assign_by_folder(model, read_variables(path), source=path.name)
     elif isinstance(architecture.with_top, PackagedFile):
         from tlkit.architectures.efficientnet_lite import keras_layout
         from tlkit.weights.torch_stream import read_torch_stream
@@ -101,18 +99,3 @@ def load_weights(model: Any, path: Path, architecture: Architecture) -> None:
             f"{printable(path)} cannot be loaded: {structure_problem(path)}.",
             hint="--weights takes an HDF5 weights file (.h5, .weights.h5).",
         )
-
-
-def _load_keras3(model: Any, path: Path) -> None:
-    """Load what ``model.save_weights`` of Keras 3 wrote; Keras tells it by the end of the name."""
-    with tempfile.TemporaryDirectory() as folder:
-        named = Path(folder) / "file.weights.h5"
-        os.symlink(path.resolve(), named)
-        try:
-            model.load_weights(named)
-        except (ValueError, KeyError, OSError) as error:
-            first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise WeightsError(
-                f"{printable(path)} does not fit {model.name}: {printable(first)}",
-                hint="Is it the file of another architecture, or of the one with (or without) its classifier?",
-            ) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.families import ROWS
-from tlkit.errors import ArchitectureError
+from tlkit.errors import UsageError
 from tlkit.text import did_you_mean, printable
 
 DEFAULT = "efficientnetlite0"
@@ -22,11 +22,11 @@ def get_architecture(name: str) -> Architecture:
     """The row called ``name``; case, ``-``, ``_`` and spaces do not matter.
 
     Raises:
-        ArchitectureError: No such architecture; the hint has the closest names.
+        UsageError: No such architecture; the hint has the closest names.
     """
     row = _TABLE.get(name.lower().translate({ord(char): None for char in "-_ "}))
     if row is None:
-        raise ArchitectureError(
+        raise UsageError(
             f"There is no architecture called {printable(name)!r}.",
             hint=did_you_mean(name.lower(), _TABLE) or "`tlkit archs` lists them all.",
         )

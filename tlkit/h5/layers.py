@@ -1,8 +1,9 @@
-"""Read the layers of a weights file as Keras 1 and 2 wrote it: ``layer_names``, ``weight_names``, arrays."""
+"""Read the arrays of a weights file: layers by name as Keras 1 and 2 wrote them, folders as Keras 3 does."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,8 +77,35 @@ def read_layers(path: Path) -> list[SavedLayer]:
             if weights:
                 yield SavedLayer(name, weights)
 
+    with _damage_named(path), h5py.File(path, "r") as file:
+        return list(read(file))
+
+
+def read_variables(path: Path) -> dict[str, np.ndarray]:
+    """Every array of a weights file of Keras 3, by the folder of its layer and its number: ``layers/dense/vars/0``.
+
+    Raises:
+        WeightsError: The file is damaged, or points outside itself.
+    """
+    found: dict[str, np.ndarray] = {}
+
+    def visit(group: h5py.Group, prefix: str) -> None:
+        for name in group:
+            here = f"{prefix}{name}"
+            if isinstance(_inside(group, name), h5py.Group):
+                visit(group[name], f"{here}/")
+            else:
+                found[here] = _array(group, name)
+
+    with _damage_named(path), h5py.File(path, "r") as file:
+        if "layers" in file:
+            visit(_inside(file, "layers"), "layers/")
+    return found
+
+
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
     try:
-        with h5py.File(path, "r") as file:
-            return list(read(file))
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        yield
+    except (OSError, KeyError, ValueError, RuntimeError, RecursionError) as error:
         raise WeightsError(f"{printable(path)} is damaged: {printable(error)}.") from error

@@ -72,7 +72,7 @@ def decode(source: str | os.PathLike[str] | bytes) -> Image.Image:
                     )
                 image.seek(0)
                 image.load()
-                return _rgb(ImageOps.exif_transpose(image))
+                return _rgb(ImageOps.exif_transpose(image), image.format)
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
@@ -102,7 +102,7 @@ def _not_a_picture(source: str | os.PathLike[str] | bytes) -> str:
     return "it is not a picture in a format that is read here"
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def _rgb(image: Image.Image, kind: str | None) -> Image.Image:
     """Any Pillow mode as RGB, as the table above says."""
     if image.mode in _OVER_WHITE or "transparency" in image.info:
         opaque = Image.new("RGBA", image.size, "white")
@@ -110,15 +110,15 @@ def _rgb(image: Image.Image) -> Image.Image:
         return opaque.convert("RGB")
     if image.mode == "RGB":
         return image
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM", None)):
+    if image.mode.startswith("I;16") or (image.mode == "I" and kind in ("PNG", "PPM")):
         wide = np.asarray(image).astype(np.float64)
         grey = np.clip(np.rint(wide / 257.0), 0, 255).astype(np.uint8)
         return Image.fromarray(grey).convert("RGB")
     if image.mode in _DIRECT:
         return image.convert("RGB")
-    kind = {"I": "32-bit integers", "F": "floating-point values", "LAB": "Lab colours"}.get(
+    holds = {"I": "32-bit integers", "F": "floating-point values", "LAB": "Lab colours"}.get(
         image.mode, image.mode
     )
     raise ImageError(
-        f"it holds {kind}, which have no fixed meaning as RGB; save it with 8 or 16 bits a channel"
+        f"it holds {holds}, which have no fixed meaning as RGB; save it with 8 or 16 bits a channel"
     )

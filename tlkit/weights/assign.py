@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +37,7 @@ def layers_with_weights(model: Any) -> list[Any]:
 
 def saved_order(layer: Any) -> list[Any]:
     """A layer's variables in the order that ``.h5`` files keep: those that train, then the others."""
-    return [*layer.trainable_variables, *layer.non_trainable_variables]
+    return [*layer.trainable_weights, *layer.non_trainable_weights]
 
 
 def assign_by_name(model: Any, arrays: Mapping[str, Sequence[np.ndarray]], *, source: str) -> LoadReport:
@@ -81,6 +83,52 @@ def assign_in_order(model: Any, saved: Sequence[SavedLayer], *, source: str) -> 
     return _assign(model, pairs, source, ())
 
 
+def assign_by_folder(model: Any, arrays: Mapping[str, np.ndarray], *, source: str) -> LoadReport:
+    """Set the layers of ``model`` from the folders of a Keras 3 weights file.
+
+    Keras 3 names a folder after the layer's class and counts them in the model's order, whatever the layers are
+    called: ``layers/conv2d``, ``layers/conv2d_1``, …; layers inside a layer have a ``layers`` folder of their own.
+
+    Raises:
+        WeightsError: A layer has no folder, or shapes differ; the model is as it was.
+    """
+    places = list(_folders(model, "layers"))
+    missing = [
+        layer.name
+        for layer, folder in places
+        if any(f"{folder}/vars/{number}" not in arrays for number in range(len(layer.weights)))
+    ]
+    if missing:
+        raise WeightsError(
+            f"{printable(source)} has nothing for {counted(len(missing), 'layer')} of {model.name}: {listed(missing)}.",
+            hint="Is it the file of another architecture, or of the one without its classifier?",
+        )
+    pairs = [
+        (
+            layer,
+            saved_order(layer),
+            [arrays[f"{folder}/vars/{number}"] for number in range(len(layer.weights))],
+        )
+        for layer, folder in places
+    ]
+    used = {f"{folder}/vars/{number}" for layer, folder in places for number in range(len(layer.weights))}
+    return _assign(model, pairs, source, tuple(name for name in arrays if name not in used))
+
+
+def _folders(model: Any, prefix: str) -> Iterator[tuple[Any, str]]:
+    """The layers that hold weights, each with its folder."""
+    seen: Counter[str] = Counter()
+    for layer in model.layers:
+        kind = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", type(layer).__name__))
+        kind = re.sub(r"([a-z])([A-Z])", r"\1_\2", kind).lower()
+        folder = f"{prefix}/{kind}_{seen[kind]}" if seen[kind] else f"{prefix}/{kind}"
+        seen[kind] += 1
+        if getattr(layer, "layers", None):
+            yield from _folders(layer, f"{folder}/layers")
+        elif layer.weights:
+            yield layer, folder
+
+
 def _assign(
     model: Any,
     pairs: Sequence[tuple[Any, Sequence[Any], Sequence[np.ndarray]]],
@@ -95,7 +143,9 @@ def _assign(
                 f"{printable(source)} does not fit layer {layer.name} of {model.name}: "
                 f"the layer wants {wanted}, the file has {got}."
             )
-    for _, variables, arrays in pairs:
+    for layer, variables, arrays in pairs:
         for variable, array in zip(variables, arrays, strict=True):
             variable.assign(array)
+        if hasattr(layer, "finalize_state"):  # Normalization computes with copies of its weights
+            layer.finalize_state()
     return LoadReport(len(pairs), sum(len(arrays) for *_, arrays in pairs), unused)

@@ -1,0 +1,50 @@
+# Everything sets itself up: a virtual environment in .venv, with the versions of constraints.txt.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+DEMO   := demo
+
+export PATH := $(abspath $(BIN)):$(PATH)
+
+.PHONY: help demo test check catalog clean
+
+help:
+	@echo "make demo     write real pictures, name them, train a classifier, use it"
+	@echo "make test     run every test"
+	@echo "make check    ruff, mypy, import direction, documentation"
+	@echo "make catalog  write the layer tables anew from the installed Keras"
+	@echo "make clean    remove the virtual environment and what the demo wrote"
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("tlkit needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
+	@echo "Setting up $(VENV); the first time this downloads about 700 MB of packages."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# The commands are printed as they run: they are what a person would type.
+demo: $(READY)
+	@rm -rf $(DEMO)
+	python examples/make_data.py $(DEMO)/data
+	tlkit predict $(DEMO)/data/photos --top 3 --plot $(DEMO)/photos.png
+	tlkit finetune $(DEMO)/data/textures -o $(DEMO)/run
+	tlkit predict --model $(DEMO)/run $(DEMO)/data/textures/validation/grass/grass-00.png
+	@echo
+	@echo "Look at $(DEMO)/photos.png and $(DEMO)/run/history.png. To train on your own pictures, put those of each"
+	@echo "class into a folder of its own and run:  $(BIN)/tlkit finetune FOLDER"
+
+test: $(READY)
+	python -m pytest
+
+check: $(READY)
+	ruff check .
+	ruff format --check .
+	mypy
+	python -m pytest -q -m "structure or docs"
+
+catalog: $(READY)
+	python -m tlkit.architectures.catalog
+
+clean:
+	rm -rf $(VENV) $(DEMO)

@@ -1,0 +1,86 @@
+"""What is built, against the layer tables that are shipped."""
+
+import gc
+
+import pytest
+
+from tlkit.architectures.build import build
+from tlkit.architectures.catalog import describe, layers_of
+from tlkit.architectures.table import all_architectures, get_architecture
+
+ROWS = all_architectures()
+
+
+def frontier(model, frozen):
+    """Names of the tensors that go from the first ``frozen`` layers to the layers above them.
+
+    What is computed from frozen layers alone by operations that are no layers (ConvNeXt adds with ``+``) counts
+    as frozen.
+    """
+    below = {layer.name for layer in model.layers[:frozen]}
+    layers = {layer.name for layer in model.layers}
+    crossing = set()
+    for operation in model.operations:
+        sources = {
+            tensor._keras_history.operation.name
+            for node in operation._inbound_nodes
+            for tensor in node.input_tensors
+        }
+        if operation.name in below:
+            continue
+        if operation.name not in layers and sources <= below:
+            below.add(operation.name)
+        else:
+            crossing |= sources & below
+    return crossing
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_keras_builds_what_the_layer_table_says(row):
+    model = build(row, include_top=True)
+    expected = layers_of(row, include_top=True)
+    built = describe(model)
+    # top layers stand last in the table; where the base alone has another end, the order may differ
+    as_said = {layer.name: (layer.kind, layer.shape, layer.weights) for layer in expected}
+    assert {layer.name: (layer.kind, layer.shape, layer.weights) for layer in built} == as_said
+    assert model.count_params() == row.parameters
+    assert model.output_shape == (None, 1000)
+    del model
+    gc.collect()
+
+
+@pytest.mark.parametrize(
+    "name", ["efficientnetlite0", "vgg16", "inceptionv3", "mobilenetv2", "convnexttiny", "nasnetmobile"]
+)
+def test_base_alone_and_its_blocks(name):
+    row = get_architecture(name)
+    model = build(row, include_top=False)
+    said = layers_of(row, include_top=False)
+    assert [(layer.name, layer.kind, layer.shape, layer.weights) for layer in describe(model)] == [
+        (layer.name, layer.kind, layer.shape, layer.weights) for layer in said
+    ]
+    names = [layer.name for layer in said]
+    for block in row.blocks[:-1]:
+        crossing = frontier(model, names.index(block) + 1)
+        if name.startswith("nasnet"):  # a cell reads the two cells before it, the first as two views
+            assert block in crossing
+            assert len(crossing) <= 3
+        elif name.startswith("convnext"):  # the block's last layer, then + of its input
+            assert len(crossing) == 1
+        else:
+            assert crossing == {block}
+
+
+def test_automatic_names_do_not_depend_on_what_was_built_before():
+    row = get_architecture("inceptionv3")
+    first = [layer.name for layer in build(row, include_top=False).layers]
+    assert [layer.name for layer in build(row, include_top=False).layers] == first
+    assert "conv2d_93" in first
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in ROWS if row.least_size > 32 or row.name == "vgg16"], ids=lambda r: r.name
+)
+def test_the_least_size_works(row):
+    model = build(row, include_top=False, size=(row.least_size, row.least_size))
+    assert min(model.output_shape[1:3]) >= 1

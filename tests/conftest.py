@@ -1,0 +1,88 @@
+"""Shared fixtures: a way to run the program, real pictures, a cache of its own for every test."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+from click.testing import CliRunner
+from PIL import Image
+
+from tlkit.cli import main
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def tlkit():
+    """Run the program as a person would: ``tlkit("predict", path)``."""
+
+    def run(*arguments) -> Ran:
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Ran(result.exit_code, result.stdout, result.stderr)
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def _own_caches(tmp_path_factory, monkeypatch):
+    """No test reads or writes the caches of whoever runs it."""
+    folder = tmp_path_factory.mktemp("caches")
+    monkeypatch.setenv("TLKIT_CACHE_DIR", str(folder / "tlkit"))
+    monkeypatch.setenv("KERAS_HOME", str(folder / "keras"))
+    monkeypatch.delenv("TLKIT_WEIGHTS_MIRROR", raising=False)
+
+
+@pytest.fixture(scope="session")
+def chelsea() -> np.ndarray:
+    """A photograph of a cat, (300, 451, 3) uint8."""
+    return skimage.data.chelsea()
+
+
+@pytest.fixture
+def cat(tmp_path, chelsea) -> Path:
+    path = tmp_path / "cat.png"
+    Image.fromarray(chelsea).save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def textures(tmp_path_factory) -> Path:
+    """Class folders of two real textures: 8 cut-outs to train on and 4 to validate with, of other regions."""
+    root = tmp_path_factory.mktemp("textures")
+    random = np.random.default_rng(0)
+    for name in ("brick", "grass"):
+        photograph = getattr(skimage.data, name)()
+        for split, left, right, count in (("train", 0, 300, 8), ("validation", 340, 512, 4)):
+            (root / split / name).mkdir(parents=True)
+            for number in range(count):
+                x, y = random.integers(left, right - 96), random.integers(0, 512 - 96)
+                cut = photograph[y : y + 96, x : x + 96]
+                Image.fromarray(cut).save(root / split / name / f"{number}.png")
+    return root
+
+
+def save_noise(path: Path, seed: int = 0, size: tuple[int, int] = (40, 30)) -> Path:
+    """A small picture that no other seed gives."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.fixture
+def noise():
+    return save_noise

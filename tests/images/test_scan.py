@@ -1,0 +1,72 @@
+import os
+
+import pytest
+
+from tlkit.images.scan import expand_inputs, is_address, walk_pictures
+
+
+def touch(root, *names):
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def below(root):
+    return [os.path.relpath(path, root) for path in walk_pictures(str(root))]
+
+
+def test_pictures_are_found_at_every_level_in_order(tmp_path):
+    touch(tmp_path, "b.jpg", "a/2.PNG", "a/10.png", "c.webp", "notes.txt", "labels.csv")
+    assert below(tmp_path) == ["a/10.png", "a/2.PNG", "b.jpg", "c.webp"]
+
+
+def test_what_systems_leave_behind_is_passed_over(tmp_path):
+    touch(tmp_path, "._a.jpg", ".ipynb_checkpoints/a.jpg", "__MACOSX/a.jpg", ".hidden.png", "a.jpg")
+    assert below(tmp_path) == ["a.jpg"]
+
+
+def test_a_folder_named_like_a_picture_is_a_folder(tmp_path):
+    touch(tmp_path, "x.jpg/inside.png")
+    assert below(tmp_path) == ["x.jpg/inside.png"]
+    assert expand_inputs([str(tmp_path / "x.jpg")]) == [str(tmp_path / "x.jpg" / "inside.png")]
+
+
+def test_loops_of_links_end(tmp_path):
+    touch(tmp_path, "a/1.jpg")
+    (tmp_path / "a" / "up").symlink_to(tmp_path)
+    (tmp_path / "itself").symlink_to("itself")
+    (tmp_path / "other").symlink_to(tmp_path / "a", target_is_directory=True)
+    assert below(tmp_path) == ["a/1.jpg", "other/1.jpg"]
+
+
+@pytest.mark.parametrize("name", ["two words.jpg", "line\nbreak.jpg", "é.jpg", "é.jpg", "‮.jpg"])
+def test_odd_names_are_kept(tmp_path, name):
+    touch(tmp_path, name)
+    assert below(tmp_path) == [name]
+
+
+def test_names_that_are_not_utf8_are_kept(tmp_path):
+    raw = os.fsencode(tmp_path) + b"/\xff\xfe.jpg"
+    with open(raw, "wb"):
+        pass
+    (found,) = walk_pictures(str(tmp_path))
+    assert os.fsencode(found) == raw
+
+
+def test_inputs_keep_their_order_and_missing_ones_stay(tmp_path):
+    touch(tmp_path, "d/1.jpg", "d/2.jpg", "empty/notes.txt", "z.bin")
+    folder, file, empty = str(tmp_path / "d"), str(tmp_path / "z.bin"), str(tmp_path / "empty")
+    assert expand_inputs([file, "https://host/x.jpg", folder, "nothing.jpg", empty]) == [
+        file, "https://host/x.jpg", os.path.join(folder, "1.jpg"), os.path.join(folder, "2.jpg"), "nothing.jpg", empty,
+    ]  # fmt: skip
+
+
+def test_what_is_an_address():
+    assert all(
+        map(
+            is_address,
+            ["http://a/b", "HTTPS://a", "ftp://a", "file:///etc/passwd", "data:image/png;base64,xx"],
+        )
+    )
+    assert not any(map(is_address, ["a.jpg", "/a:b.jpg", "C:\\a.jpg", "./data/a.jpg"]))
