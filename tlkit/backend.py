@@ -43,11 +43,10 @@ def _stderr_held_back() -> Iterator[None]:
 
 # tlkit's engines and its weight layouts are TensorFlow's, whatever other projects of this user chose.
 os.environ["KERAS_BACKEND"] = "tensorflow"
-if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":  # asked to say everything, as -v does
     import keras
     import tensorflow as tf
 else:
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     with _stderr_held_back():
         import keras
         import tensorflow as tf

@@ -111,15 +111,11 @@ def read_options(path: Path, known: Iterable[str]) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"Cannot read the configuration {printable(path)}: {error.strerror}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{printable(path)} is not plain YAML: {printable(' '.join(str(error).split()))}."
-        ) from error
+        raise ConfigError(f"{printable(path)} is not plain YAML: {printable(' '.join(str(error).split()))}.") from error
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise ConfigError(
-            f"{printable(path)} must hold lines of `option: value`, not a {type(content).__name__}."
-        )
+        raise ConfigError(f"{printable(path)} must hold lines of `option: value`, not a {type(content).__name__}.")
     names, options = sorted(known), {}
     for key, value in content.items():
         name = str(key).replace("-", "_")

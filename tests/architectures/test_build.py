@@ -22,9 +22,7 @@ def frontier(model, frozen):
     crossing = set()
     for operation in model.operations:
         sources = {
-            tensor._keras_history.operation.name
-            for node in operation._inbound_nodes
-            for tensor in node.input_tensors
+            tensor._keras_history.operation.name for node in operation._inbound_nodes for tensor in node.input_tensors
         }
         if operation.name in below:
             continue

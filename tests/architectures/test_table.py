@@ -95,9 +95,7 @@ def test_a_wrong_name_gets_the_closest_right_ones():
 @each_row
 def test_least_size_is_enforced(row):
     too_small = row.least_size - 1
-    with pytest.raises(
-        ArchitectureError, match=rf"at least {row.least_size}x{row.least_size}.* not {too_small}x500"
-    ):
+    with pytest.raises(ArchitectureError, match=rf"at least {row.least_size}x{row.least_size}.* not {too_small}x500"):
         row.input_size((too_small, 500), include_top=False)
     assert row.input_size((row.least_size, 500), include_top=False) == (row.least_size, 500)
 

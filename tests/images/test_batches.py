@@ -49,9 +49,7 @@ def test_order_is_kept_when_pictures_take_unequal_time(tmp_path, noise, monkeypa
 def test_only_a_few_pictures_are_read_ahead(tmp_path, noise, monkeypatch):
     file = str(noise(tmp_path / "a.png"))
     read = []
-    monkeypatch.setattr(
-        Look, "open", lambda self, source, real=Look.open: (read.append(1), real(self, source))[1]
-    )
+    monkeypatch.setattr(Look, "open", lambda self, source, real=Look.open: (read.append(1), real(self, source))[1])
     batches = read_batches([file] * 1000, LOOK, 4, workers=2)
     next(batches)
     time.sleep(0.1)

@@ -39,9 +39,7 @@ def test_split_folders(tmp_path, validation):
         "test": 2,
     }
     for split in dataset.splits.values():
-        assert all(
-            f"/{name}/" in file for file, name in zip(split.files, classes_of(split, dataset), strict=True)
-        )
+        assert all(f"/{name}/" in file for file, name in zip(split.files, classes_of(split, dataset), strict=True))
 
 
 def test_class_folders_alone_are_split_class_by_class(tmp_path):
@@ -59,9 +57,7 @@ def test_the_split_depends_on_the_seed_and_on_nothing_else(tmp_path):
     assert scan_dataset(data, seed=1).splits["validation"].files == first
     assert scan_dataset(data, seed=2).splits["validation"].files != first
     make(tmp_path, elk=9)
-    assert [
-        file for file in scan_dataset(data, seed=1).splits["validation"].files if "elk" not in file
-    ] == list(first)
+    assert [file for file in scan_dataset(data, seed=1).splits["validation"].files if "elk" not in file] == list(first)
 
 
 def test_train_and_test_folders_without_validation_hold_some_out(tmp_path):
@@ -123,9 +119,7 @@ def test_few_pictures_and_loose_ones_are_warned_about(tmp_path):
 
 def test_both_spellings_of_an_accent_are_one_class(tmp_path):
     composed, decomposed = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
-    data = make(
-        tmp_path, **{f"train__{composed}": 5, "train__tea": 5, f"val__{decomposed}": 2, "val__tea": 2}
-    )
+    data = make(tmp_path, **{f"train__{composed}": 5, "train__tea": 5, f"val__{decomposed}": 2, "val__tea": 2})
     assert scan_dataset(data).classes == (composed, "tea")
     make(tmp_path, **{f"train__{decomposed}": 5})
     with pytest.raises(DataError, match="spelled with different characters"):

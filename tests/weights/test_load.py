@@ -83,9 +83,7 @@ def test_a_file_that_points_elsewhere_is_refused(tmp_path, model, damage):
         elif damage == "soft link":
             file[name] = h5py.SoftLink("/Conv1/Conv1/kernel:0")
         elif damage == "external storage":
-            file.create_dataset(
-                name, (1, 1, 320, 1280), "f4", external=[("/etc/passwd", 0, h5py.h5f.UNLIMITED)]
-            )
+            file.create_dataset(name, (1, 1, 320, 1280), "f4", external=[("/etc/passwd", 0, h5py.h5f.UNLIMITED)])
     with pytest.raises(WeightsError, match="inside|outside"):
         build_pretrained(ROW, weights=str(path), include_top=False, size=(32, 32))
 
@@ -114,9 +112,7 @@ def test_a_missing_file_is_refused():
 def test_keras3_weights_of_another_model_are_refused(tmp_path, model):
     model.save_weights(tmp_path / "a.weights.h5")
     with pytest.raises(WeightsError, match="does not fit"):
-        build_pretrained(
-            get_architecture("mobilenet"), weights=str(tmp_path / "a.weights.h5"), include_top=False
-        )
+        build_pretrained(get_architecture("mobilenet"), weights=str(tmp_path / "a.weights.h5"), include_top=False)
 
 
 def test_the_pytorch_file_of_another_lite_is_refused(tmp_path):
@@ -150,9 +146,7 @@ def test_published_weights_give_the_numbers_that_keras_gives(name, tmp_path, mon
     monkeypatch.setattr("tlkit.weights.sources.digest_problem", lambda path, expected: None)
     monkeypatch.setattr("keras.src.utils.file_utils.get_file", lambda *args, **kwargs: str(path))
 
-    reference = getattr(keras.applications, row.title)(
-        include_top=False, weights="imagenet", input_shape=shape
-    )
+    reference = getattr(keras.applications, row.title)(include_top=False, weights="imagenet", input_shape=shape)
     ours = build_pretrained(row, include_top=False, size=shape[:2]).model
     assert [layer.name.rstrip("_0123456789") for layer in ours.layers] == [
         layer.name.rstrip("_0123456789") for layer in reference.layers

@@ -60,9 +60,7 @@ class Architecture:
     @property
     def weights_origin(self) -> str:
         """``package NAME`` or ``download``."""
-        return (
-            f"package {self.with_top.distribution}" if isinstance(self.with_top, PackagedFile) else "download"
-        )
+        return f"package {self.with_top.distribution}" if isinstance(self.with_top, PackagedFile) else "download"
 
     def input_size(self, asked: tuple[int, int] | None, *, include_top: bool) -> tuple[int, int]:
         """Height and width to build for: what was asked, checked, or the default.

@@ -66,9 +66,7 @@ def _uncross(text: str) -> Shape:
 
 def layers_of(architecture: Architecture, *, include_top: bool) -> tuple[LayerInfo, ...]:
     """The layers of an architecture, in the order ``model.layers`` has; the index is the position."""
-    text = (resources.files("tlkit.architectures") / f"data/layers/{architecture.name}.tsv").read_text(
-        "utf-8"
-    )
+    text = (resources.files("tlkit.architectures") / f"data/layers/{architecture.name}.tsv").read_text("utf-8")
     other = "base" if include_top else "top"
     return tuple(layer for layer in map(LayerInfo.from_line, text.splitlines()) if layer.part != other)
 

@@ -35,10 +35,7 @@ def _width(filters: int, factor: float) -> int:
 def _stage_repeats(factor: float) -> list[int]:
     """Repeats of each stage; the first and the last stage never grow."""
     last = len(_STAGES) - 1
-    return [
-        count if number in (0, last) else math.ceil(count * factor)
-        for number, (*_, count) in enumerate(_STAGES)
-    ]
+    return [count if number in (0, last) else math.ceil(count * factor) for number, (*_, count) in enumerate(_STAGES)]
 
 
 def _batch_norm(name: str) -> Any:
@@ -105,17 +102,17 @@ def _efficientnet_lite(
     return keras.Model(inputs, x, name=name)
 
 
-def EfficientNetLite0(**kwargs: Any) -> Any:  # noqa: N802 - named like keras.applications' builders
+def EfficientNetLite0(**kwargs: Any) -> Any:
     """Build EfficientNet-Lite0; arguments as in ``keras.applications``, pixels ``(x - 127) / 128``."""
     return _efficientnet_lite("efficientnetlite0", 1.0, 1.0, 0.2, **kwargs)
 
 
-def EfficientNetLite1(**kwargs: Any) -> Any:  # noqa: N802
+def EfficientNetLite1(**kwargs: Any) -> Any:
     """Build EfficientNet-Lite1; arguments as in ``keras.applications``, pixels ``(x - 127) / 128``."""
     return _efficientnet_lite("efficientnetlite1", 1.0, 1.1, 0.2, **kwargs)
 
 
-def EfficientNetLite2(**kwargs: Any) -> Any:  # noqa: N802
+def EfficientNetLite2(**kwargs: Any) -> Any:
     """Build EfficientNet-Lite2; arguments as in ``keras.applications``, pixels ``(x - 127) / 128``."""
     return _efficientnet_lite("efficientnetlite2", 1.1, 1.2, 0.3, **kwargs)
 

@@ -17,9 +17,7 @@ from tlkit.weights.files import PackagedFile, PublishedFile
 _APPLICATIONS = "https://storage.googleapis.com/tensorflow/keras-applications"
 
 
-def _published(
-    folder: str, with_top: tuple[str, str | None], without_top: tuple[str, str | None]
-) -> dict[str, Any]:
+def _published(folder: str, with_top: tuple[str, str | None], without_top: tuple[str, str | None]) -> dict[str, Any]:
     """The two files of an architecture, ``(name, digest)`` each, in one folder of Keras's."""
     files = (PublishedFile(name, f"{folder}/{name}", digest) for name, digest in (with_top, without_top))
     return dict(zip(("with_top", "without_top"), files, strict=True))
@@ -62,9 +60,7 @@ VGG = (
 
 def _resnet(title: str, stages: tuple[int, int, int, int], *md5: str, **row: Any) -> Architecture:
     blocks = tuple(
-        f"conv{stage}_block{block}_out"
-        for stage, count in enumerate(stages, start=2)
-        for block in range(1, count + 1)
+        f"conv{stage}_block{block}_out" for stage, count in enumerate(stages, start=2) for block in range(1, count + 1)
     )
     second = title.endswith("V2")
     return Architecture(
@@ -286,9 +282,7 @@ EFFICIENTNET = (
 )  # fmt: skip
 
 
-def _efficientnet_v2(
-    variant: str, size: int, repeats: tuple[int, ...], *md5: str, **row: Any
-) -> Architecture:
+def _efficientnet_v2(variant: str, size: int, repeats: tuple[int, ...], *md5: str, **row: Any) -> Architecture:
     title, stages = f"EfficientNetV2{variant}", _stages(repeats, skip_first="project_activation")
     stem = f"efficientnetv2-{variant.lower()}"
     return Architecture(
@@ -357,14 +351,10 @@ EFFICIENTNET_LITE = (
 # --- ConvNeXt ----------------------------------------------------------------------------------------------
 
 
-def _convnext(
-    variant: str, stages: tuple[int, int, int, int], *sha256: str, size_mb: int, **row: Any
-) -> Architecture:
+def _convnext(variant: str, stages: tuple[int, int, int, int], *sha256: str, size_mb: int, **row: Any) -> Architecture:
     title, stem = f"ConvNeXt{variant}", f"convnext_{variant.lower()}"
     blocks = tuple(
-        f"{stem}_stage_{stage}_block_{block}_identity"
-        for stage, count in enumerate(stages)
-        for block in range(count)
+        f"{stem}_stage_{stage}_block_{block}_identity" for stage, count in enumerate(stages) for block in range(count)
     )
     return Architecture(
         name=title.lower(), title=title, builder=f"keras.applications:{title}", size=224, least_size=32,

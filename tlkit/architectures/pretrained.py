@@ -10,6 +10,7 @@ from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.build import build
 from tlkit.errors import WeightsError
 from tlkit.h5.structure import is_hdf5, structure_problem
+from tlkit.progress import logger
 from tlkit.text import printable
 from tlkit.weights.digest import file_digest
 from tlkit.weights.files import PackagedFile
@@ -52,6 +53,7 @@ def build_pretrained(
     """
     architecture.input_size(size, include_top=include_top)  # refuse before anything is fetched
     if weights == "none":
+        logger.warning("%s has random weights; until it is trained, what it says means nothing.", architecture.name)
         return Pretrained(build(architecture, include_top=include_top, size=size), weights, None)
     if weights == "imagenet":
         path = locate(architecture.weights_file(include_top=include_top), architecture=architecture.name)

@@ -11,9 +11,7 @@ from tlkit.cli.finetune import finetune
 from tlkit.cli.predict import predict
 
 
-@click.group(
-    cls=TlkitGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
-)
+@click.group(cls=TlkitGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("-v", "--verbose", is_flag=True, help="Say more, show TensorFlow's messages and tracebacks.")
 @click.option("-q", "--quiet", is_flag=True, help="Say only what went wrong; results still go to stdout.")
 @click.version_option(__version__, prog_name="tlkit", message="%(prog)s %(version)s")

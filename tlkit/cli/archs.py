@@ -115,8 +115,7 @@ def _print_one(row: Architecture, output_format: str) -> None:
         echo_csv(
             ("index", "name", "kind", "output_shape", "parameters", "block"),
             (
-                (item["index"], item["name"], item["kind"], _shape(item["output_shape"]), item["parameters"], item["block"])
-                for item in layers
+                [_shape(value) if key == "output_shape" else value for key, value in item.items()] for item in layers
             ),
         )  # fmt: skip
         return

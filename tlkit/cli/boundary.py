@@ -40,7 +40,7 @@ def set_up_output(context: click.Context, *, verbose: bool, quiet: bool) -> None
     logger.propagate = False
     context.call_on_close(lambda: logger.removeHandler(handler))
     if verbose:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0")
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
 
 
 def report(error: TlkitError) -> None:

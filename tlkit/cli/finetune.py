@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("data", metavar="DATA")
-@click.option(
-    "--arch", metavar="NAME", default="efficientnetlite0", show_default=True, help="The base network."
-)
+@click.option("--arch", metavar="NAME", default="efficientnetlite0", show_default=True, help="The base network.")
 @weights_option()
 @size_option
 @resize_option()
@@ -69,9 +67,7 @@ if TYPE_CHECKING:
 @batch_size_option
 @seed_option
 @config_option
-@click.option(
-    "-o", "--output", metavar="RUN", help="Run folder to make.  [default: runs/ARCH-N, the next free N]"
-)
+@click.option("-o", "--output", metavar="RUN", help="Run folder to make.  [default: runs/ARCH-N, the next free N]")
 @format_option("text", "json")
 def finetune(arch: str, output_format: str, **options: Any) -> None:
     """Train a classifier for the pictures in DATA, in two phases.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,23 +23,17 @@ MAX_PLOTTED = 16
 
 @click.command()
 @click.argument("inputs", metavar="IMAGES...", nargs=-1, required=True)
-@click.option(
-    "--arch", "architecture", metavar="NAME", help="ImageNet network to ask.  [default: efficientnetlite0]"
-)
+@click.option("--arch", "architecture", metavar="NAME", help="ImageNet network to ask.  [default: efficientnetlite0]")
 @click.option("--model", metavar="RUN", help="Ask a run that `tlkit finetune` made instead.")
 @weights_option(default=None)
 @size_option
 @resize_option(default=None)
-@click.option(
-    "--labels", metavar="FILE", help="Class names, one a line, in the order of the network's outputs."
-)
+@click.option("--labels", metavar="FILE", help="Class names, one a line, in the order of the network's outputs.")
 @click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="How many classes to name.")
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help=f"Draw each picture beside a bar chart of its classes (the first {MAX_PLOTTED}).")  # fmt: skip
 @batch_size_option
-@click.option(
-    "--allow-private", is_flag=True, help="Also take addresses inside this network (127.0.0.1, 10.…)."
-)
+@click.option("--allow-private", is_flag=True, help="Also take addresses inside this network (127.0.0.1, 10.…).")
 @format_option("text", "json", "csv")
 def predict(plot: Path | None, output_format: str, **options: Any) -> None:
     """Name what is in IMAGES: files, folders (all pictures below them) and http(s) addresses.
@@ -89,16 +83,12 @@ def _as_json(prediction: Prediction) -> dict[str, Any]:
     }
 
 
-def _as_rows(predictions: Sequence[Prediction]) -> list[tuple[Any, ...]]:
-    return [
-        row
-        for prediction in predictions
-        for row in (
-            [(prediction.input, score.rank, score.label, score.name, f"{score.probability:.6f}", None)
-             for score in prediction.scores]
-            or [(prediction.input, None, None, None, None, prediction.error)]
-        )
-    ]  # fmt: skip
+def _as_rows(predictions: Sequence[Prediction]) -> Iterator[tuple[Any, ...]]:
+    for prediction in predictions:
+        if prediction.error:
+            yield prediction.input, None, None, None, None, prediction.error
+        for score in prediction.scores:
+            yield prediction.input, score.rank, score.label, score.name, f"{score.probability:.6f}", None
 
 
 def _echo_text(predictions: Sequence[Prediction]) -> None:

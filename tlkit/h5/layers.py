@@ -38,15 +38,27 @@ def _names(group: h5py.Group, attribute: str) -> list[str]:
     ]
 
 
+def _has(group: h5py.Group, name: str) -> bool:
+    """True when the group has a hard link of that name. Any other link may lead to another file: ``in`` and ``get``
+    of h5py would open that file to see, this looks at the link alone."""
+    links = group.id.links
+    encoded = name.encode("utf-8", "surrogateescape")
+    return links.exists(encoded) and links.get_info(encoded).type == h5py.h5l.TYPE_HARD
+
+
 def _inside(group: h5py.Group, path: str) -> Any:
-    """The object at ``path``, following hard links only: any other link may lead to another file."""
+    """The object at ``path``, reached over hard links only."""
     item: Any = group
     for part in path.split("/"):
-        link = item.get(part, getlink=True) if isinstance(item, h5py.Group) and part else None
-        if not isinstance(link, h5py.HardLink):
+        if not (part and isinstance(item, h5py.Group) and _has(item, part)):
             raise WeightsError(f"{printable(path)!r} is not inside {printable(group.file.filename)}.")
         item = item[part]
     return item
+
+
+def _root(file: h5py.File) -> Any:
+    """Where the layers are: in the file, or in the ``model_weights`` of a full model."""
+    return _inside(file, "model_weights") if _has(file, "model_weights") else file
 
 
 def _array(group: h5py.Group, path: str) -> np.ndarray:
@@ -58,8 +70,7 @@ def _array(group: h5py.Group, path: str) -> np.ndarray:
 
 def is_layer_file(file: h5py.File) -> bool:
     """True for a weights file of Keras 1 or 2, or a full model of theirs."""
-    root = file["model_weights"] if "model_weights" in file else file
-    return bool(_names(root, "layer_names"))
+    return bool(_names(_root(file), "layer_names"))
 
 
 def read_layers(path: Path) -> list[SavedLayer]:
@@ -70,7 +81,7 @@ def read_layers(path: Path) -> list[SavedLayer]:
     """
 
     def read(file: h5py.File) -> Iterator[SavedLayer]:
-        root = _inside(file, "model_weights") if "model_weights" in file else file
+        root = _root(file)
         for name in _names(root, "layer_names"):
             group = _inside(root, name)
             weights = tuple((key, _array(group, key)) for key in _names(group, "weight_names"))
@@ -98,7 +109,7 @@ def read_variables(path: Path) -> dict[str, np.ndarray]:
                 found[here] = _array(group, name)
 
     with _damage_named(path), h5py.File(path, "r") as file:
-        if "layers" in file:
+        if _has(file, "layers"):
             visit(_inside(file, "layers"), "layers/")
     return found
 

@@ -26,9 +26,7 @@ def structure_problem(path: Path) -> str | None:
                 start = file.read(512).lstrip().lower()
             if not start:
                 return "it is empty"
-            return (
-                "it is a web page, not a weights file" if start.startswith(b"<") else "it is not an HDF5 file"
-            )
+            return "it is a web page, not a weights file" if start.startswith(b"<") else "it is not an HDF5 file"
         with h5py.File(path, "r") as file:
             len(file)
     except OSError as error:

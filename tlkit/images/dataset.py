@@ -90,9 +90,7 @@ def scan_dataset(folder: str, *, val_split: float = 0.2, seed: int = 0) -> Datas
                 hint="Add pictures, or a validation folder.",
             )
     warnings += _warnings(classes, by_split)
-    return Dataset(
-        classes, {name: _as_split(found, classes) for name, found in by_split.items()}, tuple(warnings)
-    )
+    return Dataset(classes, {name: _as_split(found, classes) for name, found in by_split.items()}, tuple(warnings))
 
 
 def _names(folder: Path) -> list[str]:

@@ -62,9 +62,7 @@ def decode(source: str | os.PathLike[str] | bytes) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns about odd metadata; the pixels are what counts
-            with Image.open(
-                BytesIO(source) if isinstance(source, bytes) else Path(source), formats=FORMATS
-            ) as image:
+            with Image.open(BytesIO(source) if isinstance(source, bytes) else Path(source), formats=FORMATS) as image:
                 width, height = image.size
                 if width * height > MAX_PIXELS:
                     raise ImageError(
@@ -116,9 +114,5 @@ def _rgb(image: Image.Image, kind: str | None) -> Image.Image:
         return Image.fromarray(grey).convert("RGB")
     if image.mode in _DIRECT:
         return image.convert("RGB")
-    holds = {"I": "32-bit integers", "F": "floating-point values", "LAB": "Lab colours"}.get(
-        image.mode, image.mode
-    )
-    raise ImageError(
-        f"it holds {holds}, which have no fixed meaning as RGB; save it with 8 or 16 bits a channel"
-    )
+    holds = {"I": "32-bit integers", "F": "floating-point values", "LAB": "Lab colours"}.get(image.mode, image.mode)
+    raise ImageError(f"it holds {holds}, which have no fixed meaning as RGB; save it with 8 or 16 bits a channel")

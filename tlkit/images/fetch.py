@@ -108,9 +108,7 @@ def fetch(address: str, *, allow_private: bool = False) -> bytes:
     except ImageError:
         raise
     except _PrivateAddress as error:
-        raise ImageError(
-            f"it leads to {error}, an address inside this network; --allow-private allows that"
-        ) from error
+        raise ImageError(f"it leads to {error}, an address inside this network; --allow-private allows that") from error
     except requests.exceptions.InvalidSchema as error:
         raise ImageError("it leads to something other than http or https") from error
     except requests.TooManyRedirects as error:

@@ -24,7 +24,7 @@ def is_hidden(name: str) -> bool:
 
 def is_picture_name(name: str) -> bool:
     """True when the name ends like a picture's."""
-    return os.path.splitext(name)[1].lower() in EXTENSIONS  # noqa: PTH122 - names only, a million of them
+    return os.path.splitext(name)[1].lower() in EXTENSIONS
 
 
 def walk_pictures(folder: str) -> Iterator[str]:
@@ -47,7 +47,7 @@ def walk_pictures(folder: str) -> Iterator[str]:
         with entries:
             names = sorted((entry.name, _is_folder(entry)) for entry in entries if not is_hidden(entry.name))
         for name, is_folder in names:
-            child = os.path.join(path, name)  # noqa: PTH118
+            child = os.path.join(path, name)
             if is_folder:
                 yield from visit(child, above | {here})
             elif is_picture_name(name):
@@ -72,7 +72,7 @@ def expand_inputs(inputs: Iterable[str]) -> list[str]:
     found: list[str] = []
     for item in inputs:
         pictures: list[str] = []
-        if not is_address(item) and os.path.isdir(item):  # noqa: PTH112 - keeps undecodable names as they are
+        if not is_address(item) and os.path.isdir(item):
             pictures = list(walk_pictures(item))
         found += pictures or [item]
     return found

@@ -106,9 +106,7 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
         if config.epochs:
             logger.info("Phase 1: the head alone, on features of the frozen base.")
             phases.append(
-                train_head(
-                    head, train, validation, epochs=config.epochs, lr=config.lr, batch_size=config.batch_size
-                )
+                train_head(head, train, validation, epochs=config.epochs, lr=config.lr, batch_size=config.batch_size)
             )
 
         # Phase 2: the layers above the boundary and the head, together.
@@ -183,19 +181,13 @@ class _Pictures:
                 f"No picture of {listed([self.classes[label] for label in lost])} in {split} can be read.",
                 hint="Replace the pictures named above, or remove the class folder.",
             )
-        self.splits[split] = Split(
-            tuple(listed_before.files[position] for position in found.positions), labels
-        )
+        self.splits[split] = Split(tuple(listed_before.files[position] for position in found.positions), labels)
         return found.features, labels
 
     def counts(self) -> dict[str, dict[str, int]]:
         """How many pictures each class has in each split."""
         return {
-            name: dict(
-                zip(
-                    self.classes, np.bincount(split.labels, minlength=len(self.classes)).tolist(), strict=True
-                )
-            )
+            name: dict(zip(self.classes, np.bincount(split.labels, minlength=len(self.classes)).tolist(), strict=True))
             for name, split in self.splits.items()
         }
 
@@ -212,9 +204,7 @@ def _train_top(
 
     def sequence(split: str, shuffle_seed: int | None) -> ImageSequence:
         files, labels = pictures.splits[split].files, pictures.splits[split].labels
-        return ImageSequence(
-            files, labels, look=pictures.look, batch_size=config.batch_size, shuffle_seed=shuffle_seed
-        )
+        return ImageSequence(files, labels, look=pictures.look, batch_size=config.batch_size, shuffle_seed=shuffle_seed)
 
     phase = train_top(
         model, sequence(TRAIN, config.seed), sequence(VALIDATION, None),

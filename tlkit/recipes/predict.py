@@ -91,16 +91,14 @@ def predict(config: PredictConfig) -> list[Prediction]:
             )
         for position, reason in batch.failed:
             near = near_names(sources[position]) if reason == "there is no such file" else None
-            predictions[position] = Prediction(
-                sources[position], error=f"{reason}. {near}" if near else reason
-            )
+            predictions[position] = Prediction(sources[position], error=f"{reason}. {near}" if near else reason)
     return [prediction for prediction in predictions if prediction is not None]
 
 
 def _best(probabilities: np.ndarray, classes: Sequence[tuple[str, str]], top: int) -> tuple[ClassScore, ...]:
     order = np.argsort(-probabilities, kind="stable")[:top]
     return tuple(
-        ClassScore(rank, *classes[index], float(probabilities[index]))
+        ClassScore(rank, classes[index][0], classes[index][1], float(probabilities[index]))
         for rank, index in enumerate(order.tolist(), start=1)
     )
 
@@ -112,9 +110,7 @@ def _imagenet_classifier(config: PredictConfig) -> _Classifier:
 
     from tlkit.architectures.pretrained import build_pretrained
 
-    pretrained = build_pretrained(
-        architecture, weights=config.weights or "imagenet", include_top=True, size=size
-    )
+    pretrained = build_pretrained(architecture, weights=config.weights or "imagenet", include_top=True, size=size)
     look = Look(size, architecture.preprocessing, config.resize or "squash", config.allow_private)
     return _Classifier(pretrained.model, look, classes)
 
@@ -141,14 +137,12 @@ def _run_classifier(config: PredictConfig) -> _Classifier:
     ):
         if asked and asked != own:
             raise UsageError(
-                f"{option} {_shown(asked)} contradicts the run {printable(folder)}, which was trained with {_shown(own)}.",
+                f"{option} {_shown(asked)} contradicts the run {printable(folder)}, trained with {_shown(own)}.",
                 hint=f"Leave {option} out: a run brings its own.",
             )
     for option, given in (("--weights", config.weights), ("--labels", config.labels)):
         if given:
-            raise UsageError(
-                f"{option} contradicts --model: a run brings its own.", hint=f"Leave {option} out."
-            )
+            raise UsageError(f"{option} contradicts --model: a run brings its own.", hint=f"Leave {option} out.")
     look = Look(record.size, record.preprocessing, record.resize, config.allow_private)
     return _Classifier(load_model(folder, record), look, [(name, name) for name in record.classes])
 

@@ -53,9 +53,7 @@ def _plain(axes: Any) -> None:
     axes.tick_params(colors=_TEXT)
 
 
-def plot_predictions(
-    rows: Sequence[tuple[Image.Image, str, Sequence[tuple[str, float]]]], path: Path
-) -> None:
+def plot_predictions(rows: Sequence[tuple[Image.Image, str, Sequence[tuple[str, float]]]], path: Path) -> None:
     """Each picture beside a bar chart of its likeliest classes.
 
     Args:
@@ -93,9 +91,7 @@ def plot_history(phases: Sequence[tuple[str, Sequence[Mapping[str, float]]]], pa
         path: Where to.
     """
     figure = _figure(9.5, 3.6)
-    for axes, key, label in zip(
-        figure.subplots(1, 2), ("loss", "accuracy"), ("loss", "accuracy"), strict=True
-    ):
+    for axes, key, label in zip(figure.subplots(1, 2), ("loss", "accuracy"), ("loss", "accuracy"), strict=True):
         first = 1
         for (name, epochs), colour in zip(phases, _PHASE_COLOURS, strict=False):
             numbers = range(first, first + len(epochs))

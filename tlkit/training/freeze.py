@@ -82,9 +82,7 @@ def resolve_boundary(
 
 def _in_range(number: int, total: int, option: str, architecture: Architecture) -> int:
     if not 0 <= number <= total:
-        raise UsageError(
-            f"{option} {number} is out of range: the base of {architecture.name} has {total} layers."
-        )
+        raise UsageError(f"{option} {number} is out of range: the base of {architecture.name} has {total} layers.")
     return number
 
 

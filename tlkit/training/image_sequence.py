@@ -57,6 +57,4 @@ class ImageSequence(keras.utils.PyDataset):
         try:
             return self._look.read(file)
         except ImageError as error:
-            raise DataError(
-                f"{printable(file)} could be read before and cannot be now: {error.message}."
-            ) from error
+            raise DataError(f"{printable(file)} could be read before and cannot be now: {error.message}.") from error

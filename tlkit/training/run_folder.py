@@ -102,9 +102,7 @@ def _make_folder(output: str | None, name: str) -> Path:
         path = Path(output)
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RunError(
-            f"Cannot make the run folder {printable(output or 'runs')}: {error.strerror}."
-        ) from error
+        raise RunError(f"Cannot make the run folder {printable(output or 'runs')}: {error.strerror}.") from error
     if any(path.iterdir()):
         raise RunError(
             f"{printable(path)} exists and is not empty; a new run never writes into an old one.",

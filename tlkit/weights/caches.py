@@ -13,7 +13,7 @@ def keras_weights_folder() -> Path:
 
 
 def cache_folder() -> Path:
-    """tlkit's own cache: ``TLKIT_CACHE_DIR``, else ``tlkit`` in the user's cache folder."""
+    """Tlkit's own cache: ``TLKIT_CACHE_DIR``, else ``tlkit`` in the user's cache folder."""
     given = os.environ.get("TLKIT_CACHE_DIR")
     if given:
         return Path(given)

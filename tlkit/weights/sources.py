@@ -67,7 +67,7 @@ def decide(
     """
     address = mirror is not None and "://" in mirror
     places = [*folders, *([Path(mirror)] if mirror and not address else [])]
-    damaged = []
+    damaged: list[tuple[Path, str]] = []
     for path in (folder / file.name for folder in places):
         if not exists(path):
             continue

@@ -52,9 +52,7 @@ class _Tensor:
             raise ValueError("a tensor without values")
         if len(self.size) != len(self.stride) or min((*self.size, *self.stride, self.offset), default=0) < 0:
             raise ValueError("a tensor with a malformed shape")
-        last = self.offset + sum(
-            (length - 1) * step for length, step in zip(self.size, self.stride, strict=True)
-        )
+        last = self.offset + sum((length - 1) * step for length, step in zip(self.size, self.stride, strict=True))
         if 0 not in self.size and last >= len(values):
             raise ValueError("a tensor that reaches past its storage")
         if math.prod(self.size) > len(values):
@@ -88,9 +86,7 @@ class _Unpickler(pickle.Unpickler):
             return _rebuild_tensor
         if module == "torch" and name in _STORAGE_DTYPES:
             return _STORAGE_DTYPES[name]
-        raise pickle.UnpicklingError(
-            f"it names {printable(module)}.{printable(name)}, which weights never need"
-        )
+        raise pickle.UnpicklingError(f"it names {printable(module)}.{printable(name)}, which weights never need")
 
     def persistent_load(self, pid: Any) -> _Storage:
         kind, dtype, key, _location, length, view = pid

@@ -1,0 +1,253 @@
+"""finetune, from folders of real pictures to a run that predicts."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from tlkit.backend import keras
+
+# Small and quick: 64-pixel inputs, one epoch a phase.
+QUICK = ("--size", 64, "--epochs", 6, "--finetune-epochs", 1, "--batch-size", 8)
+
+
+@pytest.fixture(scope="module")
+def trained(textures, tmp_path_factory):
+    """One run on real textures with real weights, shared by the tests that only read it."""
+    from click.testing import CliRunner
+
+    from tlkit.cli import main
+
+    run = tmp_path_factory.mktemp("trained") / "run"
+    arguments = ["finetune", str(textures), *map(str, QUICK), "-o", str(run), "--format", "json"]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    return run, json.loads(result.stdout), result.stderr
+
+
+def test_the_result_says_what_was_trained(trained):
+    run, result, notes = trained
+    assert result["run"] == str(run)
+    assert result["classes"] == ["brick", "grass"]
+    assert result["val_accuracy"] >= 0.9
+    assert [(phase["name"], phase["epochs"]) for phase in result["phases"]] == [("head", 6), ("finetune", 1)]
+    assert result["val_accuracy"] == result["phases"][-1]["val_accuracy"]
+    assert result["images"] == {"train": 16, "validation": 8}
+    assert result["freeze"]["through"] == "block5c_add"
+    assert "the first 95 of 141 layers stay frozen (through block5c_add), 46 train" in notes
+    assert "Training 16 layers of the base: block6a_expand_conv" in notes
+
+
+def test_the_run_folder_holds_all_that_it_takes(trained, textures):
+    run, result, _ = trained
+    assert sorted(path.name for path in run.iterdir()) == [
+        "history.csv",
+        "history.png",
+        "model.keras",
+        "run.json",
+    ]
+    record = json.loads((run / "run.json").read_text())
+    assert record["architecture"] == "efficientnetlite0"
+    assert record["classes"] == ["brick", "grass"]
+    assert record["preprocessing"] == "lite"
+    assert record["size"] == [64, 64]
+    assert record["weights"]["digest"].startswith("sha256:")
+    assert record["arguments"]["data"] == str(textures)
+    assert record["arguments"]["seed"] == 0
+    assert {"tlkit", "keras", "tensorflow", "pillow"} <= set(record["versions"])
+    assert record["data"] == {"train": {"brick": 8, "grass": 8}, "validation": {"brick": 4, "grass": 4}}
+    with (run / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["phase"] for row in rows] == ["head"] * 6 + ["finetune"]
+    assert float(rows[-1]["val_accuracy"]) == pytest.approx(result["val_accuracy"])
+
+
+def test_keras_alone_loads_the_model(trained):
+    run, *_ = trained
+    model = keras.models.load_model(run / "model.keras")
+    assert model.input_shape == (None, 64, 64, 3)
+    assert model.output_shape == (None, 2)
+    assert not model.compiled  # no optimizer state: the file is as small as the weights
+
+
+def test_the_run_predicts_by_itself(trained, textures, tlkit, tmp_path):
+    run, *_ = trained
+    moved = tmp_path / "moved"
+    shutil.copytree(run, moved)
+    ran = tlkit("predict", "--model", moved, textures / "validation", "--format", "json")
+    assert ran.code == 0
+    right = [item["predictions"][0]["name"] == item["input"].split("/")[-2] for item in ran.json]
+    assert np.mean(right) >= 0.9
+    first = ran.json[0]["predictions"]
+    assert [score["rank"] for score in first] == [1, 2]
+    assert {score["label"] for score in first} == {"brick", "grass"}
+    assert sum(score["probability"] for score in first) == pytest.approx(1, abs=1e-5)
+
+
+def test_training_and_predicting_agree_on_the_validation_pictures(trained, textures, tlkit):
+    run, result, _ = trained
+    ran = tlkit("predict", "--model", run, textures / "validation", "--format", "json")
+    right = [item["predictions"][0]["name"] == item["input"].split("/")[-2] for item in ran.json]
+    assert np.mean(right) == pytest.approx(result["val_accuracy"])
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (("--arch", "vgg16"), "--arch vgg16 contradicts the run"),
+        (("--size", "96"), "--size 96x96 contradicts the run .* trained with 64x64"),
+        (("--resize", "crop"), "--resize crop contradicts"),
+        (("--weights", "none"), "--weights contradicts --model"),
+        (("--labels", "x.txt"), "--labels contradicts --model"),
+    ],
+)
+def test_flags_that_contradict_the_run_are_refused(trained, tlkit, cat, flags, says):
+    import re
+
+    ran = tlkit("predict", "--model", trained[0], cat, *flags)
+    assert ran.code == 2
+    assert re.search(says, ran.err)
+    assert "Hint: Leave" in ran.err
+
+
+def test_flags_that_agree_with_the_run_are_fine(trained, tlkit, cat):
+    ran = tlkit(
+        "predict",
+        "--model",
+        trained[0],
+        cat,
+        "--arch",
+        "EfficientNet-Lite0",
+        "--size",
+        64,
+        "--resize",
+        "squash",
+    )
+    assert ran.code == 0
+
+
+def test_a_record_that_does_not_fit_the_model_is_refused(trained, tlkit, cat, tmp_path):
+    broken = tmp_path / "broken"
+    shutil.copytree(trained[0], broken)
+    record = json.loads((broken / "run.json").read_text())
+    record["classes"] = ["a", "b", "c"]
+    (broken / "run.json").write_text(json.dumps(record))
+    ran = tlkit("predict", "--model", broken, cat)
+    assert ran.code == 1
+    assert "3 classes" in ran.err
+    (broken / "model.keras").write_bytes((broken / "model.keras").read_bytes()[:5000])
+    ran = tlkit("predict", "--model", broken, cat)
+    assert ran.code == 1
+    assert "cannot be loaded" in ran.err
+
+
+def test_same_seed_same_run(textures, tlkit, tmp_path):
+    results = [
+        tlkit("finetune", textures, *QUICK, "--seed", 3, "-o", tmp_path / name, "--format", "json").json
+        for name in "ab"
+    ]
+    first, second = (json.loads((tmp_path / name / "run.json").read_text()) for name in "ab")
+    assert first["classes"] == second["classes"]
+    histories = []
+    for name in "ab":
+        with (tmp_path / name / "history.csv").open() as file:
+            histories.append([float(row["val_loss"]) for row in csv.DictReader(file)])
+    np.testing.assert_allclose(*histories, rtol=1e-4)
+    assert results[0]["val_accuracy"] == results[1]["val_accuracy"]
+
+
+def test_a_bad_picture_is_named_and_the_rest_is_trained_on(textures, tlkit, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(textures, data)
+    (data / "train" / "brick" / "broken.jpg").write_text("not a picture")
+    (data / "test" / "brick").mkdir(parents=True)
+    (data / "test" / "grass").mkdir()
+    for name in ("brick", "grass"):
+        shutil.copy(data / "validation" / name / "0.png", data / "test" / name)
+    ran = tlkit("finetune", data, *QUICK, "-o", tmp_path / "run", "--format", "json")
+    assert ran.code == 3
+    assert "broken.jpg is skipped: it is not a picture" in ran.err
+    assert [item["input"].split("/")[-1] for item in ran.json["skipped"]] == ["broken.jpg"]
+    assert ran.json["images"] == {"train": 16, "validation": 8, "test": 2}
+    assert 0 <= ran.json["test_accuracy"] <= 1
+
+
+def test_a_class_of_bad_pictures_is_refused(textures, tlkit, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(textures, data)
+    for path in (data / "validation" / "grass").iterdir():
+        path.write_text("not a picture")
+    ran = tlkit("finetune", data, *QUICK, "-o", tmp_path / "run")
+    assert ran.code == 1
+    assert "No picture of grass in validation can be read" in ran.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_old_run_is_not_written_into(trained, textures, tlkit):
+    ran = tlkit("finetune", textures, *QUICK, "-o", trained[0])
+    assert ran.code == 1
+    assert "exists and is not empty" in ran.err
+
+
+def test_172_on_inceptionv3_is_obeyed_and_explained(textures, tlkit, tmp_path):
+    ran = tlkit(
+        "finetune", textures, "--arch", "inceptionv3", "--freeze", 172, "--weights", "none", "--size", 75,
+        "--epochs", 1, "--finetune-epochs", 1, "-o", tmp_path / "run", "--format", "json",
+    )  # fmt: skip
+    assert ran.code == 0
+    assert ran.json["freeze"]["layers"] == 172
+    assert "inside mixed6" in ran.err
+    assert "--freeze mixed8" in ran.err
+    assert not any("batch_normalization" in name for name in ran.json["trained"])
+
+
+@pytest.mark.parametrize("head", ["linear", "flatten"])
+def test_other_heads(textures, tlkit, tmp_path, head):
+    ran = tlkit("finetune", textures, *QUICK, "--head", head, "-o", tmp_path / "run", "--format", "json")
+    assert ran.code == 0
+    layers = keras.models.load_model(tmp_path / "run" / "model.keras").get_layer("head").layers
+    assert ("flatten" in [layer.name for layer in layers]) == (head == "flatten")
+
+
+def test_phases_can_be_left_out(textures, tlkit, tmp_path):
+    one = tlkit("finetune", textures, *QUICK, "--finetune-epochs", 0, "-o", tmp_path / "a", "--format", "json").json
+    assert [phase["name"] for phase in one["phases"]] == ["head"]
+    assert one["trained"] == []
+    none = tlkit("finetune", textures, "--epochs", 0, "--finetune-epochs", 0)
+    assert none.code == 2
+    assert "nothing to train" in none.err
+
+
+def test_options_can_stand_in_a_file_and_a_flag_wins(textures, tlkit, tmp_path):
+    config = tmp_path / "c.yaml"
+    config.write_text("arch: efficientnet-lite0\nsize: 64\nepochs: 2\nfinetune-epochs: 0\nhead: linear\n")
+    ran = tlkit("finetune", textures, "--config", config, "--epochs", 1, "-o", tmp_path / "run", "--format", "json")
+    assert ran.code == 0
+    assert ran.json["phases"][0]["epochs"] == 1
+    arguments = json.loads((tmp_path / "run" / "run.json").read_text())["arguments"]
+    assert arguments["head"] == "linear"
+    assert arguments["size"] == [64, 64]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("epoch: 3", "unknown option 'epoch'"),
+        ("epochs: many", "'many' is not a valid integer"),
+        ("epochs: [1, 2]", "epochs takes one value"),
+        ("- epochs", "must hold lines of `option: value`"),
+        ("epochs: !!python/object/apply:os.system ['touch hacked']", "not plain YAML"),
+        ("epochs: 1\nepochs : 2\nepochs-: 3", "unknown option"),
+    ],
+)
+def test_a_bad_configuration_is_refused(textures, tlkit, tmp_path, monkeypatch, content, says):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c.yaml").write_text(content)
+    ran = tlkit("finetune", textures, "--config", "c.yaml")
+    assert ran.code == 2
+    assert says in ran.err
+    assert not (tmp_path / "hacked").exists()
+    if content.startswith("epoch: "):
+        assert "Did you mean epochs" in ran.err

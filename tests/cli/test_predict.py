@@ -1,0 +1,162 @@
+"""predict, on real photographs with real weights."""
+
+import csv
+import io
+import os
+import shutil
+
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+
+
+@pytest.fixture
+def photos(tmp_path, chelsea):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    Image.fromarray(chelsea).save(folder / "cat.png")
+    Image.fromarray(skimage.data.coffee()).save(folder / "coffee.jpg", quality=95)
+    return folder
+
+
+def test_photographs_are_named(photos, tlkit):
+    ran = tlkit("predict", photos, "--format", "json")
+    assert ran.code == 0
+    assert [os.path.basename(item["input"]) for item in ran.json] == ["cat.png", "coffee.jpg"]
+    cat, coffee = (item["predictions"] for item in ran.json)
+    assert cat[0]["name"] in ("tabby", "tiger_cat", "Egyptian_cat")
+    assert coffee[0]["name"] == "espresso"
+    assert coffee[0]["label"] == "n07920052"
+    assert [score["rank"] for score in coffee] == [1, 2, 3, 4, 5]
+    probabilities = [score["probability"] for score in coffee]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert 0.5 < probabilities[0] <= 1
+
+
+def test_text_and_csv(photos, tlkit):
+    ran = tlkit("predict", photos / "coffee.jpg", "--top", 2)
+    lines = ran.out.splitlines()
+    assert lines[0] == str(photos / "coffee.jpg")
+    assert lines[1].split()[1:] == ["espresso", "n07920052"]
+    assert len(lines) == 3
+    rows = list(csv.DictReader(io.StringIO(tlkit("predict", photos, "--top", 2, "--format", "csv").out)))
+    assert [row["rank"] for row in rows] == ["1", "2", "1", "2"]
+    assert rows[2]["name"] == "espresso"
+
+
+@pytest.mark.parametrize("output_format", ["text", "json", "csv"])
+def test_bad_inputs_are_named_and_the_others_done(photos, tlkit, output_format):
+    (photos / "broken.jpg").write_text("not a picture")
+    ran = tlkit("predict", photos / "cat.png", photos / "broken.jpg", photos / "nothing.png", photos / "coffee.jpg",
+                "--format", output_format)  # fmt: skip
+    assert ran.code == 3
+    assert "broken.jpg is skipped: it is not a picture" in ran.err
+    assert "nothing.png is skipped: there is no such file" in ran.err
+    if output_format == "json":
+        assert [sorted(item) for item in ran.json] == [["input", "predictions"], ["error", "input"]] + [
+            ["error", "input"], ["input", "predictions"]]  # fmt: skip
+    elif output_format == "csv":
+        rows = list(csv.DictReader(io.StringIO(ran.out)))
+        assert [row["error"] != "" for row in rows] == [False] * 5 + [True] * 2 + [False] * 5
+
+
+def test_a_missing_file_gets_the_closest_name(photos, tlkit):
+    assert "Did you mean coffee.jpg" in tlkit("predict", photos / "cofee.jpg").err
+
+
+def test_batches_change_nothing(photos, tlkit):
+    one, many = (tlkit("predict", *[photos] * 3, "--batch-size", size, "--format", "json").json for size in (1, 4))
+    assert [item["input"] for item in one] == [item["input"] for item in many]
+    for left, right in zip(one, many, strict=True):
+        assert [score["name"] for score in left["predictions"]] == [score["name"] for score in right["predictions"]]
+        np.testing.assert_allclose(
+            [score["probability"] for score in left["predictions"]],
+            [score["probability"] for score in right["predictions"]],
+            rtol=1e-3,
+        )
+
+
+def test_the_picture_is_what_counts_not_how_it_is_stored(photos, tlkit, chelsea):
+    Image.fromarray(chelsea).save(photos / "cat.bmp")
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.fromarray(np.rot90(chelsea)).save(photos / "turned.png", exif=turned)
+    opaque = Image.fromarray(chelsea).convert("RGBA")
+    opaque.save(photos / "opaque.png")
+    files = [photos / name for name in ("cat.png", "cat.bmp", "turned.png", "opaque.png")]
+    results = [item["predictions"] for item in tlkit("predict", *files, "--format", "json").json]
+    assert all(result == results[0] for result in results)
+
+
+@pytest.mark.parametrize("resize", ["squash", "crop"])
+def test_resize_rules(photos, tlkit, resize):
+    ran = tlkit("predict", photos / "coffee.jpg", "--resize", resize, "--format", "json")
+    assert ran.json[0]["predictions"][0]["name"] == "espresso"
+
+
+def test_another_input_size(photos, tlkit):
+    ran = tlkit("predict", photos / "coffee.jpg", "--size", "160x192", "--format", "json")
+    assert ran.json[0]["predictions"][0]["name"] == "espresso"
+    assert "at least 32x32" in tlkit("predict", photos, "--size", 16).err
+
+
+def test_plot(photos, tlkit, tmp_path):
+    ran = tlkit("predict", photos, "--plot", tmp_path / "plot.png")
+    assert ran.code == 0
+    with Image.open(tmp_path / "plot.png") as plot:
+        assert plot.width > 500
+        assert plot.height > 500
+        assert len(plot.convert("RGB").getcolors(10**7)) > 1000  # the photographs are on it
+    refused = tlkit("predict", photos, "--plot", tmp_path / "plot.xyz")
+    assert refused.code == 1
+    assert "End its name with .png" in refused.err
+    assert "no folder" in tlkit("predict", photos, "--plot", tmp_path / "nothing" / "p.png").err
+
+
+def test_labels_from_a_file(photos, tlkit, tmp_path):
+    labels = tmp_path / "labels.txt"
+    labels.write_text("\n".join(f"class {number}" for number in range(1000)))
+    ran = tlkit("predict", photos / "coffee.jpg", "--labels", labels, "--format", "json")
+    assert ran.json[0]["predictions"][0] == {
+        **ran.json[0]["predictions"][0],
+        "label": "class 967",
+        "name": "class 967",
+    }
+    labels.write_text("one\ntwo\n")
+    ran = tlkit("predict", photos, "--labels", labels)
+    assert ran.code == 2
+    assert "names 2 classes, but the network has 1000" in ran.err
+
+
+def test_odd_names_stay_on_their_line(photos, tlkit):
+    odd = photos / "two\nlines\x1b[31m.png"
+    shutil.copy(photos / "cat.png", odd)
+    ran = tlkit("predict", odd, "--top", 1)
+    assert ran.out.splitlines()[0].endswith("two\\nlines\\x1b[31m.png")
+    assert tlkit("predict", odd, "--format", "json").json[0]["input"] == str(odd)
+
+
+def test_weights_that_cannot_be_had_are_never_replaced_by_random_ones(photos, tlkit, monkeypatch):
+    monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("tlkit.weights.files.PublishedFile.url", "http://127.0.0.1:9/net.h5", raising=False)
+    monkeypatch.setenv("TLKIT_WEIGHTS_MIRROR", "http://127.0.0.1:9")
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    ran = tlkit("predict", photos, "--arch", "vgg16")
+    assert ran.code == 1
+    assert ran.out == ""
+    assert "vgg16_weights_tf_dim_ordering_tf_kernels.h5" in ran.err
+    assert "--weights PATH" in ran.err
+
+
+def test_random_weights_only_when_asked_for(photos, tlkit):
+    ran = tlkit("predict", photos, "--arch", "mobilenet", "--weights", "none", "--size", 32, "--format", "json")
+    assert ran.code == 0
+    assert "random weights" in ran.err
+
+
+def test_addresses_inside_the_network_need_leave(tlkit):
+    ran = tlkit("predict", "http://127.0.0.1:9/cat.png", "file:///etc/passwd", "--format", "json")
+    assert ran.code == 3
+    assert [sorted(item) for item in ran.json] == [["error", "input"]] * 2

@@ -1,0 +1,82 @@
+"""The program as a process: start-up, exit codes, interruption."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tlkit import __version__
+from tlkit.cli import main
+
+TLKIT = [sys.executable, "-m", "tlkit"]
+
+
+def run(*arguments, **options):
+    return subprocess.run([*TLKIT, *map(str, arguments)], capture_output=True, text=True, timeout=120, **options)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["archs"], ["archs", "vgg16"], *[[name, "-h"] for name in main.commands]]
+)
+def test_help_and_tables_import_nothing_heavy(arguments):
+    code = (
+        "import sys; from tlkit.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'tensorflow', 'keras', 'numpy', 'h5py', 'PIL', 'matplotlib', 'requests', 'pooch', 'yaml'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    assert done.stdout
+    assert done.stderr.strip() == "[]"
+
+
+def test_version():
+    assert run("--version").stdout.strip() == f"tlkit {__version__}"
+
+
+def test_usage_errors_exit_2():
+    for arguments in (["predict"], ["predict", "a.jpg", "--top", "0"], ["nothing"], ["-q", "-v", "archs"],
+                      ["predict", "a.jpg", "--size", "0x10"], ["predict", "a.jpg", "--arch", "vgg61"]):  # fmt: skip
+        done = run(*arguments)
+        assert done.returncode == 2, arguments
+        assert "Traceback" not in done.stderr
+
+
+def test_errors_exit_1_without_a_traceback(tmp_path):
+    done = run("finetune", tmp_path / "nothing")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: There is no data folder")
+    assert "Traceback" not in done.stderr
+    assert "Traceback" in run("-v", "finetune", tmp_path / "nothing").stderr
+
+
+def test_stdout_is_the_result_and_stderr_is_silent_without_a_terminal(cat):
+    done = run("predict", cat, "--top", 1)
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 2
+    assert done.stderr == ""
+
+
+def test_a_reader_that_leaves_early_is_no_error(tmp_path):
+    done = subprocess.run(
+        f"{sys.executable} -m tlkit archs nasnetlarge | head -1", shell=True, capture_output=True, text=True
+    )
+    assert done.stderr == ""
+
+
+def test_interrupted_exits_130_and_leaves_no_half_run(textures, tmp_path):
+    process = subprocess.Popen(
+        [*TLKIT, "finetune", str(textures), "--epochs", "100000", "-o", str(tmp_path / "run")],
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    for line in process.stderr:
+        if line.startswith("head 3"):
+            break
+    process.send_signal(signal.SIGINT)
+    said = process.stderr.read()
+    assert process.wait(30) == 130
+    assert "Traceback" not in said
+    assert said.strip().endswith("Interrupted.")
+    assert not (tmp_path / "run").exists()
