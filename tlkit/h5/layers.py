@@ -40,7 +40,8 @@ def _names(group: h5py.Group, attribute: str) -> list[str]:
 
 def _has(group: h5py.Group, name: str) -> bool:
     """True when the group has a hard link of that name. Any other link may lead to another file: ``in`` and ``get``
-    of h5py would open that file to see, this looks at the link alone."""
+    of h5py would open that file to see, this looks at the link alone.
+    """
     links = group.id.links
     encoded = name.encode("utf-8", "surrogateescape")
     return links.exists(encoded) and links.get_info(encoded).type == h5py.h5l.TYPE_HARD

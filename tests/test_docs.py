@@ -1,0 +1,106 @@
+"""The README is true: its commands run, and print what it says.
+
+Run this file as a program to write what they print today into the README.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+CONSOLE = re.compile(r"```console\n\$ (?P<command>.+)\n(?P<output>(?:.*\n)*?)```")
+PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
+
+pytestmark = pytest.mark.docs
+
+
+def prepare(folder: Path) -> None:
+    """What `make demo` writes, and the project's own folders that the README names."""
+    subprocess.run([sys.executable, ROOT / "examples" / "make_data.py", "demo/data"], cwd=folder, check=True)
+    shutil.copytree(ROOT / "configs", folder / "configs")
+
+
+def run(command: str, folder: Path) -> str:
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(
+        shlex.split(command), cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def comparable(command: str, output: str) -> list[str]:
+    """Lines without what differs between machines: seconds, and the digits of a training and of what it made."""
+    if "--model" in command:
+        output = re.sub(r" *\d+\.\d%", " #%", output)
+    output = re.sub(r" *\d+\.\d s\b", " # s", output)
+    output = re.sub(r"(loss|accuracy) \d+\.\d+", r"\1 #", output)
+    return [line.rstrip() for line in output.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    made = tmp_path_factory.mktemp("readme")
+    prepare(made)
+    return made
+
+
+def test_every_console_example_prints_what_the_readme_says(folder):
+    examples = list(CONSOLE.finditer(README.read_text("utf-8")))
+    assert len(examples) >= 3
+    for example in examples:
+        command, shown = example["command"], example["output"]
+        assert comparable(command, run(command, folder)) == comparable(command, shown), command
+
+
+def test_the_python_example_runs(folder):
+    (code,) = PYTHON.findall(README.read_text("utf-8"))
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, text=True, capture_output=True, check=True)
+    assert "coffee.png espresso" in done.stdout
+
+
+def test_every_option_the_readme_names_exists():
+    from tlkit.cli import main
+
+    text = README.read_text("utf-8")
+    options = {
+        option for command in (main, *main.commands.values()) for param in command.params for option in param.opts
+    }
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= options | {"--help"}
+    commands = set(
+        re.findall(r"tlkit ([a-z][a-z0-9-]*)", " ".join(re.findall(r"`[^`]+`|^    .*$|^\$ .*$", text, re.M)))
+    )
+    assert commands <= set(main.commands)
+    assert set(main.commands) <= commands
+
+
+def test_numbers_in_the_readme():
+    from tlkit.architectures.table import all_architectures
+    from tlkit.images.decode import MAX_PIXELS
+    from tlkit.images.fetch import MAX_BYTES, TOTAL_SECONDS
+
+    text = README.read_text("utf-8")
+    assert f"{len(all_architectures())} networks" in text
+    assert f"{MAX_PIXELS // 10**6} million pixels" in text
+    assert f"({TOTAL_SECONDS:.0f} seconds, {MAX_BYTES // 10**6} MB)" in text
+
+
+if __name__ == "__main__":
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as name:
+        prepare(Path(name))
+        text = README.read_text("utf-8")
+        README.write_text(
+            CONSOLE.sub(
+                lambda match: f"```console\n$ {match['command']}\n{run(match['command'], Path(name))}```", text
+            ),
+            "utf-8",
+        )
