@@ -74,9 +74,7 @@ def test_every_option_the_readme_names_exists():
         option for command in (main, *main.commands.values()) for param in command.params for option in param.opts
     }
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= options | {"--help"}
-    commands = set(
-        re.findall(r"tlkit ([a-z][a-z0-9-]*)", " ".join(re.findall(r"`[^`]+`|^    .*$|^\$ .*$", text, re.M)))
-    )
+    commands = set(re.findall(r"(?:^\$ |^    |`)tlkit ([a-z][a-z0-9-]*)", text, re.MULTILINE))
     assert commands <= set(main.commands)
     assert set(main.commands) <= commands
 

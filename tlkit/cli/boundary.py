@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from typing import Any
 
@@ -63,6 +64,9 @@ class TlkitGroup(click.Group):
             report(error)
             ctx.exit(error.exit_code)
         except (KeyboardInterrupt, click.Abort):
+            signal.signal(
+                signal.SIGINT, signal.SIG_DFL
+            )  # threads may take a moment to end; a second Ctrl-C does not wait
             click.echo("Interrupted.", err=True)
             ctx.exit(INTERRUPTED)
         except (click.ClickException, click.exceptions.Exit):

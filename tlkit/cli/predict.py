@@ -66,9 +66,14 @@ def predict(plot: Path | None, output_format: str, **options: Any) -> None:
     failed = [prediction for prediction in predictions if prediction.error]
     if output_format != "text":
         for prediction in failed:
-            logger.warning("%s is skipped: %s.", printable(prediction.input), prediction.error)
+            _warn(prediction)
     if failed:
         click.get_current_context().exit(SOME_SKIPPED)
+
+
+def _warn(prediction: Prediction) -> None:
+    reason = printable(prediction.error)
+    logger.warning("%s is skipped: %s%s", printable(prediction.input), reason, "" if reason.endswith("?") else ".")
 
 
 def _as_json(prediction: Prediction) -> dict[str, Any]:
@@ -96,7 +101,7 @@ def _echo_text(predictions: Sequence[Prediction]) -> None:
     width = max(map(len, map(printable, names)), default=0)
     for prediction in predictions:
         if prediction.error:
-            logger.warning("%s is skipped: %s.", printable(prediction.input), prediction.error)
+            _warn(prediction)
             continue
         click.echo(printable(prediction.input))
         for score in prediction.scores:
