@@ -10,6 +10,9 @@ from typing import Any
 from tlkit.errors import ConfigError
 from tlkit.text import did_you_mean, printable
 
+DEFAULT_ARCHITECTURE = "efficientnetlite0"
+"""The base unless told otherwise: its weights come with tlkit."""
+
 Size = tuple[int, int]
 """Height and width in pixels."""
 
@@ -72,7 +75,7 @@ class FinetuneConfig:
     """
 
     data: str
-    architecture: str
+    architecture: str = DEFAULT_ARCHITECTURE
     weights: str = "imagenet"
     size: Size | None = None
     resize: str = "squash"
@@ -96,18 +99,28 @@ def read_options(path: Path, known: Iterable[str]) -> dict[str, Any]:
 
     Args:
         path: The file.
-        known: The option names there are, with underscores.
+        known: The option names there are, with dashes.
 
     Returns:
-        ``{name with underscores: value}``, values as YAML gives them.
+        ``{name with dashes: value}``, values as YAML gives them.
 
     Raises:
         ConfigError: Not plain YAML, not a mapping, a tag, an unknown or repeated key.
     """
     import yaml
 
+    class UniqueKeys(yaml.SafeLoader):
+        """Plain YAML in which no key may stand twice; the last would win in silence."""
+
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
+            twice = next((key for key in keys if keys.count(key) > 1), None)
+            if twice is not None:
+                raise yaml.constructor.ConstructorError(None, None, f"{twice} stands twice", node.start_mark)
+            return super().construct_mapping(node, deep)
+
     try:
-        content = yaml.safe_load(path.read_text("utf-8"))
+        content = yaml.load(path.read_text("utf-8"), UniqueKeys)
     except OSError as error:
         raise ConfigError(f"Cannot read the configuration {printable(path)}: {error.strerror}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -118,7 +131,7 @@ def read_options(path: Path, known: Iterable[str]) -> dict[str, Any]:
         raise ConfigError(f"{printable(path)} must hold lines of `option: value`, not a {type(content).__name__}.")
     names, options = sorted(known), {}
     for key, value in content.items():
-        name = str(key).replace("-", "_")
+        name = str(key).replace("_", "-")
         if name not in names:
             raise ConfigError(
                 f"{printable(path)} has an unknown option {printable(key)!r}.",

@@ -41,6 +41,10 @@ class DataError(TlkitError):
     """A data folder that cannot be trained on as it is."""
 
 
+class TrainingError(TlkitError):
+    """A training that came apart."""
+
+
 class RunError(TlkitError):
     """A run folder that is incomplete, or that contradicts the options."""
 

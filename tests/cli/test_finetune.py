@@ -174,15 +174,66 @@ def test_a_bad_picture_is_named_and_the_rest_is_trained_on(textures, tlkit, tmp_
     assert 0 <= ran.json["test_accuracy"] <= 1
 
 
-def test_a_class_of_bad_pictures_is_refused(textures, tlkit, tmp_path):
+def test_a_class_of_bad_pictures(textures, tlkit, tmp_path):
     data = tmp_path / "data"
     shutil.copytree(textures, data)
     for path in (data / "validation" / "grass").iterdir():
         path.write_text("not a picture")
+    ran = tlkit("finetune", data, *QUICK, "-o", tmp_path / "run", "--format", "json")
+    assert ran.code == 3
+    assert "No picture of grass in validation can be read" in " ".join(ran.json["warnings"])
+    for path in (data / "train" / "grass").iterdir():
+        path.write_text("not a picture")
+    ran = tlkit("finetune", data, *QUICK, "-o", tmp_path / "other")
+    assert ran.code == 1
+    assert "Error: No picture of grass in train can be read" in ran.err
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_test_split_that_cannot_be_read_is_found_before_training(textures, tlkit, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(textures, data)
+    for name in ("brick", "grass"):
+        (data / "test" / name).mkdir(parents=True)
+        (data / "test" / name / "0.png").write_text("not a picture")
     ran = tlkit("finetune", data, *QUICK, "-o", tmp_path / "run")
     assert ran.code == 1
-    assert "No picture of grass in validation can be read" in ran.err
+    assert "in test can be read" in ran.err
+    assert "Phase 1" not in ran.err
+
+
+def test_phase_1_leaves_the_base_as_it_came(textures, tlkit, tmp_path):
+    from tlkit.architectures.pretrained import build_pretrained
+    from tlkit.architectures.table import get_architecture
+
+    ran = tlkit("finetune", textures, *QUICK, "--finetune-epochs", 0, "-o", tmp_path / "run")
+    assert ran.code == 0
+    saved = keras.models.load_model(tmp_path / "run" / "model.keras").get_layer("efficientnetlite0")
+    fresh = build_pretrained(get_architecture("efficientnetlite0"), include_top=False, size=(64, 64)).model
+    for left, right in zip(saved.weights, fresh.weights, strict=True):
+        assert left.numpy().tobytes() == right.numpy().tobytes()
+
+
+def test_a_training_that_comes_apart_is_an_error(textures, tlkit, tmp_path):
+    ran = tlkit("finetune", textures, *QUICK, "--lr", "1e30", "-o", tmp_path / "run")
+    assert ran.code == 1
+    assert "the training has come apart" in ran.err
+    assert "lower --lr" in ran.err
     assert not (tmp_path / "run").exists()
+    assert tlkit("finetune", textures, "--lr", "nan").code == 2
+
+
+def test_a_picture_that_vanishes_is_named(textures, tlkit, tmp_path, monkeypatch):
+    from tlkit.errors import ImageError
+    from tlkit.images.batches import Look
+
+    def gone(self, source):
+        raise ImageError("there is no such file")
+
+    monkeypatch.setattr(Look, "read", gone)  # phase 1 reads by Look.open
+    ran = tlkit("finetune", textures, *QUICK, "-o", tmp_path / "run")
+    assert ran.code == 1
+    assert "could be read before and cannot be now: there is no such file" in ran.err
 
 
 def test_an_old_run_is_not_written_into(trained, textures, tlkit):
@@ -220,6 +271,13 @@ def test_phases_can_be_left_out(textures, tlkit, tmp_path):
     assert "nothing to train" in none.err
 
 
+def test_a_flag_wins_over_its_opposite_in_a_file(textures, tlkit, tmp_path):
+    (tmp_path / "c.yaml").write_text("freeze: block5c_add\nformat: json\n")
+    arguments = ("finetune", textures, *QUICK, "--config", tmp_path / "c.yaml", "-o", tmp_path / "run")
+    assert tlkit(*arguments, "--unfreeze", 9).json["freeze"]["layers"] == 141 - 9
+    assert tlkit(*arguments, "--unfreeze", 9, "--freeze", 3).code == 2
+
+
 def test_options_can_stand_in_a_file_and_a_flag_wins(textures, tlkit, tmp_path):
     config = tmp_path / "c.yaml"
     config.write_text("arch: efficientnet-lite0\nsize: 64\nepochs: 2\nfinetune-epochs: 0\nhead: linear\n")
@@ -239,7 +297,12 @@ def test_options_can_stand_in_a_file_and_a_flag_wins(textures, tlkit, tmp_path):
         ("epochs: [1, 2]", "epochs takes one value"),
         ("- epochs", "must hold lines of `option: value`"),
         ("epochs: !!python/object/apply:os.system ['touch hacked']", "not plain YAML"),
-        ("epochs: 1\nepochs : 2\nepochs-: 3", "unknown option"),
+        ("epochs: 1\nepochs: 2", "epochs stands twice"),
+        ("epochs: 2.9", "epochs takes a whole number"),
+        ("seed: true", "seed takes a whole number"),
+        ("weights: no", "weights takes text"),
+        ("val-split: .nan", "not a number"),
+        ("output_format: json", "unknown option"),
     ],
 )
 def test_a_bad_configuration_is_refused(textures, tlkit, tmp_path, monkeypatch, content, says):

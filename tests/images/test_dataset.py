@@ -21,7 +21,7 @@ def classes_of(split, dataset):
     return [dataset.classes[label] for label in split.labels]
 
 
-@pytest.mark.parametrize("validation", ["validation", "val"])
+@pytest.mark.parametrize("validation", ["validation", "val", "Valid"])
 def test_split_folders(tmp_path, validation):
     data = make(
         tmp_path,
@@ -86,9 +86,11 @@ def test_a_class_may_be_called_train(tmp_path):
         ({}, "no class folder"),
         (
             {"train__a": 3, "train__b": 1, "val__a": 1, "val__b": 1, "validation__a": 1},
-            "both validation and val",
+            "both val and validation",
         ),
         ({"a": 1, "b": 1}, "two pictures"),
+        ({"validation__a": 3, "validation__b": 3, "test__a": 3, "test__b": 3}, "no train folder"),
+        ({"train__a": 3, "train__b": 3, "plane": 3}, "other folders beside: plane"),
     ],
 )
 def test_what_cannot_be_trained_on_is_refused_with_the_reason(tmp_path, folders, message):
@@ -128,3 +130,11 @@ def test_both_spellings_of_an_accent_are_one_class(tmp_path):
 
 def test_hidden_folders_are_no_classes(tmp_path):
     assert scan_dataset(make(tmp_path, **{"a": 3, "b": 3, ".ipynb_checkpoints": 2})).classes == ("a", "b")
+
+
+def test_runs_are_no_classes(tmp_path):
+    data = make(tmp_path, a=3, b=3, **{"runs__net-1": 1})
+    (tmp_path / "runs" / "net-1" / "run.json").touch()
+    dataset = scan_dataset(data)
+    assert dataset.classes == ("a", "b")
+    assert "runs" in dataset.warnings[0]

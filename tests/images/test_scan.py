@@ -1,4 +1,5 @@
 import os
+import subprocess
 
 import pytest
 
@@ -37,7 +38,34 @@ def test_loops_of_links_end(tmp_path):
     (tmp_path / "a" / "up").symlink_to(tmp_path)
     (tmp_path / "itself").symlink_to("itself")
     (tmp_path / "other").symlink_to(tmp_path / "a", target_is_directory=True)
-    assert below(tmp_path) == ["a/1.jpg", "other/1.jpg"]
+    assert below(tmp_path) == ["a/1.jpg"]
+
+
+def test_folders_that_link_to_each_other_are_walked_once(tmp_path):
+    for name in "abcdefgh":
+        touch(tmp_path, f"{name}/{name}.jpg")
+        for other in "abcdefgh":
+            (tmp_path / name / f"to-{other}").symlink_to(tmp_path / other)
+    assert sorted(path.split("/")[-1] for path in below(tmp_path)) == [f"{name}.jpg" for name in "abcdefgh"]
+
+
+def test_a_link_to_a_folder_elsewhere_is_followed(tmp_path):
+    touch(tmp_path, "elsewhere/1.jpg", "data/0.jpg")
+    (tmp_path / "data" / "more").symlink_to(tmp_path / "elsewhere")
+    assert below(tmp_path / "data") == ["0.jpg", "more/1.jpg"]
+
+
+def test_very_deep_folders(tmp_path, monkeypatch):
+    depth = 1200  # more than Python's recursion limit
+    monkeypatch.chdir(tmp_path)
+    for _ in range(depth):
+        os.mkdir("d")
+        os.chdir("d")
+    os.chdir(tmp_path)
+    try:
+        assert list(walk_pictures("d")) == []
+    finally:  # pytest's own clean-up is recursive
+        subprocess.run(["rm", "-rf", "d"], check=True)
 
 
 @pytest.mark.parametrize("name", ["two words.jpg", "line\nbreak.jpg", "é.jpg", "é.jpg", "‮.jpg"])

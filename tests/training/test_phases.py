@@ -10,8 +10,9 @@ from tlkit.backend import keras
 from tlkit.errors import UsageError
 from tlkit.images.batches import Look
 from tlkit.training.freeze import resolve_boundary
-from tlkit.training.heads import attach, build_head, head_pooling
+from tlkit.training.heads import head_pooling
 from tlkit.training.image_sequence import ImageSequence
+from tlkit.training.model import attach, build_head
 from tlkit.training.phases import set_trainable, train_head, train_top
 
 ROW = get_architecture("efficientnetlite0")
@@ -43,18 +44,14 @@ def changed(before, after):
     return {path for path in before if not np.array_equal(before[path], after[path])}
 
 
-def test_phase_1_leaves_the_base_as_it_is(base, sequence):
+def test_phase_1_trains_the_head():
     head = build_head("dense", (1280,), 2)
-    model = attach(base, "avg", head, "whole")
-    before, head_before = weights(base), weights(head)
+    before = weights(head)
     features = np.random.default_rng(0).normal(size=(6, 1280)).astype(np.float32)
-    phase = train_head(
-        head, (features, np.arange(6) % 2), (features, np.arange(6) % 2), epochs=2, lr=1e-3, batch_size=4
-    )
-    assert changed(before, weights(base)) == set()
-    assert changed(head_before, weights(head)) == set(head_before)
+    split = (features, np.arange(6) % 2)
+    phase = train_head(head, split, split, epochs=2, lr=1e-3, batch_size=4)
+    assert changed(before, weights(head)) == set(before)
     assert [epoch["epoch"] for epoch in phase.epochs] == [1, 2]
-    assert model.count_params() == base.count_params() + head.count_params()
 
 
 @pytest.mark.parametrize("freeze", ["block6d_add", "0", None])

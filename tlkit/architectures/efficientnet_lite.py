@@ -66,9 +66,7 @@ def _efficientnet_lite(
     input_shape: tuple[int, int, int],
     include_top: bool = True,
     weights: None = None,
-    pooling: str | None = None,
     classes: int = 1000,
-    classifier_activation: str | None = "softmax",
 ) -> Any:
     if weights is not None:
         raise ValueError("weights are assigned after building; pass weights=None")
@@ -94,11 +92,7 @@ def _efficientnet_lite(
     if include_top:
         x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
         x = layers.Dropout(dropout, name="top_dropout")(x)
-        x = layers.Dense(classes, activation=classifier_activation, name="predictions")(x)
-    elif pooling == "avg":
-        x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
-    elif pooling == "max":
-        x = layers.GlobalMaxPooling2D(name="max_pool")(x)
+        x = layers.Dense(classes, activation="softmax", name="predictions")(x)
     return keras.Model(inputs, x, name=name)
 
 

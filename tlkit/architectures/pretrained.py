@@ -11,10 +11,10 @@ from tlkit.architectures.build import build
 from tlkit.errors import WeightsError
 from tlkit.h5.structure import is_hdf5, structure_problem
 from tlkit.progress import logger
-from tlkit.text import printable
+from tlkit.text import counted, printable
 from tlkit.weights.digest import file_digest
 from tlkit.weights.files import PackagedFile
-from tlkit.weights.sources import locate
+from tlkit.weights.sources import check_weights, locate
 
 
 @dataclass(frozen=True)
@@ -55,15 +55,9 @@ def build_pretrained(
     if weights == "none":
         logger.warning("%s has random weights; until it is trained, what it says means nothing.", architecture.name)
         return Pretrained(build(architecture, include_top=include_top, size=size), weights, None)
-    if weights == "imagenet":
-        path = locate(architecture.weights_file(include_top=include_top), architecture=architecture.name)
-    else:
-        path = Path(weights)
-        if not path.is_file():
-            raise WeightsError(
-                f"There is no weights file {printable(weights)}.",
-                hint="--weights takes imagenet, none, or the path of a file.",
-            )
+    path = check_weights(weights) or locate(
+        architecture.weights_file(include_top=include_top), architecture=architecture.name
+    )
     model = build(architecture, include_top=include_top, size=size)
     load_weights(model, path, architecture)
     return Pretrained(model, weights, file_digest(path))
@@ -81,23 +75,28 @@ def load_weights(model: Any, path: Path, architecture: Architecture) -> None:
         wrong = structure_problem(path)
         if wrong:
             raise WeightsError(f"{printable(path)} cannot be loaded: {wrong}.")
-        import h5py
+        from tlkit.h5.layers import is_layer_file, open_weights, saved_layers, saved_variables
 
-        from tlkit.h5.layers import is_layer_file, read_layers, read_variables
-
-        with h5py.File(path, "r") as file:
-            by_layer_names = is_layer_file(file)
-        if by_layer_names:
-            assign_in_order(model, read_layers(path), source=path.name)
-        else:
-            assign_by_folder(model, read_variables(path), source=path.name)
+        with open_weights(path) as file:
+            if is_layer_file(file):
+                report = assign_in_order(model, saved_layers(file), source=path.name)
+            else:
+                report = assign_by_folder(model, saved_variables(file), source=path.name)
     elif isinstance(architecture.with_top, PackagedFile):
         from tlkit.architectures.efficientnet_lite import keras_layout
         from tlkit.weights.torch_stream import read_torch_stream
 
-        assign_by_name(model, keras_layout(model, read_torch_stream(path)), source=path.name)
+        report = assign_by_name(model, keras_layout(model, read_torch_stream(path)), source=path.name)
     else:
         raise WeightsError(
             f"{printable(path)} cannot be loaded: {structure_problem(path)}.",
             hint="--weights takes an HDF5 weights file (.h5, .weights.h5).",
         )
+    logger.debug(
+        "%s: %s in %s set from %s; %s of the file not used.",
+        model.name,
+        counted(report.tensors, "tensor"),
+        counted(report.layers, "layer"),
+        printable(path),
+        counted(len(report.unused), "entry", "entries"),
+    )

@@ -7,9 +7,6 @@ from tlkit.architectures.families import ROWS
 from tlkit.errors import UsageError
 from tlkit.text import did_you_mean, printable
 
-DEFAULT = "efficientnetlite0"
-"""The base of predict and finetune unless told otherwise: its weights come with tlkit."""
-
 _TABLE = {row.name: row for row in ROWS}
 
 

@@ -6,6 +6,8 @@ import logging
 import os
 import signal
 import sys
+import traceback
+import warnings
 from typing import Any
 
 import click
@@ -42,6 +44,8 @@ def set_up_output(context: click.Context, *, verbose: bool, quiet: bool) -> None
     context.call_on_close(lambda: logger.removeHandler(handler))
     if verbose:
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
+    else:
+        warnings.simplefilter("ignore")  # Pillow's and Keras's; what matters to a user is an error or a note of ours
 
 
 def report(error: TlkitError) -> None:
@@ -58,34 +62,31 @@ class TlkitGroup(click.Group):
         """Run the command; turn what it raises into lines on stderr and an exit code."""
         try:
             return super().invoke(ctx)
-        except TlkitError as error:
-            if ctx.params.get("verbose"):
-                raise
-            report(error)
-            ctx.exit(error.exit_code)
-        except (KeyboardInterrupt, click.Abort):
-            signal.signal(
-                signal.SIGINT, signal.SIG_DFL
-            )  # threads may take a moment to end; a second Ctrl-C does not wait
-            click.echo("Interrupted.", err=True)
-            ctx.exit(INTERRUPTED)
         except (click.ClickException, click.exceptions.Exit):
             raise
+        except (KeyboardInterrupt, click.Abort):
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C does not wait for threads to end
+            click.echo("Interrupted.", err=True)
+            ctx.exit(INTERRUPTED)
         except BrokenPipeError:
             # whoever read our output has gone; point stdout elsewhere so that closing it says nothing
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(0)
-        except MemoryError:
-            report(TlkitError("There is not enough memory.", hint="Try a smaller --batch-size or --size."))
-            ctx.exit(1)
         except Exception as error:
             if ctx.params.get("verbose"):
-                raise
-            first = str(error).strip().splitlines()
-            report(
-                TlkitError(
-                    f"{type(error).__name__}: {printable(first[0]) if first else 'no reason given'}",
-                    hint="tlkit did not expect this; run it again as `tlkit -v …` to see where it happened.",
-                )
-            )
-            ctx.exit(1)
+                traceback.print_exc()
+            known = _as_tlkit_error(error)
+            report(known)
+            ctx.exit(known.exit_code)
+
+
+def _as_tlkit_error(error: Exception) -> TlkitError:
+    if isinstance(error, TlkitError):
+        return error
+    if isinstance(error, MemoryError):
+        return TlkitError("There is not enough memory.", hint="Try a smaller --batch-size or --size.")
+    lines = str(error).strip().splitlines()
+    return TlkitError(
+        f"{type(error).__name__}: {printable(lines[0]) if lines else 'no reason given'}",
+        hint="tlkit did not expect this; run it again as `tlkit -v …` to see where it happened.",
+    )

@@ -8,16 +8,18 @@ import click
 
 from tlkit.cli.boundary import SOME_SKIPPED
 from tlkit.cli.options import (
+    FiniteRange,
     batch_size_option,
     config_option,
     format_option,
+    prefer_flag,
     resize_option,
     seed_option,
     size_option,
     weights_option,
 )
 from tlkit.cli.render import echo_json
-from tlkit.config import FinetuneConfig
+from tlkit.config import DEFAULT_ARCHITECTURE, FinetuneConfig
 from tlkit.text import counted, printable
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("data", metavar="DATA")
-@click.option("--arch", metavar="NAME", default="efficientnetlite0", show_default=True, help="The base network.")
+@click.option("--arch", metavar="NAME", default=DEFAULT_ARCHITECTURE, show_default=True, help="The base network.")
 @weights_option()
 @size_option
 @resize_option()
@@ -56,20 +58,21 @@ if TYPE_CHECKING:
 )
 @click.option("--finetune-epochs", type=click.IntRange(0), default=5, show_default=True,
               help="Epochs of phase 2, top of the base and head; 0 leaves it out.")  # fmt: skip
-@click.option("--lr", type=click.FloatRange(0, min_open=True), default=1e-3, show_default=True,
+@click.option("--lr", type=FiniteRange(0, min_open=True), default=1e-3, show_default=True,
               help="Learning rate of phase 1, RMSprop.")  # fmt: skip
-@click.option("--finetune-lr", type=click.FloatRange(0, min_open=True), default=1e-4, show_default=True,
+@click.option("--finetune-lr", type=FiniteRange(0, min_open=True), default=1e-4, show_default=True,
               help="Learning rate of phase 2, SGD.")  # fmt: skip
-@click.option("--momentum", type=click.FloatRange(0, 1, max_open=True), default=0.9, show_default=True,
+@click.option("--momentum", type=FiniteRange(0, 1, max_open=True), default=0.9, show_default=True,
               help="Momentum of phase 2.")  # fmt: skip
-@click.option("--val-split", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.2, show_default=True,
+@click.option("--val-split", type=FiniteRange(0, 1, min_open=True, max_open=True), default=0.2, show_default=True,
               help="Share of each class held out where DATA has no validation folder.")  # fmt: skip
 @batch_size_option
 @seed_option
 @config_option
 @click.option("-o", "--output", metavar="RUN", help="Run folder to make.  [default: runs/ARCH-N, the next free N]")
 @format_option("text", "json")
-def finetune(arch: str, output_format: str, **options: Any) -> None:
+@click.pass_context
+def finetune(context: click.Context, arch: str, output_format: str, **options: Any) -> None:
     """Train a classifier for the pictures in DATA, in two phases.
 
     DATA holds train/ and validation/ (or val/), and test/ where there is one, of one folder a class; or class
@@ -87,13 +90,14 @@ def finetune(arch: str, output_format: str, **options: Any) -> None:
     """
     from tlkit.recipes.finetune import finetune as run
 
+    prefer_flag(context, options, "freeze", "unfreeze")
     result = run(FinetuneConfig(architecture=arch, **options))
     if output_format == "json":
         echo_json(_as_json(result))
     else:
         _echo_text(result)
     if result.skipped:
-        click.get_current_context().exit(SOME_SKIPPED)
+        context.exit(SOME_SKIPPED)
 
 
 def _as_json(result: FinetuneResult) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from tlkit.config import Size
 
@@ -30,18 +32,47 @@ class SizeType(click.ParamType):
         return height, int(match[2] or height)
 
 
+class FiniteRange(click.FloatRange):
+    """A range of numbers; ``nan`` and ``inf`` are none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read a number."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
+
+
 def read_config(context: click.Context, param: click.Parameter, path: Path | None) -> None:
     """Make the options of a YAML file the defaults of this call, so that a flag wins over the file."""
     if path is None:
         return
     from tlkit.config import read_options
 
-    known = {
-        option.name
+    options = {
+        max(option.opts, key=len).removeprefix("--"): option
         for option in context.command.params
-        if isinstance(option, click.Option) and option.name and option is not param
+        if isinstance(option, click.Option) and option is not param
     }
-    context.default_map = {**(context.default_map or {}), **read_options(path, known)}
+    defaults = {}
+    for name, value in read_options(path, options).items():
+        option = options[name]
+        whole = isinstance(option.type, click.types.IntParamType)
+        if (isinstance(value, bool) and not option.is_flag) or (whole and isinstance(value, float)):
+            kind = "a whole number" if whole else "a number" if isinstance(option.type, click.FloatRange) else "text"
+            raise click.BadParameter(
+                f"{path}: {name} takes {kind}, and YAML reads what stands there as {value!r}.", ctx=context, param=param
+            )
+        defaults[option.name] = value
+    context.default_map = {**(context.default_map or {}), **defaults}
+
+
+def prefer_flag(context: click.Context, values: dict[str, Any], *exclusive: str) -> None:
+    """Of options that exclude each other, forget those that only the file gives when another was typed."""
+    typed = {name for name in exclusive if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    for name in exclusive:
+        if typed and name not in typed:
+            values[name] = None
 
 
 def config_option(command: Command) -> Command:

@@ -11,7 +11,7 @@ import click
 from tlkit.cli.boundary import SOME_SKIPPED
 from tlkit.cli.options import batch_size_option, format_option, resize_option, size_option, weights_option
 from tlkit.cli.render import echo_csv, echo_json
-from tlkit.config import PredictConfig
+from tlkit.config import DEFAULT_ARCHITECTURE, PredictConfig
 from tlkit.progress import logger
 from tlkit.text import printable
 
@@ -23,7 +23,9 @@ MAX_PLOTTED = 16
 
 @click.command()
 @click.argument("inputs", metavar="IMAGES...", nargs=-1, required=True)
-@click.option("--arch", "architecture", metavar="NAME", help="ImageNet network to ask.  [default: efficientnetlite0]")
+@click.option(
+    "--arch", "architecture", metavar="NAME", help=f"ImageNet network to ask.  [default: {DEFAULT_ARCHITECTURE}]"
+)
 @click.option("--model", metavar="RUN", help="Ask a run that `tlkit finetune` made instead.")
 @weights_option(default=None)
 @size_option

@@ -15,7 +15,7 @@ from tlkit.text import printable
 
 def echo_json(document: Any) -> None:
     """One JSON document; names with undecodable bytes stay valid JSON."""
-    click.echo(json.dumps(document, indent=2))
+    click.echo(json.dumps(document, indent=2, allow_nan=False))
 
 
 def echo_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -109,32 +110,35 @@ def read_batches(
         picture.thumbnail((KEPT_SIDE, KEPT_SIDE))
         return pixels, picture
 
-    with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
-        ahead: deque[tuple[int, Future[tuple[np.ndarray, Image.Image | None] | str]]] = deque()
-        following = iter(range(len(sources)))
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+    ahead: deque[tuple[int, Future[tuple[np.ndarray, Image.Image | None] | str]]] = deque()
+    following = iter(range(len(sources)))
 
-        def fill() -> None:
-            while len(ahead) < 2 * batch_size and (position := next(following, None)) is not None:
-                ahead.append((position, pool.submit(read, position)))
+    def fill() -> None:
+        while len(ahead) < 2 * batch_size and (position := next(following, None)) is not None:
+            ahead.append((position, pool.submit(read, position)))
 
-        try:
-            fill()
-            while ahead:
-                rows: list[np.ndarray] = []
-                pictures: list[Image.Image] = []
-                positions: list[int] = []
-                failed: list[tuple[int, str]] = []
-                while ahead and len(rows) < batch_size:
-                    position, future = ahead.popleft()
-                    result = future.result()
-                    if isinstance(result, str):
-                        failed.append((position, result))
-                    else:
-                        rows.append(result[0])
-                        positions.append(position)
-                        pictures += [result[1]] if result[1] else []
-                    fill()
-                pixels = np.stack(rows) if rows else np.empty((0, *look.size, 3), np.uint8)
-                yield Batch(tuple(positions), pixels, tuple(failed), tuple(pictures))
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    try:
+        fill()
+        while ahead:
+            rows: list[np.ndarray] = []
+            pictures: list[Image.Image] = []
+            positions: list[int] = []
+            failed: list[tuple[int, str]] = []
+            while ahead and len(rows) < batch_size:
+                position, future = ahead.popleft()
+                result = future.result()
+                if isinstance(result, str):
+                    failed.append((position, result))
+                else:
+                    rows.append(result[0])
+                    positions.append(position)
+                    pictures += [result[1]] if result[1] else []
+                fill()
+            pixels = np.stack(rows) if rows else np.empty((0, *look.size, 3), np.uint8)
+            yield Batch(tuple(positions), pixels, tuple(failed), tuple(pictures))
+    finally:
+        # whoever stopped asking, Ctrl-C among them, does not wait for a slow server
+        pool.shutdown(wait=False, cancel_futures=True)
+        if "tlkit.images.fetch" in sys.modules:
+            sys.modules["tlkit.images.fetch"].hang_up_all()

@@ -13,11 +13,11 @@ import numpy as np
 
 from tlkit.errors import DataError
 from tlkit.images.decode import EXTENSIONS
-from tlkit.images.scan import is_hidden, is_picture_name, walk_pictures
-from tlkit.text import counted, did_you_mean, listed, printable
+from tlkit.images.scan import is_hidden, is_picture_name, near_names, walk_pictures
+from tlkit.text import counted, listed, printable
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
-_FOLDER_NAMES = {TRAIN: ("train",), VALIDATION: ("validation", "val"), TEST: ("test",)}
+_FOLDER_NAMES = {TRAIN: ("train", "training"), VALIDATION: ("validation", "val", "valid"), TEST: ("test", "testing")}
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,16 @@ def scan_dataset(folder: str, *, val_split: float = 0.2, seed: int = 0) -> Datas
     if not root.is_dir():
         raise DataError(
             f"There is no data folder {printable(folder)}.",
-            hint=did_you_mean(root.name, _names(root.parent)) if root.parent.is_dir() else None,
+            hint=near_names(folder),
         )
     warnings: list[str] = []
-    named = _split_folders(root)
+    try:
+        named = _split_folders(root)
+    except OSError as error:
+        raise DataError(f"Cannot read {printable(error.filename or root)}: {error.strerror}.") from error
+    runs = [path.name for path in _folders(root) if _holds_runs(path)]
+    if runs:
+        warnings.append(f"{listed(runs)} in {printable(root)} holds runs of tlkit and is no class.")
     if not named:
         loose = sum(is_picture_name(entry.name) and entry.is_file() for entry in root.iterdir())
         if loose:
@@ -93,30 +99,50 @@ def scan_dataset(folder: str, *, val_split: float = 0.2, seed: int = 0) -> Datas
     return Dataset(classes, {name: _as_split(found, classes) for name, found in by_split.items()}, tuple(warnings))
 
 
-def _names(folder: Path) -> list[str]:
-    return [name for name in os.listdir(folder) if not is_hidden(name)]
+def _folders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not is_hidden(path.name) and path.is_dir())
+
+
+def _class_folders(folder: Path) -> list[Path]:
+    """The folders that may be classes: all but those that hold runs, which a run may have put there."""
+    return [path for path in _folders(folder) if not _holds_runs(path)]
+
+
+def _holds_runs(folder: Path) -> bool:
+    return any((path / "run.json").is_file() for path in (folder, *_folders(folder)))
 
 
 def _split_folders(root: Path) -> dict[str, Path]:
     """The split folders of a data folder; none when it holds class folders alone.
 
-    A folder called ``train`` counts when it holds folders: a class may be called train too.
+    A folder called ``train`` is a split when it holds folders: a class may be called train too.
     """
     found: dict[str, Path] = {}
-    for split, names in _FOLDER_NAMES.items():
-        present = [root / name for name in names if (root / name).is_dir() and _class_folders(root / name)]
-        if len(present) > 1:
+    others: list[str] = []
+    for path in _class_folders(root):
+        split = next((split for split, names in _FOLDER_NAMES.items() if path.name.lower() in names), None)
+        if split is None or not _class_folders(path):
+            others.append(path.name)
+        elif split in found:
             raise DataError(
-                f"{printable(root)} has both {names[0]} and {names[1]}; one of them must hold the validation pictures.",
+                f"{printable(root)} has both {printable(found[split].name)} and {printable(path.name)}, "
+                f"and one folder holds the {split} pictures.",
                 hint="Remove or rename one.",
             )
-        if present:
-            found[split] = present[0]
-    return found if TRAIN in found else {}
-
-
-def _class_folders(folder: Path) -> list[Path]:
-    return sorted(path for name in _names(folder) if (path := folder / name).is_dir())
+        else:
+            found[split] = path
+    if found and TRAIN not in found:
+        raise DataError(
+            f"{printable(root)} has {listed(path.name for path in found.values())} but no train folder.",
+            hint="Put the training pictures, one folder a class, into a folder called train.",
+        )
+    if found and others:
+        raise DataError(
+            f"{printable(root)} has the split {listed(path.name for path in found.values())} "
+            f"and other folders beside: {listed(others)}.",
+            hint="Move them into the splits, or elsewhere.",
+        )
+    return found
 
 
 def _scan_classes(folder: Path) -> ClassFiles:

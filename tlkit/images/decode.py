@@ -18,17 +18,14 @@ What has no such meaning (32-bit integers, floating point, Lab) is refused by na
 from __future__ import annotations
 
 import os
-import warnings
+import stat
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from tlkit.errors import ImageError
-
-VERSION = 1
-"""Raise this when a change here can alter a pixel: cached features depend on it."""
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 """What Pillow may open; the content says which, never the name."""
@@ -43,6 +40,17 @@ MAX_PIXELS = 100_000_000
 """A picture that claims more is refused before anything is decoded."""
 
 _OVER_WHITE = {"RGBA", "LA", "PA", "La", "RGBa"}
+_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
 _DIRECT = {"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV"}
 
 
@@ -60,17 +68,16 @@ def decode(source: str | os.PathLike[str] | bytes) -> Image.Image:
             reason alone; who calls knows the name.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns about odd metadata; the pixels are what counts
-            with Image.open(BytesIO(source) if isinstance(source, bytes) else Path(source), formats=FORMATS) as image:
-                width, height = image.size
-                if width * height > MAX_PIXELS:
-                    raise ImageError(
-                        f"it claims {width}x{height} pixels, more than the {MAX_PIXELS:,} that are decoded"
-                    )
-                image.seek(0)
-                image.load()
-                return _rgb(ImageOps.exif_transpose(image), image.format)
+        if not isinstance(source, bytes) and not stat.S_ISREG(os.stat(source).st_mode):
+            raise ImageError(_not_a_file(Path(source)))
+        with Image.open(BytesIO(source) if isinstance(source, bytes) else Path(source), formats=FORMATS) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise ImageError(f"it claims {width}x{height} pixels, more than the {MAX_PIXELS:,} that are decoded")
+            image.seek(0)
+            image.load()
+            turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+            return _rgb(image) if turn is None else _rgb(image).transpose(turn)
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
@@ -79,8 +86,6 @@ def decode(source: str | os.PathLike[str] | bytes) -> Image.Image:
         raise ImageError(_not_a_picture(source)) from error
     except FileNotFoundError as error:
         raise ImageError("there is no such file") from error
-    except IsADirectoryError as error:
-        raise ImageError("it is a folder without pictures") from error
     except OSError as error:
         raise ImageError(error.strerror or str(error) or "it cannot be read") from error
     except Exception as error:  # Pillow's plugins raise many kinds on damaged files
@@ -100,18 +105,40 @@ def _not_a_picture(source: str | os.PathLike[str] | bytes) -> str:
     return "it is not a picture in a format that is read here"
 
 
-def _rgb(image: Image.Image, kind: str | None) -> Image.Image:
+def _not_a_file(path: Path) -> str:
+    if not path.is_dir():
+        return "it is not a regular file"
+    return "it is a folder without pictures" if os.access(path, os.R_OK | os.X_OK) else "the folder cannot be read"
+
+
+# 0 to 65535 as 0 to 255, to the nearest
+_TO_8_BITS = ((np.arange(65536) + 128) // 257).astype(np.uint8)
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
+
+
+def _deep_grey(image: Image.Image) -> Image.Image:
+    """16-bit grey as RGB; its one transparent value, where it has one, as white."""
+    values = np.asarray(image)
+    if values.dtype != np.uint16:
+        values = np.clip(values, 0, 65535).astype(np.uint16)
+    grey = _TO_8_BITS[values]
+    if getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+        grey = 255 - grey
+    if "transparency" in image.info:
+        grey[values == image.info["transparency"]] = 255
+    return Image.fromarray(grey).convert("RGB")
+
+
+def _rgb(image: Image.Image) -> Image.Image:
     """Any Pillow mode as RGB, as the table above says."""
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
+        return _deep_grey(image)
     if image.mode in _OVER_WHITE or "transparency" in image.info:
         opaque = Image.new("RGBA", image.size, "white")
         opaque.alpha_composite(image.convert("RGBA"))
         return opaque.convert("RGB")
     if image.mode == "RGB":
         return image
-    if image.mode.startswith("I;16") or (image.mode == "I" and kind in ("PNG", "PPM")):
-        wide = np.asarray(image).astype(np.float64)
-        grey = np.clip(np.rint(wide / 257.0), 0, 255).astype(np.uint8)
-        return Image.fromarray(grey).convert("RGB")
     if image.mode in _DIRECT:
         return image.convert("RGB")
     holds = {"I": "32-bit integers", "F": "floating-point values", "LAB": "Lab colours"}.get(image.mode, image.mode)

@@ -6,7 +6,10 @@ import contextlib
 import ipaddress
 import socket
 import threading
+import time
+from collections.abc import Iterable
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -21,27 +24,54 @@ MAX_REDIRECTS = 5
 
 
 class _PrivateAddress(Exception):
-    """A connection ended at an address that is not public."""
+    """A connection would end, or has ended, at an address that is not public."""
 
 
 class _Guard:
-    """What the connections of one fetch share: whether private addresses are refused, and their sockets."""
+    """What the connections of one fetch share: the time they have, whether private addresses are refused."""
 
     def __init__(self, *, allow_private: bool) -> None:
-        self.allow_private = allow_private
-        self.sockets: list[socket.socket] = []
+        self._allow_private = allow_private
+        self._sockets: list[socket.socket] = []
+        self._deadline = time.monotonic() + TOTAL_SECONDS
+        self._given_up = False
 
-    def check(self, connected: socket.socket) -> None:
-        """Look at where a connection really ended, so that no name can hide an address."""
-        self.sockets.append(connected)
-        address = ipaddress.ip_address(connected.getpeername()[0].partition("%")[0])
-        if not self.allow_private and not (getattr(address, "ipv4_mapped", None) or address).is_global:
+    def check_address(self, text: str) -> None:
+        """Refuse an address that is not public, however it is written."""
+        address = ipaddress.ip_address(text.partition("%")[0])
+        if not self._allow_private and not (getattr(address, "ipv4_mapped", None) or address).is_global:
             raise _PrivateAddress(str(address))
 
+    def check_host(self, host: str) -> None:
+        """Refuse a host whose addresses are not public; one that has none here is left to the proxy."""
+        with contextlib.suppress(socket.gaierror, UnicodeError):
+            for *_, target in socket.getaddrinfo(host, None):
+                self.check_address(str(target[0]))
+
+    def watch(self, opened: socket.socket) -> None:
+        """Keep a socket, to hang up on when time is over."""
+        self._sockets.append(opened)
+
+    @property
+    def late(self) -> bool:
+        """True when time is over."""
+        return self._given_up or time.monotonic() > self._deadline
+
     def hang_up(self) -> None:
-        for opened in self.sockets:
+        """End all connections; whoever reads from one stops waiting."""
+        self._given_up = True
+        for opened in self._sockets:
             with contextlib.suppress(OSError):
                 opened.shutdown(socket.SHUT_RDWR)
+
+
+_active: set[_Guard] = set()
+
+
+def hang_up_all() -> None:
+    """End every fetch that is under way, in whatever thread."""
+    for guard in tuple(_active):
+        guard.hang_up()
 
 
 class _GuardedAdapter(HTTPAdapter):
@@ -51,21 +81,35 @@ class _GuardedAdapter(HTTPAdapter):
         self._guard = guard
         super().__init__()
 
+    def send(self, request: Any, *args: Any, **kwargs: Any) -> requests.Response:
+        # behind a proxy no connection of ours shows where it ends, so the name is looked at; every redirect comes here
+        if requests.utils.select_proxy(request.url, kwargs.get("proxies")):
+            self._guard.check_host(urlsplit(request.url).hostname or "")
+        return super().send(request, *args, **kwargs)
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         guard = self._guard
 
-        class Plain(urllib3.connection.HTTPConnection):
+        class Checked:
+            """Looks at where a connection really ended, so that no name can hide an address."""
+
+            sock: Any
+
             def _new_conn(self) -> socket.socket:
-                opened = super()._new_conn()
-                guard.check(opened)
+                opened = super()._new_conn()  # type: ignore[misc]
+                guard.check_address(opened.getpeername()[0])
                 return opened
 
-        class Secure(urllib3.connection.HTTPSConnection):
-            def _new_conn(self) -> socket.socket:
-                opened = super()._new_conn()
-                guard.check(opened)
-                return opened
+            def connect(self) -> None:
+                super().connect()  # type: ignore[misc]
+                guard.watch(self.sock)  # behind TLS this is another object than the one above
+
+        class Plain(Checked, urllib3.connection.HTTPConnection):
+            pass
+
+        class Secure(Checked, urllib3.connection.HTTPSConnection):
+            pass
 
         class PlainPool(urllib3.HTTPConnectionPool):
             ConnectionCls = Plain
@@ -91,20 +135,12 @@ def fetch(address: str, *, allow_private: bool = False) -> bytes:
             error status, or a web page. The message is the reason alone.
     """
     guard = _Guard(allow_private=allow_private)
-    late = threading.Event()
-
-    def give_up() -> None:
-        late.set()
-        guard.hang_up()
-
-    watch = threading.Timer(TOTAL_SECONDS, give_up)
-    watch.daemon = True
-    watch.start()
+    timer = threading.Timer(TOTAL_SECONDS, guard.hang_up)
+    timer.daemon = True
+    timer.start()
+    _active.add(guard)
     try:
-        body = _fetch(address, guard)
-        if late.is_set():  # hanging up looks like the end of an answer that named no length
-            raise TimeoutError
-        return body
+        return _fetch(address, guard)
     except ImageError:
         raise
     except _PrivateAddress as error:
@@ -114,11 +150,14 @@ def fetch(address: str, *, allow_private: bool = False) -> bytes:
     except requests.TooManyRedirects as error:
         raise ImageError(f"it redirects more than {MAX_REDIRECTS} times") from error
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-        if late.is_set():
-            raise ImageError(f"no complete answer within {TOTAL_SECONDS:.0f} seconds") from error
-        raise ImageError(_reason(error)) from error
+        raise ImageError(_too_late() if guard.late else _reason(error)) from error
     finally:
-        watch.cancel()
+        timer.cancel()
+        _active.discard(guard)
+
+
+def _too_late() -> str:
+    return f"no complete answer within {TOTAL_SECONDS:.0f} seconds"
 
 
 def _reason(error: Exception) -> str:
@@ -150,13 +189,22 @@ def _fetch(address: str, guard: _Guard) -> bytes:
             length = response.headers.get("Content-Length", "")
             if length.isdigit() and int(length) > MAX_BYTES:
                 raise ImageError(f"it is larger than {MAX_BYTES // 1_000_000} MB")
-            return _body(response)
+            return _body(_pieces(response), guard)
 
 
-def _body(response: requests.Response) -> bytes:
+def _pieces(response: requests.Response) -> Iterable[bytes]:
+    while piece := response.raw.read1(1 << 16):  # what has come so far, never waiting for more
+        yield piece
+
+
+def _body(pieces: Iterable[bytes], guard: _Guard) -> bytes:
     body = bytearray()
-    for piece in response.raw.stream(1 << 16):
+    for piece in pieces:
         body += piece
         if len(body) > MAX_BYTES:
             raise ImageError(f"it is larger than {MAX_BYTES // 1_000_000} MB")
+        if guard.late:
+            break
+    if guard.late:  # hanging up looks like the end of an answer that named no length
+        raise ImageError(_too_late())
     return bytes(body)

@@ -36,14 +36,15 @@ def _none(pixels: np.ndarray) -> np.ndarray:
     return pixels
 
 
-MODES: dict[str, tuple[str, Callable[[np.ndarray], np.ndarray]]] = {
-    "caffe": ("BGR, ImageNet mean taken off", _caffe),
-    "tf": ("-1 to 1", _tf),
-    "torch": ("0 to 1, then ImageNet mean and deviation", _torch),
-    "lite": ("(x - 127) / 128", _lite),
-    "none": ("0 to 255; the network rescales by itself", _none),
+MODES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "caffe": _caffe,
+    "tf": _tf,
+    "torch": _torch,
+    "lite": _lite,
+    "none": _none,
 }
-"""What each mode does, in words and as a function of float32 pixels."""
+"""What each mode does with float32 pixels. caffe: BGR, ImageNet mean taken off. tf: -1 to 1. torch: 0 to 1, then
+ImageNet mean and deviation. lite: (x - 127) / 128. none: 0 to 255, for networks that rescale by themselves."""
 
 
 def preprocess(pixels: np.ndarray, mode: str) -> np.ndarray:
@@ -56,4 +57,4 @@ def preprocess(pixels: np.ndarray, mode: str) -> np.ndarray:
     Returns:
         A new float32 array of the same shape.
     """
-    return MODES[mode][1](np.array(pixels, np.float32, copy=True)).astype(np.float32, copy=False)
+    return MODES[mode](np.array(pixels, np.float32, copy=True)).astype(np.float32, copy=False)

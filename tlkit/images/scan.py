@@ -30,30 +30,29 @@ def is_picture_name(name: str) -> bool:
 def walk_pictures(folder: str) -> Iterator[str]:
     """Paths of the pictures below a folder, sorted by name at every level.
 
-    Hidden names are passed over. Symbolic links are followed, but never into a folder that is being walked.
+    Hidden names are passed over. Symbolic links are followed, but no folder is walked twice. A folder that cannot be
+    read is given back as if it were a picture: it fails when it is read, by name.
     """
-
-    def visit(path: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
-        status = os.stat(path)
-        here = (status.st_dev, status.st_ino)
-        if here in above:
-            logger.warning("%s is a link back to a folder above it; it is passed over.", printable(path))
-            return
+    seen: set[tuple[int, int]] = set()
+    waiting = [(folder, True)]
+    while waiting:
+        path, is_folder = waiting.pop()
+        if not is_folder:
+            yield path
+            continue
         try:
-            entries = os.scandir(path)
-        except OSError as error:
-            logger.warning("The folder %s cannot be read: %s.", printable(path), error.strerror)
-            return
-        with entries:
-            names = sorted((entry.name, _is_folder(entry)) for entry in entries if not is_hidden(entry.name))
-        for name, is_folder in names:
-            child = os.path.join(path, name)
-            if is_folder:
-                yield from visit(child, above | {here})
-            elif is_picture_name(name):
-                yield child
-
-    return visit(folder, frozenset())
+            status = os.stat(path)
+            if (status.st_dev, status.st_ino) in seen:
+                logger.warning("%s is a folder that was walked already; it is passed over.", printable(path))
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(path) as entries:
+                found = [(entry.name, _is_folder(entry)) for entry in entries if not is_hidden(entry.name)]
+        except OSError:
+            yield path
+            continue
+        found = [(name, is_folder) for name, is_folder in found if is_folder or is_picture_name(name)]
+        waiting += [(os.path.join(path, name), is_folder) for name, is_folder in sorted(found, reverse=True)]
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

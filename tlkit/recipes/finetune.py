@@ -19,11 +19,15 @@ from tlkit.architectures.catalog import layers_of
 from tlkit.architectures.table import get_architecture
 from tlkit.config import FinetuneConfig
 from tlkit.errors import DataError, UsageError
-from tlkit.images.batches import Look
+from tlkit.images.batches import Look, read_batches
 from tlkit.images.dataset import TEST, TRAIN, VALIDATION, Dataset, Split, scan_dataset
 from tlkit.progress import logger
+from tlkit.reporting.plots import plot_history
 from tlkit.text import counted, listed, printable
 from tlkit.training.freeze import Boundary, resolve_boundary
+from tlkit.training.heads import head_pooling
+from tlkit.training.run_folder import PLOT, RunRecord, claim_folder, write_model, write_record
+from tlkit.weights.sources import check_weights
 
 if TYPE_CHECKING:
     from tlkit.architectures.pretrained import Pretrained
@@ -77,6 +81,8 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
         raise UsageError("--epochs and --finetune-epochs are both 0: there is nothing to train.")
     layer_names = [layer.name for layer in layers_of(architecture, include_top=False)]
     boundary = resolve_boundary(architecture, layer_names, freeze=config.freeze, unfreeze=config.unfreeze)
+    pooling = head_pooling(config.head, config.pooling)
+    check_weights(config.weights)
     dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed)
     for note in boundary.notes:
         logger.info(note)
@@ -84,23 +90,22 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
         logger.warning(warning)
     logger.info(_data_line(dataset))
 
-    from tlkit.architectures.pretrained import build_pretrained
-    from tlkit.backend import keras
-    from tlkit.training.heads import attach, build_head, head_pooling
-    from tlkit.training.phases import train_head
-    from tlkit.training.run_folder import claim_folder
-
-    pooling = head_pooling(config.head, config.pooling)
-    keras.utils.set_random_seed(config.seed)
-    pretrained = build_pretrained(architecture, weights=config.weights, include_top=False, size=size)
-    base = pretrained.model
     pictures = _Pictures(dataset, Look(size, architecture.preprocessing, config.resize), config.batch_size)
+
     with claim_folder(config.output, architecture.name) as folder:
+        from tlkit.architectures.pretrained import build_pretrained
+        from tlkit.backend import keras
+        from tlkit.training.model import attach, build_head
+        from tlkit.training.phases import train_head
+
+        keras.utils.set_random_seed(config.seed)
+        pretrained = build_pretrained(architecture, weights=config.weights, include_top=False, size=size)
+        base = pretrained.model
+
         # Phase 1: what the frozen base says of each picture is computed once, and the head learns from that.
-        train, validation = (
-            pictures.features(base, pooling, TRAIN),
-            pictures.features(base, pooling, VALIDATION),
-        )
+        pictures.leave_out_unreadable(TEST)
+        train = pictures.features(base, pooling, TRAIN)
+        validation = pictures.features(base, pooling, VALIDATION)
         head = build_head(config.head, train[0].shape[1:], len(dataset.classes))
         phases: list[Phase] = []
         if config.epochs:
@@ -120,13 +125,13 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
             run=folder,
             architecture=architecture.name,
             classes=dataset.classes,
-            test_accuracy=pictures.accuracy(model, TEST) if TEST in dataset.splits else None,
+            test_accuracy=pictures.accuracy(model, TEST) if TEST in pictures.splits else None,
             images={name: len(split.files) for name, split in pictures.splits.items()},
             boundary=boundary,
             trained=trained,
             phases=tuple(phases),
             skipped=tuple(pictures.skipped),
-            warnings=dataset.warnings,
+            warnings=(*dataset.warnings, *pictures.warnings),
         )
         _write(result, model, pictures, architecture, pretrained, pooling, config)
     return result
@@ -146,11 +151,12 @@ class _Pictures:
         self.look = look
         self.batch_size = batch_size
         self.skipped: list[tuple[str, str]] = []
+        self.warnings: list[str] = []
 
     def features(self, base: Any, pooling: str, split: str) -> tuple[np.ndarray, np.ndarray]:
         """What the base, then pooling, says of a split: features ``(rows, …)`` and labels ``(rows,)``."""
         from tlkit.backend import keras
-        from tlkit.training.heads import pooling_layer
+        from tlkit.training.model import pooling_layer
 
         pool = pooling_layer(pooling)
         model = keras.Model(base.input, pool(base.output)) if pool else base
@@ -161,28 +167,43 @@ class _Pictures:
         probabilities, labels = self._run(model, split, split)
         return float(np.mean(probabilities.argmax(axis=1) == labels))
 
+    def leave_out_unreadable(self, split: str) -> None:
+        """Read a split, where there is one, only to find what cannot be read; hours of training must not end there."""
+        if split in self.splits:
+            failed: list[tuple[int, str]] = []
+            for batch in read_batches(self.splits[split].files, self.look, self.batch_size):
+                failed += batch.failed
+            self._leave_out(split, failed)
+
     def _run(self, model: Any, split: str, description: str) -> tuple[np.ndarray, np.ndarray]:
         from tlkit.engines.keras_engine import KerasEngine
         from tlkit.features.forward import compute_features
 
-        listed_before = self.splits[split]
         found = compute_features(
-            listed_before.files, KerasEngine(model), look=self.look, batch_size=self.batch_size,
+            self.splits[split].files, KerasEngine(model), look=self.look, batch_size=self.batch_size,
             description=description,
         )  # fmt: skip
-        for position, reason in found.failed:
-            path = listed_before.files[position]
-            logger.warning("%s is skipped: %s.", printable(path), reason)
-            self.skipped.append((path, reason))
-        labels = listed_before.labels[found.positions]
-        lost = sorted(set(listed_before.labels.tolist()) - set(labels.tolist()))
-        if lost:
+        self._leave_out(split, found.failed)
+        return found.features, self.splits[split].labels
+
+    def _leave_out(self, split: str, failed: Sequence[tuple[int, str]]) -> None:
+        before = self.splits[split]
+        for position, reason in failed:
+            logger.warning("%s is skipped: %s.", printable(before.files[position]), reason)
+            self.skipped.append((before.files[position], reason))
+        bad = {position for position, _ in failed}
+        kept = [position for position in range(len(before.files)) if position not in bad]
+        labels = before.labels[kept]
+        lost = [self.classes[label] for label in sorted(set(before.labels.tolist()) - set(labels.tolist()))]
+        if lost and (split == TRAIN or not kept):
             raise DataError(
-                f"No picture of {listed([self.classes[label] for label in lost])} in {split} can be read.",
+                f"No picture of {listed(lost)} in {split} can be read.",
                 hint="Replace the pictures named above, or remove the class folder.",
             )
-        self.splits[split] = Split(tuple(listed_before.files[position] for position in found.positions), labels)
-        return found.features, labels
+        if lost:
+            self.warnings.append(f"No picture of {listed(lost)} in {split} can be read: nothing says how well it does.")
+            logger.warning(self.warnings[-1])
+        self.splits[split] = Split(tuple(before.files[position] for position in kept), labels)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """How many pictures each class has in each split."""
@@ -222,9 +243,11 @@ def _write(
     pooling: str,
     config: FinetuneConfig,
 ) -> None:
-    from tlkit.reporting.plots import plot_history
-    from tlkit.training.run_folder import PLOT, RunRecord, write_run
-
+    write_model(result.run, model, result.phases)
+    try:
+        plot_history([(phase.name, phase.epochs) for phase in result.phases], result.run / PLOT)
+    except Exception as error:  # matplotlib, its fonts, its cache folder: the model is worth more
+        logger.warning("%s is not drawn: %s.", printable(result.run / PLOT), printable(error))
     boundary = result.boundary
     record = RunRecord(
         architecture=architecture.name,
@@ -252,8 +275,7 @@ def _write(
         skipped=[{"input": path, "error": reason} for path, reason in result.skipped],
         warnings=[*result.warnings, *boundary.notes],
     )
-    plot_history([(phase.name, phase.epochs) for phase in result.phases], result.run / PLOT)
-    write_run(result.run, model, record, result.phases)
+    write_record(result.run, record)
 
 
 def _versions() -> dict[str, str]:

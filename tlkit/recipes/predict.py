@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image
 
 from tlkit.architectures.imagenet import imagenet_classes
-from tlkit.architectures.table import DEFAULT, get_architecture
-from tlkit.config import PredictConfig
-from tlkit.errors import ConfigError, UsageError
+from tlkit.architectures.table import get_architecture
+from tlkit.config import DEFAULT_ARCHITECTURE, PredictConfig
+from tlkit.errors import ConfigError, UsageError, WeightsError
 from tlkit.images.batches import Look
 from tlkit.images.scan import expand_inputs, near_names
 from tlkit.text import printable
@@ -68,7 +68,7 @@ def predict(config: PredictConfig) -> list[Prediction]:
     Raises:
         TlkitError: Options that contradict each other, weights that cannot be had, a run that cannot be read.
     """
-    classifier = _run_classifier(config) if config.model else _imagenet_classifier(config)
+    classifier = _imagenet_classifier(config) if config.model is None else _run_classifier(config, Path(config.model))
     sources = expand_inputs(config.inputs)
 
     from tlkit.engines.keras_engine import KerasEngine
@@ -84,9 +84,12 @@ def predict(config: PredictConfig) -> list[Prediction]:
         keep_pictures=config.keep_pictures,
     ):
         for row, position in enumerate(batch.positions):
+            probabilities = batch.outputs[row]
+            if not np.isfinite(probabilities).all():
+                raise WeightsError("The network's output is not a number: its weights are damaged.")
             predictions[position] = Prediction(
                 sources[position],
-                _best(batch.outputs[row], classifier.classes, config.top),
+                _best(probabilities, classifier.classes, config.top),
                 picture=batch.pictures[row] if row < len(batch.pictures) else None,
             )
         for position, reason in batch.failed:
@@ -104,44 +107,43 @@ def _best(probabilities: np.ndarray, classes: Sequence[tuple[str, str]], top: in
 
 
 def _imagenet_classifier(config: PredictConfig) -> _Classifier:
-    architecture = get_architecture(config.architecture or DEFAULT)
+    architecture = get_architecture(DEFAULT_ARCHITECTURE if config.architecture is None else config.architecture)
     size = architecture.input_size(config.size, include_top=True)
-    classes = _labels(config.labels, 1000) if config.labels else imagenet_classes()
+    classes = imagenet_classes() if config.labels is None else _labels(config.labels, 1000)
 
     from tlkit.architectures.pretrained import build_pretrained
 
-    pretrained = build_pretrained(architecture, weights=config.weights or "imagenet", include_top=True, size=size)
+    pretrained = build_pretrained(
+        architecture, weights="imagenet" if config.weights is None else config.weights, include_top=True, size=size
+    )
     look = Look(size, architecture.preprocessing, config.resize or "squash", config.allow_private)
     return _Classifier(pretrained.model, look, classes)
 
 
-def _run_classifier(config: PredictConfig) -> _Classifier:
-    assert config.model is not None
-    folder = Path(config.model)
+def _run_classifier(config: PredictConfig, folder: Path) -> _Classifier:
+    from tlkit.training.run_folder import MODEL, RECORD, load_model, read_run
+
     if folder.is_file():
-        raise UsageError(
-            f"--model takes the folder of a run, and {printable(folder)} is a file.",
-            hint=f"Did you mean --model {printable(folder.parent)}?"
-            if (folder.parent / "run.json").is_file()
-            else None,
-        )
-
-    from tlkit.training.run_folder import load_model, read_run
-
+        if folder.name != MODEL or not (folder.parent / RECORD).is_file():
+            raise UsageError(
+                f"--model takes the folder of a run, and {printable(folder)} is a file that belongs to none.",
+                hint="`tlkit finetune DATA -o RUN` makes a run.",
+            )
+        folder = folder.parent
     record = read_run(folder)
-    architecture = config.architecture and get_architecture(config.architecture).name
+    architecture = None if config.architecture is None else get_architecture(config.architecture).name
     for option, asked, own in (
         ("--arch", architecture, record.architecture),
         ("--size", config.size, record.size),
         ("--resize", config.resize, record.resize),
     ):
-        if asked and asked != own:
+        if asked is not None and asked != own:
             raise UsageError(
                 f"{option} {_shown(asked)} contradicts the run {printable(folder)}, trained with {_shown(own)}.",
                 hint=f"Leave {option} out: a run brings its own.",
             )
     for option, given in (("--weights", config.weights), ("--labels", config.labels)):
-        if given:
+        if given is not None:
             raise UsageError(f"{option} contradicts --model: a run brings its own.", hint=f"Leave {option} out.")
     look = Look(record.size, record.preprocessing, record.resize, config.allow_private)
     return _Classifier(load_model(folder, record), look, [(name, name) for name in record.classes])

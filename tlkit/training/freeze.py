@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -66,7 +67,7 @@ def resolve_boundary(
         frozen = total - _in_range(unfreeze, total, "--unfreeze", architecture)
     elif freeze is None:
         frozen = layers.index(architecture.freeze) + 1
-    elif freeze.lstrip("+-").isdecimal():
+    elif re.fullmatch(r"[+-]?\d+", freeze, re.ASCII):
         frozen = _in_range(int(freeze), total, "--freeze", architecture)
         notes = _explain(architecture, layers, frozen)
     elif freeze in layers:

@@ -38,6 +38,7 @@ class ImageSequence(keras.utils.PyDataset):
         self._look, self._batch_size = look, batch_size
         self._random = None if shuffle_seed is None else np.random.default_rng(shuffle_seed)
         self._order = np.arange(len(files))
+        self.failure: DataError | None = None
         self.on_epoch_end()
 
     def __len__(self) -> int:
@@ -57,4 +58,5 @@ class ImageSequence(keras.utils.PyDataset):
         try:
             return self._look.read(file)
         except ImageError as error:
-            raise DataError(f"{printable(file)} could be read before and cannot be now: {error.message}.") from error
+            self.failure = DataError(f"{printable(file)} could be read before and cannot be now: {error.message}.")
+            raise self.failure from error

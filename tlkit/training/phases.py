@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tlkit.backend import keras
+from tlkit.errors import TrainingError
 from tlkit.progress import logger
 from tlkit.training.freeze import Boundary
 from tlkit.training.image_sequence import ImageSequence
@@ -64,6 +66,12 @@ class _EpochLog(keras.callbacks.Callback):
         values = {key: float(logs[key]) for key in ("loss", "accuracy", "val_loss", "val_accuracy")}
         row = {"epoch": epoch + 1, **values, "seconds": time.perf_counter() - self._started}
         self._phase.epochs.append(row)
+        if not math.isfinite(values["loss"]) or not math.isfinite(values["val_loss"]):
+            raise TrainingError(
+                f"The loss is {values['loss']} ({values['val_loss']} on validation) after epoch {epoch + 1} of the "
+                f"{self._phase.name} phase: the training has come apart.",
+                hint="Use a lower --lr or --finetune-lr.",
+            )
         logger.info(
             "%s %d/%d: loss %.4f, accuracy %.3f; validation loss %.4f, accuracy %.3f",
             self._phase.name, epoch + 1, self._total, *values.values(),
@@ -124,8 +132,12 @@ def train_top(
     """
     phase = Phase("finetune")
     model.compile(optimizer=keras.optimizers.SGD(lr, momentum=momentum), loss=LOSS, metrics=["accuracy"])
-    model.fit(
-        train, validation_data=validation, epochs=epochs, shuffle=False, verbose=0,
-        callbacks=[_EpochLog(phase, epochs)],
-    )  # fmt: skip
+    try:
+        model.fit(
+            train, validation_data=validation, epochs=epochs, shuffle=False, verbose=0,
+            callbacks=[_EpochLog(phase, epochs)],
+        )  # fmt: skip
+    except Exception as error:
+        # TensorFlow passes on the words of an error in a thread of its own, not the error
+        raise train.failure or validation.failure or error from None
     return phase

@@ -7,22 +7,26 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tlkit.errors import RunError
 from tlkit.files import whole_file
 from tlkit.images.preprocessing import MODES
 from tlkit.images.resize import RULES
 from tlkit.text import printable
-from tlkit.training.phases import Phase
+
+if TYPE_CHECKING:
+    from tlkit.training.phases import Phase
 
 FORMAT = 1
 MODEL, RECORD, HISTORY, PLOT = "model.keras", "run.json", "history.csv", "history.png"
+MARK = ".being-written"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,9 +72,10 @@ class RunRecord:
 
 @contextmanager
 def claim_folder(output: str | None, name: str) -> Iterator[Path]:
-    """Make the folder of a new run; nothing that exists is ever written into.
+    """Make the folder of a new run, for this process alone; nothing that exists is ever written into.
 
-    When the block fails before anything was written, the folder goes again.
+    A mark stands in the folder until the block ends. When the block fails before anything else was written, what was
+    made goes again.
 
     Args:
         output: The folder that was asked for; None for the next free ``runs/NAME-N``.
@@ -79,45 +84,61 @@ def claim_folder(output: str | None, name: str) -> Iterator[Path]:
     Raises:
         RunError: The folder that was asked for exists and is not empty, or cannot be made.
     """
-    path = _make_folder(output, name)
+    try:
+        path, made = _next_free(Path("runs"), name) if output is None else _make(Path(output))
+        (path / MARK).touch(exist_ok=False)
+    except FileExistsError as error:
+        raise RunError(
+            f"In {printable(output)} another run is being written, or was broken off.",
+            hint="Name another folder with -o, or remove this one.",
+        ) from error
+    except OSError as error:
+        where = printable(error.filename or output or "runs")
+        raise RunError(f"Cannot make the run folder {where}: {error.strerror}.") from error
     try:
         yield path
     except BaseException:
         with suppress(OSError):
-            path.rmdir()
+            (path / MARK).unlink()
+            if made:
+                path.rmdir()
         raise
+    (path / MARK).unlink()
 
 
-def _make_folder(output: str | None, name: str) -> Path:
+def _next_free(folder: Path, name: str) -> tuple[Path, bool]:
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        path = folder / f"{name}-{number}"
+        with suppress(FileExistsError):
+            path.mkdir()
+            return path, True
+    raise AssertionError("counting never ends")
+
+
+def _make(path: Path) -> tuple[Path, bool]:
+    """The folder that was asked for, and whether it had to be made."""
     try:
-        if output is None:
-            number = 1
-            while True:
-                path = Path("runs") / f"{name}-{number}"
-                try:
-                    path.mkdir(parents=True)
-                    return path
-                except FileExistsError:
-                    number += 1
-        path = Path(output)
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"Cannot make the run folder {printable(output or 'runs')}: {error.strerror}.") from error
-    if any(path.iterdir()):
+        path.mkdir(parents=True)
+        return path, True
+    except FileExistsError:
+        if not path.is_dir():
+            raise RunError(f"{printable(path)} is a file, not a folder for a run.") from None
+    if {entry.name for entry in path.iterdir()} - {MARK}:
         raise RunError(
             f"{printable(path)} exists and is not empty; a new run never writes into an old one.",
             hint="Name another folder with -o, or leave -o out.",
         )
-    return path
+    return path, False
 
 
-def write_run(folder: Path, model: Any, record: RunRecord, phases: Sequence[Phase]) -> None:
-    """Write model, history and, last, the record; each file is whole or absent.
+def write_model(folder: Path, model: Any, phases: Sequence[Phase]) -> None:
+    """Write the model and the history of its training; each file is whole or absent.
 
     Raises:
         RunError: The folder cannot be written to.
     """
-    try:
+    with _writing(folder):
         with whole_file(folder / MODEL) as part:
             # a fresh wrapper was never compiled: the file holds the weights without the optimizer's state
             type(model)(model.inputs, model.outputs, name=model.name).save(part)
@@ -127,8 +148,22 @@ def write_run(folder: Path, model: Any, record: RunRecord, phases: Sequence[Phas
             writer.writeheader()
             for phase in phases:
                 writer.writerows({"phase": phase.name, **epoch} for epoch in phase.epochs)
-        with whole_file(folder / RECORD) as part:
-            part.write_text(json.dumps(dataclasses.asdict(record), indent=2) + "\n", "utf-8")
+
+
+def write_record(folder: Path, record: RunRecord) -> None:
+    """Write what makes the run complete.
+
+    Raises:
+        RunError: The folder cannot be written to.
+    """
+    with _writing(folder), whole_file(folder / RECORD) as part:
+        part.write_text(json.dumps(dataclasses.asdict(record), indent=2, allow_nan=False) + "\n", "utf-8")
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise RunError(f"Cannot write the run {printable(folder)}: {error.strerror or error}.") from error
 

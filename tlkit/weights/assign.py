@@ -14,6 +14,9 @@ from tlkit.errors import WeightsError
 from tlkit.h5.layers import SavedLayer
 from tlkit.text import counted, listed, printable
 
+Tensor = Any
+"""A NumPy array, or a data set of an open HDF5 file: it has a shape, and NumPy can read it."""
+
 
 @dataclass(frozen=True)
 class LoadReport:
@@ -40,7 +43,7 @@ def saved_order(layer: Any) -> list[Any]:
     return [*layer.trainable_weights, *layer.non_trainable_weights]
 
 
-def assign_by_name(model: Any, arrays: Mapping[str, Sequence[np.ndarray]], *, source: str) -> LoadReport:
+def assign_by_name(model: Any, arrays: Mapping[str, Sequence[Tensor]], *, source: str) -> LoadReport:
     """Set every layer of ``model`` from the arrays under its name.
 
     Args:
@@ -83,7 +86,7 @@ def assign_in_order(model: Any, saved: Sequence[SavedLayer], *, source: str) -> 
     return _assign(model, pairs, source, ())
 
 
-def assign_by_folder(model: Any, arrays: Mapping[str, np.ndarray], *, source: str) -> LoadReport:
+def assign_by_folder(model: Any, arrays: Mapping[str, Tensor], *, source: str) -> LoadReport:
     """Set the layers of ``model`` from the folders of a Keras 3 weights file.
 
     Keras 3 names a folder after the layer's class and counts them in the model's order, whatever the layers are
@@ -131,7 +134,7 @@ def _folders(model: Any, prefix: str) -> Iterator[tuple[Any, str]]:
 
 def _assign(
     model: Any,
-    pairs: Sequence[tuple[Any, Sequence[Any], Sequence[np.ndarray]]],
+    pairs: Sequence[tuple[Any, Sequence[Any], Sequence[Tensor]]],
     source: str,
     unused: tuple[str, ...],
 ) -> LoadReport:
@@ -143,9 +146,11 @@ def _assign(
                 f"{printable(source)} does not fit layer {layer.name} of {model.name}: "
                 f"the layer wants {wanted}, the file has {got}."
             )
-    for layer, variables, arrays in pairs:
-        for variable, array in zip(variables, arrays, strict=True):
-            variable.assign(array)
+    # shapes fit, so this takes as much memory as the model; every value is read before the first is set
+    values = [[np.asarray(array) for array in arrays] for _, _, arrays in pairs]
+    for (layer, variables, _), layer_values in zip(pairs, values, strict=True):
+        for variable, value in zip(variables, layer_values, strict=True):
+            variable.assign(value)
         if hasattr(layer, "finalize_state"):  # Normalization computes with copies of its weights
             layer.finalize_state()
     return LoadReport(len(pairs), sum(len(arrays) for *_, arrays in pairs), unused)

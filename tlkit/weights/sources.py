@@ -23,6 +23,22 @@ from tlkit.weights.files import PackagedFile, PublishedFile, WeightsFile
 MIRROR_VARIABLE = "TLKIT_WEIGHTS_MIRROR"
 
 
+def check_weights(weights: str) -> Path | None:
+    """The file that ``--weights`` names, or None for ``imagenet`` and ``none``.
+
+    Raises:
+        WeightsError: It names a file that is not there.
+    """
+    if weights in ("imagenet", "none"):
+        return None
+    if not Path(weights).is_file():
+        raise WeightsError(
+            f"There is no weights file {printable(weights)}.",
+            hint="--weights takes imagenet, none, or the path of a file.",
+        )
+    return Path(weights)
+
+
 @dataclass(frozen=True)
 class UseFile:
     """The file is here and good."""

@@ -1,0 +1,93 @@
+"""Walk an HDF5 file without ever leaving it.
+
+HDF5 lets a name stand for an object in another file (external link), a path to be looked up (soft link), values in a
+raw file beside (external storage) or in other HDF5 files (virtual data set). h5py opens those files as soon as such a
+name is touched, even with ``in`` and ``get``; this module looks at the link first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import h5py
+import numpy as np
+
+from tlkit.errors import WeightsError
+from tlkit.text import printable
+
+
+def encoded(name: str) -> bytes:
+    """A name as the file has it; names that are not UTF-8 come back as they were."""
+    return name.encode("utf-8", "surrogateescape")
+
+
+def decoded(name: bytes) -> str:
+    """A name of the file as text."""
+    return name.decode("utf-8", "surrogateescape")
+
+
+def has(group: h5py.Group, name: str) -> bool:
+    """True when the group itself holds an object of that name (a hard link)."""
+    links = group.id.links
+    return links.exists(encoded(name)) and links.get_info(encoded(name)).type == h5py.h5l.TYPE_HARD
+
+
+def names(group: h5py.Group) -> Iterator[str]:
+    """The names in a group, links of every kind, in the file's order."""
+    return map(decoded, group.id)
+
+
+def inside(group: h5py.Group, path: str) -> Any:
+    """The object at ``path``, reached over hard links only.
+
+    Raises:
+        WeightsError: There is no such object inside the file.
+    """
+    item: Any = group
+    for part in path.split("/"):
+        if not (part and isinstance(item, h5py.Group) and has(item, part)):
+            raise WeightsError(f"{printable(path)!r} is not inside {printable(group.file.filename)}.")
+        item = item[encoded(part)]
+    return item
+
+
+def storage(dataset: h5py.Dataset) -> str:
+    """``contiguous``, ``chunked``, ``compact``, ``external`` or ``virtual``."""
+    properties = dataset.id.get_create_plist()
+    if properties.get_external_count():
+        return "external"
+    layout = properties.get_layout()
+    return {
+        h5py.h5d.COMPACT: "compact",
+        h5py.h5d.CONTIGUOUS: "contiguous",
+        h5py.h5d.CHUNKED: "chunked",
+        h5py.h5d.VIRTUAL: "virtual",
+    }.get(layout, "unknown")
+
+
+def numbers(group: h5py.Group, path: str) -> h5py.Dataset:
+    """The data set of numbers at ``path``, not read.
+
+    Raises:
+        WeightsError: It is not inside the file, its values are not, or they are no numbers.
+    """
+    dataset = inside(group, path)
+    if not isinstance(dataset, h5py.Dataset) or storage(dataset) in ("external", "virtual"):
+        raise WeightsError(f"{printable(path)!r} keeps its values outside {printable(group.file.filename)}.")
+    if dataset.dtype.kind not in "fiu" or dataset.shape is None:
+        raise WeightsError(f"{printable(path)!r} in {printable(group.file.filename)} holds no numbers.")
+    return dataset
+
+
+def text_list(group: h5py.Group, attribute: str) -> list[str]:
+    """A list of names kept in an attribute; Keras splits long ones over ``attribute0``, ``attribute1``, …."""
+    if attribute in group.attrs:
+        chunks = [group.attrs[attribute]]
+    else:
+        chunks = []
+        while f"{attribute}{len(chunks)}" in group.attrs:
+            chunks.append(group.attrs[f"{attribute}{len(chunks)}"])
+    return [
+        decoded(name) if isinstance(name, bytes) else str(name) for chunk in chunks for name in np.atleast_1d(chunk)
+    ]
