@@ -1,6 +1,7 @@
 """Every odd picture: its documented three channels, or a reason."""
 
 import io
+import os
 import struct
 import zlib
 
@@ -40,6 +41,20 @@ def test_sixteen_bits_are_scaled_not_clipped(kind):
     np.testing.assert_array_equal(got[..., 0], np.rint(deep / 257.0))
     assert got.min() == 0
     assert got.max() == 255
+
+
+def test_sixteen_bits_with_one_transparent_value():
+    deep = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
+    got = pixels(saved(Image.fromarray(deep), "PNG", transparency=int(deep[3, 3])))
+    expected = np.rint(deep / 257.0)
+    expected[3, 3] = 255
+    np.testing.assert_array_equal(got[..., 1], expected)
+
+
+def test_sixteen_bits_where_zero_is_white():
+    deep = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
+    got = pixels(saved(Image.fromarray(deep), "TIFF", tiffinfo={262: 0}))
+    np.testing.assert_array_equal(got[..., 1], 255 - np.rint(deep / 257.0))
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
@@ -168,6 +183,9 @@ def test_a_missing_file_and_a_folder_have_reasons(tmp_path):
         decode(tmp_path / "nothing.jpg")
     with pytest.raises(ImageError, match="folder"):
         decode(tmp_path)
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(ImageError, match="not a regular file"):
+        decode(tmp_path / "pipe.jpg")
 
 
 def test_flipped_bytes_never_crash():

@@ -124,3 +124,22 @@ def test_slow_answers_are_given_up(server, monkeypatch, path, limit):
 
 def test_no_server_has_a_reason():
     assert "no connection" in reason("http://127.0.0.1:9/x.png", allow_private=True)
+
+
+def test_private_addresses_are_refused_behind_a_proxy_too(server, monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, server)  # would answer for whatever it is asked
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    assert "--allow-private" in reason("http://10.0.0.1/ok.png")
+    assert "--allow-private" in reason("http://169.254.169.254/ok.png")
+
+
+def test_hanging_up_ends_every_fetch(server):
+    said = []
+    thread = threading.Thread(target=lambda: said.append(reason(f"{server}/drip", allow_private=True)))
+    thread.start()
+    time.sleep(0.3)
+    fetching.hang_up_all()
+    thread.join(2)
+    assert said and "no complete answer" in said[0]

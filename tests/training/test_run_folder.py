@@ -42,3 +42,30 @@ def test_what_is_no_run_says_how_to_make_one(tmp_path):
         with pytest.raises(RunError, match=says) as caught:
             read_run(folder)
         assert "tlkit finetune" in caught.value.hint
+
+
+def test_two_runs_cannot_have_one_folder(tmp_path):
+    with claim_folder(str(tmp_path / "run"), "net") as folder:
+        with pytest.raises(RunError, match="another run is being written"), claim_folder(str(folder), "net"):
+            pass
+        (folder / "model.keras").touch()
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["model.keras"]
+
+
+def test_an_empty_folder_that_was_there_stays(tmp_path):
+    (tmp_path / "run").mkdir()
+    with pytest.raises(KeyError), claim_folder(str(tmp_path / "run"), "net"):
+        raise KeyError
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+@pytest.mark.parametrize("way", ["file", "dangling"])
+def test_a_file_in_the_way_is_said(tmp_path, monkeypatch, way):
+    monkeypatch.chdir(tmp_path)
+    if way == "file":
+        (tmp_path / "runs").touch()
+    else:
+        (tmp_path / "runs").symlink_to("nowhere")
+    for output in (None, "runs"):
+        with pytest.raises(RunError), claim_folder(output, "net"):
+            pass

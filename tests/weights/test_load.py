@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tlkit.architectures.build import build
-from tlkit.architectures.pretrained import build_pretrained
+from tlkit.architectures.pretrained import build_pretrained, load_weights
 from tlkit.architectures.table import get_architecture
 from tlkit.errors import WeightsError
 
@@ -86,6 +86,43 @@ def test_a_file_that_points_elsewhere_is_refused(tmp_path, model, damage):
             file.create_dataset(name, (1, 1, 320, 1280), "f4", external=[("/etc/passwd", 0, h5py.h5f.UNLIMITED)])
     with pytest.raises(WeightsError, match="inside|outside"):
         build_pretrained(ROW, weights=str(path), include_top=False, size=(32, 32))
+
+
+@pytest.mark.parametrize("kind", ["strings", "huge"])
+def test_what_is_no_tensor_is_refused_before_anything_is_read_or_set(tmp_path, model, kind):
+    path = write_keras2(tmp_path / "w.h5", model)
+    name = "Conv_1/Conv_1/kernel:0"
+    with h5py.File(path, "r+") as file:
+        del file[name]
+        if kind == "strings":
+            file[name] = np.full((1, 1, 320, 1280), b"x")
+        else:
+            file.create_dataset(name, (50_000_000, 50_000_000), "f4", chunks=(1000, 1000))
+    target = build(ROW, include_top=False, size=(32, 32))
+    before = target.get_weights()
+    with pytest.raises(WeightsError, match="no numbers|does not fit"):
+        load_weights(target, path, ROW)
+    assert all(np.array_equal(left, right) for left, right in zip(before, target.get_weights(), strict=True))
+
+
+def test_flipped_bytes_never_crash(tmp_path):
+    """Small files of both kinds; whatever happens is an error of ours or a load."""
+    from tlkit.backend import keras
+
+    small = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3), keras.layers.Dense(2)])
+    write_keras2(tmp_path / "2.h5", small)
+    small.save_weights(tmp_path / "3.weights.h5")
+    random = np.random.default_rng(0)
+    for whole in (tmp_path / "2.h5", tmp_path / "3.weights.h5"):
+        data = whole.read_bytes()
+        for _ in range(200):
+            broken = bytearray(data)
+            broken[random.integers(8, len(data))] ^= 1 << random.integers(0, 8)
+            (tmp_path / "broken.h5").write_bytes(bytes(broken))
+            try:
+                load_weights(small, tmp_path / "broken.h5", ROW)
+            except WeightsError as error:
+                assert "broken.h5" in error.message
 
 
 @pytest.mark.parametrize(

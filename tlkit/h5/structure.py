@@ -29,6 +29,6 @@ def structure_problem(path: Path) -> str | None:
             return "it is a web page, not a weights file" if start.startswith(b"<") else "it is not an HDF5 file"
         with h5py.File(path, "r") as file:
             len(file)
-    except OSError as error:
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
         return "it is cut short" if "truncated" in str(error) else f"HDF5 cannot open it ({error})"
     return None
