@@ -95,30 +95,33 @@ def format_option(*formats: str) -> Callable[[Command], Command]:
     )  # fmt: skip
 
 
-def weights_option(default: str | None = "imagenet") -> Callable[[Command], Command]:
-    """``--weights``."""
-    return click.option(
-        "--weights", metavar="imagenet|none|PATH", default=default, show_default=default is not None,
+def weights_option(*, of_run: bool = False) -> Callable[[Command], Command]:
+    """``--weights``; with ``of_run`` it stays None unless given, because a run brings its own."""
+    return _defaulting(
+        "--weights", "imagenet", of_run, metavar="imagenet|none|PATH",
         help="The published ImageNet weights, random ones, or those of a file.",
     )  # fmt: skip
+
+
+def resize_option(*, of_run: bool = False) -> Callable[[Command], Command]:
+    """``--resize``; with ``of_run`` it stays None unless given, because a run brings its own."""
+    return _defaulting(
+        "--resize", "squash", of_run, type=click.Choice(["squash", "crop"]),
+        help="squash: the whole picture, whatever its proportions. crop: the middle 87.5%.",
+    )  # fmt: skip
+
+
+def _defaulting(name: str, default: str, of_run: bool, *, help: str, **kind: Any) -> Callable[[Command], Command]:
+    if of_run:
+        return click.option(name, help=f"{help}  [default: {default}, or the run's]", **kind)
+    return click.option(name, default=default, show_default=True, help=help, **kind)
 
 
 def size_option(command: Command) -> Command:
     """``--size``."""
     return click.option(
-        "--size",
-        type=SizeType(),
-        metavar="N|HxW",
-        help="Input size in pixels.  [default: the architecture's]",
+        "--size", type=SizeType(), metavar="N|HxW", help="Input size in pixels.  [default: the architecture's]"
     )(command)
-
-
-def resize_option(default: str | None = "squash") -> Callable[[Command], Command]:
-    """``--resize``."""
-    return click.option(
-        "--resize", type=click.Choice(["squash", "crop"]), default=default, show_default=default is not None,
-        help="squash: the whole picture, whatever its proportions. crop: the middle 87.5%.",
-    )  # fmt: skip
 
 
 def batch_size_option(command: Command) -> Command:

@@ -27,9 +27,9 @@ MAX_PLOTTED = 16
     "--arch", "architecture", metavar="NAME", help=f"ImageNet network to ask.  [default: {DEFAULT_ARCHITECTURE}]"
 )
 @click.option("--model", metavar="RUN", help="Ask a run that `tlkit finetune` made instead.")
-@weights_option(default=None)
+@weights_option(of_run=True)
 @size_option
-@resize_option(default=None)
+@resize_option(of_run=True)
 @click.option("--labels", metavar="FILE", help="Class names, one a line, in the order of the network's outputs.")
 @click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="How many classes to name.")
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
