@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tlkit.architectures.architecture import Architecture
-from tlkit.architectures.families import ROWS
+from tlkit.architectures.rows import ROWS
 from tlkit.errors import UsageError
 from tlkit.text import did_you_mean, printable
 

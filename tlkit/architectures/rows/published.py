@@ -1,0 +1,30 @@
+"""Where Keras publishes its weights, and how rows say it briefly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tlkit.weights.files import PublishedFile
+
+APPLICATIONS = "https://storage.googleapis.com/tensorflow/keras-applications"
+
+
+def published(folder: str, with_top: tuple[str, str | None], without_top: tuple[str, str | None]) -> dict[str, Any]:
+    """The two files of an architecture, ``(name, digest)`` each, in one folder of Keras's."""
+    files = (PublishedFile(name, f"{folder}/{name}", digest) for name, digest in (with_top, without_top))
+    return dict(zip(("with_top", "without_top"), files, strict=True))
+
+
+def kernels(folder: str, stem: str, md5_top: str, md5_no_top: str) -> dict[str, Any]:
+    """Files named in Keras's oldest manner: ``vgg16_weights_tf_dim_ordering_tf_kernels[_notop].h5``."""
+    name = f"{stem}_weights_tf_dim_ordering_tf_kernels"
+    return published(
+        f"{APPLICATIONS}/{folder}",
+        (f"{name}.h5", f"md5:{md5_top}"),
+        (f"{name}_notop.h5", f"md5:{md5_no_top}"),
+    )
+
+
+def numbered(pattern: str, first: int, last: int) -> tuple[str, ...]:
+    """Names with the numbers ``first`` to ``last``."""
+    return tuple(pattern.format(number) for number in range(first, last + 1))
