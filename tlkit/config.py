@@ -140,6 +140,6 @@ def read_options(path: Path, known: Iterable[str]) -> dict[str, Any]:
         if name in options:
             raise ConfigError(f"{printable(path)} gives {name} twice.")
         if isinstance(value, dict | list) or value is None:
-            raise ConfigError(f"{printable(path)}: {name} takes one value, not {printable(value)!r}.")
+            raise ConfigError(f"{printable(path)}: {name} takes one value, not a {type(value).__name__}.")
         options[name] = value
     return options
