@@ -114,6 +114,16 @@ def test_plot(photos, tlkit, tmp_path):
     assert "no folder" in tlkit("predict", photos, "--plot", tmp_path / "nothing" / "p.png").err
 
 
+@pytest.mark.parametrize("named", ["file", "folder"])
+def test_a_plot_never_overwrites_a_picture(photos, tlkit, named):
+    picture = photos / "cat.png"
+    before = picture.read_bytes()
+    ran = tlkit("predict", picture if named == "file" else photos, "--plot", picture)
+    assert ran.code == 2
+    assert "would overwrite" in ran.err
+    assert picture.read_bytes() == before
+
+
 def test_labels_from_a_file(photos, tlkit, tmp_path):
     labels = tmp_path / "labels.txt"
     labels.write_text("\n".join(f"class {number}" for number in range(1000)))

@@ -12,6 +12,7 @@ from tlkit.cli.boundary import SOME_SKIPPED
 from tlkit.cli.options import batch_size_option, format_option, resize_option, size_option, weights_option
 from tlkit.cli.render import echo_csv, echo_json
 from tlkit.config import DEFAULT_ARCHITECTURE, PredictConfig
+from tlkit.errors import UsageError
 from tlkit.progress import logger
 from tlkit.text import printable
 
@@ -56,6 +57,7 @@ def predict(plot: Path | None, output_format: str, **options: Any) -> None:
         from tlkit.reporting.plots import check_plot_path
 
         check_plot_path(plot)
+        _refuse_to_overwrite(plot, options["inputs"])
     predictions = run(PredictConfig(**options, keep_pictures=MAX_PLOTTED if plot else 0))
     if output_format == "json":
         echo_json([_as_json(prediction) for prediction in predictions])
@@ -71,6 +73,15 @@ def predict(plot: Path | None, output_format: str, **options: Any) -> None:
             _warn(prediction)
     if failed:
         click.get_current_context().exit(SOME_SKIPPED)
+
+
+def _refuse_to_overwrite(plot: Path, inputs: Sequence[str]) -> None:
+    from tlkit.images.scan import expand_inputs
+
+    if plot.exists() and any(Path(path).exists() and plot.samefile(path) for path in expand_inputs(inputs)):
+        raise UsageError(
+            f"--plot {printable(plot)} would overwrite one of the pictures to predict.", hint="Give it another name."
+        )
 
 
 def _warn(prediction: Prediction) -> None:

@@ -142,7 +142,7 @@ def _split_folders(root: Path) -> dict[str, Path]:
             f"and other folders beside: {listed(others)}.",
             hint="Move them into the splits, or elsewhere.",
         )
-    return found
+    return {split: found[split] for split in _FOLDER_NAMES if split in found}
 
 
 def _scan_classes(folder: Path) -> ClassFiles:

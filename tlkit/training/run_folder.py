@@ -191,7 +191,9 @@ def read_run(folder: Path) -> RunRecord:
             record.format == FORMAT
             and record.preprocessing in MODES
             and record.resize in RULES
+            and isinstance(record.classes, list)
             and all(isinstance(name, str) for name in record.classes)
+            and all(type(side) is int for side in record.size)
             and len(record.size) == 2
         )
     except (OSError, ValueError, TypeError, KeyError) as error:
