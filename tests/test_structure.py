@@ -16,7 +16,7 @@ STOREYS = [
     {"cli"},
     {"recipes"},
     {"training", "features", "reporting"},
-    {"architectures", "images", "engines"},
+    {"architectures", "models", "images", "engines"},
     {"weights"},
     {"h5"},
     {"backend", "config", "files", "progress"},

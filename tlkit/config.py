@@ -18,16 +18,35 @@ Size = tuple[int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
+class LoadOptions:
+    """How to load, where the file leaves it open.
+
+    Attributes:
+        by_name: Match layers by name instead of by order.
+        skip_mismatch: Leave out what does not fit, and list it.
+        layout: ``tf`` or ``th``: the data layout that the file was trained with; None for what the file says.
+        flip_kernels: Whether kernels are Theano's; None for what the file says.
+    """
+
+    by_name: bool = False
+    skip_mismatch: bool = False
+    layout: str | None = None
+    flip_kernels: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class PredictConfig:
     """What `tlkit predict` is told.
 
     Attributes:
         inputs: Files, folders and http(s) addresses.
         architecture: A name of the table; None for the default, or the run's.
-        model: A run folder to predict with instead.
+        model: A run folder, or a model file of Keras, to predict with instead.
         weights: ``imagenet``, ``none`` or a path; None for ``imagenet``, or the run's own.
         size: Input size; None for the architecture's, or the run's.
+        load: How to load a weights file, where it leaves that open.
         resize: ``squash`` or ``crop``; None for ``squash``, or the run's.
+        preprocessing: For a model file: how pixels become its inputs; None where the file says it.
         labels: A file with one class name a line, in output order.
         top: How many classes to name.
         batch_size: Pictures at a time.
@@ -39,8 +58,10 @@ class PredictConfig:
     architecture: str | None = None
     model: str | None = None
     weights: str | None = None
+    load: LoadOptions = LoadOptions()
     size: Size | None = None
     resize: str | None = None
+    preprocessing: str | None = None
     labels: str | None = None
     top: int = 5
     batch_size: int = 32
@@ -56,6 +77,7 @@ class FinetuneConfig:
         data: A folder of class folders, or of ``train`` and ``validation`` folders of them.
         architecture: A name of the table.
         weights: ``imagenet``, ``none`` or a path.
+        load: How to load a weights file, where it leaves that open.
         size: Input size; None for the architecture's.
         resize: ``squash`` or ``crop``.
         head: ``dense``, ``linear`` or ``flatten``.
@@ -77,6 +99,7 @@ class FinetuneConfig:
     data: str
     architecture: str = DEFAULT_ARCHITECTURE
     weights: str = "imagenet"
+    load: LoadOptions = LoadOptions()
     size: Size | None = None
     resize: str = "squash"
     head: str = "dense"
@@ -92,6 +115,42 @@ class FinetuneConfig:
     batch_size: int = 32
     seed: int = 0
     output: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectConfig:
+    """What `tlkit inspect-h5` is told.
+
+    Attributes:
+        file: The file.
+        architecture: Also say whether and how it loads into this one.
+        load: How it would be loaded.
+        stats: Read every tensor, for its least, greatest and mean value.
+    """
+
+    file: str
+    architecture: str | None = None
+    load: LoadOptions = LoadOptions()
+    stats: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertConfig:
+    """What `tlkit convert-h5` is told.
+
+    Attributes:
+        source: The file to read.
+        output: The ``.weights.h5`` to write.
+        architecture: Whose weights they are.
+        load: How to load them, where the file leaves that open.
+        force: Write over a file that exists.
+    """
+
+    source: str
+    output: str
+    architecture: str
+    load: LoadOptions = LoadOptions()
+    force: bool = False
 
 
 def read_options(path: Path, known: Iterable[str]) -> dict[str, Any]:

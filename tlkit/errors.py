@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class TlkitError(Exception):
     """Base of everything tlkit refuses.
@@ -18,6 +20,14 @@ class TlkitError(Exception):
         self.message = message
         self.hint = hint
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle with the hint, to cross from one process to another."""
+        return _again, (type(self), self.message, self.hint)
+
+
+def _again(kind: type[TlkitError], message: str, hint: str | None) -> TlkitError:
+    return kind(message, hint=hint)
+
 
 class UsageError(TlkitError):
     """The options contradict each other or name something that does not exist."""
@@ -31,6 +41,10 @@ class ArchitectureError(TlkitError):
 
 class WeightsError(TlkitError):
     """Weights are missing, damaged, or do not fit the model."""
+
+
+class ModelError(TlkitError):
+    """A model file that cannot be rebuilt as it is."""
 
 
 class ImageError(TlkitError):

@@ -17,9 +17,12 @@ def printable(text: object) -> str:
     Control characters, direction marks, newlines and undecodable bytes become ``\\xNN``, ``\\uNNNN``
     or ``\\udcNN``; everything else, accents and other scripts included, stays as it is.
     """
+    text = str(text)
+    if text.isascii() and text.isprintable():  # nearly always, and a file may have 100,000 names
+        return text
     return "".join(
         char.encode("unicode_escape").decode("ascii") if unicodedata.category(char) in _UNPRINTABLE else char
-        for char in str(text)
+        for char in text
     )
 
 

@@ -32,6 +32,7 @@ class Architecture:
         without_top: The one without; None where the file with top serves both.
         fixed_top: True where the classifier needs the default input size (a Flatten before a Dense).
         keras1_freeze: Layer counts that Keras 1 recipes named, and the block they meant.
+        old_names: ``{name of a layer in files of an older Keras: its name today}``, where Keras renamed layers.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Architecture:
     without_top: WeightsFile | None
     fixed_top: bool = False
     keras1_freeze: Mapping[int, str] = field(default_factory=dict)
+    old_names: Mapping[str, str] = field(default_factory=dict)
 
     def weights_file(self, *, include_top: bool) -> WeightsFile:
         """The published file for this architecture with or without its classifier."""

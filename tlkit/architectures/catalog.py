@@ -2,17 +2,21 @@
 
 ``data/layers/NAME.tsv`` holds one layer a line: where it occurs (``both``, ``base`` only without the
 classifier, ``top`` only with it), name, kind, output shape at the default size, and its weights with their
-shapes, in the layer's own order. ``python -m tlkit.architectures.catalog`` writes the files anew from the Keras
-that is installed; a test holds that they say what Keras builds.
+shapes, in the layer's own order. ``python -m tlkit.architectures.catalog [NAMES]`` writes the files anew from the
+Keras that is installed; a test holds that they say what Keras builds.
 """
 
 from __future__ import annotations
 
 import math
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tlkit.weights.wanted import WantedLayer
 
 if TYPE_CHECKING:
     from tlkit.architectures.architecture import Architecture
@@ -29,7 +33,7 @@ class LayerInfo:
         name: The layer's name in a freshly built model.
         kind: The Keras class.
         shape: Output shape without the batch, at the architecture's default input size.
-        weights: ``(name, shape)`` of each weight.
+        weights: ``(name, shape)`` of each weight; in a layer that is a model itself, ``layer/name``.
     """
 
     part: str
@@ -81,10 +85,43 @@ def describe(model: Any, part: str = "both") -> tuple[LayerInfo, ...]:
     return tuple(
         LayerInfo(
             part, layer.name, type(layer).__name__, shape(layer),
-            tuple((weight.path.rsplit("/", 1)[-1], tuple(weight.shape)) for weight in layer.weights),
+            tuple((_weight_name(layer, weight), tuple(weight.shape)) for weight in layer.weights),
         )
         for layer in model.layers
     )  # fmt: skip
+
+
+def _weight_name(layer: Any, weight: Any) -> str:
+    """``kernel``; in a layer that is a model itself ``layer/kernel``."""
+    for inner in getattr(layer, "layers", ()):
+        if any(weight is own for own in inner.weights):
+            return f"{inner.name}/{weight.name}"
+    return weight.name
+
+
+def wanted_layers(architecture: Architecture, *, include_top: bool) -> list[WantedLayer]:
+    """What an architecture wants of a weights file, as :func:`tlkit.weights.wanted.targets` says it of a built one."""
+    wanted: list[WantedLayer] = []
+    flattened: Shape | None = None
+    before: Shape = ()
+    for layer in layers_of(architecture, include_top=include_top):
+        if layer.kind == "Flatten":
+            flattened = before
+        inner: dict[str, list[tuple[str, Shape]]] = {}
+        for name, shape in layer.weights:
+            owner, _, role = name.rpartition("/")
+            inner.setdefault(owner, []).append((role, shape))
+        for owner, tensors in inner.items():
+            if owner:  # the models inside ConvNeXt are made of these two
+                kind = "LayerNormalization" if tensors[0][0] == "gamma" else "Conv2D"
+                wanted.append(WantedLayer(owner, kind, tuple(tensors), (layer.name,)))
+            else:
+                map_shape = flattened if layer.kind == "Dense" and len(flattened or ()) == 3 else None
+                wanted.append(WantedLayer(layer.name, layer.kind, tuple(tensors), (), map_shape))
+        if layer.weights:
+            flattened = None
+        before = layer.shape
+    return wanted
 
 
 def catalog_lines(base: Any, whole: Any) -> list[str]:
@@ -99,16 +136,16 @@ def _rest(layer: LayerInfo) -> tuple[Any, ...]:
     return layer.name, layer.kind, layer.shape, layer.weights
 
 
-def _write_all() -> None:
+def _write(names: Sequence[str]) -> None:
     from tlkit.architectures.build import build
-    from tlkit.architectures.table import all_architectures
+    from tlkit.architectures.table import all_architectures, get_architecture
 
     folder = Path(__file__).parent / "data" / "layers"
-    for row in all_architectures():
+    for row in map(get_architecture, names) if names else all_architectures():
         lines = catalog_lines(build(row, include_top=False), build(row, include_top=True))
         (folder / f"{row.name}.tsv").write_text("\n".join(lines) + "\n", "utf-8")
         print(row.name, len(lines), flush=True)
 
 
 if __name__ == "__main__":
-    _write_all()
+    _write(sys.argv[1:])

@@ -8,13 +8,16 @@ from typing import Any
 
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.build import build
-from tlkit.errors import WeightsError
-from tlkit.h5.structure import is_hdf5, structure_problem
+from tlkit.config import LoadOptions
+from tlkit.errors import UsageError, WeightsError
+from tlkit.h5.structure import is_archive, is_hdf5, structure_problem
 from tlkit.progress import logger
-from tlkit.text import counted, printable
+from tlkit.text import counted, listed, printable
+from tlkit.weights.assign import LoadReport
 from tlkit.weights.digest import file_digest
 from tlkit.weights.files import PackagedFile
 from tlkit.weights.sources import check_weights, locate
+from tlkit.weights.torch_stream import is_torch_stream
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ def build_pretrained(
     weights: str = "imagenet",
     include_top: bool,
     size: tuple[int, int] | None = None,
+    options: LoadOptions | None = None,
 ) -> Pretrained:
     """Build an architecture with weights.
 
@@ -46,57 +50,80 @@ def build_pretrained(
         weights: ``imagenet`` for the published ones, ``none`` for random ones, or the path of a file.
         include_top: With the ImageNet classifier or without.
         size: Input height and width; None for the default.
+        options: How to load a file, where it leaves that open.
 
     Raises:
         ArchitectureError: The size does not fit.
         WeightsError: The weights cannot be had or do not fit. Never random weights instead.
     """
     architecture.input_size(size, include_top=include_top)  # refuse before anything is fetched
-    if weights == "none":
+    if weights == "none" and options in (None, LoadOptions()):
         logger.warning("%s has random weights; until it is trained, what it says means nothing.", architecture.name)
         return Pretrained(build(architecture, include_top=include_top, size=size), weights, None)
-    path = check_weights(weights) or locate(
-        architecture.weights_file(include_top=include_top), architecture=architecture.name
-    )
+    given = check_weights(weights)
+    if given is None and options not in (None, LoadOptions()):
+        raise UsageError(
+            "--by-name, --skip-mismatch, --layout and --flip-kernels speak of a file; the published weights need none "
+            "of them.",
+            hint="Give the file with --weights PATH.",
+        )
+    path = given or locate(architecture.weights_file(include_top=include_top), architecture=architecture.name)
     model = build(architecture, include_top=include_top, size=size)
-    load_weights(model, path, architecture)
+    load_weights(model, path, architecture, options)
     return Pretrained(model, weights, file_digest(path))
 
 
-def load_weights(model: Any, path: Path, architecture: Architecture) -> None:
+def load_weights(model: Any, path: Path, architecture: Architecture, options: LoadOptions | None = None) -> LoadReport:
     """Load a weights file into a model built from ``architecture``; what the file is, its content says.
 
+    Args:
+        model: The model.
+        path: The file: HDF5 of any Keras, a ``.keras`` archive, or the published PyTorch file of a Lite.
+        architecture: Its row.
+        options: How to load, where the file leaves it open.
+
     Raises:
-        WeightsError: Not a weights file, damaged, or of another model.
+        WeightsError: Not a weights file, damaged, or of another model; the model is as it was.
     """
-    from tlkit.weights.assign import assign_by_folder, assign_by_name, assign_in_order
+    from tlkit.weights.assign import assign_by_name
+    from tlkit.weights.load import load_file
+    from tlkit.weights.wanted import targets
 
-    if is_hdf5(path):
-        wrong = structure_problem(path)
-        if wrong:
-            raise WeightsError(f"{printable(path)} cannot be loaded: {wrong}.")
-        from tlkit.h5.layers import is_layer_file, open_weights, saved_layers, saved_variables
-
-        with open_weights(path) as file:
-            if is_layer_file(file):
-                report = assign_in_order(model, saved_layers(file), source=path.name)
-            else:
-                report = assign_by_folder(model, saved_variables(file), source=path.name)
-    elif isinstance(architecture.with_top, PackagedFile):
+    options = options or LoadOptions()
+    places = targets(model)
+    if isinstance(architecture.with_top, PackagedFile) and is_torch_stream(path):
         from tlkit.architectures.efficientnet_lite import keras_layout
         from tlkit.weights.torch_stream import read_torch_stream
 
-        report = assign_by_name(model, keras_layout(model, read_torch_stream(path)), source=path.name)
+        report = assign_by_name(places, keras_layout(model, read_torch_stream(path)), source=path.name)
+    elif is_hdf5(path) or is_archive(path):
+        report = load_file(path, places, options, into=model.name, old_names=architecture.old_names)
     else:
         raise WeightsError(
             f"{printable(path)} cannot be loaded: {structure_problem(path)}.",
-            hint="--weights takes an HDF5 weights file (.h5, .weights.h5).",
+            hint="--weights takes the weights or the full model of any Keras (.h5, .weights.h5, .keras).",
         )
+    _say(report, model.name, path)
+    return report
+
+
+def _say(report: LoadReport, name: str, path: Path) -> None:
+    for note in report.notes:
+        logger.warning("%s: %s", printable(path), note)
+    for conversion, tensors in (report.conversions or {}).items():
+        logger.info("%s: converted %s (%s).", printable(path), conversion, counted(tensors, "tensor"))
+    if report.left:
+        logger.warning(
+            "%s of %s keep their random values, the file has nothing that fits: %s.",
+            counted(len(report.left), "layer"), name, listed(report.left),
+        )  # fmt: skip
     logger.debug(
-        "%s: %s in %s set from %s; %s of the file not used.",
-        model.name,
+        "%s: %s in %s set from %s by %s; %s of the file not used%s.",
+        name,
         counted(report.tensors, "tensor"),
         counted(report.layers, "layer"),
         printable(path),
-        counted(len(report.unused), "entry", "entries"),
+        report.matched_by,
+        counted(len(report.unused), "layer"),
+        f" ({listed(report.unused)})" if report.unused else "",
     )

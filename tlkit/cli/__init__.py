@@ -5,13 +5,22 @@ from __future__ import annotations
 import click
 
 from tlkit import __version__
-from tlkit.cli.archs import archs
 from tlkit.cli.boundary import TlkitGroup, set_up_output
-from tlkit.cli.finetune import finetune
-from tlkit.cli.predict import predict
+
+COMMANDS = {
+    "predict": "tlkit.cli.predict:predict",
+    "finetune": "tlkit.cli.finetune:finetune",
+    "archs": "tlkit.cli.archs:archs",
+    "inspect-h5": "tlkit.cli.inspect_h5:inspect_h5",
+    "convert-h5": "tlkit.cli.convert_h5:convert_h5",
+}
 
 
-@click.group(cls=TlkitGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=TlkitGroup,
+    lazy=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.option("-v", "--verbose", is_flag=True, help="Say more, show TensorFlow's messages and tracebacks.")
 @click.option("-q", "--quiet", is_flag=True, help="Say only what went wrong; results still go to stdout.")
 @click.version_option(__version__, prog_name="tlkit", message="%(prog)s %(version)s")
@@ -31,6 +40,3 @@ def main(context: click.Context, verbose: bool, quiet: bool) -> None:
     """
     set_up_output(context, verbose=verbose, quiet=quiet)
 
-
-for command in (predict, finetune, archs):
-    main.add_command(command)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import signal
 import sys
 import traceback
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -56,7 +58,27 @@ def report(error: TlkitError) -> None:
 
 
 class TlkitGroup(click.Group):
-    """A group whose commands end with a message instead of a traceback."""
+    """A group whose commands are imported when they are asked for, and end with a message instead of a traceback.
+
+    Args:
+        lazy: ``{command: module:function}``, in the order that help shows.
+        options: Those of ``click.Group``.
+    """
+
+    def __init__(self, *args: Any, lazy: Mapping[str, str], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.lazy = lazy
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands."""
+        return list(self.lazy)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a name, imported now; None when there is none."""
+        if cmd_name not in self.lazy:
+            return None
+        module, _, function = self.lazy[cmd_name].partition(":")
+        return getattr(importlib.import_module(module), function)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; turn what it raises into lines on stderr and an exit code."""

@@ -12,6 +12,7 @@ from tlkit.cli.options import (
     batch_size_option,
     config_option,
     format_option,
+    load_options,
     prefer_flag,
     resize_option,
     seed_option,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 @click.argument("data", metavar="DATA")
 @click.option("--arch", metavar="NAME", default=DEFAULT_ARCHITECTURE, show_default=True, help="The base network.")
 @weights_option()
+@load_options
 @size_option
 @resize_option()
 @click.option("--head", type=click.Choice(["dense", "linear", "flatten"]), default="dense", show_default=True,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import math
 import re
 from collections.abc import Callable
@@ -11,7 +13,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from tlkit.config import Size
+from tlkit.config import LoadOptions, Size
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -101,6 +103,26 @@ def weights_option(*, of_run: bool = False) -> Callable[[Command], Command]:
         "--weights", "imagenet", of_run, metavar="imagenet|none|PATH",
         help="The published ImageNet weights, random ones, or those of a file.",
     )  # fmt: skip
+
+
+def load_options(command: Command) -> Command:
+    """How to load a weights file where it leaves that open; the command receives them as ``load``."""
+
+    @functools.wraps(command)
+    def collect(*args: Any, **values: Any) -> Any:
+        names = [field.name for field in dataclasses.fields(LoadOptions)]
+        return command(*args, load=LoadOptions(**{name: values.pop(name) for name in names}), **values)
+
+    for option in (
+        click.option("--flip-kernels/--no-flip-kernels", default=None,
+                     help="The file's kernels are Theano's, turned by 180 degrees.  [default: as the file says]"),
+        click.option("--layout", type=click.Choice(["tf", "th"]),
+                     help="The file was trained with channels last (tf) or first (th).  [default: as the file says]"),
+        click.option("--skip-mismatch", is_flag=True, help="Leave out layers that do not fit, and list them."),
+        click.option("--by-name", is_flag=True, help="Match layers of the weights file by name instead of by order."),
+    ):  # fmt: skip
+        collect = option(collect)
+    return collect  # type: ignore[return-value]
 
 
 def resize_option(*, of_run: bool = False) -> Callable[[Command], Command]:

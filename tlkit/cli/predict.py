@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tlkit.cli.boundary import SOME_SKIPPED
-from tlkit.cli.options import batch_size_option, format_option, resize_option, size_option, weights_option
+from tlkit.cli.options import (
+    batch_size_option,
+    format_option,
+    load_options,
+    resize_option,
+    size_option,
+    weights_option,
+)
 from tlkit.cli.render import echo_csv, echo_json
 from tlkit.config import DEFAULT_ARCHITECTURE, PredictConfig
 from tlkit.errors import UsageError
@@ -20,6 +27,7 @@ if TYPE_CHECKING:
     from tlkit.recipes.predict import Prediction
 
 MAX_PLOTTED = 16
+PREPROCESSING = ("caffe", "tf", "torch", "lite", "unit", "none")
 
 
 @click.command()
@@ -27,8 +35,13 @@ MAX_PLOTTED = 16
 @click.option(
     "--arch", "architecture", metavar="NAME", help=f"ImageNet network to ask.  [default: {DEFAULT_ARCHITECTURE}]"
 )
-@click.option("--model", metavar="RUN", help="Ask a run that `tlkit finetune` made instead.")
+@click.option("--model", metavar="RUN|FILE",
+              help="Ask a run that `tlkit finetune` made instead, or a full Keras model (.h5, .keras).")  # fmt: skip
+@click.option("--preprocess", "preprocessing", type=click.Choice(PREPROCESSING),
+              help="For a model FILE: what it was trained on. caffe: BGR minus mean. tf: -1 to 1. torch: mean and "
+              "deviation. lite: (x-127)/128. unit: 0 to 1. none: 0 to 255, or scaled inside the model.")  # fmt: skip
 @weights_option(of_run=True)
+@load_options
 @size_option
 @resize_option(of_run=True)
 @click.option("--labels", metavar="FILE", help="Class names, one a line, in the order of the network's outputs.")
@@ -50,6 +63,7 @@ def predict(plot: Path | None, output_format: str, **options: Any) -> None:
         tlkit predict photos/ --top 3 --format json
         tlkit predict img.jpg --plot img-classes.png
         tlkit predict --model runs/efficientnetlite0-1 img.jpg
+        tlkit predict --model old.h5 --preprocess tf --labels names.txt img.jpg
     """
     from tlkit.recipes.predict import predict as run
 

@@ -1,85 +1,265 @@
-"""The tensors of a weights file: layers by name as Keras 1 and 2 wrote them, folders as Keras 3 does.
+"""The layers of a weights file, in one shape for every dialect.
 
 Only structure is read here; a tensor is a data set of the open file, and its values are read by whoever needs them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import groupby
 from typing import Any
 
 import h5py
+import numpy as np
 
 from tlkit.errors import WeightsError
-from tlkit.h5.links import decoded, has, inside, numbers, text_list
+from tlkit.h5.dialects import FOLDERS, Header, weights_root
+from tlkit.h5.links import decoded, has, inside, names, numbers, text, text_list
+from tlkit.h5.model_config import ConfigLayer
+from tlkit.h5.names import numbered, owner_and_role, snake_case
 from tlkit.text import printable
+
+MAX_DEPTH = 32
+"""Layers inside layers; deeper folders are no network."""
+MAX_LAYERS = 1_000_000
+
+
+@dataclass(frozen=True)
+class SavedTensor:
+    """One weight.
+
+    Attributes:
+        name: As the file has it.
+        values: The data set, unread.
+        role: What it is in today's words (``kernel``, ``moving_mean``); None where the file does not say.
+    """
+
+    name: str
+    values: h5py.Dataset
+    role: str | None = None
 
 
 @dataclass(frozen=True)
 class SavedLayer:
-    """One layer of the file: its name, and its weights in saved order."""
+    """One layer of the file, with its weights in saved order.
+
+    Attributes:
+        name: Its name.
+        tensors: Its weights.
+        kind: Its class in snake case (``batch_normalization``), or None where the file does not say.
+        path: The names of the models it is inside of, outermost first.
+        place: The group of the file.
+        ordered: False when it stands where it does by chance, because an inner model was saved partly frozen or
+            because the file keeps folders by class: order says nothing then beyond its own kind.
+        named: False when the file gives it no name, and ``name`` is only where it is.
+    """
 
     name: str
-    weights: tuple[tuple[str, h5py.Dataset], ...]
+    tensors: tuple[SavedTensor, ...]
+    kind: str | None = None
+    path: tuple[str, ...] = ()
+    place: str = ""
+    ordered: bool = True
+    named: bool = True
 
 
-@contextmanager
-def open_weights(path: Path) -> Iterator[h5py.File]:
-    """Open a weights file to read; whatever HDF5 says of damage inside the block names the file.
-
-    Raises:
-        WeightsError: The file is damaged.
-    """
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError, RecursionError) as error:
-        raise WeightsError(f"{printable(path)} is damaged: {printable(error)}.") from error
-
-
-def _root(file: h5py.File) -> Any:
-    """Where the layers are: in the file, or in the ``model_weights`` of a full model."""
-    return inside(file, "model_weights") if has(file, "model_weights") else file
-
-
-def is_layer_file(file: h5py.File) -> bool:
-    """True for a weights file of Keras 1 or 2, or a full model of theirs."""
-    return bool(text_list(_root(file), "layer_names"))
-
-
-def saved_layers(file: h5py.File) -> list[SavedLayer]:
-    """Every layer of a Keras 1 or 2 file that has weights, in saved order.
+def saved_layers(root: h5py.File, header: Header) -> list[SavedLayer]:
+    """Every layer of a file, those without weights included where the file has them, in saved order.
 
     Raises:
-        WeightsError: The file points outside itself.
+        WeightsError: The file points outside itself, or contradicts itself.
     """
-    root = _root(file)
-    layers = []
+    if header.dialect == "keras0-weights":
+        return list(_counted(root))
+    if header.dialect in ("keras3-weights", "keras-archive"):
+        return list(_folders(root, header.config))
+    if header.generation is not None:
+        return list(_named(weights_root(root), header.config))
+    return []
+
+
+def _counted(root: h5py.File) -> Iterator[SavedLayer]:
+    """``layer_{k}`` and ``param_{p}``: Keras 0.3."""
+    for number in range(_count(root, "nb_layers")):
+        name = f"layer_{number}"
+        group = inside(root, name)
+        keys = [f"param_{position}" for position in range(_count(group, "nb_params"))]
+        yield SavedLayer(name, tuple(SavedTensor(key, numbers(group, key)) for key in keys), place=name, named=False)
+
+
+def _count(group: h5py.Group, attribute: str) -> int:
+    value = group.attrs.get(attribute)
+    if not isinstance(value, int | np.integer) or not 0 <= value <= MAX_LAYERS:
+        raise WeightsError(f"{printable(group.file.filename)} is damaged: {attribute} is {printable(value)}.")
+    return int(value)
+
+
+def _named(root: h5py.Group, config: ConfigLayer | None) -> Iterator[SavedLayer]:
+    """Groups by layer name: Keras 1 and 2."""
+    described = {layer.name: layer for layer in (config.layers or ())} if config else {}
     for name in text_list(root, "layer_names"):
         group = inside(root, name)
-        weights = tuple((key, numbers(group, key)) for key in text_list(group, "weight_names"))
-        if weights:
-            layers.append(SavedLayer(name, weights))
-    return layers
+        tensors = [
+            SavedTensor(key, numbers(group, key), owner_and_role(key)[1]) for key in text_list(group, "weight_names")
+        ]
+        layer = described.get(name)
+        if layer is not None and layer.layers is not None:
+            yield from _inner(layer, tensors, name, (name,))
+        elif layer is None and len({owner_and_role(tensor.name)[0] for tensor in tensors}) > 1:
+            yield from _inner_by_owner(tensors, name)
+        else:
+            yield SavedLayer(name, tuple(tensors), snake_case(layer.kind) if layer else None, place=name)
 
 
-def saved_variables(file: h5py.File) -> dict[str, h5py.Dataset]:
-    """Every tensor of a Keras 3 file by the folder of its layer and its number: ``layers/dense/vars/0``.
+def _inner(
+    model: ConfigLayer, tensors: Sequence[SavedTensor], place: str, path: tuple[str, ...]
+) -> Iterator[SavedLayer]:
+    """The layers of a model inside a model: the configuration has their order, the names of weights whose they are."""
+    leaves = [(layer, path) for layer, path in _walk(model, path)]
+    known = {layer.name for layer, _ in leaves}
+    owned: dict[str, list[SavedTensor]] = {}
+    for tensor in tensors:
+        owned.setdefault(_owner(tensor.name, known) or "", []).append(tensor)
+    if "" in owned or any(
+        len({tensor.role for tensor in group}) < len(group) and len({tensor.name for tensor in group}) < len(group)
+        for group in owned.values()
+    ):
+        # names that fit no layer: what order cannot be told, so the model stays one piece
+        yield SavedLayer(place, tuple(tensors), snake_case(model.kind), place=place, ordered=False)
+        return
+    for layer, where in leaves:
+        yield SavedLayer(layer.name, tuple(owned.get(layer.name, ())), snake_case(layer.kind), where, place)
 
-    Raises:
-        WeightsError: The file points outside itself.
+
+def _walk(model: ConfigLayer, path: tuple[str, ...]) -> Iterator[tuple[ConfigLayer, tuple[str, ...]]]:
+    for layer in model.layers or ():
+        if layer.layers is None:
+            yield layer, path
+        else:
+            yield from _walk(layer, (*path, layer.name))
+
+
+def _owner(weight: str, known: set[str]) -> str | None:
+    """The layer among ``known`` that a weight name speaks of: the longest stretch of its path that is one."""
+    owner, _ = owner_and_role(weight)
+    parts = owner.split("/")
+    for length in range(len(parts), 0, -1):
+        for start in range(len(parts) - length, -1, -1):
+            name = "/".join(parts[start : start + length])
+            if name in known:
+                return name
+            if numbered(name)[0] in known:  # TensorFlow 1 numbers scopes: block1_conv1_1/kernel
+                return numbered(name)[0]
+    return None
+
+
+def _inner_by_owner(tensors: Sequence[SavedTensor], place: str) -> Iterator[SavedLayer]:
+    """The layers of an inner model by the names of its weights alone.
+
+    Keras saves what trains first, then the rest. Saved with all layers training, or all frozen, the first weight of
+    each layer comes in the order of the layers; saved partly frozen it does not.
     """
-    found: dict[str, h5py.Dataset] = {}
-    waiting = [("layers", inside(file, "layers"))] if has(file, "layers") else []
+    owned: dict[str, list[SavedTensor]] = {}
+    for tensor in tensors:
+        owned.setdefault(owner_and_role(tensor.name)[0], []).append(tensor)
+    runs = Counter(owner for owner, _ in groupby(owner_and_role(tensor.name)[0] for tensor in tensors))
+    several = [owner for owner, group in owned.items() if {"gamma", "moving_mean"} <= {item.role for item in group}]
+    ordered = len({runs[owner] for owner in several}) <= 1
+    for owner, group in owned.items():
+        yield SavedLayer(owner, tuple(group), path=(place,), place=place, ordered=ordered)
+
+
+def _folders(root: h5py.File, config: ConfigLayer | None) -> Iterator[SavedLayer]:
+    """Folders by class, counted: Keras 3, and Keras 2.12 to 2.15."""
+    if has(root, "vars"):
+        yield SavedLayer("", _variables(inside(root, "vars"), ""), place="vars")
+    for folder in FOLDERS:
+        if has(root, folder):
+            yield from _folder_layers(inside(root, folder), folder, (), config, 0)
+
+
+def _folder_layers(
+    group: Any, place: str, path: tuple[str, ...], config: ConfigLayer | None, depth: int
+) -> Iterator[SavedLayer]:
+    if depth > MAX_DEPTH:
+        raise WeightsError(f"{printable(group.file.filename)} has layers inside layers {MAX_DEPTH} deep; too many.")
+    kinds: dict[str, list[str]] = {}
+    for folder in sorted(names(group), key=numbered):
+        if has(group, folder) and isinstance(inside(group, folder), h5py.Group):
+            kinds.setdefault(numbered(folder)[0], []).append(folder)
+    described: dict[str, list[ConfigLayer]] = {}
+    for layer in (config.layers or ()) if config else ():
+        described.setdefault(snake_case(layer.kind), []).append(layer)
+    found: list[tuple[str, str, ConfigLayer | None]] = []
+    for kind, folders in kinds.items():
+        # with a configuration the k-th folder of a class is its k-th layer, so order is known again
+        same = described.get(kind, [])
+        found += [(folder, kind, same[k] if len(same) == len(folders) else None) for k, folder in enumerate(folders)]
+    ordered = config is not None and config.layers is not None and all(layer is not None for *_, layer in found)
+    if config is not None and config.layers is not None and ordered:
+        position = {id(layer): number for number, layer in enumerate(config.layers)}
+        found.sort(key=lambda item: position[id(item[2])])
+    for folder, kind, described_by in found:
+        item = inside(group, folder)
+        where = f"{place}/{folder}"
+        given = (described_by.name if described_by else None) or _given_name(item)
+        name = given or folder
+        nested = next((inner for inner in FOLDERS if has(item, inner)), None)
+        if nested:
+            yield from _folder_layers(inside(item, nested), f"{where}/{nested}", (*path, name), described_by, depth + 1)
+        else:
+            yield SavedLayer(name, _all_variables(item), kind, path, where, ordered, named=bool(given))
+
+
+def _given_name(item: h5py.Group) -> str | None:
+    return text(item, "name") or (text(inside(item, "vars"), "name") if has(item, "vars") else None)
+
+
+def _all_variables(group: Any) -> tuple[SavedTensor, ...]:
+    """The weights of a layer: its own, then those of the parts it is made of (the cell of a GRU)."""
+    found: list[SavedTensor] = []
+    waiting = [("", group, 0)]
     while waiting:
-        prefix, group = waiting.pop()
-        for name in map(decoded, group.id):
-            item = inside(group, name)
-            if isinstance(item, h5py.Group):
-                waiting.append((f"{prefix}/{name}", item))
-            else:
-                found[f"{prefix}/{name}"] = numbers(group, name)
-    return found
+        prefix, item, depth = waiting.pop()
+        if has(item, "vars"):
+            found += _variables(inside(item, "vars"), f"{prefix}vars/")
+        if depth > MAX_DEPTH:
+            raise WeightsError(
+                f"{printable(group.file.filename)} has folders inside a layer {MAX_DEPTH} deep; too many."
+            )
+        parts = [
+            name for name in sorted(names(item), key=numbered, reverse=True) if name not in ("vars", "seed_generator")
+        ]
+        for name in parts:
+            if has(item, name) and isinstance(inside(item, name), h5py.Group):
+                waiting.append((f"{prefix}{name}/", inside(item, name), depth + 1))
+    return tuple(found)
+
+
+def _variables(group: Any, prefix: str) -> tuple[SavedTensor, ...]:
+    keys = sorted(map(decoded, group.id), key=lambda key: (not key.isdigit(), int(key) if key.isdigit() else 0, key))
+    return tuple(SavedTensor(f"{prefix}{key}", numbers(group, key)) for key in keys)
+
+
+def kernel_layout(layers: Sequence[SavedLayer]) -> str | None:
+    """How the axes of a file's two-dimensional kernels lie, where every one of them shows it by its shape.
+
+    The extent of a kernel is square and smaller than what goes in and out, in nearly every network.
+    """
+    shapes = {
+        tuple(tensor.values.shape)
+        for layer in layers
+        for tensor in layer.tensors
+        if len(tensor.values.shape) == 4 and tensor.role in ("kernel", None)
+    }
+    tf = all(_small(shape[0], shape[1], shape[3]) for shape in shapes)
+    th = all(_small(shape[2], shape[3], shape[0]) for shape in shapes)
+    if not shapes or tf == th:
+        return None
+    return "height, width, in, out" if tf else "out, in, height, width"
+
+
+def _small(height: int, width: int, out: int) -> bool:
+    return height <= 11 and width <= 11 and max(height, width) < max(out, 2)

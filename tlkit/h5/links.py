@@ -8,6 +8,7 @@ name is touched, even with ``in`` and ``get``; this module looks at the link fir
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import h5py
@@ -47,9 +48,45 @@ def inside(group: h5py.Group, path: str) -> Any:
     item: Any = group
     for part in path.split("/"):
         if not (part and isinstance(item, h5py.Group) and has(item, part)):
-            raise WeightsError(f"{printable(path)!r} is not inside {printable(group.file.filename)}.")
+            raise WeightsError(f"{printable(group.file.filename)}: {_missing(item, part, path)}.")
         item = item[encoded(part)]
     return item
+
+
+@dataclass(frozen=True)
+class Link:
+    """A name that is no object of this file.
+
+    Attributes:
+        kind: ``soft``, ``external`` or ``unknown``.
+        target: The path it stands for; for an external link ``file:path``.
+    """
+
+    kind: str
+    target: str
+
+
+def link(group: h5py.Group, name: str) -> Link | None:
+    """What a name that is not an object itself stands for; None for an object. Nothing is followed."""
+    links, key = group.id.links, encoded(name)
+    kind = links.get_info(key).type
+    if kind == h5py.h5l.TYPE_HARD:
+        return None
+    if kind == h5py.h5l.TYPE_SOFT:
+        return Link("soft", decoded(links.get_val(key)))
+    if kind == h5py.h5l.TYPE_EXTERNAL:
+        file, path = links.get_val(key)
+        return Link("external", f"{decoded(file)}:{decoded(path)}")
+    return Link("unknown", f"link of kind {kind}")
+
+
+def _missing(item: Any, part: str, path: str) -> str:
+    where = f"{printable(item.name).rstrip('/')}/{printable(part)}" if isinstance(item, h5py.Group) else printable(path)
+    if part and isinstance(item, h5py.Group) and item.id.links.exists(encoded(part)):
+        leads = link(item, part)
+        if leads is not None:
+            return f"{where} is a {leads.kind} link to {printable(leads.target)}, which is not followed"
+    return f"{where} is not inside it"
 
 
 def storage(dataset: h5py.Dataset) -> str:
@@ -78,6 +115,16 @@ def numbers(group: h5py.Group, path: str) -> h5py.Dataset:
     if dataset.dtype.kind not in "fiu" or dataset.shape is None:
         raise WeightsError(f"{printable(path)!r} in {printable(group.file.filename)} holds no numbers.")
     return dataset
+
+
+def text(group: h5py.Group, attribute: str) -> str | None:
+    """A text kept in an attribute; None when there is none, or when it is no text."""
+    value = group.attrs.get(attribute)
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.reshape(-1)[0]
+    if isinstance(value, bytes):
+        return decoded(value)
+    return value if isinstance(value, str) else None
 
 
 def text_list(group: h5py.Group, attribute: str) -> list[str]:

@@ -13,6 +13,12 @@ def is_hdf5(path: Path) -> bool:
         return file.read(len(SIGNATURE)) == SIGNATURE
 
 
+def is_archive(path: Path) -> bool:
+    """True when the file starts as zip files do."""
+    with path.open("rb") as file:
+        return file.read(4) == b"PK\x03\x04"
+
+
 def structure_problem(path: Path) -> str | None:
     """Why ``path`` is not a whole HDF5 file, in words; None when it is one.
 

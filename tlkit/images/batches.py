@@ -28,24 +28,35 @@ class Look:
         preprocessing: A mode of :mod:`tlkit.images.preprocessing`.
         rule: A rule of :mod:`tlkit.images.resize`.
         allow_private: Addresses may lead inside this network.
+        channels: 3 for RGB, 1 for grey.
+        channels_first: Inputs are ``(channels, height, width)``.
     """
 
     size: tuple[int, int]
     preprocessing: str
     rule: str = "squash"
     allow_private: bool = False
+    channels: int = 3
+    channels_first: bool = False
 
     def read(self, source: str) -> np.ndarray:
-        """Pixels of one file or address, ``(height, width, 3)`` uint8 RGB.
+        """Pixels of one file or address, ``(height, width, channels)`` uint8, RGB or grey.
 
         Raises:
             ImageError: It cannot be read; the message is the reason alone.
         """
-        return resize(self.open(source), self.size, self.rule)
+        return self.pixels(self.open(source))
+
+    def pixels(self, picture: Image.Image) -> np.ndarray:
+        """A picture at the network's size, ``(height, width, channels)`` uint8; grey is ITU-R 601 luma."""
+        if self.channels == 1:
+            return resize(picture.convert("L"), self.size, self.rule)[..., np.newaxis]
+        return resize(picture, self.size, self.rule)
 
     def inputs(self, pixels: np.ndarray) -> np.ndarray:
-        """What the network takes for pixels: float32, same shape."""
-        return preprocess(pixels, self.preprocessing)
+        """What the network takes for pixels ``(rows, height, width, channels)``: float32."""
+        inputs = preprocess(pixels, self.preprocessing)
+        return np.ascontiguousarray(np.moveaxis(inputs, -1, 1)) if self.channels_first else inputs
 
     def open(self, source: str) -> Image.Image:
         """The whole picture of one file or address, mode RGB."""
@@ -62,7 +73,7 @@ class Batch:
 
     Attributes:
         positions: Where each row stands in the list of sources.
-        pixels: ``(rows, height, width, 3)`` uint8 RGB.
+        pixels: ``(rows, height, width, channels)`` uint8.
         failed: ``(position, reason)`` of pictures between them that cannot be read.
         pictures: The pictures themselves, reduced, of those rows that were asked for.
     """
@@ -104,7 +115,7 @@ def read_batches(
             picture = look.open(sources[position])
         except ImageError as error:
             return error.message
-        pixels = resize(picture, look.size, look.rule)
+        pixels = look.pixels(picture)
         if position >= keep_pictures:
             return pixels, None
         picture.thumbnail((KEPT_SIDE, KEPT_SIDE))
@@ -135,7 +146,7 @@ def read_batches(
                     positions.append(position)
                     pictures += [result[1]] if result[1] else []
                 fill()
-            pixels = np.stack(rows) if rows else np.empty((0, *look.size, 3), np.uint8)
+            pixels = np.stack(rows) if rows else np.empty((0, *look.size, look.channels), np.uint8)
             yield Batch(tuple(positions), pixels, tuple(failed), tuple(pictures))
     finally:
         # whoever stopped asking, Ctrl-C among them, does not wait for a slow server

@@ -32,6 +32,10 @@ def _lite(pixels: np.ndarray) -> np.ndarray:
     return (pixels - np.float32(127)) / np.float32(128)
 
 
+def _unit(pixels: np.ndarray) -> np.ndarray:
+    return pixels / np.float32(255)
+
+
 def _none(pixels: np.ndarray) -> np.ndarray:
     return pixels
 
@@ -41,10 +45,12 @@ MODES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "tf": _tf,
     "torch": _torch,
     "lite": _lite,
+    "unit": _unit,
     "none": _none,
 }
 """What each mode does with float32 pixels. caffe: BGR, ImageNet mean taken off. tf: -1 to 1. torch: 0 to 1, then
-ImageNet mean and deviation. lite: (x - 127) / 128. none: 0 to 255, for networks that rescale by themselves."""
+ImageNet mean and deviation. lite: (x - 127) / 128. unit: 0 to 1. none: 0 to 255, for networks that rescale by
+themselves."""
 
 
 def preprocess(pixels: np.ndarray, mode: str) -> np.ndarray:

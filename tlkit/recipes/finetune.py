@@ -99,7 +99,9 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
         from tlkit.training.phases import train_head
 
         keras.utils.set_random_seed(config.seed)
-        pretrained = build_pretrained(architecture, weights=config.weights, include_top=False, size=size)
+        pretrained = build_pretrained(
+            architecture, weights=config.weights, include_top=False, size=size, options=config.load
+        )
         base = pretrained.model
 
         # Phase 1: what the frozen base says of each picture is computed once, and the head learns from that.

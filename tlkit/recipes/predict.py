@@ -1,22 +1,17 @@
-"""Name what is in pictures, with an ImageNet network or with a run."""
+"""Name what is in pictures, with an ImageNet network, a run or a model file."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from tlkit.architectures.imagenet import imagenet_classes
-from tlkit.architectures.table import get_architecture
-from tlkit.config import DEFAULT_ARCHITECTURE, PredictConfig
-from tlkit.errors import ConfigError, UsageError, WeightsError
-from tlkit.images.batches import Look
+from tlkit.config import PredictConfig
+from tlkit.errors import WeightsError
 from tlkit.images.scan import expand_inputs, near_names
-from tlkit.text import printable
+from tlkit.recipes.classifier import choose_classifier
 
 
 @dataclass(frozen=True)
@@ -53,22 +48,13 @@ class Prediction:
     picture: Image.Image | None = None
 
 
-@dataclass(frozen=True)
-class _Classifier:
-    """A network with all it takes to go from a file to class names."""
-
-    model: Any
-    look: Look
-    classes: Sequence[tuple[str, str]]
-
-
 def predict(config: PredictConfig) -> list[Prediction]:
     """Predict every input, in input order; what cannot be read is named, and the others go on.
 
     Raises:
         TlkitError: Options that contradict each other, weights that cannot be had, a run that cannot be read.
     """
-    classifier = _imagenet_classifier(config) if config.model is None else _run_classifier(config, Path(config.model))
+    classifier = choose_classifier(config)
     sources = expand_inputs(config.inputs)
 
     from tlkit.engines.keras_engine import KerasEngine
@@ -84,7 +70,7 @@ def predict(config: PredictConfig) -> list[Prediction]:
         keep_pictures=config.keep_pictures,
     ):
         for row, position in enumerate(batch.positions):
-            probabilities = batch.outputs[row]
+            probabilities = classifier.probabilities(batch.outputs[row])
             if not np.isfinite(probabilities).all():
                 raise WeightsError("The network's output is not a number: its weights are damaged.")
             predictions[position] = Prediction(
@@ -104,70 +90,3 @@ def _best(probabilities: np.ndarray, classes: Sequence[tuple[str, str]], top: in
         ClassScore(rank, classes[index][0], classes[index][1], float(probabilities[index]))
         for rank, index in enumerate(order.tolist(), start=1)
     )
-
-
-def _imagenet_classifier(config: PredictConfig) -> _Classifier:
-    architecture = get_architecture(DEFAULT_ARCHITECTURE if config.architecture is None else config.architecture)
-    size = architecture.input_size(config.size, include_top=True)
-    classes = imagenet_classes() if config.labels is None else _labels(config.labels, 1000)
-
-    from tlkit.architectures.pretrained import build_pretrained
-
-    pretrained = build_pretrained(
-        architecture, weights="imagenet" if config.weights is None else config.weights, include_top=True, size=size
-    )
-    look = Look(size, architecture.preprocessing, config.resize or "squash", config.allow_private)
-    return _Classifier(pretrained.model, look, classes)
-
-
-def _run_classifier(config: PredictConfig, folder: Path) -> _Classifier:
-    from tlkit.training.run_folder import MODEL, RECORD, load_model, read_run
-
-    if folder.is_file():
-        if folder.name != MODEL or not (folder.parent / RECORD).is_file():
-            raise UsageError(
-                f"--model takes the folder of a run, and {printable(folder)} is a file that belongs to none.",
-                hint="`tlkit finetune DATA -o RUN` makes a run.",
-            )
-        folder = folder.parent
-    record = read_run(folder)
-    architecture = None if config.architecture is None else get_architecture(config.architecture).name
-    for option, asked, own in (
-        ("--arch", architecture, record.architecture),
-        ("--size", config.size, record.size),
-        ("--resize", config.resize, record.resize),
-    ):
-        if asked is not None and asked != own:
-            raise UsageError(
-                f"{option} {_shown(asked)} contradicts the run {printable(folder)}, trained with {_shown(own)}.",
-                hint=f"Leave {option} out: a run brings its own.",
-            )
-    for option, given in (("--weights", config.weights), ("--labels", config.labels)):
-        if given is not None:
-            raise UsageError(f"{option} contradicts --model: a run brings its own.", hint=f"Leave {option} out.")
-    look = Look(record.size, record.preprocessing, record.resize, config.allow_private)
-    return _Classifier(load_model(folder, record), look, [(name, name) for name in record.classes])
-
-
-def _shown(value: Any) -> str:
-    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-def _labels(path: str, count: int) -> list[tuple[str, str]]:
-    """Class names from a file, one a line.
-
-    Raises:
-        ConfigError: It cannot be read, or names another number of classes than the network has.
-    """
-    try:
-        names = Path(path).read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"Cannot read the labels {printable(path)}: {printable(error)}.") from error
-    while names and not names[-1].strip():
-        names.pop()
-    if len(names) != count:
-        raise ConfigError(
-            f"{printable(path)} names {len(names)} classes, but the network has {count}.",
-            hint="One name a line, in the order of the network's outputs.",
-        )
-    return [(name.strip(), name.strip()) for name in names]

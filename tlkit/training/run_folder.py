@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit.errors import RunError
+from tlkit.errors import ModelError, RunError, WeightsError
 from tlkit.files import whole_file
 from tlkit.images.preprocessing import MODES
 from tlkit.images.resize import RULES
@@ -209,15 +209,13 @@ def load_model(folder: Path, record: RunRecord) -> Any:
     Raises:
         RunError: It cannot be loaded, or is not the model that the record describes.
     """
-    from tlkit.backend import keras
+    from tlkit.models.load import load_model as load_file
 
     path = folder / MODEL
     try:
-        model = keras.models.load_model(path, compile=False)
-    except Exception as error:  # Keras raises many kinds on a damaged or foreign file
-        raise RunError(
-            f"{printable(path)} cannot be loaded: {printable(str(error).strip().splitlines()[0])}"
-        ) from error
+        model = load_file(path).model
+    except (ModelError, WeightsError) as error:
+        raise RunError(error.message, hint=error.hint) from error
     inputs, outputs = model.input_shape, model.output_shape
     if inputs != (None, *record.size, 3) or outputs != (None, len(record.classes)):
         raise RunError(

@@ -13,7 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tlkit.errors import WeightsError
-from tlkit.h5.structure import structure_problem
+from tlkit.h5.guard import check_readable
+from tlkit.h5.structure import is_archive, is_hdf5, structure_problem
 from tlkit.progress import logger
 from tlkit.text import printable
 from tlkit.weights.caches import keras_weights_folder, weights_folder
@@ -27,7 +28,7 @@ def check_weights(weights: str) -> Path | None:
     """The file that ``--weights`` names, or None for ``imagenet`` and ``none``.
 
     Raises:
-        WeightsError: It names a file that is not there.
+        WeightsError: It names a file that is not there, or one that is damaged.
     """
     if weights in ("imagenet", "none"):
         return None
@@ -36,7 +37,10 @@ def check_weights(weights: str) -> Path | None:
             f"There is no weights file {printable(weights)}.",
             hint="--weights takes imagenet, none, or the path of a file.",
         )
-    return Path(weights)
+    path = Path(weights)
+    if is_hdf5(path) or is_archive(path):
+        check_readable(path)
+    return path
 
 
 @dataclass(frozen=True)

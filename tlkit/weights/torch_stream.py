@@ -28,6 +28,12 @@ PROTOCOL = 1001
 _STORAGE_DTYPES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
 
 
+def is_torch_stream(path: Path) -> bool:
+    """True when the file starts with a pickle, as old PyTorch files do."""
+    with path.open("rb") as file:
+        return file.read(1) == b"\x80"
+
+
 @dataclass
 class _Storage:
     """A run of values that tensors are views of; filled after the pickles are read."""

@@ -42,9 +42,24 @@ def _resnet(title: str, stages: tuple[int, int, int, int], *md5: str, **row: Any
     )  # fmt: skip
 
 
+def _resnet50_old_names() -> dict[str, str]:
+    """What the layers of ResNet50 were called until keras-applications 1.0.6.
+
+    The order differs too: the shortcut of a block came after its second convolution and comes first now, and the two
+    convolutions before the sum have equal shapes. Source: keras 1.2.2, ``applications/resnet50.py``.
+    """
+    names = {"conv1": "conv1_conv", "bn_conv1": "conv1_bn", "fc1000": "predictions"}
+    for stage, blocks in zip((2, 3, 4, 5), (3, 4, 6, 3), strict=True):
+        for block in range(blocks):
+            for old, new in (("2a", 1), ("2b", 2), ("2c", 3), *([("1", 0)] if block == 0 else ())):
+                place, today = f"{stage}{'abcdef'[block]}_branch{old}", f"conv{stage}_block{block + 1}_{new}"
+                names |= {f"res{place}": f"{today}_conv", f"bn{place}": f"{today}_bn"}
+    return names
+
+
 RESNET = (
     _resnet("ResNet50", (3, 4, 6, 3), "2cb95161c43110f7111970584f804107", "4d473c1dd8becc155b73f8504c6f6626",
-            parameters=25_636_712, size_mb=98, top1=0.749, top5=0.921, depth=107),
+            old_names=_resnet50_old_names(), parameters=25_636_712, size_mb=98, top1=0.749, top5=0.921, depth=107),
     _resnet("ResNet101", (3, 4, 23, 3), "f1aeb4b969a6efcfb50fad2f0c20cfc5", "88cf7a10940856eca736dc7b7e228a21",
             parameters=44_707_176, size_mb=171, top1=0.764, top5=0.928, depth=209),
     _resnet("ResNet152", (3, 8, 36, 3), "100835be76be38e30d865e96f2aaae62", "ee4c566cf9a93f14d82f913c2dc6dd0c",

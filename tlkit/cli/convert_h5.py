@@ -1,0 +1,56 @@
+"""``tlkit convert-h5``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from tlkit.cli.options import format_option, load_options
+from tlkit.cli.render import echo_json
+from tlkit.config import ConvertConfig
+from tlkit.text import counted, printable
+
+
+@click.command("convert-h5")
+@click.argument("source", metavar="IN")
+@click.argument("output", metavar="OUT")
+@click.option("--arch", "architecture", metavar="NAME", required=True, help="Whose weights IN holds.")
+@load_options
+@click.option("--force", is_flag=True, help="Write over OUT where it exists.")
+@format_option("text", "json")
+def convert_h5(output_format: str, **options: Any) -> None:
+    """Write the weights in IN, of any Keras since 2015, as OUT, a .weights.h5 that Keras 3 loads today.
+
+    Layouts are converted as `tlkit inspect-h5 IN --arch NAME` tells; a base inside a full model is found. OUT is read
+    back and compared before it gets its name. JSON has `output`, `architecture`, `include_top`, `layers`, `tensors`,
+    `matched_by`, `conversions`, `unused` and `left_random`.
+
+    \b
+        tlkit convert-h5 vgg16_2016.h5 vgg16.weights.h5 --arch vgg16 --flip-kernels
+        tlkit convert-h5 finetuned.h5 base.weights.h5 --arch inceptionv3
+    """
+    from tlkit.recipes.convert_h5 import convert_h5 as run
+
+    done = run(ConvertConfig(**options))
+    report = done.report
+    if output_format == "json":
+        echo_json(
+            {
+                "output": str(done.output),
+                "architecture": done.architecture,
+                "include_top": done.include_top,
+                "layers": report.layers,
+                "tensors": report.tensors,
+                "matched_by": report.matched_by,
+                "conversions": dict(report.conversions or {}),
+                "unused": list(report.unused),
+                "left_random": list(report.left),
+            }
+        )
+        return
+    top = "with" if done.include_top else "without"
+    click.echo(
+        f"{printable(done.output)}: {counted(report.tensors, 'tensor')} of {done.architecture} {top} its classifier, "
+        "read back and equal."
+    )

@@ -1,0 +1,67 @@
+"""The layers that a saved configuration speaks of: read as data, never run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+MAX_DEPTH = 32
+"""Models inside models inside models; more is no network."""
+
+
+@dataclass(frozen=True)
+class ConfigLayer:
+    """One layer of a configuration.
+
+    Attributes:
+        name: Its name.
+        kind: Its class, as written.
+        options: Its own configuration.
+        layers: The layers inside it, in order, when it is a model; else None.
+    """
+
+    name: str
+    kind: str
+    options: dict[str, Any]
+    layers: tuple[ConfigLayer, ...] | None = None
+
+    def leaves(self) -> Iterator[ConfigLayer]:
+        """The layers at the bottom, in order; itself when it is no model."""
+        if self.layers is None:
+            yield self
+        for layer in self.layers or ():
+            yield from layer.leaves()
+
+
+def parse_config(config: Any, depth: int = 0) -> ConfigLayer | None:
+    """What a ``model_config`` says; None when it is not the configuration of a layer.
+
+    Args:
+        config: Parsed JSON, of Keras 1, 2 or 3.
+        depth: How deep inside other models it stands.
+    """
+    if not isinstance(config, dict) or not isinstance(config.get("class_name"), str) or depth > MAX_DEPTH:
+        return None
+    options = config.get("config")
+    inner = options if isinstance(options, list) else options.get("layers") if isinstance(options, dict) else None
+    options = options if isinstance(options, dict) else {}
+    name = options.get("name", config.get("name"))
+    layers = None
+    if isinstance(inner, list) and all(isinstance(layer, dict) for layer in inner):
+        parsed = [parse_config(layer, depth + 1) for layer in inner]
+        layers = tuple(layer for layer in parsed if layer is not None)
+    kind = config["class_name"]
+    return ConfigLayer(name if isinstance(name, str) else "", kind, options, layers)
+
+
+def data_layout(model: ConfigLayer) -> str | None:
+    """``channels_last`` or ``channels_first`` where every layer that says so says the same; else None."""
+    words = {"tf": "channels_last", "th": "channels_first"}
+    said = {
+        words.get(value, value)
+        for layer in model.leaves()
+        for key in ("data_format", "dim_ordering")
+        if isinstance(value := layer.options.get(key), str)
+    } & {"channels_last", "channels_first"}
+    return said.pop() if len(said) == 1 else None

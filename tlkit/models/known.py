@@ -1,0 +1,180 @@
+"""What a model config may name, as data. Everything that is not here is refused.
+
+The names are those that Keras 3 exports (a test holds that each exists), and those of Keras 1 and 2 that
+:mod:`tlkit.models.repair` translates or refuses with a reason. None of these layers reads a file, opens an
+address or holds code.
+"""
+
+from __future__ import annotations
+
+MODELS = frozenset({"Sequential", "Functional", "Model"})
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+LAYERS = _words("""
+    Activation ActivityRegularization AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D
+    AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D Add AdditiveAttention AlphaDropout Attention AugMix
+    AutoContrast Average AveragePooling1D AveragePooling2D AveragePooling3D BatchNormalization Bidirectional
+    CategoryEncoding CenterCrop Concatenate ContrastLimitedAdaptiveHistogramEqualization Conv1D Conv1DTranspose Conv2D
+    Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D Cropping1D Cropping2D Cropping3D CutMix
+    Dense DepthwiseConv1D DepthwiseConv2D Discretization Dot Dropout ELU EinsumDense Embedding Equalization Flatten GRU
+    GRUCell GaussianDropout GaussianNoise GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D
+    GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D GroupNormalization GroupQueryAttention HashedCrossing
+    Hashing Identity InputLayer LSTM LSTMCell LayerNormalization LeakyReLU Masking MaxPooling1D MaxPooling2D
+    MaxPooling3D Maximum Minimum MixUp MultiHeadAttention Multiply Normalization PReLU Permute RMSNormalization RNN
+    RandAugment RandomBrightness RandomColorDegeneration RandomColorJitter RandomContrast RandomCrop
+    RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur RandomGrayscale RandomHue RandomInvert
+    RandomPerspective RandomPosterization RandomRotation RandomSaturation RandomSharpness RandomShear RandomTranslation
+    RandomZoom ReLU RepeatVector Rescaling Reshape Resizing ReversibleEmbedding SeparableConv1D SeparableConv2D
+    SimpleRNN SimpleRNNCell Softmax Solarization SpatialDropout1D SpatialDropout2D SpatialDropout3D
+    SpectralNormalization StackedRNNCells Subtract TimeDistributed UnitNormalization UpSampling1D UpSampling2D
+    UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D
+""")
+
+# Layers that Keras 3 keeps beside the application that needs them.
+APPLICATION_LAYERS = {
+    "LayerScale": "keras.src.applications.convnext",
+    "StochasticDepth": "keras.src.applications.convnext",
+    "CustomScaleLayer": "keras.src.applications.inception_resnet_v2",
+}
+
+# Old and other names of layers that Keras 3 has: a plain change of the class name.
+ALIASES = {
+    "Convolution1D": "Conv1D",
+    "Convolution2D": "Conv2D",
+    "Convolution3D": "Conv3D",
+    "Convolution2DTranspose": "Conv2DTranspose",
+    "Convolution3DTranspose": "Conv3DTranspose",
+    "AtrousConvolution1D": "Conv1D",
+    "AtrousConvolution2D": "Conv2D",
+    "AtrousConv1D": "Conv1D",
+    "AtrousConv2D": "Conv2D",
+    "Deconvolution2D": "Conv2DTranspose",
+    "Deconvolution3D": "Conv3DTranspose",
+    "Deconv2D": "Conv2DTranspose",
+    "Deconv3D": "Conv3DTranspose",
+    "SeparableConvolution1D": "SeparableConv1D",
+    "SeparableConvolution2D": "SeparableConv2D",
+    "TimeDistributedDense": "Dense",  # Dense works on the last axis now, whatever comes before it
+    "BatchNormalizationV1": "BatchNormalization",
+    "BatchNormalizationV2": "BatchNormalization",
+    "SyncBatchNormalization": "BatchNormalization",
+    "LayerNormalizationV1": "LayerNormalization",
+    "GRUV2": "GRU",
+    "LSTMV2": "LSTM",
+    "GRUCellV2": "GRUCell",
+    "LSTMCellV2": "LSTMCell",
+    "ThresholdedReLU": "ReLU",
+    "Custom>CustomScaleLayer": "CustomScaleLayer",
+}
+
+# Layers without a counterpart in Keras 3: known, so that repair can say what is wrong with each.
+GONE = {
+    "LocallyConnected1D": "Keras 3 has no locally connected layers",
+    "LocallyConnected2D": "Keras 3 has no locally connected layers",
+    "CuDNNGRU": "its weights are in cuDNN's own order",
+    "CuDNNLSTM": "its weights are in cuDNN's own order",
+    "RandomHeight": "Keras 3 has no layer that draws the height of its output",
+    "RandomWidth": "Keras 3 has no layer that draws the width of its output",
+    "MaxoutDense": "it left Keras with version 2",
+    "Highway": "it left Keras with version 2",
+    "SReLU": "it left Keras with version 2",
+    "ParametricSoftplus": "it left Keras with version 2",
+}
+OLD_LAYERS = frozenset({*ALIASES, *GONE, *APPLICATION_LAYERS, "Merge"})
+
+# Known to be unsafe. Any other name is refused too, without a reason of its own.
+UNSAFE = {
+    "Lambda": "it holds Python code",
+    "TFSMLayer": "it loads a SavedModel, which holds code, from a path or address",
+    "TorchModuleWrapper": "it holds a pickled PyTorch module",
+    "JaxLayer": "it calls foreign code",
+    "FlaxLayer": "it calls foreign code",
+    "StringLookup": "it can read its vocabulary from a file or address",
+    "IntegerLookup": "it can read its vocabulary from a file or address",
+    "IndexLookup": "it can read its vocabulary from a file or address",
+    "TextVectorization": "it can read its vocabulary from a file or address",
+    "FeatureSpace": "it can read a vocabulary from a file or address",
+    "__lambda__": "it holds Python code",
+    "__typespec__": "it names a class of TensorFlow",
+}
+
+# Operations on tensors that a Keras 3 Functional model holds where no layer was used: `x * 2 + y`.
+OPERATIONS = {
+    "keras.src.ops.numpy": _words("""
+        Absolute Add Average Clip Concatenate Divide Exp ExpandDims Flip GetItem Log Matmul Max Maximum Mean Min Minimum
+        Multiply Negative Pad Power Reshape Sqrt Square Squeeze Stack Subtract Sum Swapaxes Tanh Transpose TrueDivide
+    """),
+    "keras.src.ops.nn": _words("""
+        Elu Gelu HardSigmoid HardSilu LeakyRelu LogSigmoid LogSoftmax Relu Relu6 Selu Sigmoid Silu Softmax Softplus
+        Softsign
+    """),
+    "keras.src.ops.core": _words("Cast StopGradient"),
+}
+
+# What TensorFlow's Keras 2 wrote where no layer was used; the name of the op is in the config.
+TENSORFLOW_OPS = _words("TFOpLambda SlicingOpLambda TensorFlowOpLayer ClassMethod InstanceMethod InstanceProperty")
+
+# Of the ops of a TFOpLambda, those that Keras 3 has with the very same numbers: its class, and the arguments of the
+# op that become its config. The rest of the arguments stay arguments of the call.
+TRANSLATED_OPS: dict[str, tuple[str, dict[str, str]]] = {
+    "__operators__.add": ("Add", {}),
+    "math.add": ("Add", {}),
+    "math.subtract": ("Subtract", {}),
+    "math.multiply": ("Multiply", {}),
+    "math.truediv": ("TrueDivide", {}),
+    "math.divide": ("TrueDivide", {}),
+    "math.maximum": ("Maximum", {}),
+    "math.minimum": ("Minimum", {}),
+    "math.square": ("Square", {}),
+    "math.tanh": ("Tanh", {}),
+    "math.sigmoid": ("Sigmoid", {}),
+    "nn.relu": ("Relu", {}),
+    "nn.relu6": ("Relu6", {}),
+    "nn.silu": ("Silu", {}),
+    "concat": ("Concatenate", {"axis": "axis"}),
+    "math.reduce_mean": ("Mean", {"axis": "axis", "keepdims": "keepdims"}),
+    "math.reduce_max": ("Max", {"axis": "axis", "keepdims": "keepdims"}),
+}
+
+INITIALIZERS = _words("""
+    Constant GlorotNormal GlorotUniform HeNormal HeUniform Identity IdentityInitializer LecunNormal LecunUniform Ones
+    Orthogonal OrthogonalInitializer RandomNormal RandomUniform TruncatedNormal VarianceScaling Zeros
+""")
+INITIALIZER_NAMES = INITIALIZERS | _words("""
+    constant glorot_normal glorot_uniform he_normal he_uniform identity lecun_normal lecun_uniform normal one ones
+    orthogonal random_normal random_uniform truncated_normal uniform variance_scaling zero zeros
+""")
+REGULARIZERS = _words("L1 L1L2 L2 OrthogonalRegularizer")
+REGULARIZER_NAMES = REGULARIZERS | _words("l1 l2 l1l2 orthogonal_regularizer")
+CONSTRAINTS = _words("MaxNorm MinMaxNorm NonNeg UnitNorm")
+CONSTRAINT_NAMES = CONSTRAINTS | _words("max_norm min_max_norm non_neg unit_norm")
+ACTIVATIONS = _words("""
+    celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu linear log_sigmoid
+    log_softmax mish relu relu6 selu sigmoid silu soft_shrink softmax softplus softsign sparse_plus sparse_sigmoid
+    sparsemax squareplus swish tanh tanh_shrink threshold
+""")
+POLICIES = _words("DTypePolicy FloatDTypePolicy")
+
+# Names that only Keras 1 and 2 wrote; repair turns them into the names above.
+OLD_REGULARIZERS = _words("WeightRegularizer L1L2Regularizer ActivityRegularizer l1_l2")
+OLD_CONSTRAINTS = _words("maxnorm nonneg unitnorm")
+OLD_POLICIES = _words("Policy PolicyV1")
+
+# Plain values that JSON has no word for.
+MARKERS = _words("__keras_tensor__ __tensor__ __numpy__ __slice__ __ellipsis__ __bytes__ __tuple__ function")
+
+
+def operations_module(class_name: str) -> str | None:
+    """Where Keras 3 has an operation on tensors; None when it is none."""
+    return next((module for module, names in OPERATIONS.items() if class_name in names), None)
+
+
+def layer_module(class_name: str) -> str | None:
+    """Where Keras 3 has a layer, or an operation that does not say where it is from; None for neither."""
+    if class_name in APPLICATION_LAYERS:
+        return APPLICATION_LAYERS[class_name]
+    return "keras.layers" if class_name in LAYERS else operations_module(class_name)

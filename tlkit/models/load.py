@@ -1,0 +1,82 @@
+"""A full Keras model out of a file: its configuration judged and repaired, its weights put in by tlkit's own reader."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tlkit.config import LoadOptions
+from tlkit.errors import ModelError, WeightsError
+from tlkit.h5.dialects import TITLES, Header, read_header
+from tlkit.h5.layers import saved_layers
+from tlkit.h5.opening import open_file
+from tlkit.models.rebuild import rebuild
+from tlkit.progress import logger
+from tlkit.text import counted, listed, printable
+from tlkit.weights.assign import assign_plan
+from tlkit.weights.load import refuse
+from tlkit.weights.plan import SavedFile, make_plan
+from tlkit.weights.wanted import targets
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model from a file.
+
+    Attributes:
+        model: A ``keras.Model`` with the file's weights, not compiled.
+        header: What the file says of itself.
+    """
+
+    model: Any
+    header: Header
+
+
+def load_model(path: Path, options: LoadOptions | None = None) -> LoadedModel:
+    """Load a full model: ``.h5`` of Keras 1, 2 or 3, or ``.keras``.
+
+    Nothing in the file is run: a configuration with code, or with layers that reach files or addresses, is refused
+    before anything is built.
+
+    Args:
+        path: The file.
+        options: How to load the weights, where the file leaves it open.
+
+    Raises:
+        ModelError: It holds no model, or one that cannot be rebuilt.
+        WeightsError: It is damaged, or its weights do not fit its own configuration.
+    """
+    options = options or LoadOptions()
+    with open_file(path) as opened:
+        header = read_header(opened)
+        if not header.is_model or not isinstance(header.raw_config, dict):
+            raise ModelError(
+                f"{printable(path)} ({TITLES[header.dialect]}) holds weights without the network they belong to."
+                if not header.is_model
+                else f"{printable(path)} ({TITLES[header.dialect]}) does not describe its network.",
+                hint="If it is a network of `tlkit archs`, use --arch NAME --weights FILE.",
+            )
+        rebuilt = rebuild(header.raw_config, keras_version=header.keras_version, source=str(path))
+        for repair in rebuilt.repairs:
+            logger.info("%s: %s.", printable(path), repair.rstrip("."))
+        file = SavedFile(header, saved_layers(opened.root, header))
+        places = targets(rebuilt.model)
+        # the model keeps its own data layout, so the rows of its Dense layers stay in their order
+        wanted = [dataclasses.replace(place.wanted, flattened=None) for place in places]
+        if wanted:
+            named = dataclasses.replace(options, by_name=True)
+            plan = make_plan(file, wanted, named, old_names=rebuilt.renamed)
+            if not plan.complete:
+                plan = make_plan(file, wanted, options, old_names=rebuilt.renamed)
+            refuse(plan, file, path, options, "the network that it describes")
+            report = assign_plan(places, plan)
+            if report.unused:
+                raise WeightsError(
+                    f"{printable(path)} holds weights of {counted(len(report.unused), 'layer')} that its network "
+                    f"does not have: {listed(report.unused)}.",
+                )
+            for conversion, tensors in (report.conversions or {}).items():
+                logger.info("%s: converted %s (%s).", printable(path), conversion, counted(tensors, "tensor"))
+    return LoadedModel(rebuilt.model, header)

@@ -1,0 +1,164 @@
+"""From the model config of a file to a Keras model, in three steps: refuse, repair, build."""
+
+from __future__ import annotations
+
+import math
+import re
+import warnings
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from tlkit.backend import keras
+from tlkit.errors import ModelError
+from tlkit.models.repair import repair_config
+from tlkit.models.safety import config_problems
+from tlkit.models.translate import KERAS_2_HINT
+from tlkit.text import counted, printable
+
+# Keras's own limit for one array of a file; no image model comes near it.
+MOST_BYTES_A_WEIGHT = 4 * 2**30
+MOST_BYTES_A_MODEL = 16 * 2**30
+MOST_INPUT_VALUES = 100_000_000
+MOST_OUTPUT_VALUES = 1_000_000_000
+_SHOWN_PROBLEMS = 3
+_LONGEST_REASON = 240
+_BOMB = "No image model is that large: the file is damaged, or meant to fill the memory."
+_DAMAGED = "The file is damaged, or a newer Keras wrote it."
+_HINT = (
+    "tlkit builds only layers that Keras ships and that hold no code. --weights with an architecture needs no config."
+)
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """A model built from a config.
+
+    Attributes:
+        model: A ``keras.Model`` with fresh weights, not compiled.
+        renamed: Old name of a layer or model to its new one, where it had to change.
+        repairs: What was changed for Keras 3, one line each.
+    """
+
+    model: Any
+    renamed: dict[str, str]
+    repairs: tuple[str, ...]
+
+
+def rebuild(config: dict[str, Any], *, keras_version: str | None, source: str) -> Rebuilt:
+    """Build the model that a file describes, with fresh weights, without running anything from the file.
+
+    Args:
+        config: The parsed ``model_config`` of a Keras 1, 2 or 3 file, or ``config.json`` of a ``.keras`` file.
+        keras_version: As the file says it; None when it does not.
+        source: What to call the file in messages.
+
+    Returns:
+        The model, which names changed and what was repaired. Its input is as the file has it: its image data
+        format and value range are not changed.
+
+    Raises:
+        ModelError: The config asks for more than known layers of harmless size, or Keras cannot build it.
+    """
+    source = printable(source)
+    problems = config_problems(config)
+    if problems:
+        more = len(problems) - _SHOWN_PROBLEMS
+        shown = " ".join(problems[:_SHOWN_PROBLEMS]) + (f" And {counted(more, 'more reason')}." if more > 0 else "")
+        raise ModelError(f"The model in {source} is not built. {shown}", hint=_HINT)
+    try:
+        repaired = repair_config(config, keras_version=keras_version)
+    except ModelError as error:
+        raise ModelError(f"{source}: {error.message}", hint=error.hint) from error
+    _check_inputs(repaired.config, source)
+    # Keras counts automatic names per thread, so a thread of its own starts at dense every time.
+    with ThreadPoolExecutor(max_workers=1) as fresh_names:
+        hint = _DAMAGED if (keras_version or "").startswith("3") else KERAS_2_HINT
+        model = fresh_names.submit(_build, repaired.config, source, hint).result()
+    return Rebuilt(model, repaired.renamed, repaired.repairs)
+
+
+def _build(config: dict[str, Any], source: str, hint: str) -> Any:
+    try:
+        # In this scope Keras notes the shape of each variable and makes none of them until the end of it: the sizes
+        # are known, exactly, before there is memory for them.
+        with keras.StatelessScope(initialize_variables=False) as scope, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = keras.saving.deserialize_keras_object(config, custom_objects={}, safe_mode=True)
+            _check_weights(model, source)
+            _check_outputs(model, source)
+            scope.initialize_variables = True
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(f"Keras cannot build the model in {source}: {_reason(error)}", hint=hint) from error
+    return model
+
+
+def _check_weights(model: Any, source: str) -> None:
+    total = 0
+    for weight in model.variables:
+        size = math.prod(weight.shape) * (8 if "64" in str(weight.dtype) else 4)
+        total += size
+        if size > MOST_BYTES_A_WEIGHT or total > MOST_BYTES_A_MODEL:
+            what = f"{printable(weight.path)} {tuple(weight.shape)}" if size > MOST_BYTES_A_WEIGHT else "all weights"
+            limit = MOST_BYTES_A_WEIGHT if size > MOST_BYTES_A_WEIGHT else MOST_BYTES_A_MODEL
+            raise ModelError(
+                f"The model in {source} is not built: {what} would take more than {limit // 2**30} GiB.",
+                hint=_BOMB,
+            )
+
+
+def _check_inputs(config: dict[str, Any], source: str) -> None:
+    stack: list[Any] = [config]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, dict):
+            for key in ("batch_shape", "build_input_shape"):
+                shape = value.get(key)
+                if isinstance(shape, list) and _values(shape) > MOST_INPUT_VALUES:
+                    raise ModelError(
+                        f"The model in {source} is not built: its input {printable(shape)} has more than "
+                        f"{MOST_INPUT_VALUES:,} values.",
+                        hint=_BOMB,
+                    )
+            stack += value.values()
+        elif isinstance(value, list):
+            stack += value
+
+
+def _check_outputs(model: Any, source: str) -> None:
+    """UpSampling2D(size=10**9) has no weights, and would fill the memory at the first picture."""
+    stack = [model]
+    while stack:
+        layer = stack.pop()
+        stack += getattr(layer, "operations", None) or getattr(layer, "layers", None) or []
+        try:
+            tensors = keras.tree.flatten(layer.output)
+        except (AttributeError, ValueError):  # inside a wrapper: it was never called by itself
+            continue
+        for tensor in tensors:
+            if _values(tensor.shape) > MOST_OUTPUT_VALUES:
+                raise ModelError(
+                    f"The model in {source} is not built: the output of {printable(layer.name)}, "
+                    f"{tuple(tensor.shape)}, has more than {MOST_OUTPUT_VALUES:,} values.",
+                    hint=_BOMB,
+                )
+
+
+def _values(shape: Iterable[Any]) -> int:
+    return math.prod(size for size in shape if isinstance(size, int))
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost complaint as one line, with the layer it is about where Keras says so."""
+    text = str(error)
+    # Keras wraps what went wrong in a message with the whole config, once a level.
+    inner = text.rsplit("Exception encountered:", 1)[-1].strip()
+    line = printable(inner.split("\n", 1)[0].strip())
+    if len(line) > _LONGEST_REASON:
+        line = f"{line[:_LONGEST_REASON]}…"
+    names = re.findall(r"config=\{.*?'name': '([^']+)'", text.rsplit("Exception encountered:", 1)[0], re.DOTALL)
+    name = f"layer {printable(names[-1])!r}: " if names and printable(names[-1]) not in line else ""
+    return f"{name}{line or type(error).__name__}"

@@ -1,0 +1,253 @@
+"""The model config of any Keras file, written as Keras 3 writes its own.
+
+Layers are translated one by one (:mod:`tlkit.models.translate`), connections in :mod:`tlkit.models.nodes`; here is what
+concerns a model: names, the input of a Sequential, models inside models, objects inside layers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tlkit.models import known
+from tlkit.models.arguments import ORDERINGS
+from tlkit.models.nodes import Nodes
+from tlkit.models.translate import Layer, refusal, translate
+from tlkit.text import counted
+
+_KERAS_1_KEYS = frozenset({"dim_ordering", "border_mode", "nb_filter", "input_dtype", "W_regularizer"})
+_PARTS = {
+    "keras.initializers": known.INITIALIZERS,
+    "keras.regularizers": known.REGULARIZERS,
+    "keras.constraints": known.CONSTRAINTS,
+}
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """A config that Keras 3 builds.
+
+    Attributes:
+        config: New; the one that was given is as it was. Every object in it names the Keras 3 module it comes from.
+        renamed: Old name of a layer or model to its new one, where it had to change.
+        repairs: What was done, one line each, such as ``DepthwiseConv2D: groups dropped (12 layers)``.
+    """
+
+    config: dict[str, Any]
+    renamed: dict[str, str]
+    repairs: tuple[str, ...]
+
+
+def repair_config(config: dict[str, Any], *, keras_version: str | None) -> Repaired:
+    """Write a model config of Keras 1, 2 or 3 as Keras 3 writes one.
+
+    Args:
+        config: A parsed model config in which ``config_problems`` found nothing. It is not changed.
+        keras_version: As the file says it (``1.2.2``, ``2.2.4-tf``, ``3.15.1``); None to tell it from the config.
+
+    Returns:
+        The config, the names that changed and what was done. Compile settings are left out.
+
+    Raises:
+        ModelError: A layer that Keras 3 cannot rebuild, or would rebuild with other numbers.
+    """
+    repair = _Repair(config, keras_version)
+    new = repair.layer(config)
+    lines = [f"{line} ({counted(count, 'layer')})" for line, count in repair.notes.items()]
+    if repair.renamed:
+        lines.append(f"/ in names became _ ({counted(len(repair.renamed), 'name')})")
+    return Repaired(new, repair.renamed, tuple(lines))
+
+
+class _Repair:
+    """One run: what is known about the whole model, and what was done so far."""
+
+    def __init__(self, config: dict[str, Any], version: str | None) -> None:
+        self.version = version
+        self.keras = _major(config, version)
+        self.ordering = _ordering(config)
+        self.renamed = _new_names(config)
+        self.notes: Counter[str] = Counter()
+        self.shared: set[Any] = set()
+
+    def layer(self, entry: dict[str, Any]) -> dict[str, Any]:
+        """A layer, model or operation, without its connections."""
+        try:
+            return self._layer(entry)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise refusal(_name(entry), entry["class_name"], "its config is damaged") from error
+
+    def _layer(self, entry: dict[str, Any]) -> dict[str, Any]:
+        class_name = entry["class_name"]
+        if class_name == "Sequential":
+            return self._sequential(entry)
+        if class_name in known.MODELS:
+            return self._functional(entry)
+        if class_name == "TFOpLambda":
+            return self._tensorflow_op(entry)
+        if entry.get("shared_object_id") in self.shared:
+            raise refusal(_name(entry), class_name, "several wrappers share it, which Keras 3 would undo")
+        self.shared |= {entry["shared_object_id"]} if "shared_object_id" in entry else set()
+        config = {key: self._value(value) for key, value in entry["config"].items()}
+        config["name"] = self._rename(_name(entry))
+        if class_name in known.OPERATIONS.get(entry.get("module", ""), ()):
+            return _object(class_name, config, entry["module"])
+        layer = Layer(class_name, config, self.keras, self.version, self.ordering, self._note)
+        translate(layer)
+        # Once more: a regularizer that was translated does not say its module yet.
+        config = {key: self._value(value) for key, value in layer.config.items()}
+        return _object(layer.class_name, config, known.layer_module(layer.class_name))
+
+    def _value(self, value: Any) -> Any:
+        """A value of a layer's config, with the objects in it as Keras 3 writes them."""
+        if isinstance(value, list | tuple):
+            return [self._value(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if set(value) == {"type", "value"} and value["type"] == "ndarray":  # Keras 2.2 wrote 6.0 like this
+            return value["value"]
+        class_name = value.get("class_name")
+        if class_name is None or "config" not in value:
+            return {key: self._value(item) for key, item in value.items()}
+        if class_name == "function":
+            return value["config"]
+        if class_name in known.POLICIES | known.OLD_POLICIES:
+            return value["config"]["name"]
+        if class_name in known.MARKERS:
+            return {"class_name": class_name, "config": self._value(value["config"])}
+        # Identity is a layer and an initializer; the initializer has no name.
+        if class_name in known.LAYERS | known.OLD_LAYERS | known.MODELS and _name(value) is not None:
+            return self.layer(value)
+        module = next((module for module, names in _PARTS.items() if class_name in names), None)
+        return _object(class_name, self._value(value["config"]), module) if module else value
+
+    def _sequential(self, entry: dict[str, Any]) -> dict[str, Any]:
+        config = entry["config"]
+        if isinstance(config, list):  # Keras wrote the bare list of layers until 2.2.3
+            config = {"layers": config}
+            self._note("Sequential: list of layers became a config")
+        layers = [self.layer(layer) for layer in config["layers"]]
+        shape = _first_shape(config["layers"])
+        new: dict[str, Any] = {"name": self._rename(_name(entry))}
+        if shape and layers[0]["class_name"] not in known.MODELS | {"InputLayer"}:
+            name = layers[0]["config"]["name"]
+            inputs = {"batch_shape": shape, "name": f"{name}_input" if name else None}
+            layers.insert(0, _object("InputLayer", inputs, "keras.layers"))
+            self._note("Sequential: an InputLayer put first")
+        elif config.get("build_input_shape"):
+            new["build_input_shape"] = config["build_input_shape"]
+        return _object("Sequential", {**new, "layers": layers}, "keras")
+
+    def _functional(self, entry: dict[str, Any]) -> dict[str, Any]:
+        config = entry["config"]
+        entries = config["layers"]
+        nodes = Nodes(
+            self.keras,
+            {item["name"]: self._first_call(item) for item in entries},
+            frozenset(item["name"] for item in entries if item["class_name"] == "Sequential"),
+            self._rename,
+        )
+        layers = []
+        for item in entries:
+            layer = self.layer(item)
+            layer["name"] = self._rename(item["name"])
+            layer["inbound_nodes"] = [nodes.call(node, item, layer) for node in item["inbound_nodes"]]
+            layers.append(layer)
+        new = {
+            "name": self._rename(_name(entry)),
+            "trainable": config.get("trainable", True),
+            "layers": layers,
+            "input_layers": nodes.ends(config["input_layers"]),
+            "output_layers": nodes.ends(config["output_layers"]),
+        }
+        return _object("Functional", new, "keras.src.models.functional")
+
+    def _first_call(self, entry: dict[str, Any]) -> int:
+        if self.keras >= 3 or entry["class_name"] not in known.MODELS:
+            return 0
+        # TensorFlow counted a call of its own only for a Sequential that knew its input.
+        return int(entry["class_name"] != "Sequential" or _first_shape([entry]) is not None)
+
+    def _tensorflow_op(self, entry: dict[str, Any]) -> dict[str, Any]:
+        function = entry["config"]["function"]
+        class_name, _ = known.TRANSLATED_OPS[function]
+        self._note(f"tf.{function}: became the operation {class_name}")
+        return _object(class_name, {"name": self._rename(_name(entry))}, known.operations_module(class_name))
+
+    def _rename(self, name: Any) -> Any:
+        return self.renamed.get(name, name) if isinstance(name, str) else name
+
+    def _note(self, line: str) -> None:
+        self.notes[line] += 1
+
+
+def _object(class_name: str, config: Any, module: str | None) -> dict[str, Any]:
+    return {"module": module, "class_name": class_name, "config": config, "registered_name": None}
+
+
+def _name(entry: dict[str, Any]) -> Any:
+    config = entry.get("config")
+    return (config.get("name") if isinstance(config, dict) else None) or entry.get("name")
+
+
+def _first_shape(layers: list[dict[str, Any]]) -> Any:
+    """The input shape, with its batch, that the first of some layers says; None when it says none."""
+    while layers:
+        config = layers[0]["config"]
+        inner = config if isinstance(config, list) else config.get("layers")
+        if inner is None:
+            return config.get("batch_input_shape") or config.get("batch_shape")
+        layers = inner
+    return None
+
+
+def _major(config: dict[str, Any], version: str | None) -> int:
+    """The major version of the Keras that wrote the config."""
+    number = (version or "").split(".")[0]
+    if number.isdigit():
+        return int(number)
+    keys = {key for item in _dicts(config) for key in item}
+    if keys & _KERAS_1_KEYS:
+        return 1
+    return 3 if "batch_shape" in keys and "batch_input_shape" not in keys else 2
+
+
+def _ordering(config: dict[str, Any]) -> str | None:
+    """The image data format that all layers have that say one; None when they differ or none does."""
+    said = {str(item.get(key)) for item in _dicts(config) for key in ("dim_ordering", "data_format")}
+    formats = {ORDERINGS.get(name, name) for name in said} & {"channels_first", "channels_last"}
+    return formats.pop() if len(formats) == 1 else None
+
+
+def _new_names(config: dict[str, Any]) -> dict[str, str]:
+    """New names for those with a ``/``, which Keras 3 does not take, different from every other name."""
+    names = dict.fromkeys(
+        item["name"]
+        for entry in _dicts(config)
+        if "class_name" in entry
+        for item in (entry, entry.get("config"))
+        if isinstance(item, dict) and isinstance(item.get("name"), str)
+    )
+    taken, renamed = set(names), {}
+    for name in names:
+        if "/" in name:
+            plain = new = name.replace("/", "_")
+            number = 1
+            while new in taken:
+                new, number = f"{plain}_{number}", number + 1
+            taken.add(new)
+            renamed[name] = new
+    return renamed
+
+
+def _dicts(config: Any) -> Iterator[dict[str, Any]]:
+    stack = [config]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, dict):
+            yield value
+            stack += reversed(value.values())
+        elif isinstance(value, list):
+            stack += reversed(value)

@@ -1,0 +1,194 @@
+"""Why a model config from a file must not be built. Looks at the config alone; Keras is never asked.
+
+A config names classes, and building it runs them. Only names from :mod:`tlkit.models.known` pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tlkit.models import known
+from tlkit.text import counted, printable
+
+# Above any real model (4 levels for a model in a model, about 1,000 layers in NASNet), far below what hurts. Keras
+# builds a Sequential anew for each layer it adds, so long ones take the square of the time.
+MOST_LEVELS = 150
+MOST_LAYERS = 5_000
+MOST_IN_SEQUENTIAL = 500
+_MOST_PROBLEMS = 100
+_LONGEST_NAME = 80
+
+_LAYERS = frozenset().union(known.LAYERS, known.OLD_LAYERS, known.MODELS, *known.OPERATIONS.values())
+_OBJECTS = _LAYERS.union(
+    known.INITIALIZERS, known.REGULARIZERS, known.CONSTRAINTS,
+    known.POLICIES, known.OLD_POLICIES, known.MARKERS, known.ACTIVATIONS, known.INITIALIZER_NAMES,
+    known.REGULARIZER_NAMES, known.CONSTRAINT_NAMES, known.OLD_REGULARIZERS, known.OLD_CONSTRAINTS,
+)  # fmt: skip
+
+# The end of a key says what kind of thing a plain name under it is.
+_NAMES = {
+    "activation": ("activation", known.ACTIVATIONS),
+    "initializer": ("initializer", known.INITIALIZER_NAMES),
+    "regularizer": ("regularizer", known.REGULARIZER_NAMES | known.OLD_REGULARIZERS),
+    "constraint": ("constraint", known.CONSTRAINT_NAMES | known.OLD_CONSTRAINTS),
+    "init": ("initializer", known.INITIALIZER_NAMES),
+}
+_PACKAGES = frozenset({"keras", "tensorflow", "tf_keras", "builtins"})
+_LAYER_KEYS = frozenset({"layers", "layer", "forward_layer", "backward_layer", "cell", "cells"})
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A value of the config, the key it is under and the layer it is in."""
+
+    value: Any
+    key: str = ""
+    layer: str = "the model"
+    level: int = 0
+
+    def inside(self, value: Any, key: str | None = None) -> _Place:
+        return _Place(value, self.key if key is None else key, self.layer, self.level + 1)
+
+
+def config_problems(config: Any) -> list[str]:
+    """Why this model config must not be built, one plain sentence a reason; empty when nothing is wrong.
+
+    Args:
+        config: A parsed ``model_config`` of a Keras 1, 2 or 3 file, or ``config.json`` of a ``.keras`` file. May be
+            anything: what is not a model config is a reason too. Compile settings are not looked at (they are
+            never built).
+
+    Returns:
+        Reasons in the order of the file, without repeats, at most a hundred. Names in them are safe to print.
+    """
+    if not isinstance(config, dict):
+        return [f"The model config is {_kind(config)}, not a dictionary."]
+    name = config.get("class_name")
+    if not isinstance(name, str):
+        return ["The model config names no class."]
+    if name not in known.MODELS:
+        return [f"The model is a {_short(name)}, not one of {', '.join(sorted(known.MODELS))}."]
+    problems: dict[str, None] = {}
+    for problem in _walk(config):
+        problems.setdefault(problem)
+        if len(problems) == _MOST_PROBLEMS:
+            break
+    return list(problems)
+
+
+def _walk(config: dict[str, Any]) -> Iterator[str]:
+    # A stack of our own: a config nested 100,000 deep must not end in a RecursionError.
+    stack = [_Place(config, key="layers")]
+    layers = 0
+    while stack:
+        place = stack.pop()
+        value = place.value
+        if place.level > MOST_LEVELS:
+            yield f"{_start(place)} is nested more than {MOST_LEVELS} levels deep."
+            return
+        if isinstance(value, list | tuple):
+            stack += [place.inside(item) for item in reversed(value)]
+        elif isinstance(value, dict):
+            if place.key in _LAYER_KEYS or "class_name" in value:
+                place = _entered(place)
+                layers += place.key in _LAYER_KEYS
+                if layers > MOST_LAYERS:
+                    yield f"The model has more than {counted(MOST_LAYERS, 'layer')}."
+                    return
+                yield from _object_problems(place)
+            elif place.key in ("module", "registered_name"):
+                yield f"{_start(place)} has a {place.key} that is not a name."
+            elif "name" in value and _names_for(place.key):
+                yield from _name_problems(place, value["name"])  # Keras 1: {"name": "L1L2Regularizer", "l1": …}
+            if str(value.get("class_name")) in known.UNSAFE:
+                continue  # what is inside adds nothing
+            stack += [
+                place.inside(item, str(key))
+                for key, item in reversed(value.items())
+                # Keras would compile a nested model: repair drops this key wherever it is.
+                if key != "compile_config"
+            ]
+        elif value is not None:
+            yield from _name_problems(place, value)
+
+
+def _entered(place: _Place) -> _Place:
+    """The place with the name of the layer that starts there."""
+    if place.key not in _LAYER_KEYS:
+        return place
+    config = place.value.get("config")
+    inner = config.get("name") if isinstance(config, dict) else None
+    name = inner if isinstance(inner, str) else place.value.get("name")
+    if not isinstance(name, str):
+        return place
+    return _Place(place.value, place.key, f"layer {_short(name)!r}", place.level)
+
+
+def _object_problems(place: _Place) -> Iterator[str]:
+    value, is_layer = place.value, place.key in _LAYER_KEYS
+    name = value.get("class_name")
+    if not isinstance(name, str):
+        yield f"{_start(place)} names no class."
+        return
+    if name in known.UNSAFE:
+        yield f"{_start(place)} is a {name}: {known.UNSAFE[name]}."
+        return
+    if name in known.TENSORFLOW_OPS:
+        op = _op_of(value)
+        if name != "TFOpLambda" or op not in known.TRANSLATED_OPS:
+            called = f"tf.{_short(op)}" if op else "of no known name"
+            yield f"{_start(place)} is a {name} ({called}): an operation of TensorFlow, which Keras 3 cannot rebuild."
+        return
+    if name not in (_LAYERS if is_layer else _OBJECTS):
+        what = "a layer" if is_layer else "something"
+        yield f"{_start(place)} {'is' if is_layer else 'uses'} a {_short(name)}, {what} tlkit does not know."
+        return
+    config = value.get("config")
+    if is_layer and not isinstance(config, dict | list):
+        yield f"{_start(place)} has no config."
+    in_a_row = config.get("layers") if isinstance(config, dict) else config
+    if name == "Sequential" and isinstance(in_a_row, list) and len(in_a_row) > MOST_IN_SEQUENTIAL:
+        yield f"{_start(place)} is a Sequential of more than {counted(MOST_IN_SEQUENTIAL, 'layer')}."
+    if name == "function":
+        if str(value.get("config")) not in known.ACTIVATIONS:
+            yield f"{_start(place)} uses the function {_short(value.get('config'))}, which is no activation of Keras."
+        registered = value.get("config")
+    else:
+        registered = name
+    module = value.get("module")
+    if module is not None and (not isinstance(module, str) or module.split(".")[0] not in _PACKAGES):
+        yield f"{_start(place)} takes {_short(name)} from the module {_short(module)}, which is not Keras."
+    if value.get("registered_name") not in (None, name, registered):
+        yield f"{_start(place)} uses the custom object {_short(value['registered_name'])}."
+
+
+def _name_problems(place: _Place, name: Any) -> Iterator[str]:
+    kind = _names_for(place.key)
+    if kind and (not isinstance(name, str) or name not in kind[1]):
+        yield f"{_start(place)} uses the {kind[0]} {_short(name)}, which tlkit does not know."
+
+
+def _names_for(key: str) -> tuple[str, frozenset[str]] | None:
+    return _NAMES.get(key.rsplit("_", 1)[-1])
+
+
+def _op_of(entry: dict[str, Any]) -> str | None:
+    config = entry.get("config")
+    function = config.get("function") if isinstance(config, dict) else None
+    return function if isinstance(function, str) else None
+
+
+def _start(place: _Place) -> str:
+    return place.layer[0].upper() + place.layer[1:]
+
+
+def _short(name: Any) -> str:
+    text = printable(name) if isinstance(name, str) else _kind(name)
+    return text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]}…"
+
+
+def _kind(value: Any) -> str:
+    words = {dict: "a dictionary", list: "a list", str: "text", type(None): "null", bool: "true or false"}
+    return words.get(type(value), "a number" if isinstance(value, int | float) else f"a {type(value).__name__}")

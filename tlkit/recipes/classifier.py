@@ -1,0 +1,231 @@
+"""Who is asked: an ImageNet network, a run, or a full Keras model; each with all it takes from file to class names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tlkit.architectures.imagenet import imagenet_classes
+from tlkit.architectures.table import get_architecture
+from tlkit.config import DEFAULT_ARCHITECTURE, LoadOptions, PredictConfig
+from tlkit.errors import ConfigError, ModelError, UsageError
+from tlkit.h5.guard import check_readable
+from tlkit.h5.model_config import ConfigLayer, data_layout
+from tlkit.images.batches import Look
+from tlkit.progress import logger
+from tlkit.text import printable
+from tlkit.weights.sources import check_weights
+
+
+def _as_they_are(outputs: np.ndarray) -> np.ndarray:
+    return outputs
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A network with all it takes to go from a picture to class names.
+
+    Attributes:
+        model: A Keras model of one input and one output ``(batch, outputs)``.
+        look: How a picture becomes its input.
+        classes: ``(label, name)`` of each class.
+        probabilities: The outputs of one picture ``(outputs,)`` to probabilities ``(classes,)``.
+    """
+
+    model: Any
+    look: Look
+    classes: Sequence[tuple[str, str]]
+    probabilities: Callable[[np.ndarray], np.ndarray] = _as_they_are
+
+
+def choose_classifier(config: PredictConfig) -> Classifier:
+    """The network that the options name, loaded.
+
+    Raises:
+        TlkitError: Options that contradict each other, weights that cannot be had, a run or model that cannot be read.
+    """
+    if config.model is None:
+        return _imagenet_classifier(config)
+    from tlkit.training.run_folder import MODEL, RECORD
+
+    path = Path(config.model)
+    if path.is_file() and path.name == MODEL and (path.parent / RECORD).is_file():
+        path = path.parent
+    return _model_classifier(config, path) if path.is_file() else _run_classifier(config, path)
+
+
+def _imagenet_classifier(config: PredictConfig) -> Classifier:
+    architecture = get_architecture(DEFAULT_ARCHITECTURE if config.architecture is None else config.architecture)
+    if config.preprocessing is not None:
+        raise UsageError(
+            f"--preprocess is for a model FILE; {architecture.name} brings its own ({architecture.preprocessing}).",
+            hint="Leave --preprocess out.",
+        )
+    size = architecture.input_size(config.size, include_top=True)
+    check_weights(config.weights or "imagenet")
+    classes = imagenet_classes() if config.labels is None else _labels(config.labels, 1000)
+
+    from tlkit.architectures.pretrained import build_pretrained
+
+    pretrained = build_pretrained(
+        architecture,
+        weights="imagenet" if config.weights is None else config.weights,
+        include_top=True,
+        size=size,
+        options=config.load,
+    )
+    look = Look(size, architecture.preprocessing, config.resize or "squash", config.allow_private)
+    return Classifier(pretrained.model, look, classes)
+
+
+def _run_classifier(config: PredictConfig, folder: Path) -> Classifier:
+    from tlkit.training.run_folder import load_model, read_run
+
+    record = read_run(folder)
+    architecture = None if config.architecture is None else get_architecture(config.architecture).name
+    for option, asked, own in (
+        ("--arch", architecture, record.architecture),
+        ("--size", config.size, record.size),
+        ("--resize", config.resize, record.resize),
+        ("--preprocess", config.preprocessing, record.preprocessing),
+    ):
+        if asked is not None and asked != own:
+            raise UsageError(
+                f"{option} {_shown(asked)} contradicts the run {printable(folder)}, trained with {_shown(own)}.",
+                hint=f"Leave {option} out: a run brings its own.",
+            )
+    load = None if config.load == LoadOptions() else config.load
+    for option, given in (
+        ("--weights", config.weights),
+        ("--labels", config.labels),
+        ("--by-name, --skip-mismatch, --layout or --flip-kernels", load),
+    ):
+        if given is not None:
+            raise UsageError(f"{option} contradicts --model: a run brings its own.", hint=f"Leave {option} out.")
+    look = Look(record.size, record.preprocessing, record.resize, config.allow_private)
+    return Classifier(load_model(folder, record), look, [(name, name) for name in record.classes])
+
+
+def _shown(value: Any) -> str:
+    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _model_classifier(config: PredictConfig, path: Path) -> Classifier:
+    for option, given in (("--arch", config.architecture), ("--weights", config.weights)):
+        if given is not None:
+            raise UsageError(f"{option} contradicts --model {printable(path)}: the file is the whole network.")
+
+    check_readable(path)
+    from tlkit.models.load import load_model
+
+    loaded = load_model(path, config.load)
+    look = _look(loaded.model, loaded.header.config, config, path)
+    outputs = loaded.model.output_shape
+    if not isinstance(outputs, tuple) or len(outputs) != 2 or not outputs[1]:
+        raise ModelError(f"{printable(path)} gives {printable(outputs)}, not one number a class.")
+    probabilities = _probabilities(loaded.model, path)
+    count = 2 if probabilities is _of_two else outputs[1]
+    if config.labels is None:
+        logger.info("%s names no classes, so they are numbers; --labels FILE names them.", printable(path))
+        classes = [(str(number), str(number)) for number in range(count)]
+    else:
+        classes = _labels(config.labels, count)
+    return Classifier(loaded.model, look, classes, probabilities)
+
+
+def _look(model: Any, described: ConfigLayer | None, config: PredictConfig, path: Path) -> Look:
+    """How a picture becomes the input of a model file, from the model's input and the options."""
+    shape = model.input_shape
+    if not isinstance(shape, tuple) or len(shape) != 4:
+        raise ModelError(f"{printable(path)} takes {printable(shape)}, not one picture.")
+    first = (data_layout(described) if described else None) == "channels_first" or (
+        shape[3] not in (1, 3) and shape[1] in (1, 3)
+    )
+    channels, *own = (shape[1], shape[2], shape[3]) if first else (shape[3], shape[1], shape[2])
+    if channels not in (1, 3):
+        raise ModelError(f"{printable(path)} takes pictures of {channels} channels; tlkit gives it 3 or 1.")
+    size = tuple(side or asked for side, asked in zip(own, config.size or own, strict=True))
+    if None in size:
+        raise UsageError(f"{printable(path)} takes pictures of any size.", hint="Say which with --size N or HxW.")
+    if config.size is not None and config.size != size:
+        raise UsageError(
+            f"--size {_shown(config.size)} contradicts {printable(path)}, which takes {_shown(size)}.",
+            hint="Leave --size out: the model brings its own.",
+        )
+    preprocessing = config.preprocessing or _own_preprocessing(described)
+    if preprocessing is None:
+        raise UsageError(
+            f"{printable(path)} does not say what values its pictures had.",
+            hint="Say it with --preprocess: unit (0 to 1), tf (-1 to 1), caffe or torch (as the network it was "
+            "built on), none (0 to 255).",
+        )
+    if channels == 1 and preprocessing in ("caffe", "torch"):
+        raise UsageError(f"--preprocess {preprocessing} is for three channels, and {printable(path)} takes one.")
+    return Look(
+        (size[0], size[1]),
+        preprocessing,
+        config.resize or "squash",
+        config.allow_private,
+        channels,
+        channels_first=first,
+    )
+
+
+def _own_preprocessing(described: ConfigLayer | None) -> str | None:
+    """``none`` for a model that starts by scaling pixels of 0 to 255 itself; else None, which is to ask."""
+    for layer in described.leaves() if described else ():
+        if layer.kind == "InputLayer" or layer.kind.startswith("Random"):
+            continue
+        scale = layer.options.get("scale")
+        return "none" if layer.kind == "Rescaling" and isinstance(scale, float) and 0 < scale < 0.1 else None
+    return None
+
+
+def _of_two(outputs: np.ndarray) -> np.ndarray:
+    return np.array([1 - outputs[0], outputs[0]], outputs.dtype)
+
+
+def _softmax(outputs: np.ndarray) -> np.ndarray:
+    powers = np.exp(outputs - outputs.max())
+    return powers / powers.sum()
+
+
+def _probabilities(model: Any, path: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """What turns the outputs of a model into probabilities, by the activation that they come from."""
+    last = model
+    while getattr(last, "layers", None):
+        last = last.layers[-1]
+    activation = getattr(getattr(last, "activation", None), "__name__", None)
+    activation = {"Softmax": "softmax"}.get(type(last).__name__, activation)
+    if activation == "sigmoid":
+        return _of_two if model.output_shape[1] == 1 else _as_they_are
+    if activation == "softmax" and model.output_shape[1] > 1:
+        return _as_they_are
+    if model.output_shape[1] == 1:
+        raise ModelError(f"{printable(path)} gives one number that is no probability; tlkit names classes.")
+    logger.warning("%s ends without a softmax; its outputs are taken as logits.", printable(path))
+    return _softmax
+
+
+def _labels(path: str, count: int) -> list[tuple[str, str]]:
+    """Class names from a file, one a line.
+
+    Raises:
+        ConfigError: It cannot be read, or names another number of classes than the network has.
+    """
+    try:
+        names = Path(path).read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"Cannot read the labels {printable(path)}: {printable(error)}.") from error
+    while names and not names[-1].strip():
+        names.pop()
+    if len(names) != count:
+        raise ConfigError(
+            f"{printable(path)} names {len(names)} classes, but the network has {count}.",
+            hint="One name a line, in the order of the network's outputs.",
+        )
+    return [(name.strip(), name.strip()) for name in names]

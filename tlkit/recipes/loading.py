@@ -1,0 +1,114 @@
+"""Does this file load here, and how? Answered from names and shapes, without building the network."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tlkit.architectures.architecture import Architecture
+from tlkit.architectures.catalog import wanted_layers
+from tlkit.config import LoadOptions
+from tlkit.h5.dialects import Header
+from tlkit.h5.layers import SavedLayer
+from tlkit.weights.plan import Plan, SavedFile, make_plan
+from tlkit.weights.wanted import WantedLayer
+
+ANSWERS = {"layout": ("--layout tf", "--layout th"), "flip_kernels": ("--no-flip-kernels", "--flip-kernels")}
+"""What answers a question that a file leaves open."""
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How a file loads into an architecture.
+
+    Attributes:
+        include_top: With its ImageNet classifier or without.
+        complete: Every tensor of the network has its partner.
+        matched_by: ``order`` or ``name``.
+        layers: How many layers the network has.
+        fitting: How many of them the file has everything for.
+        tensors: How many tensors those have.
+        missing: Layers of the network that the file has nothing for.
+        mismatched: ``(layer of the network, layer of the file, why)``.
+        unused: Layers of the file that the network has no place for.
+        questions: What the file leaves open, keys of :data:`ANSWERS`.
+        conversions: What is done to how many tensors, in words.
+        notes: What a person should know.
+        commands: The command lines that load it; more than one where the file leaves something open, none when it
+            does not load.
+    """
+
+    include_top: bool
+    complete: bool
+    matched_by: str
+    layers: int
+    fitting: int
+    tensors: int
+    missing: tuple[WantedLayer, ...]
+    mismatched: tuple[tuple[str, str, str], ...]
+    unused: tuple[str, ...]
+    questions: tuple[str, ...]
+    conversions: Mapping[str, int]
+    notes: tuple[str, ...]
+    commands: tuple[str, ...]
+
+
+def how_it_loads(
+    file: str, header: Header, saved: Sequence[SavedLayer], architecture: Architecture, options: LoadOptions
+) -> tuple[Loading, ...]:
+    """How a file loads into an architecture with its classifier, and without.
+
+    Args:
+        file: Its path, for the command lines.
+        header: What it says of itself.
+        saved: Its layers.
+        architecture: The row of the table.
+        options: How it would be loaded; matching by name is also tried where order fails.
+    """
+    content = SavedFile(header, saved)
+    return tuple(_way(file, content, architecture, options, include_top=top) for top in (True, False))
+
+
+def _way(
+    file: str, content: SavedFile, architecture: Architecture, options: LoadOptions, *, include_top: bool
+) -> Loading:
+    wanted = wanted_layers(architecture, include_top=include_top)
+    plan = make_plan(content, wanted, options, old_names=architecture.old_names)
+    if not plan.complete and not options.by_name:
+        named = dataclasses.replace(options, by_name=True)
+        other = make_plan(content, wanted, named, old_names=architecture.old_names)
+        if other.complete:
+            plan, options = other, named
+    loads = plan.complete or (options.skip_mismatch and bool(plan.layers))
+    return Loading(
+        include_top=include_top,
+        complete=plan.complete,
+        matched_by=plan.matched_by,
+        layers=plan.wanted,
+        fitting=len(plan.layers),
+        tensors=sum(len(layer.tensors) for layer in plan.layers),
+        missing=plan.missing,
+        mismatched=tuple((layer.name, other.name, reason) for layer, other, reason in plan.mismatched),
+        unused=tuple(layer.name for layer in plan.unused),
+        questions=plan.questions,
+        conversions=dict(plan.conversions),
+        notes=plan.notes,
+        commands=tuple(_commands(file, architecture.name, options, plan, include_top)) if loads else (),
+    )
+
+
+def _commands(file: str, name: str, options: LoadOptions, plan: Plan, include_top: bool) -> Iterator[str]:
+    said = [
+        *(["--by-name"] if options.by_name else []),
+        *(["--skip-mismatch"] if options.skip_mismatch else []),
+        *([f"--layout {options.layout}"] if options.layout else []),
+        *([] if options.flip_kernels is None else [ANSWERS["flip_kernels"][options.flip_kernels]]),
+    ]
+    ways: list[list[str]] = [[]]
+    for question in plan.questions:
+        ways = [[*way, answer] for way in ways for answer in ANSWERS[question]]
+    start = "tlkit predict IMAGES" if include_top else "tlkit finetune DATA"
+    for way in ways:
+        yield " ".join([start, "--arch", name, "--weights", shlex.quote(file), *said, *way])

@@ -1,0 +1,81 @@
+"""Between the layouts that ten years of Keras kept tensors in; NumPy alone.
+
+Two things are independent of each other: the *layout* (which axis is which) and the *flip* (Theano convolved, so a
+kernel trained there is turned by 180 degrees against one of TensorFlow, which correlates).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """One step from a saved tensor to today's.
+
+    Attributes:
+        name: In words, for reports.
+        apply: The step; takes and gives one array.
+    """
+
+    name: str
+    apply: Callable[[np.ndarray], np.ndarray]
+
+
+def transpose(name: str, axes: Shape) -> Conversion:
+    """Move axes."""
+    return Conversion(name, partial(np.transpose, axes=axes))
+
+
+TO_TF = {
+    4: transpose("kernels from (out, in, height, width) to (height, width, in, out)", (2, 3, 1, 0)),
+    5: transpose("kernels from (out, in, depth, height, width) to (depth, height, width, in, out)", (2, 3, 4, 1, 0)),
+}
+"""Theano's order of a kernel's axes to TensorFlow's, by the number of axes."""
+TRANSPOSED_TF = transpose(
+    "transposed convolutions from (height, width, in, out) to (height, width, out, in)", (0, 1, 3, 2)
+)
+TRANSPOSED_TH = transpose(
+    "transposed convolutions from (in, out, height, width) to (height, width, out, in)", (2, 3, 0, 1)
+)
+CONV1D = Conversion("one-dimensional kernels without the axis of length 1", lambda kernel: kernel[:, 0])
+CONV1D_TH = Conversion(
+    "one-dimensional kernels from (out, in, length, 1) to (length, in, out)",
+    lambda kernel: np.transpose(kernel, (2, 3, 1, 0))[:, 0],
+)
+
+
+def flip(spatial: int) -> Conversion:
+    """Turn a kernel whose first ``spatial`` axes are its extent by 180 degrees; its own inverse."""
+    return Conversion(
+        "kernels flipped (Theano convolves, TensorFlow correlates)",
+        lambda kernel: kernel[(slice(None, None, -1),) * spatial],
+    )
+
+
+def dense_after_flatten(map_shape: Shape) -> Conversion:
+    """Reorder the rows of a Dense kernel that follows the Flatten of a feature map.
+
+    Args:
+        map_shape: Of the map, ``(height, width, channels)``. The saved rows count channels first.
+    """
+    height, width, channels = map_shape
+
+    def reorder(kernel: np.ndarray) -> np.ndarray:
+        rows = kernel.reshape(channels, height, width, -1)
+        return rows.transpose(1, 2, 0, 3).reshape(kernel.shape)
+
+    return Conversion(f"the Dense after the Flatten from channels first to last ({height}x{width}x{channels})", reorder)
+
+
+# The positions, in an old file, of the gates that today are one tensor: kernel, recurrent kernel and bias each.
+GATES: dict[str, tuple[Shape, Shape, Shape]] = {
+    "gru": ((0, 3, 6), (1, 4, 7), (2, 5, 8)),
+    "lstm": ((0, 6, 3, 9), (1, 7, 4, 10), (2, 8, 5, 11)),  # i c f o in the file, i f c o today
+}

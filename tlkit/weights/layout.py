@@ -1,0 +1,212 @@
+"""In which layout a file keeps its tensors, from evidence; what it does not say is asked, not guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tlkit.h5.dialects import Header
+from tlkit.h5.layers import SavedLayer
+from tlkit.h5.model_config import data_layout
+from tlkit.h5.names import snake_case
+from tlkit.weights.convert import (
+    CONV1D,
+    CONV1D_TH,
+    TO_TF,
+    TRANSPOSED_TF,
+    TRANSPOSED_TH,
+    Conversion,
+    dense_after_flatten,
+    flip,
+)
+from tlkit.weights.tensors import Fit, Partner
+
+SPATIAL = {"conv1d": 1, "conv2d": 2, "conv2d_transpose": 2, "conv3d": 3}
+"""Kinds whose kernels Theano turned, and their number of spatial axes."""
+KERNELS = {*SPATIAL, "depthwise_conv2d", "separable_conv2d"}
+CORRELATES = {"tensorflow", "cntk", "jax", "torch", "numpy", "openvino"}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a file says of its layout, shapes aside."""
+
+    header: Header
+    layers: Sequence[SavedLayer]
+
+    @property
+    def data(self) -> str | None:
+        """``tf`` or ``th``: what rows of a Dense after a Flatten count first, where the file says so.
+
+        Since Keras 2.2 a Flatten counts channels last whatever the layout. Before, the configuration says it, or the
+        habit of the backend.
+        """
+        generation = self.header.generation
+        if generation == 3 or (generation == 2 and _version(self.header.keras_version) >= (2, 2)):
+            return "tf"
+        said = data_layout(self.header.config) if self.header.config else None
+        if said:
+            return "tf" if said == "channels_last" else "th"
+        return "tf" if self.header.backend in CORRELATES else None
+
+    @property
+    def by_habit(self) -> bool:
+        """True when only the backend's habit says it."""
+        return (
+            self.header.generation == 2
+            and _version(self.header.keras_version) < (2, 2)
+            and not (self.header.config and data_layout(self.header.config))
+        )
+
+    @property
+    def flipped(self) -> bool | None:
+        """Whether kernels are Theano's: by the backend, or by the ``:0`` that TensorFlow ends names with."""
+        if self.header.backend is not None:
+            return False if self.header.backend in CORRELATES else True if self.header.backend == "theano" else None
+        if self.header.generation == 3 or any(
+            tensor.name.endswith(":0") for layer in self.layers for tensor in layer.tensors
+        ):
+            return False
+        return None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The decision.
+
+    Attributes:
+        kernels: ``tf`` or ``th``: how kernels lie.
+        data: ``tf`` or ``th``: what the Flatten before a Dense counted first.
+        flipped: Whether kernels are turned.
+        questions: What must be asked.
+        notes: What was taken for granted.
+        generation: The Keras that decided the shapes.
+    """
+
+    kernels: str
+    data: str
+    flipped: bool
+    questions: tuple[str, ...]
+    notes: tuple[str, ...]
+    generation: int | None
+
+    def convert(self, fit: Fit) -> list[tuple[str, tuple[Any, ...], tuple[Conversion, ...]]] | str:
+        """The conversions of every tensor of a layer; or why a tensor does not fit."""
+        if self.generation == 0 and fit.wanted.kind == "BatchNormalization":
+            return "Keras 0 kept a standard deviation where Keras keeps a variance since, with an epsilon of its own"
+        found = []
+        for partner in fit.partners:
+            steps = self._steps(fit, partner)
+            if _through(partner.saved_shape, steps) != partner.shape:
+                return f"{partner.role} is {partner.saved_shape} in the file and {partner.shape} here"
+            found.append((partner.role, partner.sources, tuple(steps)))
+        return found
+
+    def _steps(self, fit: Fit, partner: Partner) -> list[Conversion]:
+        kind, steps = snake_case(fit.wanted.kind), []
+        if kind in KERNELS and partner.role.endswith("kernel"):
+            step = self._kernel_step(kind, partner)
+            steps += [step] if step else []
+            if self.flipped and kind in SPATIAL and _extent(kind, partner.shape) > 1:
+                steps.append(flip(SPATIAL[kind]))
+        if partner.role == "kernel" and fit.wanted.flattened and self.data == "th":
+            height, width, channels = fit.wanted.flattened
+            if height * width > 1 and channels > 1 and partner.saved_shape[:1] == (height * width * channels,):
+                steps.append(dense_after_flatten(fit.wanted.flattened))
+        return steps
+
+    def _kernel_step(self, kind: str, partner: Partner) -> Conversion | None:
+        axes = len(partner.saved_shape)
+        if kind == "conv1d" and axes == 4:
+            return CONV1D if _through(partner.saved_shape, [CONV1D]) == partner.shape else CONV1D_TH
+        if kind == "conv2d_transpose" and self.generation == 1:
+            return TRANSPOSED_TF if self.kernels == "tf" else TRANSPOSED_TH
+        return TO_TF.get(axes) if self.kernels == "th" else None
+
+
+def decide_layout(evidence: Evidence, fits: Sequence[Fit], *, layout: str | None, flip: bool | None) -> Layout:
+    """Decide from what was asked for, what the file says, and what only fits one way.
+
+    Args:
+        evidence: What the file says.
+        fits: The layers that were paired.
+        layout: ``tf`` or ``th`` where a person said so.
+        flip: Whether kernels are Theano's, where a person said so.
+    """
+    old = evidence.header.generation in (0, 1)
+    kernels = [
+        partner
+        for fit in fits
+        for partner in fit.partners
+        if snake_case(fit.wanted.kind) in KERNELS
+        and partner.role.endswith("kernel")
+        and len(partner.saved_shape) == len(partner.shape) == 4
+        and not (old and fit.wanted.kind == "Conv2DTranspose")
+    ]
+    as_tf = sum(partner.saved_shape == partner.shape for partner in kernels)
+    as_th = sum(_through(partner.saved_shape, [TO_TF[4]]) == partner.shape for partner in kernels)
+    questions, notes = [], []
+
+    if as_tf != as_th:
+        kernel_layout = "tf" if as_tf > as_th else "th"
+    elif not kernels or not old:
+        kernel_layout = "tf"
+    else:  # every kernel fits both ways
+        kernel_layout = layout or evidence.data or ""
+        if not kernel_layout and as_tf:
+            questions.append("layout")
+
+    # Keras 2 keeps kernels in one layout whatever the data's, so only there may the two differ.
+    data = layout or evidence.data or (kernel_layout if old and kernels else None)
+    flattens = any(
+        fit.wanted.flattened and fit.wanted.flattened[0] * fit.wanted.flattened[1] > 1 and fit.wanted.flattened[2] > 1
+        for fit in fits
+    )
+    if not data and flattens and "layout" not in questions:
+        questions.append("layout")
+    if flattens and layout is None and data == "tf" and evidence.by_habit:
+        notes.append(
+            "The file does not say whether it was trained channels first; it is read as channels last, TensorFlow's "
+            "default (--layout th if not)."
+        )
+
+    flipped = flip if flip is not None else evidence.flipped
+    turnable = any(
+        _extent(snake_case(fit.wanted.kind), partner.shape) > 1
+        for fit in fits
+        for partner in fit.partners
+        if snake_case(fit.wanted.kind) in SPATIAL and partner.role == "kernel"
+    )
+    if flipped is None and turnable:
+        questions.append("flip_kernels")
+    return Layout(
+        kernel_layout or "tf", data or "tf", bool(flipped), tuple(questions), tuple(notes), evidence.header.generation
+    )
+
+
+def _version(text: str | None) -> tuple[int, ...]:
+    parts = (text or "").split(".")[:2]
+    return tuple(int(part) for part in parts if part.isdigit())
+
+
+def _extent(kind: str, shape: tuple[int, ...]) -> int:
+    size = 1
+    for side in shape[: SPATIAL.get(kind, 0)]:
+        size *= side
+    return size
+
+
+def _through(shape: tuple[int, ...], steps: Sequence[Conversion]) -> tuple[int, ...]:
+    """The shape after the steps; nothing is computed: an array of no extent in memory stands in."""
+    import numpy as np
+
+    stand_in = np.broadcast_to(np.float32(0), shape)
+    for step in steps:
+        if step.name.startswith("the Dense"):
+            continue
+        try:
+            stand_in = step.apply(stand_in)
+        except (ValueError, IndexError):
+            return ()
+    return stand_in.shape

@@ -1,0 +1,194 @@
+"""Which layer of a file is which layer of a network: by order, by name, or by class and count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tlkit.h5.layers import SavedLayer
+from tlkit.h5.names import is_automatic, numbered, snake_case
+from tlkit.text import counted, listed
+from tlkit.weights.wanted import WantedLayer
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Pairs of layers.
+
+    Attributes:
+        matched_by: ``order`` or ``name``.
+        pairs: ``(position in the network, layer of the file)``.
+        unused: Layers of the file without a partner.
+        notes: What a person should know of it.
+    """
+
+    matched_by: str
+    pairs: tuple[tuple[int, SavedLayer], ...]
+    unused: tuple[SavedLayer, ...]
+    notes: tuple[str, ...] = ()
+
+
+def pairings(
+    saved: Sequence[SavedLayer], wanted: Sequence[WantedLayer], *, by_name: bool, old_names: Mapping[str, str]
+) -> Iterator[Pairing]:
+    """Every way to pair worth trying, the likeliest first: the whole file, then each model inside it.
+
+    Names that a person gave decide over order; names that Keras counted (``conv2d_17``) say nothing but the order in
+    which layers of their class were made.
+    """
+    saved = [part for layer in saved for part in _parts(layer, wanted)]
+    for layers in _candidates(saved):
+        rest = [layer for layer in saved if not any(layer is other for other in layers)]
+        for pairing in _ways(layers, wanted, by_name, old_names):
+            yield Pairing(pairing.matched_by, pairing.pairs, (*pairing.unused, *rest), pairing.notes)
+
+
+def _parts(saved: SavedLayer, wanted: Sequence[WantedLayer]) -> list[SavedLayer]:
+    """A model inside the network that the file keeps as one layer, cut into its layers; else the layer as it is."""
+    inner = [layer for layer in wanted if layer.path and layer.path[-1] == saved.name]
+    roles = [role for layer in inner for role, _ in layer.tensors]
+    if len(inner) < 2 or [tensor.role for tensor in saved.tensors] != roles:
+        return [saved]
+    parts, start = [], 0
+    for layer in inner:
+        tensors = saved.tensors[start : start + len(layer.tensors)]
+        parts.append(SavedLayer(layer.name, tensors, None, (*saved.path, saved.name), saved.place))
+        start += len(tensors)
+    return parts
+
+
+def _candidates(saved: Sequence[SavedLayer]) -> Iterator[Sequence[SavedLayer]]:
+    yield saved
+    inside = dict.fromkeys(layer.path[:depth] for layer in saved for depth in range(1, len(layer.path) + 1))
+    for path in inside:
+        layers = [layer for layer in saved if layer.path[: len(path)] == path]
+        if len(layers) < len(saved):
+            yield layers
+
+
+def _ways(
+    saved: Sequence[SavedLayer], wanted: Sequence[WantedLayer], by_name: bool, old_names: Mapping[str, str]
+) -> Iterator[Pairing]:
+    named = _by_name(saved, wanted, old_names)
+    if by_name:
+        yield named
+        return
+    given = {position for position, layer in enumerate(wanted) if not is_automatic(layer.name)}
+    by_given_name = {position: layer for position, layer in named.pairs if position in given}
+    ordered = _by_class(saved, wanted) if not all(layer.ordered for layer in saved) else _in_order(saved, wanted)
+    agree = dict(ordered.pairs)
+    contradicted = [
+        position for position, layer in by_given_name.items() if position in agree and agree[position] is not layer
+    ]
+    if contradicted:
+        if len(by_given_name) == len(given) or len(named.pairs) == len(wanted):
+            note = "The file has the layers in another order; they were matched by name."
+            yield Pairing("name", named.pairs, named.unused, (*named.notes, note))
+            return
+        yield named  # order would put a tensor where its name says it does not belong
+        return
+    strangers = [layer.name for layer in saved if layer.named and not is_automatic(layer.name)]
+    notes = ordered.notes
+    if given and strangers and not by_given_name:
+        notes = (
+            *notes,
+            f"No layer has the name it has here ({listed(strangers, most=2)}; {_first_given(wanted)}); "
+            "they were matched by order.",
+        )
+    yield Pairing(ordered.matched_by, ordered.pairs, ordered.unused, notes)
+    if len(named.pairs) == len(wanted):
+        yield named
+
+
+def _first_given(wanted: Sequence[WantedLayer]) -> str:
+    return listed([layer.name for layer in wanted if not is_automatic(layer.name)][:2])
+
+
+def _in_order(saved: Sequence[SavedLayer], wanted: Sequence[WantedLayer]) -> Pairing:
+    return Pairing("order", tuple(enumerate(saved[: len(wanted)])), tuple(saved[len(wanted) :]))
+
+
+def _by_class(saved: Sequence[SavedLayer], wanted: Sequence[WantedLayer]) -> Pairing:
+    """The k-th layer of a class is the k-th of that class: all that folders named by class can say."""
+    waiting: dict[str | None, list[SavedLayer]] = {}
+    for layer in saved:
+        waiting.setdefault(layer.kind, []).append(layer)
+    if None in waiting:  # an inner model saved partly frozen, in a file without configuration
+        return Pairing(
+            "order", (), tuple(saved), ("An inner model was saved partly frozen; only names tell its order.",)
+        )
+    pairs = []
+    for position, place in enumerate(wanted):
+        same = waiting.get(snake_case(place.kind))
+        if same:
+            pairs.append((position, same.pop(0)))
+    return Pairing("order", tuple(pairs), tuple(layer for layers in waiting.values() for layer in layers))
+
+
+def _by_name(saved: Sequence[SavedLayer], wanted: Sequence[WantedLayer], old_names: Mapping[str, str]) -> Pairing:
+    saved, nameless = [layer for layer in saved if layer.named], [layer for layer in saved if not layer.named]
+    if len({layer.name for layer in saved}) < len(saved):
+        return _by_path(saved, wanted)
+    today = {layer.name: layer for layer in saved}
+    for layer in saved:
+        today.setdefault(old_names.get(layer.name, _plain(layer.name)), layer)
+    pairs = {}
+    for position, place in enumerate(wanted):
+        found = today.get(place.name) or today.get(_plain(place.name))
+        if found is not None and not (is_automatic(place.name) and is_automatic(found.name)):
+            pairs[position] = found
+    renamed = sum(layer.name != wanted[position].name for position, layer in pairs.items())
+    pairs.update(_by_count(saved, wanted, today))
+    used = {id(layer) for layer in pairs.values()}
+    unused = tuple(layer for layer in (*saved, *nameless) if id(layer) not in used)
+    notes = (f"{counted(renamed, 'layer')} had the name of an older Keras.",) if renamed and pairs else ()
+    return Pairing("name", tuple(sorted(pairs.items(), key=lambda pair: pair[0])), unused, notes)
+
+
+def _by_path(saved: Sequence[SavedLayer], wanted: Sequence[WantedLayer]) -> Pairing:
+    """Models inside a model may use a name twice; with the names of the models around it, it is one layer's."""
+    there = {(*layer.path, layer.name): layer for layer in saved}
+    pairs = {
+        position: there[(*place.path, place.name)]
+        for position, place in enumerate(wanted)
+        if (*place.path, place.name) in there
+    }
+    used = {id(layer) for layer in pairs.values()}
+    return Pairing("name", tuple(pairs.items()), tuple(layer for layer in saved if id(layer) not in used))
+
+
+def _plain(name: str) -> str:
+    """A name without what Keras versions changed: slashes (not allowed since Keras 3), case, ``BatchNorm``."""
+    return name.lower().replace("/", "_").replace("batchnorm", "bn")
+
+
+def _by_count(
+    saved: Sequence[SavedLayer], wanted: Sequence[WantedLayer], today: Mapping[str, SavedLayer]
+) -> dict[int, SavedLayer]:
+    """Pairs of automatic names: the k-th made of a class is the k-th made of that class.
+
+    Where the file has another number of them than the network, only the same name is the same layer.
+    """
+
+    def kind(name: str) -> str:
+        return numbered(name)[0].replace("_", "").replace("convolution", "conv")
+
+    here: dict[str, list[tuple[int, int]]] = {}
+    for position, place in enumerate(wanted):
+        if is_automatic(place.name):
+            here.setdefault(kind(place.name), []).append((numbered(place.name)[1], position))
+    there: dict[str, list[tuple[int, SavedLayer]]] = {}
+    for layer in saved:
+        if is_automatic(layer.name):
+            there.setdefault(kind(layer.name), []).append((numbered(layer.name)[1], layer))
+    pairs: dict[int, SavedLayer] = {}
+    for word, places in here.items():
+        found = sorted(there.get(word, []), key=lambda item: item[0])
+        if len(found) == len(places):
+            for (_, position), (_, layer) in zip(sorted(places), found, strict=True):
+                pairs[position] = layer
+        else:
+            for _, position in places:
+                if wanted[position].name in today:
+                    pairs[position] = today[wanted[position].name]
+    return pairs

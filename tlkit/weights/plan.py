@@ -1,0 +1,156 @@
+"""Which tensor of a file goes where in a network, and through which conversions: decided before anything is read.
+
+:func:`make_plan` looks at names and shapes and returns a :class:`Plan`; ``inspect-h5 --arch`` prints one, and
+:mod:`tlkit.weights.assign` carries one out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tlkit.config import LoadOptions
+from tlkit.h5.dialects import Header
+from tlkit.h5.layers import SavedLayer
+from tlkit.weights.convert import Conversion
+from tlkit.weights.layout import Evidence, decide_layout
+from tlkit.weights.pairing import Pairing, pairings
+from tlkit.weights.tensors import Fit, fit_layer
+from tlkit.weights.wanted import WantedLayer
+
+
+@dataclass(frozen=True)
+class SavedFile:
+    """A file as the plan sees it: what it says of itself, and its layers."""
+
+    header: Header
+    layers: Sequence[SavedLayer]
+
+
+@dataclass(frozen=True)
+class TensorPlan:
+    """One tensor of the network.
+
+    Attributes:
+        role: What it is.
+        sources: The tensors of the file that it is made of; more than one are joined along the last axis.
+        conversions: What is done to them, in order.
+    """
+
+    role: str
+    sources: tuple[Any, ...]
+    conversions: tuple[Conversion, ...]
+
+
+@dataclass(frozen=True)
+class LayerPlan:
+    """One layer of the network that the file has everything for."""
+
+    wanted: WantedLayer
+    saved: SavedLayer
+    tensors: tuple[TensorPlan, ...]
+    position: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a file loads into a network.
+
+    Attributes:
+        matched_by: ``order`` or ``name``.
+        layers: The layers that can be set.
+        missing: Layers of the network that the file has nothing for.
+        mismatched: ``(layer of the network, layer of the file, why)``.
+        unused: Layers of the file that the network has no place for.
+        questions: What the file leaves open and a person must say: ``layout``, ``flip_kernels``.
+        conversions: What is done to how many tensors, in words.
+        notes: What a person should know.
+        wanted: How many layers the network has.
+    """
+
+    matched_by: str
+    layers: tuple[LayerPlan, ...]
+    missing: tuple[WantedLayer, ...]
+    mismatched: tuple[tuple[WantedLayer, SavedLayer, str], ...]
+    unused: tuple[SavedLayer, ...]
+    questions: tuple[str, ...]
+    conversions: Mapping[str, int]
+    notes: tuple[str, ...]
+    wanted: int
+
+    @property
+    def complete(self) -> bool:
+        """True when every tensor of the network has its partner."""
+        return not self.missing and not self.mismatched and self.wanted > 0
+
+    @property
+    def problems(self) -> int:
+        """How many layers of the network go without."""
+        return len(self.missing) + len(self.mismatched)
+
+
+def make_plan(
+    file: SavedFile,
+    wanted: Sequence[WantedLayer],
+    options: LoadOptions,
+    *,
+    old_names: Mapping[str, str] | None = None,
+) -> Plan:
+    """Match a file with a network.
+
+    In a full model the network may be a model inside it, or its first layers. The first way to match that leaves
+    nothing of the network open is taken; where none does, the one that leaves least.
+
+    Args:
+        file: The file.
+        wanted: The layers of the network, in order.
+        options: What was asked for.
+        old_names: ``{name of a layer in old files: its name today}``.
+    """
+    holders = [layer for layer in file.layers if layer.tensors]
+    best: Plan | None = None
+    for pairing in pairings(holders, wanted, by_name=options.by_name, old_names=old_names or {}):
+        plan = _plan(file.header, pairing, wanted, options)
+        if plan.complete:
+            return plan
+        if best is None or plan.problems < best.problems:
+            best = plan
+    assert best is not None, "there is always a pairing of the whole file"
+    return best
+
+
+def _plan(header: Header, pairing: Pairing, wanted: Sequence[WantedLayer], options: LoadOptions) -> Plan:
+    evidence = Evidence(header, [saved for _, saved in pairing.pairs])
+    fits: list[tuple[int, SavedLayer, Fit | str]] = [
+        (position, saved, fit_layer(saved, wanted[position])) for position, saved in pairing.pairs
+    ]
+    layout = decide_layout(
+        evidence,
+        [fit for *_, fit in fits if not isinstance(fit, str)],
+        layout=options.layout,
+        flip=options.flip_kernels,
+    )
+    layers, mismatched = [], []
+    conversions: Counter[str] = Counter()
+    for position, saved, fit in fits:
+        planned = fit if isinstance(fit, str) else layout.convert(fit)
+        if isinstance(planned, str):
+            mismatched.append((wanted[position], saved, planned))
+            continue
+        tensors = tuple(TensorPlan(role, sources, steps) for role, sources, steps in planned)
+        layers.append(LayerPlan(wanted[position], saved, tensors, position))
+        conversions.update(step.name for tensor in tensors for step in tensor.conversions)
+    paired = {position for position, _ in pairing.pairs}
+    return Plan(
+        matched_by=pairing.matched_by,
+        layers=tuple(layers),
+        missing=tuple(layer for position, layer in enumerate(wanted) if position not in paired),
+        mismatched=tuple(mismatched),
+        unused=tuple(pairing.unused),
+        questions=layout.questions,
+        conversions=dict(conversions),
+        notes=(*pairing.notes, *layout.notes),
+        wanted=len(wanted),
+    )

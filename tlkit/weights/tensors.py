@@ -1,0 +1,120 @@
+"""Which tensor of a layer is which: by role where the file says it, else by position."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tlkit.h5.layers import SavedLayer, SavedTensor
+from tlkit.h5.names import snake_case
+from tlkit.weights.convert import GATES
+from tlkit.weights.wanted import Shape, WantedLayer
+
+
+@dataclass(frozen=True)
+class Partner:
+    """A tensor of the network and what it is made of.
+
+    Attributes:
+        role: What it is.
+        shape: As the network wants it.
+        sources: Data sets of the file; several are joined along the last axis.
+    """
+
+    role: str
+    shape: Shape
+    sources: tuple[Any, ...]
+
+    @property
+    def saved_shape(self) -> Shape:
+        """Of the sources, joined."""
+        first = tuple(self.sources[0].shape)
+        return first if len(self.sources) == 1 else (*first[:-1], sum(source.shape[-1] for source in self.sources))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A layer of the network whose every tensor has a partner; shapes are not yet compared."""
+
+    wanted: WantedLayer
+    partners: tuple[Partner, ...]
+
+
+def fit_layer(saved: SavedLayer, wanted: WantedLayer) -> Fit | str:
+    """Pair the tensors of two layers, or say why they are not the same layer."""
+    kind = snake_case(wanted.kind)
+    if saved.kind is not None and saved.kind != kind:
+        return f"it is a {saved.kind} in the file and a {kind} here"
+    gates = GATES.get(kind)
+    if gates and len(wanted.tensors) == 3 and len(saved.tensors) == sum(map(len, gates)):
+        # One array a gate, until Keras 1; biases have one axis, kernels two.
+        groups = [tuple(saved.tensors[position].values for position in group) for group in gates]
+        if any(len({source.shape[:-1] for source in group}) > 1 or not group[0].shape for group in groups):
+            return f"its gates differ in shape: {_shapes(saved)}"
+        return Fit(
+            wanted,
+            tuple(Partner(role, shape, group) for (role, shape), group in zip(wanted.tensors, groups, strict=True)),
+        )
+    if len(saved.tensors) != len(wanted.tensors):
+        return f"it has {_shapes(saved)} in the file and wants {_wanted(wanted)}"
+    parts = {tensor.name.partition("vars/")[0] for tensor in saved.tensors if "/vars/" in tensor.name}
+    ordered = _by_place(saved.tensors, wanted) if len(parts) > 1 else _by_role(saved.tensors, wanted) or saved.tensors
+    if ordered is None:
+        return f"it is made of parts that are not the same here: {', '.join(sorted(parts))}"
+    if _other_words(saved.tensors, wanted):
+        return f"it has {_shapes(saved)} in the file and wants {_wanted(wanted)}"
+    return Fit(
+        wanted,
+        tuple(
+            Partner(role, shape, (tensor.values,))
+            for (role, shape), tensor in zip(wanted.tensors, ordered, strict=True)
+        ),
+    )
+
+
+_NORMALISING = {"gamma", "beta", "moving_mean", "moving_variance"}
+
+
+def _other_words(tensors: tuple[SavedTensor, ...], wanted: WantedLayer) -> bool:
+    """True when one of the two normalises and the other does not."""
+    known = {tensor.role for tensor in tensors}
+    return None not in known and bool(known & _NORMALISING) != bool({role for role, _ in wanted.tensors} & _NORMALISING)
+
+
+def _by_role(tensors: tuple[SavedTensor, ...], wanted: WantedLayer) -> tuple[SavedTensor, ...] | None:
+    """The tensors in the network's order of roles; None where the roles are not the very same.
+
+    A layer saved frozen may have its tensors in another order than one that trains.
+    """
+    roles = {tensor.role: tensor for tensor in tensors}
+    names = [role for role, _ in wanted.tensors]
+    if wanted.kind == "DepthwiseConv2D" and "depthwise_kernel" in roles:  # until Keras 3
+        roles["kernel"] = roles.pop("depthwise_kernel")
+    if len(roles) == len(tensors) and len(set(names)) == len(names) and set(roles) == set(names):
+        return tuple(roles[name] for name in names)
+    return None
+
+
+def _by_place(tensors: tuple[SavedTensor, ...], wanted: WantedLayer) -> tuple[SavedTensor, ...] | None:
+    """The tensors in the network's order, by the folders of the layer's parts; None where those differ.
+
+    The query and the key of an attention have the same shapes: order alone would swap them.
+    """
+    by_place = {tensor.name.replace("/_", "/").lstrip("_"): tensor for tensor in tensors}
+    if len(wanted.places) == len(tensors) and set(wanted.places) == set(by_place):
+        return tuple(by_place[place] for place in wanted.places)
+    return None
+
+
+def _shapes(saved: SavedLayer) -> str:
+    return _named(
+        [(tensor.role or tensor.name.rsplit("/", 1)[-1], tuple(tensor.values.shape)) for tensor in saved.tensors]
+    )
+
+
+def _wanted(wanted: WantedLayer) -> str:
+    return _named(wanted.tensors)
+
+
+def _named(tensors: Any) -> str:
+    return ", ".join(f"{role} {shape}" for role, shape in tensors)
