@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import unicodedata
 from collections.abc import Iterable
 
@@ -28,6 +27,8 @@ def printable(text: object) -> str:
 
 def closest(word: str, known: Iterable[str], *, count: int = 3) -> list[str]:
     """The names of ``known`` most like ``word``, best first; empty when nothing is near."""
+    import difflib
+
     return difflib.get_close_matches(word, list(known), n=count, cutoff=0.5)
 
 

@@ -17,7 +17,7 @@ def run(*arguments, **options):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["archs"], ["archs", "vgg16"], *[[name, "-h"] for name in main.commands]]
+    "arguments", [["--help"], ["archs"], ["archs", "vgg16"], *[[name, "-h"] for name in main.list_commands(None)]]
 )
 def test_help_and_tables_import_nothing_heavy(arguments):
     code = (

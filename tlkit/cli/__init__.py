@@ -39,4 +39,3 @@ def main(context: click.Context, verbose: bool, quiet: bool) -> None:
     inputs were skipped, 130 interrupted.
     """
     set_up_output(context, verbose=verbose, quiet=quiet)
-

@@ -14,8 +14,7 @@ from tlkit.config import InspectConfig
 from tlkit.text import counted, listed, printable
 
 if TYPE_CHECKING:
-    from tlkit.h5.stats import Stats
-    from tlkit.h5.tree import Attribute, Node
+    from tlkit.h5.facts import Attribute, Node, Stats
     from tlkit.recipes.inspect_h5 import Inspection, TensorInfo
     from tlkit.recipes.loading import Loading
 

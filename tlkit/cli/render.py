@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Iterable, Sequence
@@ -20,6 +19,8 @@ def echo_json(document: Any) -> None:
 
 def echo_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """A CSV table; None is an empty field, and what a terminal must not receive is escaped."""
+    import csv
+
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)

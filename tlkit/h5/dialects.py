@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from typing import Any
 
 import h5py
 
-from tlkit.h5.links import has, inside, names, text, text_list
-from tlkit.h5.model_config import ConfigLayer, parse_config
+from tlkit.h5.attributes import text, text_list
+from tlkit.h5.facts import Header
+from tlkit.h5.links import has, inside, names
+from tlkit.h5.model_config import parse_config
 from tlkit.h5.opening import ARCHIVE_CONFIG, ARCHIVE_METADATA, OpenFile, parse_json
 from tlkit.text import printable
 
@@ -17,51 +17,6 @@ FEATURES = "tlkit_features"
 """The root attribute of a file of features that tlkit wrote; its value is the version of the format."""
 FOLDERS = ("layers", "_layer_checkpoint_dependencies")
 """The groups of ``.weights.h5`` that hold layers, as Keras 3 and Keras 2.12 to 2.15 call them."""
-
-TITLES = {
-    "keras0-weights": "weights of Keras 0 (nb_layers)",
-    "keras1-weights": "weights of Keras 1",
-    "keras2-weights": "weights of Keras 2",
-    "keras3-legacy-weights": "weights of Keras 3 in the format of Keras 2",
-    "keras1-model": "full model of Keras 1",
-    "keras2-model": "full model of Keras 2",
-    "keras3-legacy-model": "full model of Keras 3 in the format of Keras 2",
-    "keras3-weights": "weights of Keras 3 (.weights.h5)",
-    "keras-archive": "full model in a .keras archive",
-    "tlkit-features": "features that tlkit computed",
-    "hdf5": "HDF5 of another kind",
-}
-"""Every dialect in words; the keys are what JSON says."""
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a file says of itself before any layer is looked at.
-
-    Attributes:
-        dialect: A key of :data:`TITLES`.
-        keras_version: Of the Keras that wrote it, or None.
-        backend: ``tensorflow``, ``theano``, …, or None.
-        raw_config: The parsed ``model_config``, or None.
-        config: The layers it speaks of, or None.
-    """
-
-    dialect: str
-    keras_version: str | None = None
-    backend: str | None = None
-    raw_config: Any = None
-    config: ConfigLayer | None = None
-
-    @property
-    def generation(self) -> int | None:
-        """0, 1, 2 or 3: the Keras that decided what the tensors look like."""
-        match = re.search(r"keras(\d)", self.dialect)
-        return 3 if self.dialect == "keras-archive" else int(match[1]) if match else None
-
-    @property
-    def is_model(self) -> bool:
-        """True when the file can be a network by itself."""
-        return self.dialect.endswith("-model") or self.dialect == "keras-archive"
 
 
 def weights_root(root: h5py.Group) -> Any:

@@ -15,8 +15,10 @@ import h5py
 import numpy as np
 
 from tlkit.errors import WeightsError
-from tlkit.h5.dialects import FOLDERS, Header, weights_root
-from tlkit.h5.links import decoded, has, inside, names, numbers, text, text_list
+from tlkit.h5.attributes import text, text_list, value_of
+from tlkit.h5.dialects import FOLDERS, weights_root
+from tlkit.h5.facts import Header
+from tlkit.h5.links import decoded, has, inside, names, numbers
 from tlkit.h5.model_config import ConfigLayer
 from tlkit.h5.names import numbered, owner_and_role, snake_case
 from tlkit.text import printable
@@ -90,7 +92,7 @@ def _counted(root: h5py.File) -> Iterator[SavedLayer]:
 
 
 def _count(group: h5py.Group, attribute: str) -> int:
-    value = group.attrs.get(attribute)
+    value = value_of(group, attribute)
     if not isinstance(value, int | np.integer) or not 0 <= value <= MAX_LAYERS:
         raise WeightsError(f"{printable(group.file.filename)} is damaged: {attribute} is {printable(value)}.")
     return int(value)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import h5py
-import numpy as np
 
 from tlkit.errors import WeightsError
 from tlkit.text import printable
@@ -30,8 +29,7 @@ def decoded(name: bytes) -> str:
 
 def has(group: h5py.Group, name: str) -> bool:
     """True when the group itself holds an object of that name (a hard link)."""
-    links = group.id.links
-    return links.exists(encoded(name)) and links.get_info(encoded(name)).type == h5py.h5l.TYPE_HARD
+    return _is_hard(group.id, encoded(name))
 
 
 def names(group: h5py.Group) -> Iterator[str]:
@@ -45,12 +43,25 @@ def inside(group: h5py.Group, path: str) -> Any:
     Raises:
         WeightsError: There is no such object inside the file.
     """
-    item: Any = group
+    item: Any = group.id
     for part in path.split("/"):
-        if not (part and isinstance(item, h5py.Group) and has(item, part)):
-            raise WeightsError(f"{printable(group.file.filename)}: {_missing(item, part, path)}.")
-        item = item[encoded(part)]
-    return item
+        key = encoded(part)
+        if not (part and isinstance(item, h5py.h5g.GroupID) and _is_hard(item, key)):
+            found = h5py.Group(item) if isinstance(item, h5py.h5g.GroupID) else None
+            raise WeightsError(f"{printable(group.file.filename)}: {_missing(found, part, path)}.")
+        item = h5py.h5o.open(item, key)
+    return as_object(item)
+
+
+def _is_hard(group: Any, key: bytes) -> bool:
+    return group.links.exists(key) and group.links.get_info(key).type == h5py.h5l.TYPE_HARD
+
+
+def as_object(item: Any) -> Any:
+    """A low-level identifier as h5py's object."""
+    if isinstance(item, h5py.h5g.GroupID):
+        return h5py.Group(item)
+    return h5py.Dataset(item) if isinstance(item, h5py.h5d.DatasetID) else h5py.Datatype(item)
 
 
 @dataclass(frozen=True)
@@ -85,13 +96,18 @@ def _missing(item: Any, part: str, path: str) -> str:
     if part and isinstance(item, h5py.Group) and item.id.links.exists(encoded(part)):
         leads = link(item, part)
         if leads is not None:
-            return f"{where} is a {leads.kind} link to {printable(leads.target)}, which is not followed"
+            return f"{where} is a link ({leads.kind}) to {printable(leads.target)}, which is not followed"
     return f"{where} is not inside it"
 
 
 def storage(dataset: h5py.Dataset) -> str:
     """``contiguous``, ``chunked``, ``compact``, ``external`` or ``virtual``."""
-    properties = dataset.id.get_create_plist()
+    return storage_of(dataset.id)
+
+
+def storage_of(dataset: Any) -> str:
+    """The same, of a low-level identifier."""
+    properties = dataset.get_create_plist()
     if properties.get_external_count():
         return "external"
     layout = properties.get_layout()
@@ -115,26 +131,3 @@ def numbers(group: h5py.Group, path: str) -> h5py.Dataset:
     if dataset.dtype.kind not in "fiu" or dataset.shape is None:
         raise WeightsError(f"{printable(path)!r} in {printable(group.file.filename)} holds no numbers.")
     return dataset
-
-
-def text(group: h5py.Group, attribute: str) -> str | None:
-    """A text kept in an attribute; None when there is none, or when it is no text."""
-    value = group.attrs.get(attribute)
-    if isinstance(value, np.ndarray) and value.size == 1:
-        value = value.reshape(-1)[0]
-    if isinstance(value, bytes):
-        return decoded(value)
-    return value if isinstance(value, str) else None
-
-
-def text_list(group: h5py.Group, attribute: str) -> list[str]:
-    """A list of names kept in an attribute; Keras splits long ones over ``attribute0``, ``attribute1``, …."""
-    if attribute in group.attrs:
-        chunks = [group.attrs[attribute]]
-    else:
-        chunks = []
-        while f"{attribute}{len(chunks)}" in group.attrs:
-            chunks.append(group.attrs[f"{attribute}{len(chunks)}"])
-    return [
-        decoded(name) if isinstance(name, bytes) else str(name) for chunk in chunks for name in np.atleast_1d(chunk)
-    ]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import h5py
 import numpy as np
 
+from tlkit.h5.facts import Stats
 from tlkit.h5.links import storage
 from tlkit.text import counted
 
@@ -19,29 +19,6 @@ MAX_CHUNK = 2**28
 """Bytes of one chunk; HDF5 unpacks a chunk as a whole."""
 MAX_RATIO = 1100
 """Bytes that one stored byte can become; deflate cannot do more."""
-
-
-@dataclass(frozen=True)
-class Stats:
-    """What the values of a tensor are like; NaN is left out of least, greatest and mean.
-
-    Attributes:
-        least: The least value; None where there is none.
-        greatest: The greatest.
-        mean: The mean of the finite values.
-        nan: How many are not a number.
-        infinite: How many are infinite.
-        zero: How many are 0.
-        note: Why nothing was read, else None.
-    """
-
-    least: float | None = None
-    greatest: float | None = None
-    mean: float | None = None
-    nan: int = 0
-    infinite: int = 0
-    zero: int = 0
-    note: str | None = None
 
 
 def stats(dataset: h5py.Dataset) -> Stats:

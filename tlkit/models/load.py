@@ -9,7 +9,8 @@ from typing import Any
 
 from tlkit.config import LoadOptions
 from tlkit.errors import ModelError, WeightsError
-from tlkit.h5.dialects import TITLES, Header, read_header
+from tlkit.h5.dialects import read_header
+from tlkit.h5.facts import TITLES, Header
 from tlkit.h5.layers import saved_layers
 from tlkit.h5.opening import open_file
 from tlkit.models.rebuild import rebuild

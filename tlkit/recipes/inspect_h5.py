@@ -10,17 +10,12 @@ from typing import TYPE_CHECKING
 
 from tlkit.config import InspectConfig
 from tlkit.errors import WeightsError
-from tlkit.h5.dialects import TITLES, Header, read_header
+from tlkit.h5.facts import TITLES, Header, Node, Stats
 from tlkit.h5.guard import guarded
-from tlkit.h5.layers import SavedLayer, kernel_layout, saved_layers
-from tlkit.h5.links import inside
-from tlkit.h5.model_config import data_layout
-from tlkit.h5.opening import open_file
-from tlkit.h5.stats import Stats, stats
-from tlkit.h5.tree import Node, type_name, walk
 from tlkit.progress import progress_bar
 
 if TYPE_CHECKING:
+    from tlkit.h5.layers import SavedLayer
     from tlkit.recipes.loading import Loading
 
 
@@ -130,6 +125,15 @@ def inspect_h5(config: InspectConfig) -> Inspection:
 
 
 def _inspect(config: InspectConfig) -> Inspection:
+    # h5py starts in the child only, while the parent gets ready to print
+    from tlkit.h5.dialects import read_header
+    from tlkit.h5.layers import kernel_layout, saved_layers
+    from tlkit.h5.links import inside
+    from tlkit.h5.model_config import data_layout
+    from tlkit.h5.opening import open_file
+    from tlkit.h5.stats import stats
+    from tlkit.h5.tree import walk
+
     architecture = None
     if config.architecture:
         from tlkit.architectures.table import get_architecture
@@ -187,6 +191,9 @@ def _progress(saved: Sequence[SavedLayer], reads: bool) -> Iterator[SavedLayer]:
 
 
 def _layer(layer: SavedLayer, with_stats: bool) -> LayerInfo:
+    from tlkit.h5.attributes import type_name
+    from tlkit.h5.stats import stats
+
     tensors = tuple(
         TensorInfo(
             tensor.name, tensor.role, str(tensor.values.name), tensor.values.shape, type_name(tensor.values.dtype),

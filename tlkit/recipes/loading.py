@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.catalog import wanted_layers
 from tlkit.config import LoadOptions
-from tlkit.h5.dialects import Header
+from tlkit.h5.facts import Header
 from tlkit.h5.layers import SavedLayer
 from tlkit.weights.plan import Plan, SavedFile, make_plan
 from tlkit.weights.wanted import WantedLayer

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tlkit.h5.dialects import Header
+from tlkit.h5.facts import Header
 from tlkit.h5.layers import SavedLayer
 from tlkit.h5.model_config import data_layout
 from tlkit.h5.names import snake_case

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tlkit.config import LoadOptions
 from tlkit.errors import WeightsError
-from tlkit.h5.dialects import TITLES, read_header
+from tlkit.h5.dialects import read_header
+from tlkit.h5.facts import TITLES
 from tlkit.h5.layers import saved_layers
 from tlkit.h5.opening import OpenFile, open_file
 from tlkit.text import counted, listed, printable

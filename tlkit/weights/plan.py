@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tlkit.config import LoadOptions
-from tlkit.h5.dialects import Header
+from tlkit.h5.facts import Header
 from tlkit.h5.layers import SavedLayer
 from tlkit.weights.convert import Conversion
 from tlkit.weights.layout import Evidence, decide_layout

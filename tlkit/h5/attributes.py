@@ -1,0 +1,114 @@
+"""Read the attributes of groups and data sets; quickly, because a file of Keras has one for every layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import h5py
+import numpy as np
+
+from tlkit.h5.facts import Attribute
+from tlkit.h5.links import decoded, encoded
+
+MAX_VALUE = 2**20
+"""Bytes of an attribute that are read."""
+MAX_ITEMS = 100_000
+
+
+def text(group: Any, attribute: str) -> str | None:
+    """A text kept in an attribute; None when there is none, or when it is no text."""
+    value = value_of(group, attribute)
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.reshape(-1)[0]
+    if isinstance(value, bytes):
+        return decoded(value)
+    return value if isinstance(value, str) else None
+
+
+def text_list(group: Any, attribute: str) -> list[str]:
+    """A list of names kept in an attribute; Keras splits long ones over ``attribute0``, ``attribute1``, …."""
+    if h5py.h5a.exists(group.id, encoded(attribute)):
+        chunks = [value_of(group, attribute)]
+    else:
+        chunks = []
+        while h5py.h5a.exists(group.id, encoded(f"{attribute}{len(chunks)}")):
+            chunks.append(value_of(group, f"{attribute}{len(chunks)}"))
+    names = [name for chunk in chunks for name in np.atleast_1d(chunk).ravel().tolist()]
+    return [decoded(name) if isinstance(name, bytes) else str(name) for name in names]
+
+
+def value_of(item: Any, name: str) -> Any:
+    """The value of an attribute as h5py gives it; None when there is none."""
+    key = encoded(name)
+    return _read(h5py.h5a.open(item.id, key)) if h5py.h5a.exists(item.id, key) else None
+
+
+def _read(handle: Any) -> Any:
+    shape, dtype = handle.shape, handle.dtype
+    if shape is None:
+        return None
+    if dtype.subdtype is not None:  # an array type is a shape of its own
+        dtype, inner = dtype.subdtype
+        shape = (*shape, *inner)
+    values = np.zeros(shape, dtype)
+    handle.read(values)
+    return values if values.shape else values[()]
+
+
+def attributes(item: Any) -> tuple[Attribute, ...]:
+    """The attributes of an object; those that cannot be read say why.
+
+    Args:
+        item: An h5py object, or its low-level identifier.
+    """
+    item = getattr(item, "id", item) if isinstance(item, h5py.HLObject) else item
+    found = []
+    for number in range(h5py.h5a.get_num_attrs(item)):
+        name = "?"
+        try:
+            handle = h5py.h5a.open(item, index=number)
+            name = decoded(handle.name)
+            shape, kind = handle.shape, type_name(handle.dtype)
+            size = handle.get_storage_size()
+            if shape is None:
+                found.append(Attribute(name, kind, (), None, "empty"))
+            elif size > MAX_VALUE or int(np.prod(shape, dtype=object)) > MAX_ITEMS:
+                found.append(Attribute(name, kind, shape, None, f"{size:,} bytes; not read"))
+            else:
+                found.append(Attribute(name, kind, shape, _plain(_read(handle))))
+        except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError) as error:
+            found.append(Attribute(name, "unreadable", (), None, str(error).strip().split("\n")[0]))
+    return tuple(found)
+
+
+def type_name(dtype: np.dtype[Any]) -> str:
+    """``float32``, ``string``, ``float32, int8`` for a record."""
+    if dtype.kind in "fiub":
+        return dtype.name
+    if dtype.kind == "S" or h5py.check_string_dtype(dtype) is not None:
+        return "string"
+    if dtype.names:
+        return ", ".join(f"{name} {type_name(dtype[name])}" for name in dtype.names)
+    special: Any = dtype.metadata or {}
+    return "reference" if "ref" in special else "list" if "vlen" in special else str(dtype)
+
+
+def _plain(value: Any) -> Any:
+    """An attribute's value as JSON knows it: text, number, list; anything else in words."""
+    if isinstance(value, bytes | np.bytes_):
+        return decoded(bytes(value))
+    if isinstance(value, np.ndarray):
+        return [_plain(item) for item in value.tolist()] if value.dtype.kind in "OSU" else _numbers(value)
+    if isinstance(value, np.generic):
+        return _numbers(np.asarray(value))
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, str | int | bool) else str(value)
+
+
+def _numbers(value: np.ndarray) -> Any:
+    """Numbers as lists; JSON has no NaN and no infinity, so those are words."""
+    if value.dtype.kind not in "fiub":
+        return str(value)
+    plain = value.dtype.kind != "f" or np.isfinite(value).all()
+    return value.tolist() if plain else value.astype(str).tolist()
