@@ -7,12 +7,13 @@ DEMO   := demo
 
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: help demo test check catalog clean
+.PHONY: help demo test check bench catalog clean
 
 help:
 	@echo "make demo     write real pictures, name them, train a classifier, use it"
 	@echo "make test     run every test"
 	@echo "make check    ruff, mypy, import direction, documentation"
+	@echo "make bench    measure speed against other tools"
 	@echo "make catalog  write the layer tables anew from the installed Keras"
 	@echo "make clean    remove the virtual environment and what the demo wrote"
 
@@ -42,6 +43,11 @@ check: $(READY)
 	ruff format --check .
 	mypy
 	python -m pytest -q -m "structure or docs"
+
+# Not in the constraints of a test run: the tools to compare with.
+bench: $(READY)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	python tests/benchmarks/inspect_h5.py
 
 catalog: $(READY)
 	python -m tlkit.architectures.catalog
