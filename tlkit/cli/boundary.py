@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import logging
 import os
@@ -16,7 +17,7 @@ import click
 
 from tlkit.errors import TlkitError
 from tlkit.progress import logger
-from tlkit.text import printable
+from tlkit.text import did_you_mean, printable
 
 INTERRUPTED = 130
 SOME_SKIPPED = 3
@@ -74,9 +75,10 @@ class TlkitGroup(click.Group):
         return list(self.lazy)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of a name, imported now; None when there is none."""
+        """The command of a name, imported now; a usage error when there is none."""
         if cmd_name not in self.lazy:
-            return None
+            near = did_you_mean(cmd_name, self.lazy)
+            ctx.fail(f"No such command {cmd_name!r}.{f' {near}' if near else ''}")
         module, _, function = self.lazy[cmd_name].partition(":")
         return getattr(importlib.import_module(module), function)
 
@@ -105,6 +107,8 @@ class TlkitGroup(click.Group):
 def _as_tlkit_error(error: Exception) -> TlkitError:
     if isinstance(error, TlkitError):
         return error
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
+        return TlkitError("The result cannot be written: no space is left.")
     if isinstance(error, MemoryError):
         return TlkitError("There is not enough memory.", hint="Try a smaller --batch-size or --size.")
     lines = str(error).strip().splitlines()

@@ -328,7 +328,7 @@ def _loading(found: Inspection, loading: Loading) -> None:
         click.echo(f"  not used: {listed(loading.unused, most=10)}")
     for note in loading.notes:
         click.echo(f"  note: {printable(note)}")
-    if len(loading.commands) > 1:
-        click.echo("  The file leaves something open; say which it is:")
+    for question in loading.asks if loading.commands else ():
+        click.echo(f"  the file does not say {question}")
     for command in loading.commands:
         click.echo(f"  {printable(command)}")

@@ -12,6 +12,7 @@ from tlkit.architectures.catalog import wanted_layers
 from tlkit.config import LoadOptions
 from tlkit.h5.facts import Header
 from tlkit.h5.layers import SavedLayer
+from tlkit.weights.load import QUESTIONS
 from tlkit.weights.plan import Plan, SavedFile, make_plan
 from tlkit.weights.wanted import WantedLayer
 
@@ -34,6 +35,7 @@ class Loading:
         mismatched: ``(layer of the network, layer of the file, why)``.
         unused: Layers of the file that the network has no place for.
         questions: What the file leaves open, keys of :data:`ANSWERS`.
+        asks: The same in words.
         conversions: What is done to how many tensors, in words.
         notes: What a person should know.
         commands: The command lines that load it; more than one where the file leaves something open, none when it
@@ -50,6 +52,7 @@ class Loading:
     mismatched: tuple[tuple[str, str, str], ...]
     unused: tuple[str, ...]
     questions: tuple[str, ...]
+    asks: tuple[str, ...]
     conversions: Mapping[str, int]
     notes: tuple[str, ...]
     commands: tuple[str, ...]
@@ -93,6 +96,7 @@ def _way(
         mismatched=tuple((layer.name, other.name, reason) for layer, other, reason in plan.mismatched),
         unused=tuple(layer.name for layer in plan.unused),
         questions=plan.questions,
+        asks=tuple(QUESTIONS[question] for question in plan.questions),
         conversions=dict(plan.conversions),
         notes=plan.notes,
         commands=tuple(_commands(file, architecture.name, options, plan, include_top)) if loads else (),

@@ -54,7 +54,7 @@ CONV1D_TH = Conversion(
 def flip(spatial: int) -> Conversion:
     """Turn a kernel whose first ``spatial`` axes are its extent by 180 degrees; its own inverse."""
     return Conversion(
-        "kernels flipped (Theano convolves, TensorFlow correlates)",
+        "kernels by a turn of 180 degrees (Theano convolves, TensorFlow correlates)",
         lambda kernel: kernel[(slice(None, None, -1),) * spatial],
     )
 

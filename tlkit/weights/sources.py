@@ -16,7 +16,7 @@ from tlkit.errors import WeightsError
 from tlkit.h5.guard import check_readable
 from tlkit.h5.structure import is_archive, is_hdf5, structure_problem
 from tlkit.progress import logger
-from tlkit.text import printable
+from tlkit.text import did_you_mean, printable
 from tlkit.weights.caches import keras_weights_folder, weights_folder
 from tlkit.weights.digest import digest_problem
 from tlkit.weights.files import PackagedFile, PublishedFile, WeightsFile
@@ -33,9 +33,11 @@ def check_weights(weights: str) -> Path | None:
     if weights in ("imagenet", "none"):
         return None
     if not Path(weights).is_file():
+        folder = Path(weights).is_dir()
         raise WeightsError(
-            f"There is no weights file {printable(weights)}.",
-            hint="--weights takes imagenet, none, or the path of a file.",
+            f"{printable(weights)} is a folder." if folder else f"There is no weights file {printable(weights)}.",
+            hint=did_you_mean(weights.lower(), ("imagenet", "none"))
+            or "--weights takes imagenet, none, or the path of a file.",
         )
     path = Path(weights)
     if is_hdf5(path) or is_archive(path):
