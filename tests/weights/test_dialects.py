@@ -493,7 +493,8 @@ def test_inception_built_second_in_its_process_loads(tmp_path, by_name):
 @pytest.mark.parametrize(
     ("file", "into"),
     [("vgg19", "vgg16"), ("resnet101", "resnet50"), ("resnet152v2", "resnet101v2"),
-     ("efficientnetb1", "efficientnetb0"), ("efficientnetb0", "efficientnetlite0"), ("efficientnetv2b1", "efficientnetv2b0")],
+     ("efficientnetb1", "efficientnetb0"), ("efficientnetb0", "efficientnetlite0"),
+     ("efficientnetv2b1", "efficientnetv2b0")],
 )  # fmt: skip
 def test_a_larger_relative_is_not_taken_for_a_smaller_one(tmp_path, file, into):
     """All names of the smaller are in the larger, with the same shapes; what it computed with them is another thing."""

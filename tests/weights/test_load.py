@@ -59,7 +59,7 @@ def test_published_files_load_by_order_from_a_cache(tmp_path, monkeypatch, model
 
 def test_a_file_of_another_model_is_refused(tmp_path, model):
     path = write_keras2(tmp_path / "v2.h5", model)
-    with pytest.raises(WeightsError, match=r"v2\.h5 holds 104 layers.*mobilenet.* has 54"):
+    with pytest.raises(WeightsError, match=r"v2\.h5 does not load into mobilenet_1.*and \d+ layers more"):
         build_pretrained(get_architecture("mobilenet"), weights=str(path), include_top=False, size=(32, 32))
 
 
@@ -68,11 +68,15 @@ def test_another_shape_is_refused_and_nothing_is_set(tmp_path, model):
     with h5py.File(path, "r+") as file:
         del file["Conv_1/Conv_1/kernel:0"]
         file["Conv_1/Conv_1/kernel:0"] = np.zeros((1, 1, 320, 7), np.float32)
-    with pytest.raises(WeightsError, match=r"layer Conv_1 .*\(1, 1, 320, 1280\).*\(1, 1, 320, 7\)"):
+    with pytest.raises(
+        WeightsError, match=r"of layer Conv_1, kernel is \(1, 1, 320, 7\).*and \(1, 1, 320, 1280\) here"
+    ):
         build_pretrained(ROW, weights=str(path), include_top=False, size=(32, 32))
 
 
-@pytest.mark.parametrize("damage", ["external link", "soft link", "missing", "external storage"])
+@pytest.mark.parametrize(
+    "damage", ["external link", "soft link", "soft link on the way", "missing", "external storage", "virtual"]
+)
 def test_a_file_that_points_elsewhere_is_refused(tmp_path, model, damage):
     path = write_keras2(tmp_path / "w.h5", model)
     with h5py.File(path, "r+") as file:
@@ -82,9 +86,17 @@ def test_a_file_that_points_elsewhere_is_refused(tmp_path, model, damage):
             file[name] = h5py.ExternalLink("/etc/passwd", "/x")
         elif damage == "soft link":
             file[name] = h5py.SoftLink("/Conv1/Conv1/kernel:0")
+        elif damage == "soft link on the way":
+            file.move("Conv_1/Conv_1", "elsewhere")
+            file["elsewhere/kernel:0"] = np.zeros((1, 1, 320, 1280), np.float32)
+            file["Conv_1/Conv_1"] = h5py.SoftLink("/elsewhere")
+        elif damage == "virtual":
+            layout = h5py.VirtualLayout((1, 1, 320, 1280), "f4")
+            layout[:] = h5py.VirtualSource("/etc/passwd", "x", (1, 1, 320, 1280))
+            file.create_virtual_dataset(name, layout)
         elif damage == "external storage":
             file.create_dataset(name, (1, 1, 320, 1280), "f4", external=[("/etc/passwd", 0, h5py.h5f.UNLIMITED)])
-    with pytest.raises(WeightsError, match="inside|outside"):
+    with pytest.raises(WeightsError, match="not inside it|which is not followed|outside"):
         build_pretrained(ROW, weights=str(path), include_top=False, size=(32, 32))
 
 
@@ -100,29 +112,9 @@ def test_what_is_no_tensor_is_refused_before_anything_is_read_or_set(tmp_path, m
             file.create_dataset(name, (50_000_000, 50_000_000), "f4", chunks=(1000, 1000))
     target = build(ROW, include_top=False, size=(32, 32))
     before = target.get_weights()
-    with pytest.raises(WeightsError, match="no numbers|does not fit"):
+    with pytest.raises(WeightsError, match=r"no numbers|kernel is \(50000000, 50000000\) in the file"):
         load_weights(target, path, ROW)
     assert all(np.array_equal(left, right) for left, right in zip(before, target.get_weights(), strict=True))
-
-
-def test_flipped_bytes_never_crash(tmp_path):
-    """Small files of both kinds; whatever happens is an error of ours or a load."""
-    from tlkit.backend import keras
-
-    small = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3), keras.layers.Dense(2)])
-    write_keras2(tmp_path / "2.h5", small)
-    small.save_weights(tmp_path / "3.weights.h5")
-    random = np.random.default_rng(0)
-    for whole in (tmp_path / "2.h5", tmp_path / "3.weights.h5"):
-        data = whole.read_bytes()
-        for _ in range(200):
-            broken = bytearray(data)
-            broken[random.integers(8, len(data))] ^= 1 << random.integers(0, 8)
-            (tmp_path / "broken.h5").write_bytes(bytes(broken))
-            try:
-                load_weights(small, tmp_path / "broken.h5", ROW)
-            except WeightsError as error:
-                assert "broken.h5" in error.message
 
 
 @pytest.mark.parametrize(
@@ -148,7 +140,7 @@ def test_a_missing_file_is_refused():
 
 def test_keras3_weights_of_another_model_are_refused(tmp_path, model):
     model.save_weights(tmp_path / "a.weights.h5")
-    with pytest.raises(WeightsError, match="does not fit"):
+    with pytest.raises(WeightsError, match="a.weights.h5 does not load into mobilenet"):
         build_pretrained(get_architecture("mobilenet"), weights=str(tmp_path / "a.weights.h5"), include_top=False)
 
 

@@ -6,7 +6,7 @@ Only structure is read here; a tensor is a data set of the open file, and its va
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -20,7 +20,7 @@ from tlkit.h5.dialects import FOLDERS, weights_root
 from tlkit.h5.facts import Header
 from tlkit.h5.links import decoded, has, inside, names, numbers
 from tlkit.h5.model_config import ConfigLayer
-from tlkit.h5.names import numbered, owner_and_role, snake_case
+from tlkit.h5.names import is_automatic, numbered, owner_and_role, snake_case
 from tlkit.text import printable
 
 MAX_DEPTH = 32
@@ -168,9 +168,21 @@ def _inner_by_owner(tensors: Sequence[SavedTensor], place: str) -> Iterator[Save
         owned.setdefault(owner_and_role(tensor.name)[0], []).append(tensor)
     runs = Counter(owner for owner, _ in groupby(owner_and_role(tensor.name)[0] for tensor in tensors))
     several = [owner for owner, group in owned.items() if {"gamma", "moving_mean"} <= {item.role for item in group}]
-    ordered = len({runs[owner] for owner in several}) <= 1
+    ordered = len({runs[owner] for owner in several}) <= 1 and _counts_up(owned)
     for owner, group in owned.items():
         yield SavedLayer(owner, tuple(group), path=(place,), place=place, ordered=ordered)
+
+
+def _counts_up(owners: Iterable[str]) -> bool:
+    """False when names that Keras counted do not come in the order of their numbers."""
+    last: dict[str, int] = {}
+    for owner in owners:
+        if is_automatic(owner):
+            kind, number = numbered(owner.rsplit("/", 1)[-1])
+            if last.get(kind, -1) > number:
+                return False
+            last[kind] = number
+    return True
 
 
 def _folders(root: h5py.File, config: ConfigLayer | None) -> Iterator[SavedLayer]:

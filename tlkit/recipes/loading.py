@@ -13,6 +13,7 @@ from tlkit.config import LoadOptions
 from tlkit.h5.facts import Header
 from tlkit.h5.layers import SavedLayer
 from tlkit.weights.load import QUESTIONS
+from tlkit.weights.pairing import BETWEEN
 from tlkit.weights.plan import Plan, SavedFile, make_plan
 from tlkit.weights.wanted import WantedLayer
 
@@ -82,7 +83,7 @@ def _way(
     if not plan.complete and not options.by_name:
         named = dataclasses.replace(options, by_name=True)
         other = make_plan(content, wanted, named, old_names=architecture.old_names)
-        if other.complete:
+        if other.complete and BETWEEN not in other.notes:
             plan, options = other, named
     loads = plan.complete or (options.skip_mismatch and bool(plan.layers))
     return Loading(

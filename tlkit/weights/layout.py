@@ -110,7 +110,7 @@ class Layout:
             steps += [step] if step else []
             if self.flipped and kind in SPATIAL and _extent(kind, partner.shape) > 1:
                 steps.append(flip(SPATIAL[kind]))
-        if partner.role == "kernel" and fit.wanted.flattened and self.data == "th":
+        if kind in ("dense", "batch_normalization") and fit.wanted.flattened and self.data == "th":
             height, width, channels = fit.wanted.flattened
             if height * width > 1 and channels > 1 and partner.saved_shape[:1] == (height * width * channels,):
                 steps.append(dense_after_flatten(fit.wanted.flattened))
@@ -148,7 +148,9 @@ def decide_layout(evidence: Evidence, fits: Sequence[Fit], *, layout: str | None
     as_th = sum(_through(partner.saved_shape, [TO_TF[4]]) == partner.shape for partner in kernels)
     questions, notes = [], []
 
-    if as_tf != as_th:
+    if old and layout and as_tf != as_th:
+        kernel_layout = layout  # kernels that contradict it do not fit, and that is the answer
+    elif as_tf != as_th:
         kernel_layout = "tf" if as_tf > as_th else "th"
     elif not kernels or not old:
         kernel_layout = "tf"

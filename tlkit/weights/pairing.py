@@ -70,8 +70,9 @@ def _ways(
     saved: Sequence[SavedLayer], wanted: Sequence[WantedLayer], by_name: bool, old_names: Mapping[str, str]
 ) -> Iterator[Pairing]:
     named = _by_name(saved, wanted, old_names)
+    between = _between(saved, named)
     if by_name:
-        yield named
+        yield Pairing("name", named.pairs, named.unused, (*named.notes, *([BETWEEN] if between else [])))
         return
     given = {position for position, layer in enumerate(wanted) if not is_automatic(layer.name)}
     by_given_name = {position: layer for position, layer in named.pairs if position in given}
@@ -80,6 +81,9 @@ def _ways(
     contradicted = [
         position for position, layer in by_given_name.items() if position in agree and agree[position] is not layer
     ]
+    if contradicted and between:  # a larger relative: its names are known here, what it computes is not
+        yield ordered
+        return
     if contradicted:
         if len(by_given_name) == len(given) or len(named.pairs) == len(wanted):
             note = "The file has the layers in another order; they were matched by name."
@@ -96,8 +100,18 @@ def _ways(
             "they were matched by order.",
         )
     yield Pairing(ordered.matched_by, ordered.pairs, ordered.unused, notes)
-    if len(named.pairs) == len(wanted):
+    if len(named.pairs) == len(wanted) and not between:
         yield named
+
+
+BETWEEN = "Layers of the file that are not used stand between those that are: it may be of another network."
+
+
+def _between(saved: Sequence[SavedLayer], pairing: Pairing) -> bool:
+    """True when layers that found no partner stand between layers that did."""
+    used = {id(layer) for _, layer in pairing.pairs}
+    places = [number for number, layer in enumerate(saved) if id(layer) in used]
+    return bool(places) and places[-1] - places[0] + 1 > len(places)
 
 
 def _first_given(wanted: Sequence[WantedLayer]) -> str:

@@ -46,24 +46,19 @@ def targets(model: Any) -> list[Target]:
 
 
 def _targets(model: Any, path: tuple[str, ...]) -> Iterator[Target]:
-    flattened: dict[int, Shape] = {}
     for layer in model.layers:
-        if getattr(layer, "layers", None) is not None and hasattr(layer, "get_layer"):
+        if _is_model(layer):
             yield from _targets(layer, (*path, layer.name))
-            continue
-        if type(layer).__name__ == "Flatten" and getattr(layer, "data_format", None) != "channels_first":
-            _note_flattened(layer, flattened)
-        elif type(layer).__name__ in ("Dropout", "Activation", "ReLU") and flattened:
-            _pass_on(layer, flattened)
-        if not layer.weights:
-            continue
-        variables = (*layer.trainable_weights, *layer.non_trainable_weights)
-        tensors = tuple((variable.name, tuple(variable.shape)) for variable in variables)
-        map_shape = flattened.get(_source(layer)) if type(layer).__name__ == "Dense" else None
-        kind = type(layer).__name__
-        yield Target(
-            WantedLayer(layer.name, kind, tensors, path, map_shape, _places(layer, variables)), layer, variables
-        )
+        elif layer.weights:
+            variables = (*layer.trainable_weights, *layer.non_trainable_weights)
+            tensors = tuple((variable.name, tuple(variable.shape)) for variable in variables)
+            kind = type(layer).__name__
+            wanted = WantedLayer(layer.name, kind, tensors, path, _flattened(layer), _places(layer, variables))
+            yield Target(wanted, layer, variables)
+
+
+def _is_model(layer: Any) -> bool:
+    return getattr(layer, "layers", None) is not None and hasattr(layer, "get_layer")
 
 
 def _places(layer: Any, variables: tuple[Any, ...]) -> tuple[str, ...]:
@@ -83,23 +78,28 @@ def _places(layer: Any, variables: tuple[Any, ...]) -> tuple[str, ...]:
     return places if all("/vars/" in place for place in places) else ()
 
 
-def _source(layer: Any) -> int:
-    try:
-        return id(layer.input)
-    except (AttributeError, ValueError):  # never called, or called more than once
-        return 0
+def _flattened(layer: Any) -> Shape | None:
+    """The shape of the map whose Flatten feeds a layer, through layers that keep a vector's order; else None."""
+    tensor = _input(layer)
+    while tensor is not None and len(tensor.shape) == 2:
+        source = tensor._keras_history.operation
+        if _is_model(source):
+            tensor = source.outputs[0]
+        elif type(source).__name__ == "Flatten":
+            before = _input(source)
+            shape = () if before is None else tuple(before.shape[1:])
+            return shape if len(shape) == 3 and None not in shape and source.data_format != "channels_first" else None
+        else:
+            before = _input(source)
+            keeps = type(source).__name__ != "Dense" and before is not None and before.shape == tensor.shape
+            tensor = before if keeps and before is not tensor else None
+    return None
 
 
-def _note_flattened(layer: Any, flattened: dict[int, Shape]) -> None:
+def _input(layer: Any) -> Any:
+    """The tensor that a layer was called on; None when it was never called, more than once, or on several."""
     try:
-        shape = tuple(layer.input.shape[1:])
+        tensor = layer.input
     except (AttributeError, ValueError):
-        return
-    if len(shape) == 3 and None not in shape:
-        flattened[id(layer.output)] = shape
-
-
-def _pass_on(layer: Any, flattened: dict[int, Shape]) -> None:
-    shape = flattened.get(_source(layer))
-    if shape:
-        flattened[id(layer.output)] = shape
+        return None
+    return tensor if hasattr(tensor, "_keras_history") else None
