@@ -71,7 +71,12 @@ def test_every_option_the_readme_names_exists():
 
     commands = {name: main.get_command(None, name) for name in main.list_commands(None)}
     text = README.read_text("utf-8")
-    options = {option for command in (main, *commands.values()) for param in command.params for option in param.opts}
+    options = {
+        option
+        for command in (main, *commands.values())
+        for param in command.params
+        for option in (*param.opts, *param.secondary_opts)
+    }
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= options | {"--help"}
     mentioned = set(re.findall(r"(?:^\$ |^    |`)tlkit ([a-z][a-z0-9-]*)", text, re.MULTILINE))
     assert mentioned == set(commands)

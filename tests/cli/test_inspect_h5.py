@@ -1,209 +1,578 @@
-"""`tlkit inspect-h5` and `tlkit convert-h5` as a person meets them."""
+"""What `tlkit inspect-h5` says of files of every kind, and what it never does to say it."""
 
+import csv
+import io
+import itertools
+import json
 import os
+import shlex
 import subprocess
 import sys
+import unicodedata
+import zipfile
 
-import dialects
 import h5py
 import networks
 import numpy as np
 import pytest
-from reference import forward
+from dialects import (
+    write_full_keras1,
+    write_full_keras2,
+    write_full_keras3h5,
+    write_keras1,
+    write_keras2,
+    write_keras3_weights,
+    write_keras_archive,
+    write_nb_layers,
+    write_tf_keras_weights,
+)
 
-NETWORK = networks.small()
-WRITERS = {
-    "keras0-weights": dialects.write_nb_layers,
-    "keras1-weights": dialects.write_keras1,
-    "keras2-weights": dialects.write_keras2,
-    "keras1-model": dialects.write_full_keras1,
-    "keras2-model": dialects.write_full_keras2,
-    "keras3-legacy-model": dialects.write_full_keras3h5,
-    "keras3-weights": dialects.write_keras3_weights,
-    "keras-archive": dialects.write_keras_archive,
+from tlkit.architectures.catalog import wanted_layers
+from tlkit.architectures.table import get_architecture
+
+SMALL = networks.small(seed=3)
+WITH_WEIGHTS = [layer for layer in SMALL if layer.weights]
+NAMES = [layer.name for layer in WITH_WEIGHTS]
+BY_CLASS = ["bn1", "conv1", "conv2", "fc1", "predictions"]
+COUNTED = ["layer_1", "layer_2", "layer_4", "layer_6", "layer_7"]
+FOLDERS = ["batch_normalization", "conv2d", "conv2d_1", "dense", "dense_1"]
+
+DIALECTS = [
+    (write_nb_layers, {}, "keras0-weights", None, None, COUNTED),
+    (write_keras1, {}, "keras1-weights", None, None, NAMES),
+    (write_keras1, {"layout": "th", "backend": "theano"}, "keras1-weights", None, None, NAMES),
+    (write_full_keras1, {}, "keras1-model", "1.2.2", None, NAMES),
+    (write_full_keras1, {"sequential": False}, "keras1-model", "1.2.2", None, NAMES),
+    (write_keras2, {}, "keras2-weights", "2.4.0", "tensorflow", NAMES),
+    (write_keras2, {"backend": "theano", "version": "2.1.6"}, "keras2-weights", "2.1.6", "theano", NAMES),
+    (write_keras2, {"split": 4, "nested": "base"}, "keras2-weights", "2.4.0", "tensorflow", NAMES),
+    (write_full_keras2, {"version": "2.15.0"}, "keras2-model", "2.15.0", "tensorflow", NAMES),
+    (write_full_keras2, {"nested": "base", "frozen": ("conv1",)}, "keras2-model", "2.4.0", "tensorflow", NAMES),
+    (write_full_keras3h5, {}, "keras3-legacy-model", "3.15.1", "tensorflow", NAMES),
+    (write_keras3_weights, {}, "keras3-weights", None, None, BY_CLASS),
+    (write_keras3_weights, {"names": False, "optimizer": True}, "keras3-weights", None, None, FOLDERS),
+    (write_tf_keras_weights, {"version": "2.14.0"}, "keras3-weights", None, None, FOLDERS),
+    (write_keras_archive, {}, "keras-archive", "3.15.1", None, NAMES),
+    (write_keras_archive, {"deflate": True, "nested": "base"}, "keras-archive", "3.15.1", None, NAMES),
+]
+CASES = pytest.mark.parametrize(
+    ("write", "options", "dialect", "version", "backend", "names"),
+    DIALECTS,
+    ids=[f"{dialect}-{number}" for number, (_, _, dialect, *_) in enumerate(DIALECTS)],
+)
+
+
+def write_table_weights(path, architecture, *, include_top=True, seed=0):
+    """Weights of a network of the table as Keras 2 wrote them, of values that make sense."""
+    random = np.random.default_rng(seed)
+    layers = wanted_layers(get_architecture(architecture), include_top=include_top)
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [layer.name.encode() for layer in layers]
+        file.attrs["keras_version"], file.attrs["backend"] = "2.4.0", "tensorflow"
+        for layer in layers:
+            group = file.create_group(layer.name)
+            group.attrs["weight_names"] = [f"{layer.name}/{role}:0".encode() for role, _ in layer.tensors]
+            for role, shape in layer.tensors:
+                group[f"{layer.name}/{role}:0"] = random.uniform(0.5, 1.5, shape).astype("f4") / (shape[-1] ** 0.5)
+    return path
+
+
+# -- every dialect -----------------------------------------------------------------------------------------------------
+
+
+@CASES
+def test_json_of_every_dialect(tlkit, tmp_path, write, options, dialect, version, backend, names):
+    path = write(tmp_path / "file", SMALL, **options)
+    found = tlkit("inspect-h5", path, "--format", "json").json
+    assert (found["dialect"], found["keras_version"], found["backend"]) == (dialect, version, backend)
+    assert found["bytes"] == path.stat().st_size
+    layers = {layer["name"]: layer for layer in found["layers"] if layer["tensors"]}
+    assert list(layers) == names
+    by_name = dict(zip(BY_CLASS if names == FOLDERS else NAMES if names == COUNTED else names, names, strict=True))
+    for layer in WITH_WEIGHTS:
+        tensors = layers[by_name[layer.name]]["tensors"]
+        assert len(tensors) == len(layer.weights)
+        for tensor, (role, array) in zip(tensors, layer.weights.items(), strict=True):
+            assert sorted(tensor["shape"]) == sorted(array.shape)
+            assert tensor["role"] in (role, None)
+            assert (tensor["dtype"], tensor["stats"]) == ("float32", None)
+    sizes = [array.size for layer in WITH_WEIGHTS for array in layer.weights.values()]
+    totals = found["totals"]
+    assert (totals["layers_with_weights"], totals["tensors"]) == (len(WITH_WEIGHTS), len(sizes))
+    assert (totals["parameters"], totals["tensor_bytes"]) == (sum(sizes), 4 * sum(sizes))
+    assert found["problems"] == []
+
+
+@CASES
+def test_text_of_every_dialect(tlkit, tmp_path, write, options, dialect, version, backend, names):
+    path = write(tmp_path / "file", SMALL, **options)
+    lines = tlkit("inspect-h5", path).out.splitlines()
+    assert lines[0].startswith(f"{path}: ")
+    generation = dialect.removeprefix("keras")[0]
+    assert f"Keras {generation}" in lines[0] or (dialect == "keras-archive" and ".keras archive" in lines[0])
+    said = f"Keras {version}{f' on {backend}' if backend else ''}" if version else "which Keras is not said"
+    assert lines[1].split(maxsplit=2) == ["written", "by", said]
+    assert any("5 layers with weights, 12 tensors, 506 parameters, 2.0 kB of float32" in line for line in lines)
+    table = lines[lines.index("") + 2 :][:12]
+    assert [line.split()[0].rsplit("/")[-1] for line in table if not line.startswith(" ")] == names
+    assert {line.split()[-1] for line in table} == {"float32"}
+
+
+@pytest.mark.parametrize(
+    ("options", "kernels"), [({"layout": "th"}, "out, in, height, width"), ({}, "height, width, in, out")]
+)
+def test_the_layout_is_told_where_the_shapes_show_it(tlkit, tmp_path, options, kernels):
+    network = tuple(layer for layer in SMALL if layer.name != "bn1")
+    path = write_full_keras1(tmp_path / "file", network, **options)
+    found = tlkit("inspect-h5", path, "--format", "json").json
+    assert found["layout"] == {"data": f"channels_{'first' if options else 'last'}", "kernels": kernels}
+    assert f"kernels ({kernels})" in tlkit("inspect-h5", path).out
+    square = write_keras1(tmp_path / "square", networks.square(), **options)
+    assert tlkit("inspect-h5", square, "--format", "json").json["layout"]["kernels"] is None
+
+
+def test_inner_models_are_told_by_their_path(tlkit, tmp_path):
+    path = write_full_keras2(tmp_path / "m.h5", SMALL, nested="base")
+    layers = tlkit("inspect-h5", path, "--format", "json").json["layers"]
+    paths = {layer["name"]: layer["path"] for layer in layers}
+    assert (paths["conv2"], paths["predictions"]) == (["base"], [])
+    assert "\nbase/conv2 " in tlkit("inspect-h5", path).out
+
+
+def test_what_is_no_file_of_keras_is_listed(tlkit, tmp_path):
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["a/b"] = np.arange(6).reshape(2, 3)
+        file["a"].attrs["unit"] = "mm"
+        file["text"] = "words"
+    found = tlkit("inspect-h5", tmp_path / "other.h5", "--format", "json").json
+    assert (found["dialect"], found["layers"]) == ("hdf5", [])
+    objects = {item["path"]: item for item in found["objects"]}
+    assert list(objects) == ["/", "/a", "/a/b", "/text"]
+    assert (objects["/a/b"]["shape"], objects["/a/b"]["dtype"]) == ([2, 3], "int64")
+    assert objects["/a"]["attributes"][0] == {"name": "unit", "dtype": "string", "shape": [], "value": "mm"}
+    text = tlkit("inspect-h5", tmp_path / "other.h5").out
+    assert "2x3 int64" in text
+    assert "mm" in text
+
+
+def test_features_are_told(tlkit, tmp_path):
+    with h5py.File(tmp_path / "f.h5", "w") as file:
+        file.attrs["tlkit_features"] = 1
+    assert tlkit("inspect-h5", tmp_path / "f.h5", "--format", "json").json["dialect"] == "tlkit-features"
+
+
+# -- statistics --------------------------------------------------------------------------------------------------------
+
+ODD = {
+    "plain": np.random.default_rng(0).normal(size=(7, 5, 3)).astype("f4"),
+    "nan": np.array([[1, np.nan, -2], [0, np.nan, 0]], "f4"),
+    "infinite": np.array([1, np.inf, -np.inf, 4, np.nan, 0]),
+    "only infinite": np.array([np.inf, np.inf]),
+    "only nan": np.full((2, 2), np.nan, "f4"),
+    "half": np.full(3000, 60000, "f2"),
+    "whole": np.array([[-3, 0], [7, 9]], "i4"),
+    "bytes": np.arange(256, dtype="u1"),
+    "one": np.float64(2.5),
 }
 
 
-@pytest.mark.parametrize("dialect", WRITERS)
-def test_a_file_is_told_by_its_content(tlkit, tmp_path, dialect):
-    path = WRITERS[dialect](tmp_path / "file.bin", NETWORK)
-    found = tlkit("inspect-h5", path, "--format", "json").json
-    assert found["dialect"] == dialect
-    shapes = [tensor["shape"] for layer in found["layers"] for tensor in layer["tensors"]]
-    wanted = [weight.size for layer in NETWORK for weight in layer.weights.values()]
-    sizes = [int(np.prod(shape)) for shape in shapes]
-    # folders named by class say no order across classes
-    assert (sorted(sizes) == sorted(wanted)) if dialect == "keras3-weights" else sizes == wanted
-    assert found["totals"]["parameters"] == sum(wanted)
-    text = tlkit("inspect-h5", path).out
-    assert found["title"] in text and f"{sum(wanted):,} parameters" in text
-    assert tlkit("inspect-h5", path, "--format", "csv").out.count("\n") > len(wanted)
+@pytest.mark.parametrize("pieces", [2**22, 4])
+@pytest.mark.parametrize("packed", [False, True])
+def test_statistics_are_those_of_numpy(tlkit, tmp_path, monkeypatch, pieces, packed):
+    monkeypatch.setattr("tlkit.h5.stats.PIECE", pieces)
+    with h5py.File(tmp_path / "s.h5", "w") as file:
+        for name, array in ODD.items():
+            options = {"chunks": (2,) * array.ndim, "compression": "gzip"} if packed and array.ndim else {}
+            file.create_dataset(name, data=array, **options)
+    found = tlkit("inspect-h5", tmp_path / "s.h5", "--stats", "--format", "json").json
+    stats = {item["path"].strip("/"): item["stats"] for item in found["objects"] if item["kind"] == "dataset"}
+    for name, array in ODD.items():
+        values = array.astype("f8").ravel()
+        real, finite = values[~np.isnan(values)], values[np.isfinite(values)]
+        got = stats[name]
+        assert got["note"] is None
+        assert (got["nan"], got["infinite"], got["zero"]) == (
+            np.isnan(values).sum(), np.isinf(values).sum(), (values == 0).sum()
+        )  # fmt: skip
+        for key, expected in (("least", np.min), ("greatest", np.max)):
+            assert got[key] is None if not real.size else float(got[key]) == expected(real), (name, key)
+        assert got["mean"] is None if not finite.size else got["mean"] == pytest.approx(finite.mean(), rel=1e-9)
 
 
-def test_statistics(tlkit, tmp_path):
-    values = np.array([[np.nan, 0, -3], [np.inf, 0, 5]], np.float32)
-    with h5py.File(tmp_path / "x.h5", "w") as file:
-        file["a"] = values
-        file.create_dataset("never", (50_000_000, 50_000_000), "f4", chunks=(1000, 1000))
-    found = {
-        item["path"]: item
-        for item in tlkit("inspect-h5", tmp_path / "x.h5", "--stats", "--format", "json").json["objects"]
-    }
-    stats = found["/a"]["stats"]
-    assert (stats["least"], stats["greatest"], stats["nan"], stats["infinite"], stats["zero"]) == (-3, "inf", 1, 1, 2)
-    assert stats["mean"] == pytest.approx(0.5)
-    assert "nothing is stored" in found["/never"]["stats"]["note"]
+def test_statistics_of_layers(tlkit, tmp_path):
+    path = write_full_keras2(tmp_path / "m.h5", SMALL)
+    found = tlkit("inspect-h5", path, "--stats", "--format", "json").json
+    stats = {tensor["path"]: tensor["stats"] for layer in found["layers"] for tensor in layer["tensors"]}
+    assert len(stats) == 12
+    for layer in WITH_WEIGHTS:
+        for role, array in layer.weights.items():
+            got = stats[f"/model_weights/{layer.name}/{layer.name}/{role}:0"]
+            assert (got["least"], got["greatest"]) == (array.min(), array.max())
+            assert got["mean"] == pytest.approx(array.mean(dtype="f8"))
+    text = tlkit("inspect-h5", path, "--stats").out
+    fc1 = next(layer for layer in SMALL if layer.name == "fc1").weights["kernel"]
+    line = next(line for line in text.splitlines() if line.startswith("fc1")).split()
+    assert line[3:] == ["float32", f"{fc1.min():.6g}", f"{fc1.max():.6g}", f"{fc1.mean(dtype='f8'):.6g}", "0", "0"]
 
 
-def test_links_are_shown_and_never_opened(tmp_path):
-    """The target is a named pipe: opening it would wait for ever."""
-    os.mkfifo(tmp_path / "pipe.h5")
-    with h5py.File(tmp_path / "x.h5", "w") as file:
-        file["outside"] = h5py.ExternalLink("pipe.h5", "/x")
-        file["soft"] = h5py.SoftLink("/outside/deeper")
-        file.create_dataset("raw", (4,), "f4", external=[(str(tmp_path / "pipe.h5"), 0, 16)])
-        layout = h5py.VirtualLayout((4,), "f4")
-        layout[:] = h5py.VirtualSource(str(tmp_path / "pipe.h5"), "x", (4,))
-        file.create_virtual_dataset("virtual", layout)
-        file.attrs["esc\x1b[2J"] = "a\nb\u202e"
-    done = subprocess.run(
-        [sys.executable, "-m", "tlkit", "inspect-h5", tmp_path / "x.h5", "--stats"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    for words in (
-        "external link to pipe.h5:/x",
-        "soft link to /outside/deeper",
-        "float32, external",
-        "float32, virtual",
-    ):
-        assert words in done.stdout
-    assert r"esc\x1b[2J" in done.stdout and r"a\nb\u202e" in done.stdout
+def test_what_is_not_read_says_why(tlkit, tmp_path):
+    with h5py.File(tmp_path / "s.h5", "w") as file:
+        file["words"] = ["a", "b"]
+        file["record"] = np.zeros(2, [("a", "f4"), ("b", "i1")])
+        file["none"] = np.zeros((0, 3))
+        file.create_dataset("empty", dtype="f4")
+        file.create_dataset("unwritten", (10, 10), "f4", fillvalue=3)
+        file.create_dataset("bomb", (2**20, 2**12), "f4", chunks=(2**10, 2**12), compression="gzip")[0, 0] = 1
+    found = tlkit("inspect-h5", tmp_path / "s.h5", "--stats", "--format", "json").json
+    notes = {item["path"]: item["stats"]["note"] for item in found["objects"] if "stats" in item}
+    assert len(notes) == 6
+    assert all(notes.values())
+    assert "3.0" in notes["/unwritten"]
+    assert f"{2**34:,}" in notes["/bomb"]
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="memory is read from /proc")
-@pytest.mark.parametrize("kind", ["groups", "deep", "cycle"])
-def test_files_without_end_end(tmp_path, kind):
-    with h5py.File(tmp_path / "x.h5", "w") as file:
-        group = file
-        for number in range({"groups": 20_000, "deep": 2_000, "cycle": 1}[kind]):
-            made = group.create_group(f"g{number}")
-            group = made if kind == "deep" else group
-        if kind == "cycle":
-            file["g0/up"] = file["/"]
-            file["g0/self"] = file["g0"]
-    # resident memory of the reading process itself; ru_maxrss would be that of whoever started it
-    code = (
-        "import sys; from tlkit.config import InspectConfig; from tlkit.recipes.inspect_h5 import _inspect\n"
-        "_inspect(InspectConfig(file=sys.argv[1], stats=True))\n"
-        "status = dict(line.split(':', 1) for line in open('/proc/self/status'))\n"
-        "print(int(status['VmHWM'].split()[0]) // 1024, 'tensorflow' in sys.modules)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, tmp_path / "x.h5"], capture_output=True, text=True, timeout=120, check=True
-    )
-    megabytes, tensorflow = done.stdout.split()
-    assert int(megabytes) < 200
-    assert tensorflow == "False"
+def test_csv_has_a_line_a_tensor(tlkit, tmp_path):
+    path = write_keras2(tmp_path / "w.h5", SMALL)
+    rows = list(csv.DictReader(io.StringIO(tlkit("inspect-h5", path, "--stats", "--format", "csv").out)))
+    expected = [(layer.name, role, array) for layer in WITH_WEIGHTS for role, array in layer.weights.items()]
+    assert [(row["layer"], row["tensor"]) for row in rows] == [(name, role) for name, role, _ in expected]
+    for row, (name, role, array) in zip(rows, expected, strict=True):
+        assert row["path"] == f"/{name}/{name}/{role}:0"
+        assert (row["shape"], row["dtype"]) == ("x".join(map(str, array.shape)), "float32")
+        assert float(row["least"]) == array.min()
+        assert (row["nan"], row["infinite"], row["zero"]) == ("0", "0", "0")
+    bare = csv.DictReader(io.StringIO(tlkit("inspect-h5", path, "--format", "csv").out))
+    assert {row["least"] for row in bare} == {""}
 
 
-@pytest.mark.parametrize("content", [b"", b"words", b"\x89HDF\r\n\x1a\n" + b"\0" * 99, b"PK\x03\x04" + b"\0" * 50])
-def test_what_is_no_such_file_is_refused_in_one_line(tlkit, tmp_path, content):
-    (tmp_path / "x.h5").write_bytes(content)
-    ran = tlkit("inspect-h5", tmp_path / "x.h5")
+# -- does it load? -----------------------------------------------------------------------------------------------------
+
+
+def test_the_printed_command_works(tlkit, tmp_path, cat):
+    """The file has a name that a shell would take apart."""
+    path = write_table_weights(tmp_path / "it's mine; $HOME.h5", "mobilenetv2")
+    ran = tlkit("inspect-h5", path, "--arch", "mobilenetv2")
+    assert ran.code == 0
+    assert "Loads into mobilenetv2 with its classifier: by order, all 262 tensors of 105 layers." in ran.out
+    command = next(line for line in ran.out.splitlines() if line.startswith("  tlkit predict"))
+    program, *arguments = shlex.split(command)
+    assert (program, arguments.pop(1)) == ("tlkit", "IMAGES")
+    told = tlkit(*arguments, cat, "--size", 32, "--format", "json")
+    assert told.code == 0, told.err
+    assert len(told.json[0]["predictions"]) == 5
+
+
+def test_without_the_classifier_the_command_is_to_finetune(tlkit, tmp_path):
+    path = write_table_weights(tmp_path / "w.h5", "mobilenetv2", include_top=False)
+    ran = tlkit("inspect-h5", path, "--arch", "mobilenetv2", "--format", "json")
+    with_top, without = ran.json["loading"]["ways"]
+    assert ran.code == 0
+    assert (with_top["loads"], without["loads"], ran.json["loading"]["loads"]) == (False, True, True)
+    assert with_top["missing"] == [
+        {
+            "layer": "predictions",
+            "tensors": [{"role": "kernel", "shape": [1280, 1000]}, {"role": "bias", "shape": [1000]}],
+        }
+    ]
+    assert without["commands"] == [f"tlkit finetune DATA --arch mobilenetv2 --weights {path}"]
+
+
+def test_a_file_that_does_not_load_ends_with_1_and_says_what_is_missing_and_what_differs(tlkit, tmp_path):
+    path = write_table_weights(tmp_path / "w.h5", "mobilenetv2", include_top=False)
+    with h5py.File(path, "r+") as file:
+        del file["Conv1/Conv1/kernel:0"]
+        file["Conv1/Conv1/kernel:0"] = np.zeros((3, 3, 4, 32), "f4")
+    ran = tlkit("inspect-h5", path, "--arch", "mobilenetv2")
     assert ran.code == 1
-    assert ran.err.startswith("Error: ") and ran.err.count("\n") == 1
+    assert ran.err == ""
+    assert "Does not load into mobilenetv2 without its classifier: 103 of its 104 layers would fit" in ran.out
+    assert "Conv1: kernel is (3, 3, 4, 32) in the file and (3, 3, 3, 32) here" in ran.out
+    assert "no partner for predictions: kernel 1280x1000, bias 1000" in ran.out
+    assert "tlkit predict" not in ran.out
+
+    partly = tlkit("inspect-h5", path, "--arch", "mobilenetv2", "--skip-mismatch", "--format", "json")
+    assert partly.code == 0
+    assert partly.json["loading"]["ways"][1]["commands"] == [
+        f"tlkit finetune DATA --arch mobilenetv2 --weights {path} --skip-mismatch"
+    ]
 
 
-def test_whether_it_loads_and_how(tlkit, tmp_path):
-    from tlkit.architectures.build import build
-    from tlkit.architectures.table import get_architecture
-
-    model = build(get_architecture("mobilenetv2"), include_top=False, size=(32, 32))
-    model.save_weights(tmp_path / "base.weights.h5")
-    fits = tlkit("inspect-h5", tmp_path / "base.weights.h5", "--arch", "mobilenetv2", "--format", "json")
-    assert fits.code == 0
-    with_top, without = fits.json["loading"]["ways"]
-    assert not with_top["loads"] and [layer["layer"] for layer in with_top["missing"]] == ["predictions"]
-    assert without["loads"] and "--arch mobilenetv2 --weights" in without["commands"][0]
-    other = tlkit("inspect-h5", tmp_path / "base.weights.h5", "--arch", "vgg16")
-    assert other.code == 1
-    assert "Does not load into vgg16" in other.out and "block1_conv1" in other.out
-
-    done = tlkit("convert-h5", tmp_path / "base.weights.h5", tmp_path / "again.weights.h5", "--arch", "mobilenetv2")
-    assert done.code == 0, done.err
-    copy = build(get_architecture("mobilenetv2"), include_top=False, size=(32, 32))
-    copy.load_weights(tmp_path / "again.weights.h5")
-    assert all(np.array_equal(a, b) for a, b in zip(copy.get_weights(), model.get_weights(), strict=True))
-    refused = tlkit("convert-h5", tmp_path / "base.weights.h5", tmp_path / "again.weights.h5", "--arch", "mobilenetv2")
-    assert refused.code == 2 and "--force" in refused.err
-    assert tlkit("convert-h5", tmp_path / "base.weights.h5", tmp_path / "v.weights.h5", "--arch", "vgg16").code == 1
-    assert not (tmp_path / "v.weights.h5").exists()
+def write_vgg16_of_2016(path):
+    """The Sequential with ZeroPadding2D, Theano's order of axes; nothing is stored."""
+    wanted = {layer.name: layer for layer in wanted_layers(get_architecture("vgg16"), include_top=True)}
+    places = [1, 3, 6, 8, 11, 13, 15, 18, 20, 22, 25, 27, 29, 32, 34, 36]
+    with h5py.File(path, "w") as file:
+        file.attrs["nb_layers"] = 37
+        holders = dict(zip(places, wanted.values(), strict=True))
+        for number in range(37):
+            group = file.create_group(f"layer_{number}")
+            tensors = holders[number].tensors if number in holders else ()
+            group.attrs["nb_params"] = len(tensors)
+            for index, (_, shape) in enumerate(tensors):
+                shape = tuple(shape[axis] for axis in (3, 2, 0, 1)) if len(shape) == 4 else shape
+                group.create_dataset(f"param_{index}", shape, "f4")
+    return path
 
 
-def test_damage_anywhere_ends_in_a_result_or_one_line(tmp_path):
-    """2,000 tries; a batch of them reads in one child process, as the command does with each."""
-    from tlkit.config import InspectConfig
-    from tlkit.errors import TlkitError
-    from tlkit.h5.guard import guarded
-    from tlkit.recipes.inspect_h5 import _inspect, inspect_h5
+def test_what_the_file_leaves_open_gives_a_command_for_each_answer(tlkit, tmp_path):
+    path = write_vgg16_of_2016(tmp_path / "vgg16.h5")
+    ran = tlkit("inspect-h5", path, "--arch", "vgg16")
+    assert ran.code == 0
+    start = f"  tlkit predict IMAGES --arch vgg16 --weights {path}"
+    assert [line for line in ran.out.splitlines() if line.startswith("  tlkit predict")] == [
+        f"{start} --no-flip-kernels", f"{start} --flip-kernels"
+    ]  # fmt: skip
+    way = tlkit("inspect-h5", path, "--arch", "vgg16", "--format", "json").json["loading"]["ways"][0]
+    assert (way["questions"], way["layers"], way["unused"]) == (["flip_kernels"], 16, [])
+    assert sorted(way["conversions"].values()) == [1, 13]
 
-    files = [write(tmp_path / f"{number}.bin", NETWORK) for number, write in enumerate(WRITERS.values())]
-    random = np.random.default_rng(0)
-
-    def broken(number):
-        data = bytearray(files[number % len(files)].read_bytes())
-        data[random.integers(len(data))] ^= 1 << random.integers(8)
-        path = tmp_path / "batch" / f"{number}.h5"
-        path.write_bytes(bytes(data))
-        return InspectConfig(file=str(path), stats=number % 2 == 0)
-
-    def read(configs):
-        ends = 0
-        for config in configs:
-            try:
-                _inspect(config)
-            except TlkitError as error:
-                assert "\n" not in error.message
-            ends += 1
-        return ends
-
-    (tmp_path / "batch").mkdir()
-    for start in range(0, 2000, 50):
-        configs = [broken(number) for number in range(start, start + 50)]
-        try:
-            assert guarded(lambda configs=configs: read(configs), tmp_path) == 50
-        except TlkitError:  # HDF5 ended the child: the caller lives, and says of which file it was
-            for config in configs:
-                try:
-                    inspect_h5(config)
-                except TlkitError as error:
-                    assert "\n" not in error.message
+    said = tlkit("inspect-h5", path, "--arch", "vgg16", "--flip-kernels", "--format", "json").json["loading"]["ways"][0]
+    assert said["commands"] == [f"{start.strip()} --flip-kernels"]
+    assert sorted(said["conversions"].values()) == [1, 13, 13]
 
 
-def test_a_model_file_predicts(tlkit, tmp_path, cat):
-    from tlkit.models.load import load_model
+def test_a_wrong_architecture_is_a_usage_error(tlkit, tmp_path):
+    ran = tlkit("inspect-h5", write_keras2(tmp_path / "w.h5", SMALL), "--arch", "vgg61")
+    assert ran.code == 2
+    assert "vgg16" in ran.err
 
-    for name, write in (("a.h5", dialects.write_full_keras2), ("b.keras", dialects.write_keras_archive)):
-        path = write(tmp_path / name, NETWORK)
-        picture = networks.picture(NETWORK)
-        got = load_model(path).model(picture[None].astype("float32")).numpy()[0]
-        np.testing.assert_allclose(got, forward(NETWORK, picture), atol=1e-5)
-        asked = tlkit("predict", "--model", path, cat)
-        assert asked.code == 2 and "--preprocess" in asked.err
-        (tmp_path / "labels.txt").write_text("one\ntwo\nthree\n")
-        ran = tlkit(
-            "predict",
-            "--model",
-            path,
-            "--preprocess",
-            "unit",
-            "--labels",
-            tmp_path / "labels.txt",
-            cat,
-            "--format",
-            "json",
+
+# -- what it never does ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("write", [write_full_keras2, write_keras_archive, write_nb_layers])
+def test_neither_tensorflow_nor_keras_is_imported(tmp_path, write):
+    path = write(tmp_path / "m", networks.twins())
+    code = (
+        "import sys\n"
+        "class Refuse:\n"  # also in the process that reads the file
+        "    def find_spec(self, name, *_):\n"
+        "        assert name not in ('tensorflow', 'keras', 'PIL', 'matplotlib'), name\n"
+        "sys.meta_path.insert(0, Refuse())\n"
+        "from tlkit.cli import main; main(sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", code, "inspect-h5", str(path), "--stats", "--arch", "mobilenetv2"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1, done.stderr
+    assert done.stderr == ""
+    assert "Does not load into mobilenetv2" in done.stdout
+
+
+@pytest.mark.parametrize("write", [write_keras2, write_full_keras1, write_keras3_weights, write_keras_archive])
+def test_no_tensor_is_read_unless_asked(tlkit, tmp_path, monkeypatch, write):
+    path = write(tmp_path / "w", SMALL)
+
+    def refuse(*_):
+        raise RuntimeError("a tensor was read")
+
+    for name in ("__getitem__", "__array__", "read_direct", "astype"):
+        monkeypatch.setattr(h5py.Dataset, name, refuse)
+    for output in ("text", "json", "csv"):
+        assert tlkit("inspect-h5", path, "--arch", "mobilenetv2", "--format", output).err == ""
+    assert "a tensor was read" in tlkit("inspect-h5", path, "--stats").err
+
+
+EVIL = "a\x1b[31m\n\r\u202eb\u2028\x07"
+
+
+def safe(text):
+    return not any(unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp") for char in text.replace("\n", ""))
+
+
+def test_names_and_attributes_cannot_reach_the_terminal(tlkit, tmp_path):
+    path = tmp_path / "w\x1b[2J.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"], file.attrs["keras_version"] = [EVIL.encode()], f"2.4{EVIL}"
+        file.attrs["backend"], file.attrs[EVIL] = EVIL, [EVIL, EVIL]
+        file.create_group(EVIL).attrs["weight_names"] = [f"{EVIL}/{EVIL}:0".encode()]
+        file[EVIL][f"{EVIL}/{EVIL}:0"] = np.ones(3)
+        file["soft"], file["out"] = h5py.SoftLink(EVIL), h5py.ExternalLink(EVIL, EVIL)
+    for more in ((), ("--stats",), ("--arch", "vgg16"), ("--format", "csv")):
+        ran = tlkit("inspect-h5", path, *more)
+        assert ran.out
+        assert safe(ran.out + ran.err), more
+    found = tlkit("inspect-h5", path, "--arch", "vgg16", "--format", "json").json
+    assert found["layers"][0]["name"] == EVIL
+    assert found["backend"] == EVIL
+    assert safe(tlkit("inspect-h5", path, "--format", "json").out)
+
+    with h5py.File(path, "w") as file:  # no layers: the table of objects
+        file[EVIL] = np.ones(3)
+        file["soft"], file["out"] = h5py.SoftLink(EVIL), h5py.ExternalLink(EVIL, EVIL)
+    for more in ((), ("--stats",), ("--format", "csv"), ("--format", "json")):
+        assert safe(tlkit("inspect-h5", path, *more).out), more
+
+
+def test_configurations_and_problems_cannot_reach_the_terminal(tlkit, tmp_path):
+    path = tmp_path / "m.keras"
+    layer = {"class_name": f"Lambda{EVIL}", "config": {"name": EVIL}, "name": EVIL}
+    with zipfile.ZipFile(write_keras_archive(path, SMALL)) as archive:
+        weights = archive.read("model.weights.h5")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("metadata.json", json.dumps({"keras_version": EVIL}))
+        archive.writestr(
+            "config.json", json.dumps({"class_name": "Functional", "config": {"name": EVIL, "layers": [layer]}})
         )
-        assert {item["name"] for item in ran.json[0]["predictions"]} == {"one", "two", "three"}
+        archive.writestr("model.weights.h5", weights)
+    ran = tlkit("inspect-h5", path)
+    assert ran.code == 0
+    assert "Problem: " in ran.out
+    assert safe(ran.out)
+
+
+def test_names_that_are_no_text_are_valid_json(tlkit, tmp_path):
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        file[b"caf\xe9"] = np.ones(3)
+    ran = tlkit("inspect-h5", tmp_path / "w.h5", "--format", "json")
+    assert ran.json["objects"][1]["path"] == "/caf\udce9"
+    assert "\\udce9" in tlkit("inspect-h5", tmp_path / "w.h5").out
+    assert "\\udce9" in tlkit("inspect-h5", tmp_path / "w.h5", "--format", "csv").out
+
+
+def run(*arguments):
+    """The program in a process of its own; the last line on stderr is the most megabytes that it took."""
+    code = (
+        "import resource, sys; from tlkit.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit as end: code = end.code\n"
+        "used = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))\n"
+        "print(used // 1024, file=sys.stderr); sys.exit(code)"
+    )
+    # Linux counts what a process took before it became another program; the shell took little.
+    command = ["sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-c", code, "inspect-h5", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@pytest.mark.parametrize("keras", [False, True])
+def test_links_are_shown_and_never_opened(tmp_path, keras):
+    """Whoever opens a named pipe waits for a writer that does not come."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    path = write_keras2(tmp_path / "w.h5", SMALL) if keras else tmp_path / "other.h5"
+    with h5py.File(path, "a") as file:
+        group = file.require_group("more")
+        group["soft"], group["dangling"] = h5py.SoftLink("/more"), h5py.SoftLink("/nowhere/at all")
+        group["through"], group["away"] = h5py.SoftLink("/more/away/x"), h5py.ExternalLink(str(pipe), "/x")
+        group.create_dataset("raw", (4,), "f4", external=[(str(pipe), 0, 16)])
+        layout = h5py.VirtualLayout((4,), "f4")
+        layout[:] = h5py.VirtualSource(str(pipe), "x", (4,))
+        group.create_virtual_dataset("virtual", layout)
+        if keras:
+            names = [*map(bytes, file.attrs["layer_names"]), b"more"]
+            file.attrs["layer_names"] = names
+            group.attrs["weight_names"] = [b"raw", b"virtual", b"away", b"soft/raw"]
+    for more in ((), ("--stats",), ("--arch", "vgg16")):
+        done = run(path, *more)
+        assert done.returncode == (1 if "--arch" in more else 0), done.stderr
+        for words in (("/more/soft", "/more"), ("/more/dangling", "/nowhere/at all"), ("/more/away", f"{pipe}:/x")):
+            assert any(all(word in line for word in (*words, "link")) for line in done.stdout.splitlines()), words
+    found = json.loads(run(path, "--stats", "--format", "json").stdout)
+    kinds = {item["path"]: item.get("storage", item["kind"]) for item in found["objects"] if "/more/" in item["path"]}
+    assert kinds == {
+        "/more/soft": "soft link", "/more/dangling": "soft link", "/more/through": "soft link",
+        "/more/away": "external link", "/more/raw": "external", "/more/virtual": "virtual",
+    }  # fmt: skip
+    assert bool(found["problems"]) == keras
+
+
+# -- hostile and damaged -----------------------------------------------------------------------------------------------
+
+
+def huge(file):
+    file.create_dataset("d", (50_000_000, 50_000_000), "f4", chunks=(1000, 1000))
+
+
+def large(file):
+    """3.9 GiB that are really in the file, and take no room on the disk."""
+    made = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    made.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    made.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    space = h5py.h5s.create_simple((int(3.9 * 2**28),))
+    h5py.h5d.create(file.id, b"d", h5py.h5t.IEEE_F32LE, space, made)
+
+
+def many(file):
+    for number in range(20_000):
+        h5py.h5g.create(file.id, b"%d" % number)
+
+
+def deep(file):
+    group = file.id
+    for _ in range(2_000):
+        group = h5py.h5g.create(group, b"g")
+
+
+def cycle(file):
+    file["a/b/c"] = np.ones(3)
+    file["a/b/again"] = file["a"]
+    file["self"] = file["/"]
+    file["a/twin"] = file["a/b/c"]
+
+
+@pytest.mark.parametrize("make", [huge, large, many, deep, cycle])
+def test_hostile_files_end_soon_and_in_little_memory(tmp_path, make):
+    path = tmp_path / "hostile.h5"
+    with h5py.File(path, "w", libver="latest") as file:
+        make(file)
+    for more in ((), ("--format", "json", "--stats") if make is not large else ("--format", "json")):
+        done = run(path, *more)
+        assert done.returncode == 0, done.stderr
+        assert int(done.stderr.split()[-1]) < 200
+        assert len(done.stderr.splitlines()) == 1
+    objects = json.loads(done.stdout)["objects"]
+    assert len(objects) > 1
+    if make is cycle:
+        assert {item["path"]: item["target"] for item in objects if item["kind"] == "hard link"} == {
+            "/self": "/", "/a/b/again": "/a", "/a/twin": "/a/b/c"
+        }  # fmt: skip
+    if make is deep:
+        assert "deeper" in objects[-1]["target"]
+
+
+def whole():
+    with io.BytesIO() as buffer:
+        with h5py.File(buffer, "w") as file:
+            file["x"] = np.zeros(1000)
+        return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"words\n", b"<!DOCTYPE html>", whole()[:2000], whole()[:100], whole()[:8], b"PK\x03\x04", b"PK\x03\x04" * 99],
+    ids=["empty", "text", "web page", "cut short", "cut very short", "signature", "zip signature", "zip nonsense"],
+)  # fmt: skip
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_what_is_damaged_or_no_hdf5_is_one_line(tlkit, tmp_path, content, output):
+    (tmp_path / "w.h5").write_bytes(content)
+    ran = tlkit("inspect-h5", tmp_path / "w.h5", "--format", output)
+    assert (ran.code, ran.out) == (1, "")
+    assert [line.partition(":")[0] for line in ran.err.splitlines()] in (["Error"], ["Error", "Hint"])
+    assert "w.h5" in ran.err
+    assert "did not expect" not in ran.err
+
+
+@pytest.mark.parametrize("name", ["nothing.h5", ".", "w.h5/inside"])
+def test_what_is_no_file_is_one_line(tlkit, tmp_path, name):
+    write_keras2(tmp_path / "w.h5", SMALL)
+    ran = tlkit("inspect-h5", tmp_path / name)
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith("Error: ")
+    assert "did not expect" not in ran.err
+
+
+@pytest.mark.parametrize(("part", "cut"), itertools.product(["model.weights.h5", "config.json"], [True, False]))
+def test_an_archive_that_lacks_a_part_or_has_it_cut_is_one_line(tlkit, tmp_path, part, cut):
+    path = write_keras_archive(tmp_path / "m.keras", SMALL)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in parts.items():
+            if name != part:
+                archive.writestr(name, data)
+            elif cut:
+                archive.writestr(name, data[: len(data) // 2])
+    ran = tlkit("inspect-h5", path)
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith("Error: ")
+    assert "did not expect" not in ran.err
