@@ -1,0 +1,113 @@
+"""One byte of a small file changed, anywhere: a result or one line, and never the end of the process."""
+
+import signal
+
+import networks
+import numpy as np
+import pytest
+from building import keras_model
+from dialects import (
+    write_full_keras1,
+    write_full_keras2,
+    write_full_keras3h5,
+    write_keras1,
+    write_keras2,
+    write_keras3_weights,
+    write_keras_archive,
+    write_nb_layers,
+    write_tf_keras_weights,
+)
+
+from tlkit.config import InspectConfig, LoadOptions
+from tlkit.errors import TlkitError
+from tlkit.h5.guard import check_readable, guarded
+from tlkit.models.load import load_model
+from tlkit.recipes.inspect_h5 import _inspect
+from tlkit.weights.load import load_file
+from tlkit.weights.wanted import targets
+
+TWINS = networks.twins()
+KINDS = {
+    "nb_layers": (write_nb_layers, {}),
+    "keras1": (write_keras1, {}),
+    "keras1 model": (write_full_keras1, {}),
+    "keras2": (write_keras2, {"version": "2.12.0"}),
+    "keras2 nested": (write_keras2, {"nested": "base", "frozen": ("bn1",), "split": 2}),
+    "keras2 model": (write_full_keras2, {"version": "2.15.0"}),
+    "keras3 legacy model": (write_full_keras3h5, {}),
+    "keras3": (write_keras3_weights, {}),
+    "tf_keras": (write_tf_keras_weights, {}),
+    "archive": (write_keras_archive, {}),
+}
+INSPECTIONS, BATCH, LOADS = 2_000, 50, 200
+
+
+def broken_copies(tmp_path, kind, count):
+    """Files with one byte changed, the same at every run."""
+    write, options = KINDS[kind]
+    data = write(tmp_path / "whole", TWINS, **options).read_bytes()
+    random = np.random.default_rng(list(KINDS).index(kind))
+    for number in range(count):
+        broken = bytearray(data)
+        broken[random.integers(len(data))] ^= random.integers(1, 256)
+        path = tmp_path / f"broken-{number}.h5"
+        path.write_bytes(broken)
+        yield path
+
+
+def inspect(path, seconds):
+    """What went wrong in another way than the documented one; None when nothing did."""
+    signal.alarm(seconds)  # in the child: the end of a search that does not end
+    try:
+        _inspect(InspectConfig(file=str(path), stats=True))
+    except TlkitError as error:
+        return unlike_one_line(error, path)
+    except Exception as error:
+        return f"{path.name}: {type(error).__name__}: {error}"
+    finally:
+        signal.alarm(0)
+    return None
+
+
+def unlike_one_line(error, path):
+    fine = path.name in error.message and error.message.isprintable() and len(error.message) < 1000
+    return None if fine else f"{path.name}: {error.message!r}"
+
+
+def inspect_alone(path):
+    try:
+        return guarded(lambda: inspect(path, 10), path)
+    except TlkitError as error:  # HDF5 ended the child
+        return unlike_one_line(error, path) if "SIGALRM" not in error.message else f"{path.name} does not end"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_inspecting_ends_in_a_result_or_in_one_line(tmp_path, kind):
+    paths = list(broken_copies(tmp_path, kind, INSPECTIONS // len(KINDS)))
+    wrong = []
+    for start in range(0, len(paths), BATCH):
+        batch = paths[start : start + BATCH]
+        try:
+            wrong += guarded(lambda batch=batch: [inspect(path, 10) for path in batch], batch[0])
+        except TlkitError:
+            wrong += map(inspect_alone, batch)
+    assert list(filter(None, wrong)) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_loading_ends_in_weights_or_in_one_line(tmp_path, kind):
+    """In this process, as the commands do it: what would end it is found before, in another."""
+    into = keras_model(TWINS)
+    wrong = []
+    for path in broken_copies(tmp_path, kind, LOADS // len(KINDS)):
+        try:
+            check_readable(path)
+            if "model" in kind or kind == "archive":
+                load_model(path)
+            else:
+                load_file(path, targets(into), LoadOptions(), into="the network")
+        except TlkitError as error:
+            wrong.append(unlike_one_line(error, path))
+        except Exception as error:
+            wrong.append(f"{path.name}: {type(error).__name__}: {error}")
+    assert list(filter(None, wrong)) == []
