@@ -7,7 +7,7 @@ DEMO   := demo
 
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: help demo test check bench catalog clean
+.PHONY: help demo test test-all check bench catalog clean
 
 help:
 	@echo "make demo     write real pictures, name them, train a classifier, use it"
@@ -37,6 +37,10 @@ demo: $(READY)
 
 test: $(READY)
 	python -m pytest
+
+# The large architectures too, and the documentation.
+test-all: $(READY)
+	python -m pytest -m ''
 
 check: $(READY)
 	ruff check .

@@ -8,7 +8,16 @@ from tlkit.architectures.build import build
 from tlkit.architectures.catalog import describe, layers_of
 from tlkit.architectures.table import all_architectures, get_architecture
 
-ROWS = all_architectures()
+# Families' larger members are built from the same code as their smallest: seconds each, so only by `make test-all`.
+LARGE = {
+    "convnextbase", "convnextlarge", "convnextxlarge", "densenet169", "densenet201", "efficientnetb3", "efficientnetb4",
+    "efficientnetb5", "efficientnetb6", "efficientnetb7", "efficientnetv2m", "efficientnetv2l", "nasnetlarge",
+    "resnet152", "resnet152v2",
+}  # fmt: skip
+ROWS = [
+    pytest.param(row, id=row.name, marks=[pytest.mark.every] if row.name in LARGE else [])
+    for row in all_architectures()
+]
 
 
 def frontier(model, frozen):
@@ -33,7 +42,7 @@ def frontier(model, frozen):
     return crossing
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", ROWS)
 def test_keras_builds_what_the_layer_table_says(row):
     model = build(row, include_top=True)
     expected = layers_of(row, include_top=True)
@@ -77,7 +86,9 @@ def test_automatic_names_do_not_depend_on_what_was_built_before():
 
 
 @pytest.mark.parametrize(
-    "row", [row for row in ROWS if row.least_size > 32 or row.name == "vgg16"], ids=lambda r: r.name
+    "row",
+    [row for row in all_architectures() if row.least_size > 32 or row.name == "vgg16"],
+    ids=lambda row: row.name,
 )
 def test_the_least_size_works(row):
     model = build(row, include_top=False, size=(row.least_size, row.least_size))

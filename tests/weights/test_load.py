@@ -153,8 +153,9 @@ def test_the_pytorch_file_of_another_lite_is_refused(tmp_path):
 
 
 FAMILIES = [
-    "vgg16", "resnet50", "resnet50v2", "xception", "inceptionv3", "inceptionresnetv2", "mobilenet", "mobilenetv2",
-    "mobilenetv3small", "densenet121", "nasnetmobile", "efficientnetb0", "efficientnetv2b0", "convnexttiny",
+    "vgg16", "resnet50", "resnet50v2", "xception", "inceptionv3", "mobilenet", "mobilenetv2", "mobilenetv3small",
+    "densenet121", "efficientnetb0", "efficientnetv2b0", "convnexttiny",
+    pytest.param("inceptionresnetv2", marks=pytest.mark.every), pytest.param("nasnetmobile", marks=pytest.mark.every),
 ]  # fmt: skip
 
 
