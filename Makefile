@@ -11,7 +11,8 @@ export PATH := $(abspath $(BIN)):$(PATH)
 
 help:
 	@echo "make demo     write real pictures, name them, train a classifier, use it"
-	@echo "make test     run every test"
+	@echo "make test     run the tests, in minutes"
+	@echo "make test-all the tests of the largest architectures and of the documentation too"
 	@echo "make check    ruff, mypy, import direction, documentation"
 	@echo "make bench    measure speed against other tools"
 	@echo "make catalog  write the layer tables anew from the installed Keras"

@@ -1,4 +1,4 @@
-"""Full models of every generation, by `tlkit predict --model FILE` and by load_model: SciPy's answers, or the reason."""
+"""Full models of every generation, by `tlkit predict --model` and by load_model: SciPy's answers, or the reason."""
 
 import json
 
