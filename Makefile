@@ -22,7 +22,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("tlkit needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
 	@echo "Setting up $(VENV); the first time this downloads about 700 MB of packages."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt --config-settings editable_mode=compat -e '.[dev]'
 	@touch $@
 
 # The commands are printed as they run: they are what a person would type.
@@ -51,7 +51,7 @@ check: $(READY)
 
 # Not in the constraints of a test run: the tools to compare with.
 bench: $(READY)
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt --config-settings editable_mode=compat -e '.[bench]'
 	python tests/benchmarks/inspect_h5.py
 
 catalog: $(READY)

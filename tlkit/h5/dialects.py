@@ -9,8 +9,8 @@ import h5py
 from tlkit.h5.attributes import text, text_list
 from tlkit.h5.facts import Header
 from tlkit.h5.links import has, inside, names
-from tlkit.h5.model_config import parse_config
-from tlkit.h5.opening import ARCHIVE_CONFIG, ARCHIVE_METADATA, OpenFile, parse_json
+from tlkit.h5.model_config import ARCHIVE_CONFIG, ARCHIVE_METADATA, parse_config, parse_json
+from tlkit.h5.opening import OpenFile
 from tlkit.text import printable
 
 FEATURES = "tlkit_features"

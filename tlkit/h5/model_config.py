@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from tlkit.errors import WeightsError
+from tlkit.text import printable
+
+ARCHIVE_CONFIG, ARCHIVE_METADATA = "config.json", "metadata.json"
 MAX_DEPTH = 32
 """Models inside models inside models; more is no network."""
 
@@ -65,3 +70,15 @@ def data_layout(model: ConfigLayer) -> str | None:
         if isinstance(value := layer.options.get(key), str)
     } & {"channels_last", "channels_first"}
     return said.pop() if len(said) == 1 else None
+
+
+def parse_json(text: str | bytes, what: str) -> Any:
+    """JSON from a file.
+
+    Raises:
+        WeightsError: It is none.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise WeightsError(f"{what} is not JSON: {printable(str(error) or type(error).__name__)}.") from error

@@ -1,0 +1,100 @@
+"""The HDF5 file inside a ``.keras`` archive, and the JSON beside it."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import h5py
+
+from tlkit.errors import WeightsError
+from tlkit.h5.model_config import ARCHIVE_CONFIG, ARCHIVE_METADATA, parse_json
+from tlkit.text import printable
+
+ARCHIVE_WEIGHTS = "model.weights.h5"
+MAX_JSON = 64 * 2**20
+"""Bytes of a model's configuration; the largest of Keras's own has 2 MB."""
+MAX_UNPACKED = 4 * 2**30
+"""Bytes of compressed weights that are unpacked into memory."""
+
+
+@contextmanager
+def open_archive(path: Path) -> Iterator[tuple[h5py.File, dict[str, Any]]]:
+    """The weights of an archive, and its JSON texts by name.
+
+    Raises:
+        WeightsError: It is damaged, or no archive of a model.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive, _opened(path, archive) as found:
+            yield found
+    except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, NotImplementedError) as error:
+        raise WeightsError(f"{printable(path)} is a damaged archive: {printable(error)}.") from error
+
+
+@contextmanager
+def _opened(path: Path, archive: zipfile.ZipFile) -> Iterator[tuple[h5py.File, dict[str, Any]]]:
+    members = {info.filename: info for info in archive.infolist()}
+    if ARCHIVE_CONFIG not in members or ARCHIVE_WEIGHTS not in members:
+        sharded = any(name.startswith("model") and name.endswith(".weights.json") for name in members)
+        raise WeightsError(
+            f"{printable(path)} is a zip archive without {ARCHIVE_WEIGHTS} and {ARCHIVE_CONFIG}: "
+            + ("its weights are split over several files." if sharded else "not a .keras model."),
+            hint="Save it with Keras as one file, then try again." if sharded else None,
+        )
+    texts = {}
+    for name in (ARCHIVE_CONFIG, ARCHIVE_METADATA):
+        if name in members:
+            if members[name].file_size > MAX_JSON:
+                raise WeightsError(f"{name} in {printable(path)} has {members[name].file_size:,} bytes; too many.")
+            with archive.open(name) as member:
+                texts[name] = parse_json(member.read(MAX_JSON), f"{name} in {printable(path)}")
+    info = members[ARCHIVE_WEIGHTS]
+    with path.open("rb") as raw:
+        if info.compress_type == zipfile.ZIP_STORED:
+            with archive.open(info) as member:  # reads and checks the member's own header
+                member.read(1)
+            raw.seek(info.header_offset + 26)
+            name_length, extra_length = (int.from_bytes(raw.read(2), "little") for _ in range(2))
+            start = info.header_offset + 30 + name_length + extra_length
+            source: Any = io.BufferedReader(_Window(raw, start, info.file_size), 2**16)
+        else:
+            if info.file_size > MAX_UNPACKED:
+                raise WeightsError(f"{printable(path)} unpacks to {info.file_size:,} bytes; too many.")
+            with archive.open(info) as member:
+                source = io.BytesIO(member.read(info.file_size))
+        with h5py.File(source, "r") as file:
+            yield file, texts
+
+
+class _Window(io.RawIOBase):
+    """A stretch of a file as a file of its own: a stored member of a zip is read where it lies."""
+
+    def __init__(self, file: BinaryIO, start: int, length: int) -> None:
+        self._file, self._start, self._length, self._at = file, start, length, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._length}[whence]
+        self._at = max(0, base + offset)
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        wanted = max(0, min(len(view), self._length - self._at))
+        self._file.seek(self._start + self._at)
+        data = self._file.read(wanted)
+        view[: len(data)] = data
+        self._at += len(data)
+        return len(data)
