@@ -212,7 +212,8 @@ def test_statistics_of_layers(tlkit, tmp_path):
     text = tlkit("inspect-h5", path, "--stats").out
     fc1 = next(layer for layer in SMALL if layer.name == "fc1").weights["kernel"]
     line = next(line for line in text.splitlines() if line.startswith("fc1")).split()
-    assert line[3:] == ["float32", f"{fc1.min():.6g}", f"{fc1.max():.6g}", f"{fc1.mean(dtype='f8'):.6g}", "0", "0"]
+    numbers = [f"{value:.6g}" for value in (fc1.min(), fc1.max(), fc1.mean(dtype="f8"))]
+    assert line[3:] == ["float32", *numbers, "0", "0", "0"]
 
 
 def test_what_is_not_read_says_why(tlkit, tmp_path):
@@ -580,3 +581,49 @@ def test_an_archive_that_lacks_a_part_or_has_it_cut_is_one_line(tlkit, tmp_path,
     assert (ran.code, ran.out) == (1, "")
     assert ran.err.startswith("Error: ")
     assert "did not expect" not in ran.err
+
+
+@pytest.mark.parametrize("command", [["inspect-h5"], ["predict", "cat.png", "--model"], ["convert-h5"]])
+def test_a_pipe_is_refused_at_once(tlkit, tmp_path, command):
+    os.mkfifo(tmp_path / "pipe")
+    rest = [tmp_path / "out.weights.h5", "--arch", "vgg16"] if command == ["convert-h5"] else []
+    ran = tlkit(*command, tmp_path / "pipe", *rest)
+    assert ran.code == 1
+    assert "is a pipe, not a file" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"), (b"\x1f\x8b\x08\0", "gunzip"),
+     (b"<html>", "web page"), (b"PK\x03\x04" + b"\0" * 99, "cut short")],
+)  # fmt: skip
+def test_what_people_have_instead_of_a_weights_file_is_named(tlkit, tmp_path, content, says):
+    (tmp_path / "w.h5").write_bytes(content)
+    ran = tlkit("inspect-h5", tmp_path / "w.h5")
+    assert (ran.code, ran.out) == (1, "")
+    assert says in ran.err
+
+
+def test_a_configuration_that_is_no_json_is_a_problem_and_the_weights_are_shown(tlkit, tmp_path):
+    path = write_full_keras2(tmp_path / "m.h5", networks.small())
+    with h5py.File(path, "r+") as file:
+        file.attrs["model_config"] = "{nope"
+    ran = tlkit("inspect-h5", path, "--format", "json")
+    assert ran.code == 0
+    assert "not JSON" in ran.json["problems"][0]
+    assert ran.json["totals"]["tensors"] > 4
+    assert tlkit("predict", "--model", path, "cat.png").code == 1
+
+
+def test_how_to_load_needs_where_to(tlkit, tmp_path):
+    path = write_keras2(tmp_path / "w.h5", networks.small())
+    assert tlkit("inspect-h5", path, "--by-name").code == 2
+    assert tlkit("inspect-h5", path, "--arch", "").code != 0
+
+
+def test_infinite_values_are_counted(tlkit, tmp_path):
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        file["values"] = np.array([np.inf, 1, 3], "float32")
+    assert tlkit("inspect-h5", tmp_path / "w.h5", "--stats").out.split("\n")[-2].split()[-6:] == [
+        "1", "inf", "2", "0", "1", "0"
+    ]  # fmt: skip

@@ -10,7 +10,7 @@ import click
 
 from tlkit.cli.options import format_option, load_options
 from tlkit.cli.render import echo_csv, echo_json, echo_table
-from tlkit.config import InspectConfig
+from tlkit.config import InspectConfig, LoadOptions
 from tlkit.text import counted, listed, printable
 
 if TYPE_CHECKING:
@@ -61,6 +61,10 @@ def inspect_h5(context: click.Context, output_format: str, **options: Any) -> No
     """
     from tlkit.recipes.inspect_h5 import inspect_h5 as run
 
+    if options["architecture"] is None and options["load"] != LoadOptions():
+        raise click.UsageError(
+            "--by-name, --skip-mismatch, --layout and --flip-kernels say how FILE loads into --arch NAME."
+        )
     found = run(InspectConfig(**options))
     if output_format == "json":
         echo_json(_as_json(found))
@@ -69,7 +73,7 @@ def inspect_h5(context: click.Context, output_format: str, **options: Any) -> No
         echo_csv(header, _as_rows(found))
     else:
         _echo_text(found)
-    if found.architecture and not found.loads:
+    if found.architecture is not None and not found.loads:
         context.exit(1)
 
 
@@ -240,16 +244,16 @@ def _facts(found: Inspection) -> None:
         )
 
 
-STATS_HEADER = ("least", "greatest", "mean", "nan", "zero")
+STATS_HEADER = ("least", "greatest", "mean", "nan", "infinite", "zero")
 
 
 def _stats_cells(stats: Stats | None) -> list[str]:
     if stats is None:
         return [""] * len(STATS_HEADER)
     if stats.note:
-        return [stats.note, "", "", "", ""]
+        return [stats.note, *[""] * (len(STATS_HEADER) - 1)]
     numbers = [f"{value:.6g}" if value is not None else "-" for value in (stats.least, stats.greatest, stats.mean)]
-    return [*numbers, str(stats.nan), str(stats.zero)]
+    return [*numbers, str(stats.nan), str(stats.infinite), str(stats.zero)]
 
 
 def _layer_table(found: Inspection) -> None:
@@ -330,5 +334,7 @@ def _loading(found: Inspection, loading: Loading) -> None:
         click.echo(f"  note: {printable(note)}")
     for question in loading.asks if loading.commands else ():
         click.echo(f"  the file does not say {question}")
+    if loading.commands and not loading.complete:
+        click.echo("  with --skip-mismatch the rest is left out, and keeps random values:")
     for command in loading.commands:
         click.echo(f"  {printable(command)}")

@@ -34,7 +34,11 @@ def open_archive(path: Path) -> Iterator[tuple[h5py.File, dict[str, Any]]]:
     try:
         with zipfile.ZipFile(path) as archive, _opened(path, archive) as found:
             yield found
-    except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, NotImplementedError) as error:
+    except zipfile.BadZipFile as error:
+        cut = "File is not a zip file" in str(error)  # the end is missing; the start was looked at before
+        reason = "it is cut short" if cut else printable(error)
+        raise WeightsError(f"{printable(path)} is a damaged archive: {reason}.") from error
+    except (zlib.error, EOFError, struct.error, NotImplementedError) as error:
         raise WeightsError(f"{printable(path)} is a damaged archive: {printable(error)}.") from error
 
 

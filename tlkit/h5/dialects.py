@@ -6,6 +6,7 @@ from typing import Any
 
 import h5py
 
+from tlkit.errors import WeightsError
 from tlkit.h5.attributes import text, text_list
 from tlkit.h5.facts import Header
 from tlkit.h5.links import has, inside, names
@@ -28,7 +29,7 @@ def read_header(opened: OpenFile) -> Header:
     """What kind of file this is, from its content; its name says nothing.
 
     Raises:
-        WeightsError: The configuration in it is no JSON, or the file points outside itself.
+        WeightsError: The file points outside itself.
     """
     if opened.archive is not None:
         metadata, raw = opened.archive.get(ARCHIVE_METADATA), opened.archive[ARCHIVE_CONFIG]
@@ -45,8 +46,12 @@ def read_header(opened: OpenFile) -> Header:
         return Header("tlkit-features", version, backend)
     config = text(file, "model_config")
     if config is not None or root is not file:
-        raw = parse_json(config, f"The model_config of {printable(opened.path)}") if config is not None else None
-        return Header(_by_version(version, "model"), version, backend, raw, parse_config(raw))
+        raw, problem = None, None
+        try:
+            raw = parse_json(config, f"The model_config of {printable(opened.path)}") if config is not None else None
+        except WeightsError as error:  # the weights may be whole all the same
+            problem = error.message
+        return Header(_by_version(version, "model"), version, backend, raw, parse_config(raw), problem)
     if "layer_names" in root.attrs or text_list(root, "layer_names"):
         return Header(_by_version(version, "weights"), version, backend)
     if any(has(file, folder) for folder in FOLDERS) or (

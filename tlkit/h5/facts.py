@@ -34,6 +34,7 @@ class Header:
         backend: ``tensorflow``, ``theano``, …, or None.
         raw_config: The parsed ``model_config``, or None.
         config: The layers it speaks of, or None.
+        problem: Why its configuration cannot be read, or None.
     """
 
     dialect: str
@@ -41,6 +42,7 @@ class Header:
     backend: str | None = None
     raw_config: Any = None
     config: ConfigLayer | None = None
+    problem: str | None = None
 
     @property
     def generation(self) -> int | None:

@@ -80,5 +80,7 @@ def parse_json(text: str | bytes, what: str) -> Any:
     """
     try:
         return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise WeightsError(f"{what} is not JSON: {printable(str(error) or type(error).__name__)}.") from error
+    except RecursionError as error:
+        raise WeightsError(f"{what} is JSON nested too deep to be a model's.") from error
+    except ValueError as error:
+        raise WeightsError(f"{what} is not JSON: {printable(error)}.") from error

@@ -11,7 +11,7 @@ from typing import Any
 import h5py
 
 from tlkit.errors import WeightsError
-from tlkit.h5.structure import is_archive, structure_problem
+from tlkit.h5.structure import check_is_file, is_archive, structure_problem
 from tlkit.text import printable
 
 
@@ -37,6 +37,7 @@ def open_file(path: Path) -> Iterator[OpenFile]:
     Raises:
         WeightsError: It is neither, or it is damaged.
     """
+    check_is_file(path)
     try:
         if is_archive(path):
             from tlkit.h5.archive import open_archive  # half of all start-up time that is ours

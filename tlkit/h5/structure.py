@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
+from tlkit.errors import WeightsError
+from tlkit.text import printable
+
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+
+def check_is_file(path: Path) -> None:
+    """Refuse what is there and is no file: opening a pipe would wait for ever.
+
+    Raises:
+        WeightsError: A folder, a pipe, a device; or nothing.
+    """
+    name = printable(path) if path.name else "''"
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+        reason = f"There is no file {name}." if missing else f"{name} cannot be read: {error.strerror}."
+        raise WeightsError(reason) from error
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a pipe" if stat.S_ISFIFO(mode) else "a device"
+        raise WeightsError(f"{name} is {kind}, not a file.", hint="Name a file of weights, a model or features.")
 
 
 def is_hdf5(path: Path) -> bool:
@@ -32,6 +54,10 @@ def structure_problem(path: Path) -> str | None:
                 start = file.read(512).lstrip().lower()
             if not start:
                 return "it is empty"
+            if start.startswith(b"version https://git-lfs"):
+                return "it is a Git LFS pointer, not the file itself; `git lfs pull` fetches that"
+            if start.startswith(b"\x1f\x8b"):
+                return "it is compressed with gzip; `gunzip` it first"
             return "it is a web page, not a weights file" if start.startswith(b"<") else "it is not an HDF5 file"
         with h5py.File(path, "r") as file:
             len(file)

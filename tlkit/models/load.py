@@ -52,6 +52,8 @@ def load_model(path: Path, options: LoadOptions | None = None) -> LoadedModel:
     options = options or LoadOptions()
     with open_file(path) as opened:
         header = read_header(opened)
+        if header.problem:
+            raise ModelError(header.problem)
         if not header.is_model or not isinstance(header.raw_config, dict):
             raise ModelError(
                 f"{printable(path)} ({TITLES[header.dialect]}) holds weights without the network they belong to."

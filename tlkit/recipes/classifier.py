@@ -15,7 +15,9 @@ from tlkit.config import DEFAULT_ARCHITECTURE, LoadOptions, PredictConfig
 from tlkit.errors import ConfigError, ModelError, UsageError
 from tlkit.h5.guard import check_readable
 from tlkit.h5.model_config import ConfigLayer, data_layout
+from tlkit.h5.structure import check_is_file
 from tlkit.images.batches import Look
+from tlkit.images.scan import near_names
 from tlkit.progress import logger
 from tlkit.text import printable
 from tlkit.weights.sources import check_weights
@@ -55,7 +57,15 @@ def choose_classifier(config: PredictConfig) -> Classifier:
     path = Path(config.model)
     if path.is_file() and path.name == MODEL and (path.parent / RECORD).is_file():
         path = path.parent
-    return _model_classifier(config, path) if path.is_file() else _run_classifier(config, path)
+    if path.is_dir():
+        return _run_classifier(config, path)
+    if not path.exists():
+        raise ModelError(
+            f"There is no run and no model file {printable(path)}.",
+            hint=near_names(config.model) or "`tlkit finetune DATA -o RUN` makes a run.",
+        )
+    check_is_file(path)
+    return _model_classifier(config, path)
 
 
 def _imagenet_classifier(config: PredictConfig) -> Classifier:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tlkit.architectures.table import get_architecture
 from tlkit.config import ConvertConfig, LoadOptions
 from tlkit.errors import UsageError, WeightsError
 from tlkit.files import whole_file
+from tlkit.h5.structure import check_is_file
 from tlkit.text import printable
 from tlkit.weights.assign import LoadReport
 from tlkit.weights.files import PackagedFile
@@ -58,6 +60,7 @@ def convert_h5(config: ConvertConfig) -> Converted:
         raise UsageError(f"{printable(output)} exists.", hint="Name another file, or say --force to write over it.")
     if not output.parent.is_dir():
         raise WeightsError(f"There is no folder {printable(output.parent)} to write to.")
+    check_is_file(source)
     check_weights(config.source)
     include_top = _with_top(source, architecture, config.load)
 
@@ -79,7 +82,9 @@ def convert_h5(config: ConvertConfig) -> Converted:
                             f"{printable(output)} was not written: {place.wanted.name} reads back changed."
                         )
     except OSError as error:
-        raise WeightsError(f"Cannot write {printable(output)}: {error.strerror or printable(error)}.") from error
+        # HDF5's own words name our temporary file and its flags
+        reason = os.strerror(error.errno) if error.errno else printable(error)
+        raise WeightsError(f"Cannot write {printable(output)}: {reason}.") from error
     return Converted(output, architecture.name, include_top, report)
 
 

@@ -135,7 +135,7 @@ def _inspect(config: InspectConfig) -> Inspection:
     from tlkit.h5.tree import walk
 
     architecture = None
-    if config.architecture:
+    if config.architecture is not None:
         from tlkit.architectures.table import get_architecture
 
         architecture = get_architecture(config.architecture)
@@ -143,7 +143,7 @@ def _inspect(config: InspectConfig) -> Inspection:
     with open_file(path) as opened:
         header = read_header(opened)
         nodes = tuple(walk(opened.root))
-        problems: list[str] = []
+        problems = [header.problem] if header.problem else []
         saved: list[SavedLayer] = []
         try:
             saved = saved_layers(opened.root, header)
@@ -152,7 +152,7 @@ def _inspect(config: InspectConfig) -> Inspection:
         if header.is_model:
             from tlkit.models.safety import config_problems
 
-            problems += config_problems(header.raw_config)
+            problems += config_problems(header.raw_config) if header.problem is None else []
         loading: tuple[Loading, ...] = ()
         if architecture:
             from tlkit.recipes.loading import how_it_loads
