@@ -50,6 +50,8 @@ class PredictConfig:
         labels: A file with one class name a line, in output order.
         top: How many classes to name.
         batch_size: Pictures at a time.
+        engine: ``auto``, ``keras`` or ``openvino``.
+        precision: ``float32`` or ``bfloat16``.
         allow_private: Addresses may lead inside this network.
         keep_pictures: Give back this many of the first pictures, for a plot.
     """
@@ -65,8 +67,92 @@ class PredictConfig:
     labels: str | None = None
     top: int = 5
     batch_size: int = 32
+    engine: str = "auto"
+    precision: str = "float32"
     allow_private: bool = False
     keep_pictures: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractConfig:
+    """What `tlkit extract` is told.
+
+    Attributes:
+        inputs: Files, folders and http(s) addresses.
+        output: The file to write: ``.npy``, ``.h5`` or ``.csv``.
+        architecture: A name of the table.
+        model: A run folder, to take the features of its network instead.
+        weights: ``imagenet``, ``none`` or a path.
+        load: How to load a weights file, where it leaves that open.
+        layer: The layer; None for the last of the base.
+        pooling: ``avg``, ``max`` or ``none``; None for ``avg`` of feature maps.
+        size: Input size; None for the architecture's.
+        resize: ``squash`` or ``crop``.
+        engine: ``auto``, ``keras`` or ``openvino``.
+        precision: ``float32`` or ``bfloat16``.
+        batch_size: Pictures at a time.
+        seed: Draws random weights.
+        allow_private: Addresses may lead inside this network.
+        force: Write over features of something else.
+    """
+
+    inputs: tuple[str, ...]
+    output: str
+    architecture: str | None = None
+    model: str | None = None
+    weights: str | None = None
+    load: LoadOptions = LoadOptions()
+    layer: str | None = None
+    pooling: str | None = None
+    size: Size | None = None
+    resize: str | None = None
+    engine: str = "auto"
+    precision: str = "float32"
+    batch_size: int = 32
+    seed: int = 0
+    allow_private: bool = False
+    force: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class BottleneckConfig:
+    """What `tlkit bottleneck` is told.
+
+    Attributes:
+        data: A folder of class folders, or of ``train`` and ``validation`` folders of them.
+        output: The folder to write into.
+        format: ``npy`` or ``hdf5``.
+        architecture: A name of the table.
+        weights: ``imagenet``, ``none`` or a path.
+        load: How to load a weights file, where it leaves that open.
+        layer: The layer; None for the last of the base.
+        pooling: ``avg``, ``max`` or ``none``; None for ``avg`` of feature maps.
+        size: Input size; None for the architecture's.
+        resize: ``squash`` or ``crop``.
+        engine: ``auto``, ``keras`` or ``openvino``.
+        precision: ``float32`` or ``bfloat16``.
+        batch_size: Pictures at a time.
+        val_split: The share of each class held out where the data has no validation folder.
+        seed: Decides the split, and draws random weights.
+        force: Write over features of something else.
+    """
+
+    data: str
+    output: str
+    format: str = "npy"
+    architecture: str = DEFAULT_ARCHITECTURE
+    weights: str = "imagenet"
+    load: LoadOptions = LoadOptions()
+    layer: str | None = None
+    pooling: str | None = None
+    size: Size | None = None
+    resize: str = "squash"
+    engine: str = "auto"
+    precision: str = "float32"
+    batch_size: int = 32
+    val_split: float = 0.2
+    seed: int = 0
+    force: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +179,9 @@ class FinetuneConfig:
         val_split: The share of each class held out where the data has no validation folder.
         batch_size: Pictures at a time.
         seed: Decides the split, the order and the head's first weights.
+        features: A folder that `tlkit bottleneck` wrote of the same pictures; None to compute them.
+        engine: ``auto``, ``keras`` or ``openvino``: what computes features.
+        precision: ``float32`` or ``bfloat16``: what features are computed in.
         output: The run folder; None for the next free ``runs/NAME-N``.
     """
 
@@ -114,6 +203,9 @@ class FinetuneConfig:
     val_split: float = 0.2
     batch_size: int = 32
     seed: int = 0
+    features: str | None = None
+    engine: str = "auto"
+    precision: str = "float32"
     output: str | None = None
 
 

@@ -51,6 +51,10 @@ class ImageError(TlkitError):
     """One picture that cannot be read. Commands name it, skip it and go on."""
 
 
+class FeatureError(TlkitError):
+    """Cached features that are damaged, cannot be written, or are of something else than was asked for."""
+
+
 class DataError(TlkitError):
     """A data folder that cannot be trained on as it is."""
 

@@ -48,3 +48,11 @@ def listed(items: Iterable[object], *, most: int = 5) -> str:
     names = [printable(item) for item in items]
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
+
+
+def sized(count: int) -> str:
+    """``553.5 MB``; units are powers of 1000."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return counted(count, "byte")

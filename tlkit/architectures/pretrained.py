@@ -2,22 +2,48 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tlkit.architectures.architecture import Architecture
-from tlkit.architectures.build import build
 from tlkit.config import LoadOptions
 from tlkit.errors import UsageError, WeightsError
 from tlkit.h5.structure import is_archive, is_hdf5, structure_problem
 from tlkit.progress import logger
 from tlkit.text import counted, listed, printable
-from tlkit.weights.assign import LoadReport
 from tlkit.weights.digest import file_digest
 from tlkit.weights.files import PackagedFile
 from tlkit.weights.sources import check_weights, locate
 from tlkit.weights.torch_stream import is_torch_stream
+
+if TYPE_CHECKING:
+    from tlkit.weights.assign import LoadReport
+
+
+@dataclass(frozen=True)
+class WeightsChoice:
+    """Where the weights of a network come from; the file is here and sound.
+
+    Attributes:
+        name: ``imagenet``, ``none``, or the path that was given.
+        path: The file; None for random weights.
+        digest: ``sha256:…`` of the file; None for random weights.
+        options: How to load it.
+    """
+
+    name: str
+    path: Path | None
+    digest: str | None
+    options: LoadOptions
+
+    @property
+    def identity(self) -> dict[str, Any] | None:
+        """What decides every weight, as JSON knows it; None where some are random."""
+        if self.digest is None or self.options.skip_mismatch:
+            return None
+        return {"digest": self.digest, **({} if self.options == LoadOptions() else dataclasses.asdict(self.options))}
 
 
 @dataclass(frozen=True)
@@ -35,10 +61,39 @@ class Pretrained:
     digest: str | None
 
 
+def choose_weights(
+    architecture: Architecture, weights: str = "imagenet", *, include_top: bool, options: LoadOptions | None = None
+) -> WeightsChoice:
+    """Find the weights that were asked for, fetching them when need be. Keras is not needed for that.
+
+    Args:
+        architecture: The row of the table.
+        weights: ``imagenet`` for the published ones, ``none`` for random ones, or the path of a file.
+        include_top: With the ImageNet classifier or without.
+        options: How to load a file, where it leaves that open.
+
+    Raises:
+        WeightsError: The weights cannot be had.
+        UsageError: Options that speak of a file, without one.
+    """
+    if weights == "none" and options in (None, LoadOptions()):
+        logger.warning("%s has random weights; until it is trained, what it says means nothing.", architecture.name)
+        return WeightsChoice(weights, None, None, LoadOptions())
+    given = check_weights(weights)
+    if given is None and options not in (None, LoadOptions()):
+        raise UsageError(
+            "--by-name, --skip-mismatch, --layout and --flip-kernels speak of a file; the published weights need none "
+            "of them.",
+            hint="Give the file with --weights PATH.",
+        )
+    path = given or locate(architecture.weights_file(include_top=include_top), architecture=architecture.name)
+    return WeightsChoice(weights, path, file_digest(path), options or LoadOptions())
+
+
 def build_pretrained(
     architecture: Architecture,
     *,
-    weights: str = "imagenet",
+    weights: str | WeightsChoice = "imagenet",
     include_top: bool,
     size: tuple[int, int] | None = None,
     options: LoadOptions | None = None,
@@ -47,7 +102,7 @@ def build_pretrained(
 
     Args:
         architecture: The row of the table.
-        weights: ``imagenet`` for the published ones, ``none`` for random ones, or the path of a file.
+        weights: What :func:`choose_weights` takes, or what it gave.
         include_top: With the ImageNet classifier or without.
         size: Input height and width; None for the default.
         options: How to load a file, where it leaves that open.
@@ -57,20 +112,14 @@ def build_pretrained(
         WeightsError: The weights cannot be had or do not fit. Never random weights instead.
     """
     architecture.input_size(size, include_top=include_top)  # refuse before anything is fetched
-    if weights == "none" and options in (None, LoadOptions()):
-        logger.warning("%s has random weights; until it is trained, what it says means nothing.", architecture.name)
-        return Pretrained(build(architecture, include_top=include_top, size=size), weights, None)
-    given = check_weights(weights)
-    if given is None and options not in (None, LoadOptions()):
-        raise UsageError(
-            "--by-name, --skip-mismatch, --layout and --flip-kernels speak of a file; the published weights need none "
-            "of them.",
-            hint="Give the file with --weights PATH.",
-        )
-    path = given or locate(architecture.weights_file(include_top=include_top), architecture=architecture.name)
+    if isinstance(weights, str):
+        weights = choose_weights(architecture, weights, include_top=include_top, options=options)
+    from tlkit.architectures.build import build  # Keras starts here
+
     model = build(architecture, include_top=include_top, size=size)
-    load_weights(model, path, architecture, options)
-    return Pretrained(model, weights, file_digest(path))
+    if weights.path is not None:
+        load_weights(model, weights.path, architecture, weights.options)
+    return Pretrained(model, weights.name, weights.digest)
 
 
 def load_weights(model: Any, path: Path, architecture: Architecture, options: LoadOptions | None = None) -> LoadReport:

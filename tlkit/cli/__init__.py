@@ -9,10 +9,13 @@ from tlkit.cli.boundary import TlkitGroup, set_up_output
 
 COMMANDS = {
     "predict": "tlkit.cli.predict:predict",
+    "extract": "tlkit.cli.extract:extract",
+    "bottleneck": "tlkit.cli.bottleneck:bottleneck",
     "finetune": "tlkit.cli.finetune:finetune",
     "archs": "tlkit.cli.archs:archs",
     "inspect-h5": "tlkit.cli.inspect_h5:inspect_h5",
     "convert-h5": "tlkit.cli.convert_h5:convert_h5",
+    "cache": "tlkit.cli.cache:cache",
 }
 
 

@@ -11,6 +11,7 @@ from tlkit.cli.options import (
     FiniteRange,
     batch_size_option,
     config_option,
+    engine_options,
     format_option,
     load_options,
     prefer_flag,
@@ -69,6 +70,12 @@ if TYPE_CHECKING:
 @click.option("--val-split", type=FiniteRange(0, 1, min_open=True, max_open=True), default=0.2, show_default=True,
               help="Share of each class held out where DATA has no validation folder.")  # fmt: skip
 @batch_size_option
+@click.option(
+    "--features",
+    metavar="DIR",
+    help="Take features that `tlkit bottleneck DATA -o DIR` computed.  [default: tlkit keeps its own]",
+)
+@engine_options
 @seed_option
 @config_option
 @click.option("-o", "--output", metavar="RUN", help="Run folder to make.  [default: runs/ARCH-N, the next free N]")

@@ -11,7 +11,7 @@ import click
 from tlkit.cli.options import format_option, load_options
 from tlkit.cli.render import echo_csv, echo_json, echo_table
 from tlkit.config import InspectConfig, LoadOptions
-from tlkit.text import counted, listed, printable
+from tlkit.text import counted, listed, printable, sized
 
 if TYPE_CHECKING:
     from tlkit.h5.facts import Attribute, Node, Stats
@@ -199,15 +199,8 @@ def _cross(shape: Sequence[int]) -> str:
     return "x".join(map(str, shape)) or "1"
 
 
-def _size(count: int) -> str:
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return counted(count, "byte")
-
-
 def _echo_text(found: Inspection) -> None:
-    click.echo(f"{printable(found.file)}: {found.title}, {_size(found.size)}")
+    click.echo(f"{printable(found.file)}: {found.title}, {sized(found.size)}")
     _facts(found)
     if found.tensors:
         _layer_table(found)
@@ -240,7 +233,7 @@ def _facts(found: Inspection) -> None:
         total = sum(tensor.bytes for tensor in found.tensors)
         click.echo(
             f"  holds       {counted(with_weights, 'layer')} with weights, {counted(len(found.tensors), 'tensor')}, "
-            f"{counted(found.parameters, 'parameter')}, {_size(total)} of {dtypes}"
+            f"{counted(found.parameters, 'parameter')}, {sized(total)} of {dtypes}"
         )
 
 

@@ -146,6 +146,29 @@ def size_option(command: Command) -> Command:
     )(command)
 
 
+def engine_options(command: Command) -> Command:
+    """``--engine`` and ``--precision``."""
+    for option in (
+        click.option("--precision", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True,
+                     help="What convolutions compute in; bfloat16 is faster and less exact."),
+        click.option("--engine", type=click.Choice(["auto", "keras", "openvino"]), default="auto", show_default=True,
+                     help="What runs the network; auto is OpenVINO where it is installed and there is no GPU."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def layer_options(command: Command) -> Command:
+    """``--layer`` and ``--pooling``."""
+    for option in (
+        click.option("--pooling", type=click.Choice(["avg", "max", "none"]),
+                     help="Over height and width of feature maps; none keeps the maps.  [default: avg]"),
+        click.option("--layer", metavar="NAME", help="The layer to take.  [default: the last of the base]"),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
 def batch_size_option(command: Command) -> Command:
     """``--batch-size``."""
     return click.option(

@@ -11,6 +11,7 @@ import click
 from tlkit.cli.boundary import SOME_SKIPPED
 from tlkit.cli.options import (
     batch_size_option,
+    engine_options,
     format_option,
     load_options,
     resize_option,
@@ -49,6 +50,7 @@ PREPROCESSING = ("caffe", "tf", "torch", "lite", "unit", "none")
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help=f"Draw each picture beside a bar chart of its classes (the first {MAX_PLOTTED}).")  # fmt: skip
 @batch_size_option
+@engine_options
 @click.option("--allow-private", is_flag=True, help="Also take addresses inside this network (127.0.0.1, 10.…).")
 @format_option("text", "json", "csv")
 def predict(plot: Path | None, output_format: str, **options: Any) -> None:

@@ -1,34 +1,60 @@
-"""Run a Keras model forward as one TensorFlow graph."""
+"""Run a network as a TensorFlow graph with its weights folded in, which ``model.predict`` does not."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
-import tensorflow as tf  # for tf.function: keras has no word for calling a model as a graph
+
+from tlkit.backend import tf
+from tlkit.engines.engine import Outputs
+from tlkit.engines.frozen import frozen_graph
+from tlkit.engines.network import Network
+
+ROWS = 16
+"""Rows that the graph is given at a time, always: a fuller or emptier batch may round otherwise."""
 
 
 class KerasEngine:
-    """A model in inference mode; ``model.predict`` does the same and starts anew for every call.
+    """The ``keras`` engine; see :class:`tlkit.engines.engine.Engine`."""
 
-    Args:
-        model: A Keras model with one input and one output.
-    """
+    name = "keras"
 
-    def __init__(self, model: Any) -> None:
-        signature = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
-        self._forward = tf.function(
-            lambda inputs: model(inputs, training=False), input_signature=[signature]
-        ).get_concrete_function()
-        self._model = model  # the graph reads the model's variables; they must live as long
+    def __init__(self, network: Network, precision: str = "float32") -> None:
+        self.precision = precision
+        self._graph = frozen_graph(network)
+        self.shapes = tuple(tuple(output.shape[1:]) for output in self._graph.outputs)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="keras-engine")
 
-    def __call__(self, inputs: np.ndarray) -> np.ndarray:
-        """Outputs of the model.
+    def submit(self, pixels: np.ndarray) -> Future[Outputs]:
+        """Start on pixels ``(rows, height, width, channels)`` uint8."""
+        return self._thread.submit(self._run, pixels)
 
-        Args:
-            inputs: ``(rows, height, width, channels)`` float32, as the model's preprocessing leaves them.
+    def _run(self, pixels: np.ndarray) -> Outputs:
+        parts = []
+        for start in range(0, len(pixels), ROWS):
+            part = pixels[start : start + ROWS]
+            rows = len(part)
+            if rows < ROWS:
+                part = np.concatenate([part, np.zeros((ROWS - rows, *part.shape[1:]), part.dtype)])
+            with _computing_in(self.precision):
+                parts.append([output.numpy()[:rows] for output in self._graph(tf.constant(part))])
+        if not parts:
+            return tuple(np.empty((0, *shape), np.float32) for shape in self.shapes)
+        return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
 
-        Returns:
-            ``(rows, …)`` float32.
-        """
-        return self._forward(tf.constant(inputs)).numpy()
+
+@contextmanager
+def _computing_in(precision: str) -> Iterator[None]:
+    """TensorFlow reads this option at each call of a graph, and it holds for the whole process."""
+    if precision == "float32":
+        yield
+        return
+    options = tf.config.optimizer
+    options.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": True})
+    try:
+        yield
+    finally:
+        options.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": False})

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
-from tlkit.images.batches import Look, read_batches
+from tlkit.engines.engine import Engine, Outputs
+from tlkit.errors import WeightsError
+from tlkit.images.batches import Batch, Look, read_batches
 from tlkit.progress import progress_bar
-
-Engine = Callable[[np.ndarray], np.ndarray]
-"""float32 inputs ``(rows, height, width, 3)`` to outputs ``(rows, …)``."""
 
 
 @dataclass(frozen=True)
@@ -21,14 +22,16 @@ class ForwardBatch:
 
     Attributes:
         positions: Where each row stands in the list of sources.
-        outputs: ``(rows, …)`` float32.
+        outputs: One array an output, ``(rows, …)`` float32.
         failed: ``(position, reason)`` of pictures that could not be read.
+        digests: Of the bytes of each row's file, where they were asked for.
         pictures: The pictures themselves, reduced, where they were asked for.
     """
 
     positions: tuple[int, ...]
-    outputs: np.ndarray
+    outputs: Outputs
     failed: tuple[tuple[int, str], ...]
+    digests: tuple[bytes, ...] = ()
     pictures: tuple[Image.Image, ...] = ()
 
 
@@ -40,8 +43,9 @@ def forward(
     batch_size: int,
     description: str,
     keep_pictures: int = 0,
+    digests: bool = False,
 ) -> Iterator[ForwardBatch]:
-    """Run pictures through an engine.
+    """Run pictures through an engine; while one batch is computed, the next is decoded and started.
 
     Args:
         sources: Files and addresses.
@@ -50,40 +54,26 @@ def forward(
         batch_size: Rows at a time.
         description: What the progress bar says.
         keep_pictures: Also give back this many of the first pictures, reduced.
+        digests: Also give back the digests of the files.
+
+    Raises:
+        WeightsError: The network says something that is no number.
     """
+    started: deque[tuple[Batch, Future[Outputs]]] = deque()
+
     with progress_bar(total=len(sources), unit="image", description=description) as bar:
-        for batch in read_batches(sources, look, batch_size, keep_pictures=keep_pictures):
-            if len(batch.positions):
-                outputs = engine(look.inputs(batch.pixels))
-            else:
-                outputs = np.empty((0,), np.float32)
+
+        def finish() -> ForwardBatch:
+            batch, future = started.popleft()
+            outputs = future.result()
+            if not all(np.isfinite(output).all() for output in outputs):
+                raise WeightsError("The network's output is not a number: its weights are damaged.")
             bar.update(len(batch.positions) + len(batch.failed))
-            yield ForwardBatch(batch.positions, outputs, batch.failed, batch.pictures)
+            return ForwardBatch(batch.positions, outputs, batch.failed, batch.digests, batch.pictures)
 
-
-@dataclass(frozen=True)
-class FeatureSet:
-    """What one layer says of a list of pictures.
-
-    Attributes:
-        features: ``(rows, …)`` float32.
-        positions: ``(rows,)`` where each row stands in the list of sources.
-        failed: ``(position, reason)`` of the pictures that have no row.
-    """
-
-    features: np.ndarray
-    positions: np.ndarray
-    failed: tuple[tuple[int, str], ...]
-
-
-def compute_features(
-    sources: Sequence[str], engine: Engine, *, look: Look, batch_size: int, description: str
-) -> FeatureSet:
-    """Features of all pictures in memory; the arguments are those of :func:`forward`."""
-    batches = list(forward(sources, engine, look=look, batch_size=batch_size, description=description))
-    rows = [batch.outputs for batch in batches if batch.positions]
-    return FeatureSet(
-        np.concatenate(rows) if rows else np.empty((0,), np.float32),
-        np.array([position for batch in batches for position in batch.positions], np.int64),
-        tuple(failure for batch in batches for failure in batch.failed),
-    )
+        for batch in read_batches(sources, look, batch_size, keep_pictures=keep_pictures, digests=digests):
+            started.append((batch, engine.submit(batch.pixels)))
+            if len(started) > 1:
+                yield finish()
+        while started:
+            yield finish()

@@ -17,6 +17,7 @@ What has no such meaning (32-bit integers, floating point, Lab) is refused by na
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from io import BytesIO
@@ -36,8 +37,17 @@ EXTENSIONS = frozenset(
 )  # fmt: skip
 """Names that count as pictures when a folder is walked."""
 
+DECODER = 2
+"""Raised when the same bytes become other pixels; cached features are known by it and by Pillow's version."""
+
+MAX_BYTES = 2**30
+"""A larger file is no picture that is decoded here."""
+
 MAX_PIXELS = 100_000_000
 """A picture that claims more is refused before anything is decoded."""
+
+HEADROOM = 2
+"""A JPEG is never reduced while decoding to less than this many times the size that is wanted."""
 
 _OVER_WHITE = {"RGBA", "LA", "PA", "La", "RGBa"}
 _ORIENTATION = 0x0112
@@ -54,14 +64,41 @@ _UPRIGHT = {
 _DIRECT = {"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV"}
 
 
-def decode(source: str | os.PathLike[str] | bytes) -> Image.Image:
+def bytes_digest(data: bytes) -> bytes:
+    """SHA-256 of a file's bytes: the name under which what was computed from them is kept."""
+    return hashlib.sha256(data).digest()
+
+
+def read_file(path: str) -> bytes:
+    """All bytes of a file.
+
+    Raises:
+        ImageError: It cannot be read, or is too large to be a picture; the message is the reason alone.
+    """
+    try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageError(_not_a_file(Path(path)))
+        if status.st_size > MAX_BYTES:
+            raise ImageError(f"it has {status.st_size:,} bytes, more than the {MAX_BYTES:,} that are read")
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError as error:
+        raise ImageError("there is no such file") from error
+    except OSError as error:
+        raise ImageError(error.strerror or str(error) or "it cannot be read") from error
+
+
+def decode(source: str | os.PathLike[str] | bytes, *, least: tuple[int, int] | None = None) -> Image.Image:
     """Read a picture.
 
     Args:
         source: A path, or the bytes of a file.
+        least: Width and height that it will be reduced to. A JPEG more than :data:`HEADROOM` times as large is
+            decoded at a half, a quarter or an eighth of its size, which its format allows at a fraction of the time.
 
     Returns:
-        A Pillow image in mode RGB, upright, at its own size.
+        A Pillow image in mode RGB, upright, at its own size or reduced.
 
     Raises:
         ImageError: Not a picture, damaged, too large, or of a kind with no meaning in RGB. The message is the
@@ -75,6 +112,11 @@ def decode(source: str | os.PathLike[str] | bytes) -> Image.Image:
             if width * height > MAX_PIXELS:
                 raise ImageError(f"it claims {width}x{height} pixels, more than the {MAX_PIXELS:,} that are decoded")
             image.seek(0)
+            if least is not None and image.format == "JPEG":
+                across, down = (HEADROOM * side for side in least)
+                if image.getexif().get(_ORIENTATION, 1) >= 5:  # lies on its side
+                    across, down = down, across
+                image.draft(None, (across, down))
             image.load()
             turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
             return _rgb(image) if turn is None else _rgb(image).transpose(turn)

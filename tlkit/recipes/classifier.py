@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from tlkit.architectures.imagenet import imagenet_classes
+from tlkit.architectures.pretrained import build_pretrained, choose_weights
 from tlkit.architectures.table import get_architecture
 from tlkit.config import DEFAULT_ARCHITECTURE, LoadOptions, PredictConfig
+from tlkit.engines.network import Network
 from tlkit.errors import ConfigError, ModelError, UsageError
 from tlkit.h5.guard import check_readable
 from tlkit.h5.model_config import ConfigLayer, data_layout
@@ -20,7 +22,7 @@ from tlkit.images.batches import Look
 from tlkit.images.scan import near_names
 from tlkit.progress import logger
 from tlkit.text import printable
-from tlkit.weights.sources import check_weights
+from tlkit.weights.digest import file_digest
 
 
 def _as_they_are(outputs: np.ndarray) -> np.ndarray:
@@ -32,14 +34,12 @@ class Classifier:
     """A network with all it takes to go from a picture to class names.
 
     Attributes:
-        model: A Keras model of one input and one output ``(batch, outputs)``.
-        look: How a picture becomes its input.
+        network: One input, one output ``(batch, outputs)``.
         classes: ``(label, name)`` of each class.
         probabilities: The outputs of one picture ``(outputs,)`` to probabilities ``(classes,)``.
     """
 
-    model: Any
-    look: Look
+    network: Network
     classes: Sequence[tuple[str, str]]
     probabilities: Callable[[np.ndarray], np.ndarray] = _as_they_are
 
@@ -76,24 +76,25 @@ def _imagenet_classifier(config: PredictConfig) -> Classifier:
             hint="Leave --preprocess out.",
         )
     size = architecture.input_size(config.size, include_top=True)
-    check_weights(config.weights or "imagenet")
     classes = imagenet_classes() if config.labels is None else _labels(config.labels, 1000)
-
-    from tlkit.architectures.pretrained import build_pretrained
-
-    pretrained = build_pretrained(
+    weights = choose_weights(
         architecture,
-        weights="imagenet" if config.weights is None else config.weights,
+        "imagenet" if config.weights is None else config.weights,
         include_top=True,
-        size=size,
         options=config.load,
     )
     look = Look(size, architecture.preprocessing, config.resize or "squash", config.allow_private)
-    return Classifier(pretrained.model, look, classes)
+    identity = weights.identity and {"architecture": architecture.name, "weights": weights.identity, "whole": True}
+    return Classifier(
+        Network(
+            lambda: build_pretrained(architecture, weights=weights, include_top=True, size=size).model, look, identity
+        ),
+        classes,
+    )
 
 
 def _run_classifier(config: PredictConfig, folder: Path) -> Classifier:
-    from tlkit.training.run_folder import load_model, read_run
+    from tlkit.training.run_folder import MODEL, load_model, read_run
 
     record = read_run(folder)
     architecture = None if config.architecture is None else get_architecture(config.architecture).name
@@ -117,7 +118,10 @@ def _run_classifier(config: PredictConfig, folder: Path) -> Classifier:
         if given is not None:
             raise UsageError(f"{option} contradicts --model: a run brings its own.", hint=f"Leave {option} out.")
     look = Look(record.size, record.preprocessing, record.resize, config.allow_private)
-    return Classifier(load_model(folder, record), look, [(name, name) for name in record.classes])
+    identity = {"run": file_digest(folder / MODEL)}
+    return Classifier(
+        Network(lambda: load_model(folder, record), look, identity), [(name, name) for name in record.classes]
+    )
 
 
 def _shown(value: Any) -> str:
@@ -144,7 +148,7 @@ def _model_classifier(config: PredictConfig, path: Path) -> Classifier:
         classes = [(str(number), str(number)) for number in range(count)]
     else:
         classes = _labels(config.labels, count)
-    return Classifier(loaded.model, look, classes, probabilities)
+    return Classifier(Network(lambda: loaded.model, look), classes, probabilities)
 
 
 def _look(model: Any, described: ConfigLayer | None, config: PredictConfig, path: Path) -> Look:

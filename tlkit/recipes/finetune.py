@@ -11,26 +11,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 import tlkit
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.catalog import layers_of
+from tlkit.architectures.pretrained import Pretrained, build_pretrained, choose_weights
 from tlkit.architectures.table import get_architecture
 from tlkit.config import FinetuneConfig
-from tlkit.errors import DataError, UsageError
-from tlkit.images.batches import Look, read_batches
-from tlkit.images.dataset import TEST, TRAIN, VALIDATION, Dataset, Split, scan_dataset
+from tlkit.errors import UsageError
+from tlkit.features.compute import Computing
+from tlkit.features.source import of_architecture
+from tlkit.images.batches import Look
+from tlkit.images.dataset import TEST, TRAIN, VALIDATION, Dataset, scan_dataset
 from tlkit.progress import logger
+from tlkit.recipes.pictures import Pictures
 from tlkit.reporting.plots import plot_history
 from tlkit.text import counted, listed, printable
 from tlkit.training.freeze import Boundary, resolve_boundary
 from tlkit.training.heads import head_pooling
 from tlkit.training.run_folder import PLOT, RunRecord, claim_folder, write_model, write_record
-from tlkit.weights.sources import check_weights
 
 if TYPE_CHECKING:
-    from tlkit.architectures.pretrained import Pretrained
     from tlkit.training.phases import Phase
 
 
@@ -82,7 +82,7 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
     layer_names = [layer.name for layer in layers_of(architecture, include_top=False)]
     boundary = resolve_boundary(architecture, layer_names, freeze=config.freeze, unfreeze=config.unfreeze)
     pooling = head_pooling(config.head, config.pooling)
-    check_weights(config.weights)
+    weights = choose_weights(architecture, config.weights, include_top=False, options=config.load)
     dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed)
     for note in boundary.notes:
         logger.info(note)
@@ -90,31 +90,42 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
         logger.warning(warning)
     logger.info(_data_line(dataset))
 
-    pictures = _Pictures(dataset, Look(size, architecture.preprocessing, config.resize), config.batch_size)
+    pictures = Pictures(dataset, Look(size, architecture.preprocessing, config.resize), config.batch_size)
 
     with claim_folder(config.output, architecture.name) as folder:
-        from tlkit.architectures.pretrained import build_pretrained
         from tlkit.backend import keras
+        from tlkit.training.feature_sequence import FeatureSequence
         from tlkit.training.model import attach, build_head
         from tlkit.training.phases import train_head
 
         keras.utils.set_random_seed(config.seed)
-        pretrained = build_pretrained(
-            architecture, weights=config.weights, include_top=False, size=size, options=config.load
-        )
+        pretrained = build_pretrained(architecture, weights=weights, include_top=False, size=size)
         base = pretrained.model
+        source = of_architecture(
+            architecture, weights=weights, pooling=pooling, size=size, resize=config.resize, model=lambda: base
+        )
+        computing = Computing(source, engine=config.engine, precision=config.precision)
 
         # Phase 1: what the frozen base says of each picture is computed once, and the head learns from that.
         pictures.leave_out_unreadable(TEST)
-        train = pictures.features(base, pooling, TRAIN)
-        validation = pictures.features(base, pooling, VALIDATION)
-        head = build_head(config.head, train[0].shape[1:], len(dataset.classes))
         phases: list[Phase] = []
-        if config.epochs:
-            logger.info("Phase 1: the head alone, on features of the frozen base.")
-            phases.append(
-                train_head(head, train, validation, epochs=config.epochs, lr=config.lr, batch_size=config.batch_size)
-            )
+        with pictures.features(computing, (TRAIN, VALIDATION), given=config.features, fallback=folder) as (
+            train,
+            validation,
+        ):
+            keras.utils.set_random_seed(config.seed)  # the same head whether features were there or not
+            head = build_head(config.head, train.shape, len(dataset.classes))
+            if config.epochs:
+                logger.info("Phase 1: the head alone, on features of the frozen base.")
+                phases.append(
+                    train_head(
+                        head,
+                        FeatureSequence(train, batch_size=config.batch_size, shuffle_seed=config.seed),
+                        FeatureSequence(validation, batch_size=config.batch_size),
+                        epochs=config.epochs,
+                        lr=config.lr,
+                    )
+                )
 
         # Phase 2: the layers above the boundary and the head, together.
         model = attach(base, pooling, head, architecture.name)
@@ -144,79 +155,8 @@ def _data_line(dataset: Dataset) -> str:
     return f"{counted(len(dataset.classes), 'class', 'classes')} ({listed(dataset.classes)}): {', '.join(parts)}."
 
 
-class _Pictures:
-    """The pictures of a data set as a network sees them; those that cannot be read leave their split."""
-
-    def __init__(self, dataset: Dataset, look: Look, batch_size: int) -> None:
-        self.classes = dataset.classes
-        self.splits = dict(dataset.splits)
-        self.look = look
-        self.batch_size = batch_size
-        self.skipped: list[tuple[str, str]] = []
-        self.warnings: list[str] = []
-
-    def features(self, base: Any, pooling: str, split: str) -> tuple[np.ndarray, np.ndarray]:
-        """What the base, then pooling, says of a split: features ``(rows, …)`` and labels ``(rows,)``."""
-        from tlkit.backend import keras
-        from tlkit.training.model import pooling_layer
-
-        pool = pooling_layer(pooling)
-        model = keras.Model(base.input, pool(base.output)) if pool else base
-        return self._run(model, split, f"features of {split}")
-
-    def accuracy(self, model: Any, split: str) -> float:
-        """The share of a split that a model names right, 0 to 1."""
-        probabilities, labels = self._run(model, split, split)
-        return float(np.mean(probabilities.argmax(axis=1) == labels))
-
-    def leave_out_unreadable(self, split: str) -> None:
-        """Read a split, where there is one, only to find what cannot be read; hours of training must not end there."""
-        if split in self.splits:
-            failed: list[tuple[int, str]] = []
-            for batch in read_batches(self.splits[split].files, self.look, self.batch_size):
-                failed += batch.failed
-            self._leave_out(split, failed)
-
-    def _run(self, model: Any, split: str, description: str) -> tuple[np.ndarray, np.ndarray]:
-        from tlkit.engines.keras_engine import KerasEngine
-        from tlkit.features.forward import compute_features
-
-        found = compute_features(
-            self.splits[split].files, KerasEngine(model), look=self.look, batch_size=self.batch_size,
-            description=description,
-        )  # fmt: skip
-        self._leave_out(split, found.failed)
-        return found.features, self.splits[split].labels
-
-    def _leave_out(self, split: str, failed: Sequence[tuple[int, str]]) -> None:
-        before = self.splits[split]
-        for position, reason in failed:
-            logger.warning("%s is skipped: %s.", printable(before.files[position]), reason)
-            self.skipped.append((before.files[position], reason))
-        bad = {position for position, _ in failed}
-        kept = [position for position in range(len(before.files)) if position not in bad]
-        labels = before.labels[kept]
-        lost = [self.classes[label] for label in sorted(set(before.labels.tolist()) - set(labels.tolist()))]
-        if lost and (split == TRAIN or not kept):
-            raise DataError(
-                f"No picture of {listed(lost)} in {split} can be read.",
-                hint="Replace the pictures named above, or remove the class folder.",
-            )
-        if lost:
-            self.warnings.append(f"No picture of {listed(lost)} in {split} can be read: nothing says how well it does.")
-            logger.warning(self.warnings[-1])
-        self.splits[split] = Split(tuple(before.files[position] for position in kept), labels)
-
-    def counts(self) -> dict[str, dict[str, int]]:
-        """How many pictures each class has in each split."""
-        return {
-            name: dict(zip(self.classes, np.bincount(split.labels, minlength=len(self.classes)).tolist(), strict=True))
-            for name, split in self.splits.items()
-        }
-
-
 def _train_top(
-    model: Any, base: Any, boundary: Boundary, pictures: _Pictures, config: FinetuneConfig
+    model: Any, base: Any, boundary: Boundary, pictures: Pictures, config: FinetuneConfig
 ) -> tuple[Phase, tuple[str, ...]]:
     from tlkit.training.image_sequence import ImageSequence
     from tlkit.training.phases import set_trainable, train_top
@@ -239,7 +179,7 @@ def _train_top(
 def _write(
     result: FinetuneResult,
     model: Any,
-    pictures: _Pictures,
+    pictures: Pictures,
     architecture: Architecture,
     pretrained: Pretrained,
     pooling: str,

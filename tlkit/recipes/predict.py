@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 
 from tlkit.config import PredictConfig
-from tlkit.errors import WeightsError
+from tlkit.engines.engine import open_engine
+from tlkit.features.forward import forward
 from tlkit.images.scan import expand_inputs, near_names
 from tlkit.recipes.classifier import choose_classifier
 
@@ -57,22 +58,17 @@ def predict(config: PredictConfig) -> list[Prediction]:
     classifier = choose_classifier(config)
     sources = expand_inputs(config.inputs)
 
-    from tlkit.engines.keras_engine import KerasEngine
-    from tlkit.features.forward import forward
-
     predictions: list[Prediction | None] = [None] * len(sources)
     for batch in forward(
         sources,
-        KerasEngine(classifier.model),
-        look=classifier.look,
+        open_engine(classifier.network, engine=config.engine, precision=config.precision),
+        look=classifier.network.look,
         batch_size=config.batch_size,
         description="predict",
         keep_pictures=config.keep_pictures,
     ):
         for row, position in enumerate(batch.positions):
-            probabilities = classifier.probabilities(batch.outputs[row])
-            if not np.isfinite(probabilities).all():
-                raise WeightsError("The network's output is not a number: its weights are damaged.")
+            probabilities = classifier.probabilities(batch.outputs[0][row])
             predictions[position] = Prediction(
                 sources[position],
                 _best(probabilities, classifier.classes, config.top),

@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tlkit.architectures.outputs import pooling_layer
 from tlkit.backend import keras
 
 layers = keras.layers
-
-
-def pooling_layer(pooling: str) -> Any | None:
-    """The Keras layer that turns a feature map into a vector; None for ``none``."""
-    if pooling == "avg":
-        return layers.GlobalAveragePooling2D(name="avg_pool")
-    return layers.GlobalMaxPooling2D(name="max_pool") if pooling == "max" else None
 
 
 def build_head(kind: str, feature_shape: Sequence[int], classes: int) -> Any:

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from tlkit.backend import keras
 from tlkit.errors import TrainingError
 from tlkit.progress import logger
@@ -80,27 +78,25 @@ class _EpochLog(keras.callbacks.Callback):
 
 def train_head(
     head: Any,
-    train: tuple[np.ndarray, np.ndarray],
-    validation: tuple[np.ndarray, np.ndarray],
+    train: Any,
+    validation: Any,
     *,
     epochs: int,
     lr: float,
-    batch_size: int,
 ) -> Phase:
     """Phase 1: the head alone, on features that were computed once.
 
     Args:
         head: A model from features to classes.
-        train: Features ``(rows, …)`` and labels ``(rows,)``.
+        train: Batches of features ``(rows, …)`` and labels ``(rows,)``, in an order of their own.
         validation: The same, held out.
         epochs: How often all rows are seen.
         lr: Learning rate of RMSprop.
-        batch_size: Rows at a time.
     """
     phase = Phase("head")
     head.compile(optimizer=keras.optimizers.RMSprop(lr), loss=LOSS, metrics=["accuracy"])
     head.fit(
-        *train, validation_data=validation, epochs=epochs, batch_size=batch_size, shuffle=True, verbose=0,
+        train, validation_data=validation, epochs=epochs, shuffle=False, verbose=0,
         callbacks=[_EpochLog(phase, epochs)],
     )  # fmt: skip
     return phase

@@ -1,0 +1,55 @@
+"""The network from the input to one of its layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tlkit.backend import keras
+
+
+def pooling_layer(pooling: str) -> Any | None:
+    """The Keras layer that turns a feature map into a vector; None for ``none``."""
+    if pooling == "avg":
+        return keras.layers.GlobalAveragePooling2D(name="avg_pool")
+    return keras.layers.GlobalMaxPooling2D(name="max_pool") if pooling == "max" else None
+
+
+def up_to(model: Any, layer: str, pooling: str = "none") -> Any:
+    """The model that ends with a layer, pooled; it shares the weights of ``model``.
+
+    A layer of a model inside is found too (the base of a run, its head).
+
+    Args:
+        model: A functional ``keras.Model`` of one input.
+        layer: The name of a layer.
+        pooling: ``none``, ``avg`` or ``max``, over height and width.
+    """
+    output = _output(model, model.inputs, layer)
+    pool = pooling_layer(pooling)
+    return keras.Model(model.input, pool(output) if pool else output)
+
+
+def _output(model: Any, inputs: Any, layer: str) -> Any:
+    """The output of ``layer`` for ``inputs`` of ``model``; the models on the way to it are called one after another."""
+    if any(own.name == layer for own in model.layers):
+        inner = keras.Model(model.inputs, model.get_layer(layer).output)
+        return inner.outputs[0] if inputs is model.inputs else inner(inputs, training=False)
+    for own in model.layers:
+        if getattr(own, "layers", None) and layer in layer_names(own):
+            return _output(own, [own.input if own is model else _input_of(model, own, inputs)], layer)
+    raise KeyError(layer)
+
+
+def _input_of(model: Any, inner: Any, inputs: Any) -> Any:
+    """What ``inner`` is called with inside ``model``, for ``inputs`` of ``model``."""
+    tensor = inner._inbound_nodes[-1].input_tensors[0]
+    before = keras.Model(model.inputs, tensor)
+    return before.outputs[0] if inputs is model.inputs else before(inputs, training=False)
+
+
+def layer_names(model: Any) -> list[str]:
+    """The names of all layers, those inside models too."""
+    names = []
+    for layer in model.layers:
+        names += [layer.name, *(layer_names(layer) if getattr(layer, "layers", None) else ())]
+    return names

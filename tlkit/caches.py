@@ -1,0 +1,164 @@
+"""Tlkit's cache: where it is, what is in it, and how it stays below its limit."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tlkit.errors import ConfigError
+from tlkit.progress import logger
+from tlkit.text import printable
+
+FOLDER_VARIABLE, LIMIT_VARIABLE = "TLKIT_CACHE_DIR", "TLKIT_CACHE_LIMIT"
+DEFAULT_LIMIT = 10 * 10**9
+"""Bytes that features and converted networks may take together; downloaded weights, which cost a network, may stay."""
+KINDS = ("features", "models", "weights")
+LIMITED = ("features", "models")
+PART = ".part-"
+"""How the names of folders begin that are not finished."""
+LOCK = "lock"
+_ABANDONED = 24 * 3600
+"""Seconds after which an unfinished folder belongs to nobody."""
+
+
+def cache_folder() -> Path:
+    """Tlkit's own cache: ``TLKIT_CACHE_DIR``, else ``tlkit`` in the user's cache folder."""
+    given = os.environ.get(FOLDER_VARIABLE)
+    if given:
+        return Path(given)
+    from pooch import os_cache
+
+    return Path(os_cache("tlkit"))
+
+
+def cache_limit() -> int:
+    """Bytes: ``TLKIT_CACHE_LIMIT`` (``500MB``, ``20GB``, ``1.5 TB``; a number alone is bytes), else 10 GB.
+
+    Raises:
+        ConfigError: It is no size.
+    """
+    given = os.environ.get(LIMIT_VARIABLE)
+    return DEFAULT_LIMIT if given is None else parse_bytes(given, LIMIT_VARIABLE)
+
+
+def parse_bytes(text: str, what: str) -> int:
+    """A number of bytes as people write it; units are powers of 1000.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", text.strip().lower(), re.ASCII)
+    if not match:
+        raise ConfigError(
+            f"{what} is {printable(text)!r}, which is no size.", hint="Give a size such as 500MB or 20GB."
+        )
+    return int(float(match[1]) * 1000 ** " kmgt".index(match[2] or " "))
+
+
+@dataclass(frozen=True)
+class CacheEntry:
+    """One thing in the cache.
+
+    Attributes:
+        kind: One of :data:`KINDS`.
+        path: Its folder or file.
+        bytes: What it takes on disk.
+        used: When it was last used, seconds since 1970.
+    """
+
+    kind: str
+    path: Path
+    bytes: int
+    used: float
+
+
+def entries(folder: Path | None = None) -> list[CacheEntry]:
+    """What is in the cache, the least recently used first."""
+    root = folder or cache_folder()
+    found = []
+    for kind in KINDS:
+        with suppress(OSError):
+            for path in (root / kind).iterdir():
+                with suppress(OSError):  # it may go while we look
+                    found.append(CacheEntry(kind, path, _size(path), path.stat().st_mtime))
+    return sorted(found, key=lambda entry: (entry.used, entry.path.name))
+
+
+def describe(entry: CacheEntry) -> str:
+    """What an entry is, in a few words, from the JSON inside it."""
+    for name in ("provenance.json", "identity.json"):
+        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+            facts = json.loads((entry.path / name).read_text("utf-8"))
+            facts = facts.get("provenance", facts)
+            said = (facts.get(key) for key in ("architecture", "layer", "pooling", "size", "precision", "engine"))
+            words = ["x".join(map(str, word)) if isinstance(word, list) else str(word) for word in said if word]
+            return " ".join(words) or "a run's network"
+    return entry.path.name
+
+
+def _size(path: Path) -> int:
+    return sum(part.stat().st_size for part in _files(path))
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_dir() and not path.is_symlink():
+        for part in path.iterdir():
+            yield from _files(part)
+    else:
+        yield path
+
+
+def touch(path: Path) -> None:
+    """Note that a thing in the cache was used; it goes last when space is needed."""
+    with suppress(OSError):
+        os.utime(path)
+
+
+def remove(entry: CacheEntry) -> bool:
+    """Remove a thing from the cache, unless another process has it open; True when it is gone."""
+    from tlkit.locks import locked
+
+    path = entry.path
+    try:
+        if path.is_dir() and not path.is_symlink():
+            with locked(path / LOCK, wait=False):
+                away = path.with_name(f"{PART}{os.getpid()}-{path.name}")
+                path.rename(away)
+            shutil.rmtree(away)
+        else:
+            path.unlink()
+    except OSError as error:
+        logger.debug("%s stays: %s.", path, error)
+        return False
+    return True
+
+
+def keep_below_limit(*needed: Path) -> list[CacheEntry]:
+    """Remove what was not used for longest until the cache is within its limit; what another process uses stays.
+
+    Args:
+        needed: What is about to be used, and stays.
+
+    Returns:
+        What was removed.
+    """
+    now = time.time()
+    known = entries()
+    gone = [entry for entry in known if entry.path.name.startswith(PART) and now - entry.used > _ABANDONED]
+    rest = [entry for entry in known if entry.kind in LIMITED and entry not in gone]
+    excess = sum(entry.bytes for entry in rest) - cache_limit()
+    for entry in rest:
+        if excess > 0 and entry.path not in needed:
+            gone.append(entry)
+            excess -= entry.bytes
+    removed = [entry for entry in gone if remove(entry)]
+    for entry in removed:
+        logger.debug("Removed %s from the cache.", entry.path)
+    return removed

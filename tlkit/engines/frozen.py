@@ -1,0 +1,30 @@
+"""A Keras model as one TensorFlow graph from pixels to outputs, its weights folded in as constants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tlkit.backend import tf
+from tlkit.engines.network import Network
+from tlkit.images.preprocessing import MODES
+
+
+def frozen_graph(network: Network) -> Any:
+    """The graph of a network: uint8 pixels ``(rows, height, width, channels)`` to a list of float32 outputs.
+
+    Preprocessing is part of it, so that the processor's threads do it and bytes are all that is copied.
+    """
+    # keras has no word for a graph and its constants
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    model, look = network.model(), network.look
+
+    def forward(pixels: Any) -> list[Any]:
+        inputs = MODES[look.preprocessing](tf.cast(pixels, tf.float32))
+        if look.channels_first:
+            inputs = tf.transpose(inputs, (0, 3, 1, 2))
+        outputs = model(inputs, training=False)
+        return [tf.cast(output, tf.float32) for output in tf.nest.flatten(outputs)]
+
+    signature = tf.TensorSpec((None, *look.size, look.channels), tf.uint8, name="pixels")
+    return convert_variables_to_constants_v2(tf.function(forward, input_signature=[signature]).get_concrete_function())

@@ -1,0 +1,90 @@
+"""Run a network with OpenVINO on the processor: one picture a request, one request a core."""
+
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import Future
+from typing import Any
+
+import numpy as np
+import openvino
+
+from tlkit.engines.compiled import BLOBS, converted_model
+from tlkit.engines.engine import Outputs
+from tlkit.engines.network import Network
+from tlkit.errors import UsageError
+
+_HINTS = {"float32": "f32", "bfloat16": "bf16"}
+
+
+class OpenVINOEngine:
+    """The ``openvino`` engine; see :class:`tlkit.engines.engine.Engine`.
+
+    Pictures go one by one to as many streams as there are cores: as fast as large batches or faster, and no row can
+    depend on another.
+    """
+
+    name = "openvino"
+
+    def __init__(self, network: Network, precision: str = "float32") -> None:
+        self.precision = precision
+        core = openvino.Core()
+        if precision == "bfloat16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            raise UsageError(
+                "This processor does not compute in bfloat16; it would be slower and less exact.",
+                hint="Leave --precision out.",
+            )
+        with converted_model(network) as (path, kept):
+            model = core.read_model(path)
+            model.reshape([1, *network.look.size, network.look.channels])
+            cores = _cores()
+            options: dict[str, Any] = {
+                "INFERENCE_PRECISION_HINT": _HINTS[precision],  # it would take bf16 by itself where there is any
+                "NUM_STREAMS": cores,
+                "INFERENCE_NUM_THREADS": cores,
+            }
+            if kept:
+                options["CACHE_DIR"] = str(path.with_name(BLOBS))
+            compiled = core.compile_model(model, "CPU", options)
+        self.shapes = tuple(tuple(output.shape)[1:] for output in compiled.outputs)
+        self._queue = openvino.AsyncInferQueue(compiled, 2 * cores)
+        self._queue.set_callback(_keep)
+
+    def submit(self, pixels: np.ndarray) -> Future[Outputs]:
+        """Start on pixels ``(rows, height, width, channels)`` uint8; returns when the last of them has started."""
+        batch = _Batch(tuple(np.empty((len(pixels), *shape), np.float32) for shape in self.shapes))
+        for row in range(len(pixels)):
+            self._queue.start_async(pixels[row : row + 1], (batch, row))
+        return batch.future
+
+
+class _Batch:
+    """Rows under way; the last to arrive completes it."""
+
+    def __init__(self, outputs: Outputs) -> None:
+        self.outputs, self.missing = outputs, len(outputs[0])
+        self.future: Future[Outputs] = Future()
+        self.lock = threading.Lock()
+        if not self.missing:
+            self.future.set_result(outputs)
+
+
+def _keep(request: Any, place: tuple[_Batch, int]) -> None:
+    batch, row = place
+    try:
+        for number, output in enumerate(batch.outputs):
+            output[row] = request.get_output_tensor(number).data[0]
+    except Exception as error:
+        if not batch.future.done():
+            batch.future.set_exception(error)
+        return
+    with batch.lock:
+        batch.missing -= 1
+        last = not batch.missing
+    if last:
+        batch.future.set_result(batch.outputs)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

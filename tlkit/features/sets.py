@@ -1,0 +1,96 @@
+"""The files of a folder of bottleneck features: one set a split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from tlkit.errors import FeatureError
+from tlkit.features.formats import Facts, FeatureRows, open_h5, open_npy, write_h5, write_json, write_npy
+from tlkit.files import whole_file
+from tlkit.text import printable
+
+FORMATS = ("npy", "hdf5")
+HDF5 = "bottleneck_features.h5"
+SPLITS = ("train", "validation", "test")
+
+
+def _features(folder: Path, split: str) -> Path:
+    return folder / f"bottleneck_features_{split}.npy"
+
+
+def _labels(folder: Path, split: str) -> Path:
+    return folder / f"bottleneck_labels_{split}.npy"
+
+
+def _facts(folder: Path, split: str) -> Path:
+    return folder / f"bottleneck_{split}.json"
+
+
+def existing_sets(folder: Path, kind: str | None = None) -> dict[str, FeatureRows]:
+    """The finished sets of a folder, by split; empty where there are none.
+
+    Args:
+        folder: Where `tlkit bottleneck` wrote.
+        kind: One of :data:`FORMATS`; None for whichever is there.
+
+    Raises:
+        FeatureError: They are damaged.
+    """
+    found: dict[str, FeatureRows] = {}
+    if kind in (None, "hdf5") and (folder / HDF5).is_file():
+        import h5py
+
+        try:
+            with h5py.File(folder / HDF5, "r") as file:
+                splits = [split for split in SPLITS if split in file]
+        except OSError as error:
+            raise FeatureError(f"{printable(folder / HDF5)} is damaged: {printable(error)}.") from error
+        found = {split: open_h5(folder / HDF5, split) for split in splits}
+    if kind in (None, "npy") and not found:
+        found = {
+            split: open_npy(_features(folder, split), _facts(folder, split))
+            for split in SPLITS
+            if _facts(folder, split).is_file()
+        }
+    return found
+
+
+def write_sets(
+    folder: Path,
+    kind: str,
+    sets: Mapping[str, tuple[Iterable[np.ndarray], Sequence[int], Facts]],
+    *,
+    names: Iterable[str],
+) -> dict[str, tuple[Path, ...]]:
+    """Write sets of features, each file whole or absent; the file that says what they are comes last.
+
+    Args:
+        folder: Where.
+        kind: One of :data:`FORMATS`.
+        sets: For each split the rows in blocks, the shape of one, and what belongs to them; empty to write nothing.
+        names: The splits whose files are told.
+
+    Returns:
+        The files of each split.
+    """
+    if kind == "hdf5":
+        if sets:
+            write_h5(folder / HDF5, [(split, *rest) for split, rest in sets.items()])
+        return dict.fromkeys(names, (folder / HDF5,))
+    if sets:
+        for split in SPLITS:  # no old description beside new features, nor a split that is no more
+            with suppress(FileNotFoundError):
+                _facts(folder, split).unlink()
+            if split not in sets:
+                for path in (_features(folder, split), _labels(folder, split)):
+                    path.unlink(missing_ok=True)
+    for split, (blocks, shape, facts) in sets.items():
+        write_npy(_features(folder, split), blocks, len(facts.files), shape)
+        with whole_file(_labels(folder, split)) as part:
+            np.save(part, np.asarray(facts.labels, np.int64))
+        write_json(_facts(folder, split), facts, shape)
+    return {split: (_features(folder, split), _labels(folder, split), _facts(folder, split)) for split in names}

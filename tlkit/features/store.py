@@ -1,0 +1,245 @@
+"""Rows of features by the digest of the picture they are of: append-only, and whole after whatever ended the writer.
+
+A folder holds ``provenance.json``, ``rows-0.bin`` (one file an output, float32, nothing but rows) and ``index.bin``:
+for each row the SHA-256 of the picture's bytes and a checksum an output. A row counts once its index record is
+complete; what was being written when a process died is cut off again.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import shutil
+import time
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tlkit.errors import FeatureError
+from tlkit.files import whole_file
+from tlkit.text import printable
+
+PROVENANCE, INDEX = "provenance.json", "index.bin"
+DIGEST_BYTES = 32
+_SYNC_SECONDS = 5.0
+_LOOKED_AT = 256
+"""Rows at the end that are compared with their checksums when a store is opened."""
+
+
+class RowStore:
+    """The rows of one provenance.
+
+    Only one process may append (:func:`tlkit.locks.locked`); others may read what was there when they opened it.
+
+    Args:
+        folder: Where it is.
+        provenance: What decides the numbers; a store of another is refused.
+
+    Raises:
+        FeatureError: It is of another provenance, or damaged.
+    """
+
+    def __init__(self, folder: Path, provenance: Mapping[str, Any]) -> None:
+        self.folder = folder
+        self.provenance = dict(provenance)
+        self.shapes: tuple[tuple[int, ...], ...] | None = None
+        self.rows: dict[bytes, int] = {}
+        self._files: list[Any] = []
+        self._index: Any = None
+        self._checks = np.empty((0, 0), "<u4")
+        self._open = ExitStack()
+        self._synced = time.monotonic()
+        if (folder / PROVENANCE).is_file():
+            self._read()
+
+    def __enter__(self) -> RowStore:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._open.close()
+
+    def _read(self) -> None:
+        try:
+            content = json.loads((self.folder / PROVENANCE).read_text("utf-8"))
+            shapes = tuple(tuple(int(side) for side in shape) for shape in content["shapes"])
+            if content["provenance"] != self.provenance:
+                raise FeatureError(f"{printable(self.folder)} holds features of another kind.")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise FeatureError(
+                f"{printable(self.folder)} is damaged: {printable(error)}.", hint="Remove it."
+            ) from error
+        self._begin(shapes)
+        record = self._record
+        records = np.frombuffer((self.folder / INDEX).read_bytes()[: self._whole_rows() * record.itemsize], record)
+        self._checks = records["checks"].copy()
+        good = self._first_bad(max(0, len(records) - _LOOKED_AT), len(records))
+        self._checks = self._checks[:good]
+        self.rows = {digest.tobytes(): row for row, digest in enumerate(records["digest"][:good])}
+
+    def _begin(self, shapes: Sequence[tuple[int, ...]]) -> None:
+        self.shapes = tuple(shapes)
+        self._files = [
+            self._open.enter_context(_open(self.folder / f"rows-{number}.bin")) for number in range(len(shapes))
+        ]
+        self._index = self._open.enter_context(_open(self.folder / INDEX))
+
+    @property
+    def row_bytes(self) -> list[int]:
+        """Bytes of one row of each output."""
+        return [4 * math.prod(shape) for shape in self.shapes or ()]
+
+    @property
+    def _record(self) -> np.dtype[Any]:
+        return np.dtype([("digest", f"V{DIGEST_BYTES}"), ("checks", "<u4", (len(self._files),))])
+
+    def _whole_rows(self) -> int:
+        sizes = [
+            os.fstat(file.fileno()).st_size // size for file, size in zip(self._files, self.row_bytes, strict=True)
+        ]
+        return min([os.fstat(self._index.fileno()).st_size // self._record.itemsize, *sizes])
+
+    def _first_bad(self, start: int, stop: int) -> int:
+        for row in range(start, stop):
+            if any(
+                zlib.crc32(self._block(number, row, 1)) != self._checks[row, number]
+                for number in range(len(self._files))
+            ):
+                return row
+        return stop
+
+    def _block(self, number: int, row: int, count: int) -> bytes:
+        size = self.row_bytes[number]
+        return os.pread(self._files[number].fileno(), size * count, size * row)
+
+    def append(self, digests: Sequence[bytes], outputs: Sequence[np.ndarray]) -> None:
+        """Add rows; those that are there already are passed over.
+
+        Args:
+            digests: Of the pictures' bytes.
+            outputs: One array an output, ``(len(digests), …)`` float32.
+
+        Raises:
+            FeatureError: They cannot be written; what was there before stays.
+        """
+        try:
+            if self.shapes is None:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                shapes = [output.shape[1:] for output in outputs]
+                with whole_file(self.folder / PROVENANCE) as part:
+                    content = {"provenance": self.provenance, "shapes": [list(shape) for shape in shapes]}
+                    part.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+                self._begin(shapes)
+            new = {digest: number for number, digest in enumerate(digests) if digest not in self.rows}
+            if not new:
+                return
+            chosen = list(new.values())
+            arrays = [np.ascontiguousarray(output[chosen], "<f4") for output in outputs]
+            count = len(self._checks)
+            checks = np.array(
+                [[zlib.crc32(array[row].tobytes()) for array in arrays] for row in range(len(chosen))], "<u4"
+            )
+            records = np.empty(len(chosen), self._record)
+            records["checks"] = checks
+            for number, digest in enumerate(new):
+                records["digest"][number] = np.void(digest)
+            # rows first: a record in the index says that they are there
+            for file, array, size in zip(self._files, arrays, self.row_bytes, strict=True):
+                _write(file, array.tobytes(), size * count)
+            if time.monotonic() - self._synced > _SYNC_SECONDS:
+                self.sync()
+            _write(self._index, records.tobytes(), self._record.itemsize * count)
+        except OSError as error:
+            raise self._not_written(error) from error
+        self._checks = np.concatenate([self._checks.reshape(-1, checks.shape[1]), checks])
+        self.rows.update({digest: count + number for number, digest in enumerate(new)})
+
+    def _not_written(self, error: OSError) -> FeatureError:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return FeatureError(
+                f"No space is left to write features in {printable(self.folder)}.",
+                hint="Make room and run the same command again: it goes on after what is computed already."
+                if self.rows
+                else "Make room and run the same command again.",
+            )
+        return FeatureError(f"Cannot write features in {printable(self.folder)}: {error.strerror}.")
+
+    def sync(self) -> None:
+        """Have the disk hold what was appended."""
+        for file in (*self._files, *([self._index] if self._index else ())):
+            os.fsync(file.fileno())
+        self._synced = time.monotonic()
+
+    def read(self, rows: np.ndarray, output: int = 0) -> np.ndarray:
+        """Rows by number.
+
+        Args:
+            rows: Numbers, in any order.
+            output: Which output.
+
+        Returns:
+            ``(len(rows), …)`` float32.
+
+        Raises:
+            FeatureError: A row is not what was written.
+        """
+        assert self.shapes is not None
+        found = np.empty((len(rows), *self.shapes[output]), np.float32)
+        flat = found.reshape(len(rows), -1)
+        start = 0
+        for stop in range(1, len(rows) + 1):
+            if stop == len(rows) or rows[stop] != rows[stop - 1] + 1:  # a run of rows that lie side by side
+                data = self._block(output, int(rows[start]), stop - start)
+                if len(data) != flat[start:stop].nbytes:
+                    raise self._damaged()
+                flat[start:stop] = np.frombuffer(data, "<f4").reshape(stop - start, -1)
+                start = stop
+        if any(zlib.crc32(flat[number].tobytes()) != self._checks[row, output] for number, row in enumerate(rows)):
+            raise self._damaged()
+        return found
+
+    def _damaged(self) -> FeatureError:
+        return FeatureError(
+            f"The features in {printable(self.folder)} are damaged.", hint="Remove the folder; they are computed again."
+        )
+
+    def blocks(self, rows: np.ndarray, output: int = 0) -> Iterator[np.ndarray]:
+        """The same, some megabytes at a time."""
+        step = max(1, 2**23 // max(1, self.row_bytes[output]))
+        for start in range(0, len(rows), step):
+            yield self.read(rows[start : start + step], output)
+
+
+def open_store(folder: Path, provenance: Mapping[str, Any]) -> RowStore:
+    """The store in a folder; what is there of another provenance, or damaged, is removed first."""
+    try:
+        return RowStore(folder, provenance)
+    except FeatureError:
+        shutil.rmtree(folder)
+        return RowStore(folder, provenance)
+
+
+def _open(path: Path) -> Any:
+    """A file to read and write at any place; only to read where writing is not allowed."""
+    with suppress(PermissionError):
+        path.touch()
+        return path.open("r+b", buffering=0)
+    return path.open("rb", buffering=0)
+
+
+def _write(file: Any, data: bytes, at: int) -> None:
+    """Write all of ``data`` at a place, and nothing after it."""
+    view = memoryview(data)
+    os.ftruncate(file.fileno(), at)
+    while view:
+        written = os.pwrite(file.fileno(), view, at)
+        view, at = view[written:], at + written

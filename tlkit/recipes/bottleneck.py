@@ -1,0 +1,210 @@
+"""What the frozen base says of every picture of a data folder, computed once and kept."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tlkit.architectures.table import get_architecture
+from tlkit.config import BottleneckConfig
+from tlkit.errors import DataError, FeatureError, TlkitError
+from tlkit.features.compute import Computing, refuse_difference
+from tlkit.features.fill import Filled, file_digests
+from tlkit.features.formats import Facts, FeatureRows
+from tlkit.features.sets import existing_sets, write_sets
+from tlkit.features.source import of_architecture
+from tlkit.features.store import RowStore, open_store
+from tlkit.images.dataset import Dataset, Split, scan_dataset
+from tlkit.locks import locked
+from tlkit.progress import logger
+from tlkit.text import listed, printable
+
+PART, LOCK = "bottleneck_features.part", ".tlkit.lock"
+
+
+@dataclass(frozen=True)
+class Bottleneck:
+    """What was written.
+
+    Attributes:
+        output: The folder.
+        files: What is in it, by split.
+        shapes: Of the features, by split; rows first.
+        classes: Class names; the position is the label.
+        provenance: What decides the numbers.
+        notes: Measured errors of a lower precision.
+        failed: ``(file, reason)`` of pictures without a row.
+        computed: Rows that were computed now.
+        warnings: What a person should know of the data.
+    """
+
+    output: Path
+    files: Mapping[str, tuple[Path, ...]]
+    shapes: Mapping[str, tuple[int, ...]]
+    classes: tuple[str, ...]
+    provenance: Mapping[str, Any]
+    notes: Mapping[str, Any]
+    failed: tuple[tuple[str, str], ...]
+    computed: int
+    warnings: tuple[str, ...]
+
+
+def bottleneck(config: BottleneckConfig) -> Bottleneck:
+    """Compute the features of each split and write them; interrupted, the same call goes on where it was.
+
+    What the folder has already of the same provenance is kept: pictures that are new or changed are computed.
+
+    Raises:
+        TlkitError: Options that contradict each other, weights that cannot be had, data that is none, a folder that
+            holds features of something else or cannot be written to.
+    """
+    output = Path(config.output)
+    dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed)
+    for warning in dataset.warnings:
+        logger.warning(warning)
+    computing = Computing(
+        of_architecture(
+            get_architecture(config.architecture),
+            weights=config.weights,
+            load=config.load,
+            layer=config.layer,
+            pooling=config.pooling,
+            size=config.size,
+            resize=config.resize,
+            seed=config.seed,
+        ),
+        engine=config.engine,
+        precision=config.precision,
+    )
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        with locked(output / LOCK, remove=True):
+            return _fill_and_write(output, dataset, computing, config)
+    except OSError as error:
+        raise FeatureError(
+            f"Cannot write to {printable(output)}: {error.strerror or printable(error)}.",
+            hint="Run the same command again when that is mended; it goes on where it was.",
+        ) from error
+
+
+def _fill_and_write(output: Path, dataset: Dataset, computing: Computing, config: BottleneckConfig) -> Bottleneck:
+    found = {} if config.force else _found(output, computing, config)
+    splits = {name: _Wanted(split, config.data, file_digests(split.files)) for name, split in dataset.splits.items()}
+    if found.keys() == splits.keys() and all(splits[name].is_told_by(rows, dataset) for name, rows in found.items()):
+        logger.info("%s is up to date.", printable(output))
+        return Bottleneck(
+            output,
+            write_sets(output, config.format, {}, names=splits),
+            {name: (len(rows.facts.files), *rows.shape) for name, rows in found.items()},
+            dataset.classes,
+            computing.provenance,
+            next(iter(found.values())).facts.notes,
+            (),
+            0,
+            dataset.warnings,
+        )
+    part = output / PART
+    with open_store(part, computing.provenance) as store:
+        wanted = {digest for split in splits.values() for digest in split.digests}
+        for rows in found.values():
+            _seed(store, rows, wanted)
+        facts: dict[str, Facts] = {}
+        rows_of: dict[str, np.ndarray] = {}
+        computed = 0
+        for name, split in splits.items():
+            filled = computing.fill(
+                split.split.files, store, batch_size=config.batch_size, description=f"features of {name}",
+                known=split.digests,
+            )  # fmt: skip
+            facts[name] = split.facts(name, filled, dataset, computing)
+            rows_of[name] = filled.rows
+            computed += filled.computed
+        assert store.shapes is not None
+        shape = store.shapes[0]
+        sets = {name: (store.blocks(rows_of[name]), shape, facts[name]) for name in facts}
+        files = write_sets(output, config.format, sets, names=splits)
+    shutil.rmtree(part, ignore_errors=True)
+    return Bottleneck(
+        output,
+        files,
+        {name: (len(one.files), *shape) for name, one in facts.items()},
+        dataset.classes,
+        computing.provenance,
+        computing.notes,
+        tuple(item for one in facts.values() for item in one.failed),
+        computed,
+        dataset.warnings,
+    )
+
+
+def _found(output: Path, computing: Computing, config: BottleneckConfig) -> dict[str, FeatureRows]:
+    """What the folder holds already, of this provenance; refused when it is of another."""
+    hint = "Name another folder with -o, or say --force to write over it."
+    try:
+        found = existing_sets(output, config.format)
+    except TlkitError as error:
+        raise FeatureError(f"{printable(output)} cannot be gone on with: {error.message}", hint=hint) from error
+    for rows in found.values():
+        refuse_difference(f"What {printable(output)} holds", rows.facts.provenance, computing.provenance, hint)
+    return found
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """The pictures of one split, and the digests of their bytes."""
+
+    split: Split
+    data: str
+    digests: Sequence[bytes | None]
+
+    def is_told_by(self, rows: FeatureRows, dataset: Dataset) -> bool:
+        """True when a set has exactly these pictures and these classes."""
+        facts = rows.facts
+        return (
+            not facts.failed
+            and list(facts.digests) == list(self.digests)
+            and list(facts.files) == [self._name(file) for file in self.split.files]
+            and list(facts.classes) == list(dataset.classes)
+            and np.array_equal(facts.labels if facts.labels is not None else [], self.split.labels)
+        )
+
+    def _name(self, file: str) -> str:
+        return os.path.relpath(file, self.data)
+
+    def facts(self, name: str, filled: Filled, dataset: Dataset, computing: Computing) -> Facts:
+        """What belongs to the rows that were found for it."""
+        files = [self._name(file) for file in self.split.files]
+        for position, reason in filled.failed:
+            logger.warning("%s is skipped: %s.", printable(self.split.files[position]), reason)
+        labels = self.split.labels[filled.positions]
+        lost = [dataset.classes[label] for label in sorted({*self.split.labels.tolist()} - {*labels.tolist()})]
+        if lost:
+            raise DataError(
+                f"No picture of {listed(lost)} in {name} can be read.",
+                hint="Replace the pictures named above, or remove the class folder.",
+            )
+        return Facts(
+            computing.provenance,
+            [files[position] for position in filled.positions],
+            filled.digests,
+            labels,
+            dataset.classes,
+            [(files[position], reason) for position, reason in filled.failed],
+            computing.notes,
+        )
+
+
+def _seed(store: RowStore, rows: FeatureRows, wanted: set[bytes | None]) -> None:
+    """Take over the rows of a finished set that are wanted again."""
+    digests = rows.facts.digests
+    chosen = np.array([row for row, digest in enumerate(digests) if digest in wanted and digest not in store.rows])
+    start = 0
+    for block in rows.blocks(chosen.astype(np.int64)):
+        store.append([digests[row] for row in chosen[start : start + len(block)]], [block])
+        start += len(block)

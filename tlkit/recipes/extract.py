@@ -1,0 +1,167 @@
+"""What one layer of a network says of pictures, as a file."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tlkit.architectures.table import get_architecture
+from tlkit.config import DEFAULT_ARCHITECTURE, ExtractConfig, LoadOptions
+from tlkit.errors import FeatureError, UsageError
+from tlkit.features.compute import Computing, refuse_difference
+from tlkit.features.fill import Filled
+from tlkit.features.formats import (
+    ENDINGS,
+    Facts,
+    facts_from_json,
+    open_h5,
+    open_npy,
+    read_json,
+    write_csv,
+    write_h5,
+    write_json,
+    write_npy,
+)
+from tlkit.features.source import FeatureSource, of_architecture, of_model
+from tlkit.features.store import RowStore, open_store
+from tlkit.images.batches import Look
+from tlkit.images.scan import expand_inputs
+from tlkit.locks import locked
+from tlkit.text import listed, printable
+from tlkit.weights.digest import file_digest
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """What was written.
+
+    Attributes:
+        output: The file.
+        shape: Of the features, rows first.
+        provenance: What decides the numbers.
+        notes: Measured errors of a lower precision.
+        failed: ``(input, reason)`` of pictures without a row.
+        computed: Rows that were computed now; the others were there.
+    """
+
+    output: Path
+    shape: tuple[int, ...]
+    provenance: dict[str, Any]
+    notes: dict[str, Any]
+    failed: tuple[tuple[str, str], ...]
+    computed: int
+
+
+def extract(config: ExtractConfig) -> Extracted:
+    """Compute features and write them as one file; interrupted, the same call goes on where it was.
+
+    Raises:
+        TlkitError: Options that contradict each other, weights that cannot be had, a file that is in the way or cannot
+            be written, no picture that can be read.
+    """
+    output = Path(config.output)
+    ending = next((ending for ending in ENDINGS if output.name.lower().endswith(ending)), None)
+    if ending is None:
+        raise UsageError(f"{printable(output)} must end with {listed(ENDINGS)}.", hint="The ending says the format.")
+    if not output.parent.is_dir():
+        raise FeatureError(f"There is no folder {printable(output.parent)} to write to.")
+    computing = Computing(_source(config), engine=config.engine, precision=config.precision)
+    sources = expand_inputs(config.inputs)
+    part = output.with_name(f"{output.name}.part")
+    try:
+        with locked(output.with_name(f".{output.name}.lock"), remove=True):
+            if output.exists() and not config.force:
+                _refuse_other(output, ending, computing.provenance)
+            with open_store(part, computing.provenance) as store:
+                filled = computing.fill(sources, store, batch_size=config.batch_size, description="extract")
+                result = _write(output, ending, sources, store, filled, computing)
+            shutil.rmtree(part, ignore_errors=True)
+    except OSError as error:
+        raise FeatureError(
+            f"Cannot write {printable(output)}: {error.strerror or printable(error)}.",
+            hint="Run the same command again when that is mended; it goes on where it was." if part.exists() else None,
+        ) from error
+    return result
+
+
+def _source(config: ExtractConfig) -> FeatureSource:
+    if config.model is None:
+        return of_architecture(
+            get_architecture(config.architecture or DEFAULT_ARCHITECTURE),
+            weights=config.weights or "imagenet",
+            load=config.load,
+            layer=config.layer,
+            pooling=config.pooling,
+            size=config.size,
+            resize=config.resize or "squash",
+            seed=config.seed,
+            allow_private=config.allow_private,
+        )
+    for option, given in (
+        ("--arch", config.architecture),
+        ("--weights", config.weights),
+        ("--size", config.size),
+        ("--resize", config.resize),
+        ("--by-name, --skip-mismatch, --layout or --flip-kernels", config.load != LoadOptions() or None),
+    ):
+        if given is not None:
+            raise UsageError(f"{option} contradicts --model: a run brings its own.", hint=f"Leave {option} out.")
+    from tlkit.training.run_folder import MODEL, load_model, read_run
+
+    folder = Path(config.model)
+    record = read_run(folder)
+    look = Look(record.size, record.preprocessing, record.resize, config.allow_private)
+    return of_model(
+        load_model(folder, record), look, name=record.architecture, digest=file_digest(folder / MODEL),
+        layer=config.layer, pooling=config.pooling,
+    )  # fmt: skip
+
+
+def _beside(output: Path) -> Path:
+    return output.with_name(f"{output.name}.json")
+
+
+def _refuse_other(output: Path, ending: str, provenance: dict[str, Any]) -> None:
+    """A file that is in the way is written over only when it is features of the same kind."""
+    hint = "Name another file, or say --force to write over it."
+    try:
+        if ending in (".h5", ".hdf5"):
+            facts = open_h5(output).facts
+        elif ending == ".npy":
+            facts = open_npy(output, _beside(output)).facts
+        else:
+            facts = facts_from_json(read_json(_beside(output)), _beside(output))
+    except Exception as error:
+        raise UsageError(f"{printable(output)} exists and is not features by tlkit.", hint=hint) from error
+    refuse_difference(f"{printable(output)} exists and", facts.provenance, provenance, hint)
+
+
+def _write(
+    output: Path, ending: str, sources: list[str], store: RowStore, filled: Filled, computing: Computing
+) -> Extracted:
+    failed = tuple((sources[position], reason) for position, reason in filled.failed)
+    if store.shapes is None or not len(filled.rows):
+        first = f" ({printable(failed[0][0])}: {failed[0][1]})" if failed else ""
+        raise FeatureError(f"None of the {len(sources):,} inputs can be read{first}; nothing is written.")
+    shape = store.shapes[0]
+    facts = Facts(
+        computing.provenance,
+        [sources[position] for position in filled.positions],
+        filled.digests,
+        failed=failed,
+        notes=computing.notes,
+    )
+    blocks = store.blocks(filled.rows)
+    if ending in (".h5", ".hdf5"):
+        write_h5(output, [("", blocks, shape, facts)])
+    else:
+        _beside(output).unlink(missing_ok=True)  # never new features beside old names
+        if ending == ".npy":
+            write_npy(output, blocks, len(facts.files), shape)
+        else:
+            write_csv(output, blocks, facts)
+        write_json(_beside(output), facts, shape)
+    rows = (len(facts.files), *shape)
+    return Extracted(output, rows, computing.provenance, computing.notes, failed, filled.computed)
