@@ -37,10 +37,18 @@ def tlkit():
     return run
 
 
+@pytest.fixture(scope="session")
+def converted(tmp_path_factory):
+    """Networks converted for OpenVINO, kept from test to test: each takes TensorFlow seconds."""
+    return tmp_path_factory.mktemp("converted")
+
+
 @pytest.fixture(autouse=True)
-def _own_caches(tmp_path_factory, monkeypatch):
+def _own_caches(tmp_path_factory, monkeypatch, converted):
     """No test reads or writes the caches of whoever runs it."""
     folder = tmp_path_factory.mktemp("caches")
+    (folder / "tlkit").mkdir()
+    (folder / "tlkit" / "models").symlink_to(converted)
     monkeypatch.setenv("TLKIT_CACHE_DIR", str(folder / "tlkit"))
     monkeypatch.setenv("KERAS_HOME", str(folder / "keras"))
     monkeypatch.delenv("TLKIT_WEIGHTS_MIRROR", raising=False)

@@ -37,9 +37,9 @@ def test_order_is_kept_when_pictures_take_unequal_time(tmp_path, noise, monkeypa
     files = [str(noise(tmp_path / f"{number}.png", number)) for number in range(12)]
     slow = Look.open
 
-    def sometimes_slow(self, source):
+    def sometimes_slow(self, source, **asked):
         time.sleep(0.05 if source == files[0] else 0)
-        return slow(self, source)
+        return slow(self, source, **asked)
 
     monkeypatch.setattr(Look, "open", sometimes_slow)
     batches = list(read_batches(files, LOOK, 5, workers=4))
@@ -49,7 +49,9 @@ def test_order_is_kept_when_pictures_take_unequal_time(tmp_path, noise, monkeypa
 def test_only_a_few_pictures_are_read_ahead(tmp_path, noise, monkeypatch):
     file = str(noise(tmp_path / "a.png"))
     read = []
-    monkeypatch.setattr(Look, "open", lambda self, source, real=Look.open: (read.append(1), real(self, source))[1])
+    monkeypatch.setattr(
+        Look, "open", lambda self, source, real=Look.open, **asked: (read.append(1), real(self, source, **asked))[1]
+    )
     batches = read_batches([file] * 1000, LOOK, 4, workers=2)
     next(batches)
     time.sleep(0.1)

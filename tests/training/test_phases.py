@@ -13,7 +13,9 @@ from tlkit.training.freeze import resolve_boundary
 from tlkit.training.heads import head_pooling
 from tlkit.training.image_sequence import ImageSequence
 from tlkit.training.model import attach, build_head
+from tlkit.training.feature_sequence import FeatureSequence
 from tlkit.training.phases import set_trainable, train_head, train_top
+from tlkit.training.rows import Rows
 
 ROW = get_architecture("efficientnetlite0")
 LOOK = Look((32, 32), "lite")
@@ -48,8 +50,9 @@ def test_phase_1_trains_the_head():
     head = build_head("dense", (1280,), 2)
     before = weights(head)
     features = np.random.default_rng(0).normal(size=(6, 1280)).astype(np.float32)
-    split = (features, np.arange(6) % 2)
-    phase = train_head(head, split, split, epochs=2, lr=1e-3, batch_size=4)
+    rows = Rows(features.__getitem__, np.arange(6), np.arange(6) % 2, (1280,))
+    split = FeatureSequence(rows, batch_size=4, shuffle_seed=0)
+    phase = train_head(head, split, split, epochs=2, lr=1e-3)
     assert changed(before, weights(head)) == set(before)
     assert [epoch["epoch"] for epoch in phase.epochs] == [1, 2]
 

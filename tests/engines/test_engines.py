@@ -1,0 +1,131 @@
+"""Both engines against plain Keras, and against themselves: no row knows its neighbours."""
+
+import numpy as np
+import pytest
+
+from tlkit.architectures.build import build
+from tlkit.architectures.outputs import up_to
+from tlkit.architectures.table import all_architectures, get_architecture
+from tlkit.backend import keras
+from tlkit.engines.engine import choose_engine, open_engine, run
+from tlkit.engines.network import Network
+from tlkit.errors import UsageError
+from tlkit.features.compute import relative_error
+from tlkit.images.batches import Look
+from tlkit.images.preprocessing import MODES, preprocess
+
+ENGINES = ["keras", "openvino"]
+FEW = {"efficientnetlite0", "mobilenetv2", "convnexttiny", "resnet50", "nasnetmobile"}
+ROWS = [
+    pytest.param(row, id=row.name, marks=[] if row.name in FEW else [pytest.mark.every]) for row in all_architectures()
+]
+
+
+def network_of(model, size, preprocessing="none", **look):
+    return Network(lambda: model, Look(size, preprocessing, **look))
+
+
+def pixels_of(rows, size, channels=3, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (rows, *size, channels), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A network whose every part depends on place, channel and colour order; two outputs."""
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((24, 20, 3))
+    x = keras.layers.Conv2D(8, 3, strides=2, padding="same", activation="relu")(inputs)
+    y = keras.layers.DepthwiseConv2D(3, padding="same")(keras.layers.BatchNormalization()(x))
+    return keras.Model(inputs, [y, keras.layers.Dense(5, activation="softmax")(keras.layers.Flatten()(y))])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("row", ROWS)
+def test_features_are_those_of_keras(row, engine):
+    size = (max(row.least_size, 96),) * 2
+    keras.utils.set_random_seed(0)
+    model = build(row, include_top=False, size=size)
+    for layer in model.layers:  # fresh statistics would let most of a network go unnoticed
+        if isinstance(layer, keras.layers.BatchNormalization):
+            mean, variance = layer.moving_mean, layer.moving_variance
+            mean.assign(np.random.default_rng(1).normal(0, 0.1, mean.shape))
+            variance.assign(np.random.default_rng(2).uniform(0.5, 1.5, variance.shape))
+    model = up_to(model, model.layers[-1].name, "avg")
+    pixels = pixels_of(3, size)
+    expected = model(preprocess(pixels, row.preprocessing), training=False).numpy()
+    (got,) = run(open_engine(network_of(model, size, row.preprocessing), engine=engine), pixels)
+    assert np.abs(expected).max() > 0
+    assert relative_error(got, expected) < 1e-4
+    assert np.abs(got - expected).max() < 1e-4 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_row_depends_on_its_picture_alone(small, engine, precision):
+    opened = open_engine(network_of(small, (24, 20), "tf"), engine=engine, precision=precision)
+    pixels = pixels_of(37, (24, 20))
+    whole = run(opened, pixels)
+    assert [output.shape for output in whole] == [(37, 12, 10, 8), (37, 5)]
+    assert opened.shapes == ((12, 10, 8), (5,))
+    order = np.random.default_rng(0).permutation(37)
+    for output, alone, shuffled in zip(whole, run(opened, pixels[5:6]), run(opened, pixels[order]), strict=True):
+        assert output.dtype == np.float32
+        np.testing.assert_array_equal(alone[0], output[5])
+        np.testing.assert_array_equal(shuffled, output[order])
+    assert [output.shape for output in run(opened, pixels[:0])] == [(0, 12, 10, 8), (0, 5)]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("mode", MODES)
+def test_preprocessing_is_that_of_numpy(small, engine, mode):
+    pixels = pixels_of(2, (24, 20))
+    expected = small(preprocess(pixels, mode), training=False)
+    for got, output in zip(run(open_engine(network_of(small, (24, 20), mode), engine=engine), pixels), expected,
+                           strict=True):  # fmt: skip
+        assert relative_error(got, output.numpy()) < 1e-5
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_one_channel_and_channels_first(engine):
+    inputs = keras.Input((1, 9, 7))
+    model = keras.Model(inputs, keras.layers.Permute((2, 3, 1))(inputs))
+    pixels = pixels_of(2, (9, 7), 1)
+    look = {"channels": 1, "channels_first": True}
+    (got,) = run(open_engine(network_of(model, (9, 7), "unit", **look), engine=engine), pixels)
+    np.testing.assert_allclose(got, pixels / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_bfloat16_is_less_exact_and_not_far_off(engine):
+    keras.utils.set_random_seed(0)
+    row = get_architecture("mobilenetv2")
+    model = build(row, include_top=False, size=(96, 96))
+    pixels = pixels_of(2, (96, 96))
+    network = network_of(model, (96, 96), "tf")
+    exact, less = (
+        run(open_engine(network, engine=engine, precision=precision), pixels)[0]
+        for precision in ("float32", "bfloat16")
+    )
+    again = run(open_engine(network, engine=engine), pixels)[0]
+    assert 1e-5 < relative_error(less, exact) < 0.1
+    np.testing.assert_array_equal(again, exact)  # nothing of it stays in the process
+
+
+@pytest.mark.parametrize(
+    ("asked", "installed", "gpu", "chosen"),
+    [
+        ("auto", True, False, "openvino"),
+        ("auto", True, True, "keras"),
+        ("auto", False, False, "keras"),
+        ("keras", True, False, "keras"),
+        ("openvino", True, True, "openvino"),
+    ],
+)
+def test_which_engine_runs(asked, installed, gpu, chosen):
+    assert choose_engine(asked, installed=installed, gpu=gpu) == chosen
+
+
+def test_an_engine_that_is_not_installed_is_refused():
+    with pytest.raises(UsageError, match="not installed") as caught:
+        choose_engine("openvino", installed=False, gpu=False)
+    assert "pip install" in caught.value.hint
