@@ -9,11 +9,11 @@ from tlkit.architectures.table import get_architecture
 from tlkit.backend import keras
 from tlkit.errors import UsageError
 from tlkit.images.batches import Look
+from tlkit.training.feature_sequence import FeatureSequence
 from tlkit.training.freeze import resolve_boundary
 from tlkit.training.heads import head_pooling
 from tlkit.training.image_sequence import ImageSequence
 from tlkit.training.model import attach, build_head
-from tlkit.training.feature_sequence import FeatureSequence
 from tlkit.training.phases import set_trainable, train_head, train_top
 from tlkit.training.rows import Rows
 

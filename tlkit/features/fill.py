@@ -75,8 +75,9 @@ def fill(
     failed: dict[int, str] = {}
     computed = 0
     if missing:
-        if 0 < len(missing) < len(sources):
-            logger.info("%s: %d of %d are there already.", description, len(sources) - len(missing), len(sources))
+        there = sum(digest in store.rows for digest in digests if digest is not None)
+        if there:
+            logger.info("%s: %s of %s are there already.", description, f"{there:,}", f"{len(sources):,}")
         chosen = [sources[position] for position in missing]
         for batch in forward(chosen, engine(), look=look, batch_size=batch_size, description=description, digests=True):
             if batch.positions:

@@ -1,0 +1,262 @@
+"""`tlkit bottleneck` and what finetune makes of it; tlkit's own cache."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import h5py
+import numpy as np
+import pytest
+from test_extract import killed
+
+SMALL = ["--size", "64"]
+
+
+@pytest.fixture
+def data(tmp_path, noise):
+    """Two classes, 6 + 3 pictures each."""
+    for name, first in (("a", 0), ("b", 100)):
+        for number in range(9):
+            split = "train" if number < 6 else "validation"
+            noise(tmp_path / "data" / split / name / f"{number}.png", first + number)
+    return tmp_path / "data"
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_the_names_and_shapes_that_scripts_rely_on(tlkit, tmp_path, data):
+    ran = tlkit("bottleneck", data, "-o", tmp_path / "f", *SMALL)
+    assert (ran.code, ran.err) == (0, "")
+    for split, count in (("train", 6), ("validation", 3)):
+        features = np.load(tmp_path / "f" / f"bottleneck_features_{split}.npy", allow_pickle=False)
+        labels = np.load(tmp_path / "f" / f"bottleneck_labels_{split}.npy", allow_pickle=False)
+        facts = json.loads((tmp_path / "f" / f"bottleneck_{split}.json").read_text())
+        assert features.shape == (2 * count, 1280)
+        assert labels.tolist() == [0] * count + [1] * count
+        assert facts["classes"] == ["a", "b"]
+        assert facts["files"] == sorted(os.path.relpath(path, data) for path in (data / split).rglob("*.png"))
+        tlkit("extract", data / split, "-o", tmp_path / f"{split}.npy", *SMALL)
+        np.testing.assert_array_equal(np.load(tmp_path / f"{split}.npy"), features)
+    assert len(contents(tmp_path / "f")) == 6
+
+
+def test_hdf5_holds_the_same(tlkit, tmp_path, data):
+    tlkit("bottleneck", data, "-o", tmp_path / "f", *SMALL)
+    assert tlkit("bottleneck", data, "-o", tmp_path / "h", *SMALL, "--format", "hdf5").code == 0
+    assert list(contents(tmp_path / "h")) == ["bottleneck_features.h5"]
+    with h5py.File(tmp_path / "h" / "bottleneck_features.h5") as file:
+        for split in ("train", "validation"):
+            saved = np.load(tmp_path / "f" / f"bottleneck_features_{split}.npy")
+            np.testing.assert_array_equal(file[split]["features"], saved)
+            assert file[split]["features"].chunks[1:] == saved.shape[1:]
+            facts = json.loads((tmp_path / "f" / f"bottleneck_{split}.json").read_text())
+            assert [name.decode() for name in file[split]["files"]] == facts["files"]
+            assert file[split]["labels"][()].tolist() == facts["labels"]
+
+
+@pytest.mark.parametrize("kind", ["npy", "hdf5"])
+@pytest.mark.parametrize("after", [1, 4])
+def test_killed_it_goes_on_and_ends_the_same(tlkit, tmp_path, data, kind, after):
+    command = ["bottleneck", data, *SMALL, "--format", kind, "--batch-size", "4", "-o"]
+    assert tlkit(*command, tmp_path / "whole").code == 0
+    assert killed(after, signal.SIGKILL, *command, tmp_path / "f").returncode == -9
+    left = {name for name in os.listdir(tmp_path / "f") if not name.startswith(".")}
+    assert left == {"bottleneck_features.part"}
+    ran = tlkit(*command, tmp_path / "f", "--json")
+    assert ran.json["computed"] == 18 - {1: 4, 4: 16}[after]
+    assert contents(tmp_path / "f") == contents(tmp_path / "whole")
+
+
+def test_two_at_once_do_not_mix(tlkit, tmp_path, data):
+    command = ["bottleneck", str(data), *SMALL, "-o"]
+    tlkit(*command, tmp_path / "alone")
+    run = [sys.executable, "-m", "tlkit", *command, str(tmp_path / "f")]
+    with ThreadPoolExecutor(3) as pool:
+        done = list(pool.map(lambda _: subprocess.run(run, capture_output=True, text=True), range(3)))
+    assert [one.returncode for one in done] == [0, 0, 0], [one.stderr for one in done]
+    assert contents(tmp_path / "f") == contents(tmp_path / "alone")
+
+
+def change(data, how, noise):
+    if how == "edited":  # same size on disk is not needed: nothing is known by size or time
+        path = data / "train" / "a" / "3.png"
+        status = path.stat()
+        noise(path, 999)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    elif how == "added":
+        noise(data / "train" / "a" / "x.png", 998)
+    elif how == "renamed":
+        (data / "train" / "a" / "3.png").rename(data / "train" / "a" / "z.png")
+    elif how == "swapped":
+        one, other = data / "train" / "a" / "1.png", data / "train" / "b" / "1.png"
+        first, second = one.read_bytes(), other.read_bytes()
+        one.write_bytes(second)
+        other.write_bytes(first)
+    elif how == "removed":
+        (data / "train" / "a" / "3.png").unlink()
+    elif how == "copied":
+        (data / "train" / "a" / "y.png").write_bytes((data / "train" / "b" / "0.png").read_bytes())
+
+
+@pytest.mark.parametrize("kind", ["npy", "hdf5"])
+@pytest.mark.parametrize(
+    ("how", "computed"),
+    [("not at all", 0), ("edited", 1), ("added", 1), ("renamed", 0), ("swapped", 0), ("removed", 0), ("copied", 0)],
+)
+def test_only_what_changed_is_computed(tlkit, tmp_path, data, noise, kind, how, computed):
+    command = ["bottleneck", data, *SMALL, "--format", kind, "--json", "-o"]
+    assert tlkit(*command, tmp_path / "f").json["computed"] == 18
+    change(data, how, noise)
+    assert tlkit(*command, tmp_path / "f").json["computed"] == computed
+    tlkit(*command, tmp_path / "new")
+    assert contents(tmp_path / "f") == contents(tmp_path / "new")
+
+
+def test_the_same_pictures_elsewhere_are_the_same(tlkit, tmp_path, data):
+    tlkit("bottleneck", data, "-o", tmp_path / "f", *SMALL)
+    data.rename(tmp_path / "moved")
+    ran = tlkit("bottleneck", tmp_path / "moved", "-o", tmp_path / "f", *SMALL, "--json")
+    assert ran.json["computed"] == 0
+
+
+def test_features_of_something_else_are_refused(tlkit, tmp_path, data):
+    tlkit("bottleneck", data, "-o", tmp_path / "f", *SMALL)
+    before = contents(tmp_path / "f")
+    ran = tlkit("bottleneck", data, "-o", tmp_path / "f", "--size", "70")
+    assert ran.code == 1
+    assert "size 64x64, not 70x70" in ran.err
+    assert contents(tmp_path / "f") == before
+    assert tlkit("bottleneck", data, "-o", tmp_path / "f", "--size", "70", "--force").code == 0
+
+
+def test_a_damaged_set_is_refused(tlkit, tmp_path, data):
+    tlkit("bottleneck", data, "-o", tmp_path / "f", *SMALL)
+    path = tmp_path / "f" / "bottleneck_features_train.npy"
+    path.write_bytes(path.read_bytes()[:-4])
+    ran = tlkit("bottleneck", data, "-o", tmp_path / "f", *SMALL)
+    assert ran.code == 1
+    assert "--force" in ran.err
+    np.save(path, np.array([{}], object), allow_pickle=True)
+    assert tlkit("finetune", data, "--features", tmp_path / "f", *SMALL).code == 1
+
+
+def test_a_bad_picture_is_named_and_the_rows_stay_aligned(tlkit, tmp_path, data):
+    (data / "train" / "a" / "2.png").write_bytes(b"")
+    command = ["bottleneck", data, "-o", tmp_path / "f", *SMALL, "--json"]
+    ran = tlkit(*command)
+    assert ran.code == 3
+    assert ran.json["failed"] == [{"input": "train/a/2.png", "error": "it is empty"}]
+    assert ran.json["splits"]["train"]["shape"] == [11, 1280]
+    facts = json.loads((tmp_path / "f" / "bottleneck_train.json").read_text())
+    assert facts["labels"] == [0] * 5 + [1] * 6
+    again = tlkit(*command)
+    assert (again.code, again.json["computed"]) == (3, 0)
+    for path in (data / "train" / "a").iterdir():
+        path.write_bytes(b"")
+    ran = tlkit(*command)
+    assert ran.code == 1
+    assert "No picture of a in train can be read" in ran.err
+
+
+def test_a_folder_that_cannot_be_written_to(tlkit, tmp_path, data):
+    (tmp_path / "file").write_text("")
+    ran = tlkit("bottleneck", data, "-o", tmp_path / "file" / "f", *SMALL)
+    assert ran.code == 1
+    assert ran.err.startswith("Error: Cannot write to")
+
+
+# -- finetune ----------------------------------------------------------------------------------------------------------
+
+TRAIN = ["--epochs", "2", "--finetune-epochs", "0", *SMALL, "--format", "json"]
+
+
+def losses(run):
+    return [line.rsplit(",", 1)[0] for line in (run / "history.csv").read_text().splitlines()]  # all but the seconds
+
+
+def test_features_computed_before_train_the_same_head(tlkit, tmp_path, data):
+    tlkit("bottleneck", data, "-o", tmp_path / "npy", *SMALL)
+    tlkit("bottleneck", data, "-o", tmp_path / "hdf5", *SMALL, "--format", "hdf5")
+    for name, options in (("own", []), ("again", []), ("npy", ["--features", tmp_path / "npy"]),
+                          ("hdf5", ["--features", tmp_path / "hdf5"])):  # fmt: skip
+        ran = tlkit("finetune", data, *TRAIN, "-o", tmp_path / f"run {name}", *options)
+        assert ran.code == 0, ran.err
+    assert len(losses(tmp_path / "run own")) == 3
+    for name in ("again", "npy", "hdf5"):
+        assert losses(tmp_path / f"run {name}") == losses(tmp_path / "run own")
+
+
+def test_a_second_run_computes_nothing(tlkit, tmp_path, data, monkeypatch):
+    assert tlkit("finetune", data, *TRAIN, "-o", tmp_path / "one").code == 0
+    monkeypatch.setattr("tlkit.features.compute.open_engine", None)
+    data.rename(tmp_path / "moved")
+    assert tlkit("finetune", tmp_path / "moved", *TRAIN, "-o", tmp_path / "two", "--batch-size", "5").code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--size", "70"], "size 64x64, not 70x70"),
+        (["--pooling", "max"], "pooling avg, not max"),
+        (["--head", "flatten"], "pooling avg, not none"),
+        (["--resize", "crop"], "resize squash, not crop"),
+        (["--precision", "bfloat16"], "precision float32, not bfloat16"),
+        (["--weights", "none"], "weights"),
+    ],
+)
+def test_features_of_something_else_do_not_train(tlkit, tmp_path, data, options, says):
+    tlkit("bottleneck", data, "-o", tmp_path / "f", *SMALL)
+    ran = tlkit("finetune", data, *TRAIN, "--features", tmp_path / "f", "-o", tmp_path / "run", *options)
+    assert ran.code == 1
+    assert says in ran.err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("how", ["edited", "added"])
+def test_pictures_that_changed_since_do_not_train(tlkit, tmp_path, data, noise, how):
+    tlkit("bottleneck", data, "-o", tmp_path / "f", *SMALL)
+    change(data, how, noise)
+    ran = tlkit("finetune", data, *TRAIN, "--features", tmp_path / "f")
+    assert ran.code == 1
+    assert ("3.png" if how == "edited" else "x.png") in ran.err
+    assert "tlkit bottleneck" in ran.err
+    assert tlkit("finetune", data, *TRAIN, "--features", tmp_path / "nothing").code == 1
+
+
+def test_without_a_cache_that_can_be_written_to_it_trains_all_the_same(tlkit, tmp_path, data, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("TLKIT_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    assert tlkit("finetune", data, *TRAIN, "-o", tmp_path / "run").code == 0
+    assert ".features" not in os.listdir(tmp_path / "run")
+
+
+# -- the cache ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_cache_is_listed_and_cleared(tlkit, tmp_path, data):
+    tlkit("finetune", data, *TRAIN, "-o", tmp_path / "run")
+    listed = tlkit("cache", "--format", "json").json
+    (features,) = (entry for entry in listed["entries"] if entry["kind"] == "features")
+    assert features["bytes"] > 18 * 1280 * 4
+    assert "efficientnetlite0 top_activation" in features["what"]
+    assert "features" in tlkit("cache").out
+    assert tlkit("cache", "clear", "features", "--format", "json").json == {"removed": 1, "bytes": features["bytes"]}
+    assert not [entry for entry in tlkit("cache", "--format", "json").json["entries"] if entry["kind"] == "features"]
+
+
+def test_the_cache_stays_below_its_limit(tlkit, tmp_path, data, monkeypatch):
+    monkeypatch.setenv("TLKIT_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("TLKIT_CACHE_LIMIT", "150 kB")
+    for size in ("64", "70"):
+        tlkit("finetune", data, "--engine", "keras", *TRAIN, "--size", size, "-o", tmp_path / f"run{size}")
+    (entry,) = tlkit("cache", "--format", "json").json["entries"]
+    assert "70x70" in entry["what"]
+    monkeypatch.setenv("TLKIT_CACHE_LIMIT", "much")
+    ran = tlkit("cache")
+    assert ran.code == 2
+    assert "TLKIT_CACHE_LIMIT" in ran.err

@@ -1,0 +1,282 @@
+"""`tlkit extract`: rows in order with what belongs to them, the same wherever they are asked for."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+
+from tlkit.architectures.outputs import up_to
+from tlkit.architectures.pretrained import build_pretrained
+from tlkit.architectures.table import get_architecture
+from tlkit.images.batches import Look
+
+SMALL = ["--size", "64"]
+
+
+@pytest.fixture
+def folder(tmp_path, noise):
+    """Seven pictures."""
+    for number in range(7):
+        noise(tmp_path / "in" / f"{number}.png", number)
+    return tmp_path / "in"
+
+
+def read(path):
+    """Features and file names of any of the three formats."""
+    if path.suffix == ".h5":
+        with h5py.File(path) as file:
+            assert json.loads(file.attrs["provenance"])["layer"]
+            return file["features"][()], [name.decode("utf-8", "surrogateescape") for name in file["files"]]
+    beside = json.loads(path.with_name(f"{path.name}.json").read_text())
+    if path.suffix == ".npy":
+        return np.load(path, allow_pickle=False), beside["files"]
+    with path.open(newline="", errors="surrogateescape") as file:
+        rows = list(csv.reader(file))[1:]
+    assert [row[0] for row in rows] == beside["files"]
+    return np.array([row[1:] for row in rows], np.float32), beside["files"]
+
+
+def expected(files, layer=None, pooling="avg", size=(64, 64)):
+    row = get_architecture("efficientnetlite0")
+    model = build_pretrained(row, include_top=False, size=size).model
+    model = up_to(model, layer or model.layers[-1].name, pooling)
+    look = Look(size, row.preprocessing)
+    return model(look.inputs(np.stack([look.read(str(file)) for file in files])), training=False).numpy()
+
+
+@pytest.mark.parametrize("ending", ["npy", "h5", "csv"])
+def test_rows_are_what_keras_says(tlkit, tmp_path, folder, ending):
+    ran = tlkit("extract", folder / "3.png", folder, "-o", tmp_path / f"f.{ending}", *SMALL, "--batch-size", 3)
+    assert (ran.code, ran.err) == (0, "")
+    features, files = read(tmp_path / f"f.{ending}")
+    assert files == [str(folder / name) for name in ("3.png", *sorted(os.listdir(folder)))]
+    assert features.dtype == np.float32
+    np.testing.assert_allclose(features, expected(files), rtol=1e-3, atol=1e-5)
+    assert sorted(os.listdir(tmp_path)) == sorted(
+        {"in", f"f.{ending}"} | ({f"f.{ending}.json"} if ending != "h5" else set())
+    )
+
+
+def test_the_formats_and_the_engines_agree(tlkit, tmp_path, folder):
+    for ending in ("npy", "h5", "csv"):
+        tlkit("extract", folder, "-o", tmp_path / f"f.{ending}", *SMALL)
+    one, two, three = (read(tmp_path / f"f.{ending}")[0] for ending in ("npy", "h5", "csv"))
+    np.testing.assert_array_equal(one, two)
+    np.testing.assert_array_equal(one, three)
+    assert tlkit("extract", folder, "-o", tmp_path / "k.npy", *SMALL, "--engine", "keras").code == 0
+    np.testing.assert_allclose(read(tmp_path / "k.npy")[0], one, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "shape"),
+    [
+        (["--layer", "block3b_add"], (40,)),
+        (["--layer", "block3b_add", "--pooling", "max"], (40,)),
+        (["--layer", "block3b_add", "--pooling", "none"], (8, 8, 40)),
+        (["--pooling", "none"], (2, 2, 1280)),
+    ],
+)
+def test_any_layer_pooled_or_as_a_map(tlkit, tmp_path, folder, options, shape):
+    ran = tlkit("extract", folder, "-o", tmp_path / "f.npy", *SMALL, *options, "--format", "json")
+    assert ran.json["shape"] == [7, *shape]
+    given = dict(zip(options[::2], options[1::2], strict=True))
+    features, files = read(tmp_path / "f.npy")
+    want = expected(files, given.get("--layer"), given.get("--pooling", "avg"))
+    np.testing.assert_allclose(features, want, rtol=1e-3, atol=1e-4)
+
+
+def test_a_layer_of_the_classifier_and_of_vgg(tlkit, tmp_path, folder):
+    assert tlkit("extract", folder / "0.png", "-o", tmp_path / "p.npy", "--layer", "predictions").code == 0
+    named = tlkit("predict", folder / "0.png", "--format", "json", "--top", "1000").json[0]["predictions"]
+    features, _ = read(tmp_path / "p.npy")
+    assert sorted(features[0], reverse=True) == pytest.approx([score["probability"] for score in named])
+    ran = tlkit("extract", folder / "0.png", "-o", tmp_path / "v.npy", "--arch", "vgg19", "--layer", "block4_pool",
+                "--weights", "none", "--pooling", "none", *SMALL, "--format", "json")  # fmt: skip
+    assert ran.json["shape"] == [1, 4, 4, 512]
+
+
+def test_a_bad_picture_is_named_and_the_rows_stay_aligned(tlkit, tmp_path, folder):
+    (folder / "2.png").write_bytes(b"no picture")
+    ran = tlkit("extract", folder, "-o", tmp_path / "f.npy", *SMALL, "--batch-size", "2", "--format", "json")
+    assert ran.code == 3
+    assert [item["input"] for item in ran.json["failed"]] == [str(folder / "2.png")]
+    assert "2.png" in ran.err
+    features, files = read(tmp_path / "f.npy")
+    assert files == [str(folder / f"{number}.png") for number in (0, 1, 3, 4, 5, 6)]
+    np.testing.assert_allclose(features, expected(files), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("ending", ["npy", "h5", "csv"])
+def test_names_of_any_kind_travel(tlkit, tmp_path, noise, ending):
+    names = [
+        "a b.png",
+        "new\nline.png",
+        os.fsdecode(b"caf\xe9.png"),
+        "caf\u00e9.png",
+        "cafe\u0301.png",
+        "\u202eright.png",
+    ]
+    for number, name in enumerate(names):
+        noise(tmp_path / "in" / "x.png", number).rename(tmp_path / "in" / name)
+    ran = tlkit("extract", tmp_path / "in", "-o", tmp_path / f"f.{ending}", *SMALL)
+    assert ran.code == 0
+    features, files = read(tmp_path / f"f.{ending}")
+    assert sorted(files) == sorted(str(tmp_path / "in" / name) for name in names)
+    np.testing.assert_allclose(features, expected(files), rtol=1e-3, atol=1e-5)
+
+
+KILLED = """
+import os, signal, sys
+from tlkit.features.store import RowStore
+append, calls = RowStore.append, []
+def dies(self, *given):
+    append(self, *given)
+    calls.append(1)
+    if len(calls) == int(sys.argv[1]):
+        os.kill(os.getpid(), int(sys.argv[2]))
+        import time; time.sleep(5)
+RowStore.append = dies
+from tlkit.cli import main
+main(sys.argv[3:])
+"""
+
+
+def killed(after, how, *command):
+    return subprocess.run(
+        [sys.executable, "-c", KILLED, str(after), str(int(how)), *map(str, command)], capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("ending", ["npy", "h5"])
+def test_killed_it_goes_on_and_ends_the_same(tlkit, tmp_path, folder, how, ending):
+    command = ["extract", folder, *SMALL, "--batch-size", "2", "-o"]
+    assert tlkit(*command, tmp_path / f"whole.{ending}").code == 0
+    ran = killed(2, how, *command, tmp_path / f"f.{ending}")
+    assert ran.returncode == (-9 if how == signal.SIGKILL else 130), ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert not (tmp_path / f"f.{ending}").exists()
+    again = tlkit(*command, tmp_path / f"f.{ending}", "--format", "json")
+    assert again.json["computed"] == 3
+    assert (tmp_path / f"f.{ending}").read_bytes() == (tmp_path / f"whole.{ending}").read_bytes()
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_what_is_left_of_other_options_is_not_used(tlkit, tmp_path, folder):
+    killed(2, signal.SIGKILL, "extract", folder, *SMALL, "--batch-size", "2", "-o", tmp_path / "f.npy")
+    assert list(tmp_path.glob("*.part"))
+    ran = tlkit("extract", folder, "--size", "70", "-o", tmp_path / "f.npy", "--format", "json")
+    assert ran.json["computed"] == 7
+    np.testing.assert_allclose(*(read(tmp_path / "f.npy")[0], expected(read(tmp_path / "f.npy")[1], size=(70, 70))),
+                               rtol=1e-3, atol=1e-5)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--layer", "block3b_add"], "layer top_activation, not block3b_add"),
+        (["--pooling", "max"], "pooling avg, not max"),
+        (["--size", "70"], "size 64x64, not 70x70"),
+        (["--resize", "crop"], "resize squash, not crop"),
+        (["--engine", "keras"], "engine openvino"),
+        (["--precision", "bfloat16"], "precision float32, not bfloat16"),
+        (["--weights", "none"], "weights"),
+        (["--arch", "mobilenetv2", "--weights", "none"], "architecture efficientnetlite0, not mobilenetv2"),
+    ],
+)
+def test_features_of_something_else_are_not_written_over(tlkit, tmp_path, folder, options, says):
+    tlkit("extract", folder, "-o", tmp_path / "f.npy", *SMALL)
+    before = (tmp_path / "f.npy").read_bytes()
+    ran = tlkit("extract", folder, "-o", tmp_path / "f.npy", *SMALL, *options)
+    assert ran.code == 1
+    assert says in ran.err
+    assert "--force" in ran.err
+    assert (tmp_path / "f.npy").read_bytes() == before
+    if options[0] == "--pooling":
+        assert tlkit("extract", folder, "-o", tmp_path / "f.npy", *SMALL, *options, "--force").code == 0
+
+
+def test_the_same_features_of_other_pictures_replace_the_old(tlkit, tmp_path, folder, noise):
+    tlkit("extract", folder, "-o", tmp_path / "f.npy", *SMALL)
+    stat = (folder / "1.png").stat()
+    noise(folder / "1.png", 99)
+    os.utime(folder / "1.png", ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert tlkit("extract", folder, "-o", tmp_path / "f.npy", *SMALL).code == 0
+    features, files = read(tmp_path / "f.npy")
+    np.testing.assert_allclose(features, expected(files), rtol=1e-3, atol=1e-5)
+
+
+def test_bfloat16_says_what_it_costs(tlkit, tmp_path, folder):
+    ran = tlkit("extract", folder, "-o", tmp_path / "f.npy", *SMALL, "--precision", "bfloat16", "--format", "json")
+    assert 1e-5 < ran.json["notes"]["relative_error"] < 0.2
+    assert "bfloat16 differs from float32" in ran.err or ran.err == ""
+    assert read(tmp_path / "f.npy")[0].shape == (7, 1280)
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "says"),
+    [
+        (["-o", "f.txt"], 2, "must end with"),
+        (["-o", "none/f.npy"], 1, "no folder"),
+        (["-o", "f.npy", "--layer", "block3b_ad"], 2, "Did you mean block3b_add"),
+        (["-o", "f.npy", "--layer", "predictions", "--pooling", "avg"], 2, "for feature maps"),
+        (["-o", "f.npy", "--arch", "inceptionv4"], 2, "inceptionv3"),
+        (["-o", "f.npy", "--model", "run", "--arch", "vgg16"], 2, "contradicts --model"),
+        (["-o", "f.npy", "--size", "16"], 1, "at least"),
+        ([], 2, "Missing option"),
+    ],
+)
+def test_bad_options(tlkit, tmp_path, folder, monkeypatch, options, code, says):
+    monkeypatch.chdir(tmp_path)
+    ran = tlkit("extract", folder, *options)
+    assert (ran.code, ran.out) == (code, "")
+    assert says in ran.err
+    assert os.listdir(tmp_path) == ["in"]
+
+
+def test_nothing_that_can_be_read_writes_nothing(tlkit, tmp_path):
+    ran = tlkit("extract", tmp_path / "nothing.png", "-o", tmp_path / "f.npy", *SMALL)
+    assert ran.code == 1
+    assert "there is no such file" in ran.err
+    assert not (tmp_path / "f.npy").exists()
+
+
+def test_a_file_that_is_no_features_is_not_written_over(tlkit, tmp_path, folder):
+    np.save(tmp_path / "f.npy", np.arange(3))
+    ran = tlkit("extract", folder, "-o", tmp_path / "f.npy", *SMALL)
+    assert ran.code == 2
+    assert np.load(tmp_path / "f.npy").tolist() == [0, 1, 2]
+    assert tlkit("extract", folder, "-o", tmp_path / "f.npy", *SMALL, "--force").code == 0
+
+
+def test_large_jpegs_give_the_features_of_the_whole_picture(tlkit, tmp_path, chelsea):
+    """They are decoded at a fraction of their size; that must not matter."""
+    large = Image.fromarray(chelsea).resize((2400, 1600), Image.Resampling.LANCZOS)
+    large.save(tmp_path / "large.jpg", quality=95)
+    Image.open(tmp_path / "large.jpg").save(tmp_path / "large.png")
+    tlkit("extract", tmp_path / "large.jpg", tmp_path / "large.png", "-o", tmp_path / "f.npy")
+    (jpeg, png), _ = read(tmp_path / "f.npy")
+    assert np.linalg.norm(jpeg - png) < 0.02 * np.linalg.norm(png)
+    assert (jpeg != png).any()
+
+
+def test_inspect_knows_the_file(tlkit, tmp_path, folder):
+    tlkit("extract", folder, "-o", tmp_path / "f.h5", *SMALL)
+    found = tlkit("inspect-h5", tmp_path / "f.h5", "--format", "json").json
+    assert found["dialect"] == "tlkit-features"
+    shutil.rmtree(folder)
+
+
+def test_random_weights_are_drawn_by_the_seed(tlkit, tmp_path, folder):
+    one, again, other = (tmp_path / f"{name}.npy" for name in "abc")
+    for path, seed in ((one, 0), (again, 0), (other, 1)):
+        tlkit("extract", folder, "-o", path, *SMALL, "--weights", "none", "--seed", seed)
+    assert one.read_bytes() == again.read_bytes() != other.read_bytes()
