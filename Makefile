@@ -53,6 +53,7 @@ check: $(READY)
 bench: $(READY)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt --config-settings editable_mode=compat -e '.[bench]'
 	python tests/benchmarks/inspect_h5.py
+	python tests/benchmarks/features.py
 
 catalog: $(READY)
 	python -m tlkit.architectures.catalog

@@ -209,7 +209,8 @@ def test_the_same_features_of_other_pictures_replace_the_old(tlkit, tmp_path, fo
     stat = (folder / "1.png").stat()
     noise(folder / "1.png", 99)
     os.utime(folder / "1.png", ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    assert tlkit("extract", folder, "-o", tmp_path / "f.npy", *SMALL).code == 0
+    ran = tlkit("extract", folder, "-o", tmp_path / "f.npy", *SMALL, "--format", "json")
+    assert ran.json["computed"] == 1
     features, files = read(tmp_path / "f.npy")
     np.testing.assert_allclose(features, expected(files), rtol=1e-3, atol=1e-5)
 

@@ -4,6 +4,8 @@ import csv
 import io
 import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -170,3 +172,28 @@ def test_addresses_inside_the_network_need_leave(tlkit):
     assert ran.code == 3
     assert "inside this network" in ran.json[0]["error"] or "no connection" in ran.json[0]["error"]
     assert "other than http" in ran.json[1]["error"]
+
+
+def test_both_engines_and_precisions_say_the_same(tlkit, cat):
+    said = {}
+    for options in (("openvino", "float32"), ("keras", "float32"), ("openvino", "bfloat16")):
+        ran = tlkit("predict", cat, "--engine", options[0], "--precision", options[1], "--format", "json")
+        assert ran.code == 0
+        assert ("differs from float32" in ran.err) == (options[1] == "bfloat16")
+        said[options] = {score["name"]: score["probability"] for score in ran.json[0]["predictions"]}
+    exact, keras, less = said.values()
+    assert keras == pytest.approx(exact, rel=1e-3)
+    assert next(iter(less)) == next(iter(exact)) == "Egyptian_cat"
+    assert less != exact
+
+
+def test_once_a_network_is_converted_tensorflow_does_not_start(tlkit, cat):
+    """A fresh process, as a person's: neither Keras nor TensorFlow is imported."""
+    assert tlkit("predict", cat).code == 0
+    code = (
+        "import sys\nfrom tlkit.cli import main\n"
+        "try:\n    main(sys.argv[1:])\nfinally:\n    print([m for m in ('tensorflow', 'keras') if m in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code, "predict", str(cat)], capture_output=True, text=True)
+    assert "Egyptian_cat" in ran.stdout
+    assert ran.stdout.endswith("[]\n"), ran.stderr

@@ -88,6 +88,9 @@ def finetune(context: click.Context, arch: str, output_format: str, **options: A
     folders alone, of which a share is held out. Phase 1 computes what the frozen base says of each picture once
     and trains a new head on it. Phase 2 retrains the top of the base and the head together, slowly.
 
+    --engine and --precision are for the features of phase 1; phase 2 trains in float32. tlkit keeps features
+    (`tlkit cache`), so a second run on the same pictures starts to train at once.
+
     The run folder predicts by itself (tlkit predict --model RUN): model.keras, run.json with class names,
     preprocessing, size, every argument and version, history.csv and history.png. JSON has `run`, `classes`,
     `val_accuracy`, `phases` and what was skipped.

@@ -6,10 +6,11 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
+import tlkit
 from tlkit.caches import PART, cache_folder, keep_below_limit, touch
 from tlkit.engines.network import Network, digest_of
 from tlkit.progress import logger
@@ -38,6 +39,7 @@ def converted_model(network: Network) -> Iterator[tuple[Path, bool]]:
             "input": [*look.size, look.channels],
             "channels_first": look.channels_first,
             "conversion": CONVERSION,
+            "tlkit": tlkit.__version__,
             **{package: version(package) for package in ("openvino", "keras", "tensorflow")},
         }
         folder = models_folder() / digest_of(facts)
@@ -59,9 +61,21 @@ def converted_model(network: Network) -> Iterator[tuple[Path, bool]]:
             touch(folder)
             yield folder / MODEL, True
             return
-    with tempfile.TemporaryDirectory(prefix="tlkit-") as scratch:
-        _convert(network, Path(scratch))
-        yield Path(scratch) / MODEL, False
+    with _scratch() as folder:
+        _convert(network, folder)
+        yield folder / MODEL, False
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder for a moment: in the cache, or where that cannot be written to, in the system's."""
+    with ExitStack() as until_done:
+        try:
+            models_folder().mkdir(parents=True, exist_ok=True)
+            folder = until_done.enter_context(tempfile.TemporaryDirectory(dir=models_folder(), prefix=PART))
+        except OSError:
+            folder = until_done.enter_context(tempfile.TemporaryDirectory(prefix="tlkit-"))
+        yield Path(folder)
 
 
 def _convert(network: Network, folder: Path) -> None:

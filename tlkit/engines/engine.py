@@ -30,6 +30,8 @@ class Engine(Protocol):
     """``float32`` or ``bfloat16``."""
     shapes: tuple[tuple[int, ...], ...]
     """Of one row of each output."""
+    batch: int
+    """Rows to submit at a time that keep it busy; more only means that more is lost when it is broken off."""
 
     def submit(self, pixels: np.ndarray) -> Future[Outputs]:
         """Start on pixels ``(rows, height, width, channels)`` uint8, 0 to 255, which must not change meanwhile."""

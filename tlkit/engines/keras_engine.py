@@ -21,6 +21,7 @@ class KerasEngine:
     """The ``keras`` engine; see :class:`tlkit.engines.engine.Engine`."""
 
     name = "keras"
+    batch = ROWS
 
     def __init__(self, network: Network, precision: str = "float32") -> None:
         self.precision = precision

@@ -26,6 +26,7 @@ class OpenVINOEngine:
     """
 
     name = "openvino"
+    batch = 8
 
     def __init__(self, network: Network, precision: str = "float32") -> None:
         self.precision = precision

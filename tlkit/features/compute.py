@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tlkit.engines.engine import Engine, open_engine, run
+from tlkit.engines.network import Network
 from tlkit.errors import FeatureError, ImageError
 from tlkit.features.fill import BATCH, Filled, fill
 from tlkit.features.source import FeatureSource
@@ -72,26 +74,34 @@ class Computing:
         if kept.is_file():
             self.notes = json.loads(kept.read_text("utf-8"))
             return
-        pixels = []
-        for source in sources:
-            try:
-                pixels.append(self.source.network.look.read(source))
-            except ImageError:
-                continue
-            if len(pixels) == _COMPARED:
-                break
-        if not pixels:
+        self.notes = compare_with_float32(self.source.network, self.engine, sources)
+        if not self.notes:
             return
-        batch = np.stack(pixels)
-        exact = open_engine(self.source.network, engine=self._asked)
-        error = relative_error(run(self.engine, batch)[0], run(exact, batch)[0])
-        self.notes = {"relative_error": error, "pictures_compared": len(pixels)}
-        logger.info(
-            "%s differs from float32 by %.2g of its size on the first %d pictures.", self.precision, error, len(pixels)
-        )
         folder.mkdir(parents=True, exist_ok=True)
         with whole_file(kept) as part:
             part.write_text(json.dumps(self.notes) + "\n", "utf-8")
+
+
+def compare_with_float32(network: Network, engine: Engine, sources: Sequence[str]) -> dict[str, Any]:
+    """Measure what an engine's lower precision costs on the first pictures that can be read, and say it.
+
+    Returns:
+        ``relative_error`` and ``pictures_compared``; nothing where no picture can be read.
+    """
+    pixels: list[np.ndarray] = []
+    for source in sources:
+        if len(pixels) == _COMPARED:
+            break
+        with suppress(ImageError):
+            pixels.append(network.look.read(source))
+    if not pixels:
+        return {}
+    batch = np.stack(pixels)
+    error = relative_error(run(engine, batch)[0], run(open_engine(network, engine=engine.name), batch)[0])
+    logger.info(
+        "%s differs from float32 by %.2g of its size on the first %d pictures.", engine.precision, error, len(pixels)
+    )
+    return {"relative_error": error, "pictures_compared": len(pixels)}
 
 
 def relative_error(got: np.ndarray, expected: np.ndarray) -> float:

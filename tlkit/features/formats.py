@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tlkit.errors import FeatureError
+from tlkit.features.store import RowStore
 from tlkit.files import whole_file
 from tlkit.h5.dialects import FEATURES
 from tlkit.text import printable
@@ -289,3 +290,13 @@ def _texts(group: Any, name: str) -> list[str]:
     from tlkit.h5.links import inside
 
     return [item.decode("utf-8", "surrogateescape") for item in inside(group, name)[()].tolist()]
+
+
+def take_over(store: RowStore, rows: FeatureRows, wanted: Container[bytes]) -> None:
+    """Put the rows of a finished file whose pictures are wanted again into a store of the same provenance."""
+    digests = rows.facts.digests
+    chosen = [row for row, digest in enumerate(digests) if digest in wanted and digest not in store.rows]
+    start = 0
+    for block in rows.blocks(np.array(chosen, np.int64)):
+        store.append([digests[row] for row in chosen[start : start + len(block)]], [block])
+        start += len(block)

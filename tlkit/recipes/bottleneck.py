@@ -16,10 +16,10 @@ from tlkit.config import BottleneckConfig
 from tlkit.errors import DataError, FeatureError, TlkitError
 from tlkit.features.compute import Computing, refuse_difference
 from tlkit.features.fill import Filled, file_digests
-from tlkit.features.formats import Facts, FeatureRows
+from tlkit.features.formats import Facts, FeatureRows, take_over
 from tlkit.features.sets import existing_sets, write_sets
 from tlkit.features.source import of_architecture
-from tlkit.features.store import RowStore, open_store
+from tlkit.features.store import open_store
 from tlkit.images.dataset import Dataset, Split, scan_dataset
 from tlkit.locks import locked
 from tlkit.progress import logger
@@ -111,9 +111,9 @@ def _fill_and_write(output: Path, dataset: Dataset, computing: Computing, config
         )
     part = output / PART
     with open_store(part, computing.provenance) as store:
-        wanted = {digest for split in splits.values() for digest in split.digests}
+        wanted = {digest for split in splits.values() for digest in split.digests if digest is not None}
         for rows in found.values():
-            _seed(store, rows, wanted)
+            take_over(store, rows, wanted)
         facts: dict[str, Facts] = {}
         rows_of: dict[str, np.ndarray] = {}
         computed = 0
@@ -198,13 +198,3 @@ class _Wanted:
             [(files[position], reason) for position, reason in filled.failed],
             computing.notes,
         )
-
-
-def _seed(store: RowStore, rows: FeatureRows, wanted: set[bytes | None]) -> None:
-    """Take over the rows of a finished set that are wanted again."""
-    digests = rows.facts.digests
-    chosen = np.array([row for row, digest in enumerate(digests) if digest in wanted and digest not in store.rows])
-    start = 0
-    for block in rows.blocks(chosen.astype(np.int64)):
-        store.append([digests[row] for row in chosen[start : start + len(block)]], [block])
-        start += len(block)

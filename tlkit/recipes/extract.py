@@ -11,14 +11,16 @@ from tlkit.architectures.table import get_architecture
 from tlkit.config import DEFAULT_ARCHITECTURE, ExtractConfig, LoadOptions
 from tlkit.errors import FeatureError, UsageError
 from tlkit.features.compute import Computing, refuse_difference
-from tlkit.features.fill import Filled
+from tlkit.features.fill import Filled, file_digests
 from tlkit.features.formats import (
     ENDINGS,
     Facts,
+    FeatureRows,
     facts_from_json,
     open_h5,
     open_npy,
     read_json,
+    take_over,
     write_csv,
     write_h5,
     write_json,
@@ -72,10 +74,16 @@ def extract(config: ExtractConfig) -> Extracted:
     part = output.with_name(f"{output.name}.part")
     try:
         with locked(output.with_name(f".{output.name}.lock"), remove=True):
+            found = None
             if output.exists() and not config.force:
-                _refuse_other(output, ending, computing.provenance)
+                found = _found(output, ending, computing.provenance)
+            digests = file_digests(sources)
             with open_store(part, computing.provenance) as store:
-                filled = computing.fill(sources, store, batch_size=config.batch_size, description="extract")
+                if found is not None:
+                    take_over(store, found, {digest for digest in digests if digest is not None})
+                filled = computing.fill(
+                    sources, store, batch_size=config.batch_size, description="extract", known=digests
+                )
                 result = _write(output, ending, sources, store, filled, computing)
             shutil.rmtree(part, ignore_errors=True)
     except OSError as error:
@@ -123,19 +131,20 @@ def _beside(output: Path) -> Path:
     return output.with_name(f"{output.name}.json")
 
 
-def _refuse_other(output: Path, ending: str, provenance: dict[str, Any]) -> None:
-    """A file that is in the way is written over only when it is features of the same kind."""
+def _found(output: Path, ending: str, provenance: dict[str, Any]) -> FeatureRows | None:
+    """The features in a file that is there; it is written over only when they are of the same kind."""
     hint = "Name another file, or say --force to write over it."
+    rows = None
     try:
         if ending in (".h5", ".hdf5"):
-            facts = open_h5(output).facts
+            rows = open_h5(output)
         elif ending == ".npy":
-            facts = open_npy(output, _beside(output)).facts
-        else:
-            facts = facts_from_json(read_json(_beside(output)), _beside(output))
+            rows = open_npy(output, _beside(output))
+        facts = rows.facts if rows else facts_from_json(read_json(_beside(output)), _beside(output))
     except Exception as error:
         raise UsageError(f"{printable(output)} exists and is not features by tlkit.", hint=hint) from error
     refuse_difference(f"{printable(output)} exists and", facts.provenance, provenance, hint)
+    return rows
 
 
 def _write(

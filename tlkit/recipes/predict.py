@@ -10,6 +10,7 @@ from PIL import Image
 
 from tlkit.config import PredictConfig
 from tlkit.engines.engine import open_engine
+from tlkit.features.compute import compare_with_float32
 from tlkit.features.forward import forward
 from tlkit.images.scan import expand_inputs, near_names
 from tlkit.recipes.classifier import choose_classifier
@@ -58,10 +59,13 @@ def predict(config: PredictConfig) -> list[Prediction]:
     classifier = choose_classifier(config)
     sources = expand_inputs(config.inputs)
 
+    engine = open_engine(classifier.network, engine=config.engine, precision=config.precision)
+    if config.precision != "float32":
+        compare_with_float32(classifier.network, engine, sources)
     predictions: list[Prediction | None] = [None] * len(sources)
     for batch in forward(
         sources,
-        open_engine(classifier.network, engine=config.engine, precision=config.precision),
+        engine,
         look=classifier.network.look,
         batch_size=config.batch_size,
         description="predict",
