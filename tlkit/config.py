@@ -90,7 +90,7 @@ class ExtractConfig:
         resize: ``squash`` or ``crop``.
         engine: ``auto``, ``keras`` or ``openvino``.
         precision: ``float32`` or ``bfloat16``.
-        batch_size: Pictures at a time.
+        batch_size: Pictures at a time; None for the engine's own number.
         seed: Draws random weights.
         allow_private: Addresses may lead inside this network.
         force: Write over features of something else.
@@ -108,7 +108,7 @@ class ExtractConfig:
     resize: str | None = None
     engine: str = "auto"
     precision: str = "float32"
-    batch_size: int = 32
+    batch_size: int | None = None
     seed: int = 0
     allow_private: bool = False
     force: bool = False
@@ -131,7 +131,7 @@ class BottleneckConfig:
         resize: ``squash`` or ``crop``.
         engine: ``auto``, ``keras`` or ``openvino``.
         precision: ``float32`` or ``bfloat16``.
-        batch_size: Pictures at a time.
+        batch_size: Pictures at a time; None for the engine's own number.
         val_split: The share of each class held out where the data has no validation folder.
         seed: Decides the split, and draws random weights.
         force: Write over features of something else.
@@ -149,7 +149,7 @@ class BottleneckConfig:
     resize: str = "squash"
     engine: str = "auto"
     precision: str = "float32"
-    batch_size: int = 32
+    batch_size: int | None = None
     val_split: float = 0.2
     seed: int = 0
     force: bool = False

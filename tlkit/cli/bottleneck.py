@@ -9,8 +9,8 @@ import click
 from tlkit.cli.boundary import SOME_SKIPPED
 from tlkit.cli.options import (
     FiniteRange,
-    batch_size_option,
     config_option,
+    engine_batch_option,
     engine_options,
     layer_options,
     load_options,
@@ -37,7 +37,7 @@ from tlkit.text import counted, printable
 @resize_option()
 @click.option("--val-split", type=FiniteRange(0, 1, min_open=True, max_open=True), default=0.2, show_default=True,
               help="Share of each class held out where DATA has no validation folder.")  # fmt: skip
-@batch_size_option
+@engine_batch_option
 @engine_options
 @seed_option
 @config_option

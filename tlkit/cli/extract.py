@@ -8,8 +8,8 @@ import click
 
 from tlkit.cli.boundary import SOME_SKIPPED
 from tlkit.cli.options import (
-    batch_size_option,
     config_option,
+    engine_batch_option,
     engine_options,
     format_option,
     layer_options,
@@ -35,7 +35,7 @@ from tlkit.text import counted, printable
 @load_options
 @size_option
 @resize_option(of_run=True)
-@batch_size_option
+@engine_batch_option
 @engine_options
 @seed_option
 @config_option

@@ -180,6 +180,13 @@ def batch_size_option(command: Command) -> Command:
     )(command)
 
 
+def engine_batch_option(command: Command) -> Command:
+    """``--batch-size`` where an engine knows its own."""
+    return click.option(
+        "--batch-size", type=click.IntRange(1, 4096), help="Pictures at a time.  [default: the engine's]"
+    )(command)
+
+
 def seed_option(command: Command) -> Command:
     """``--seed``."""
     return click.option(

@@ -14,7 +14,7 @@ import numpy as np
 from tlkit.engines.engine import Engine, open_engine, run
 from tlkit.engines.network import Network
 from tlkit.errors import FeatureError, ImageError
-from tlkit.features.fill import BATCH, Filled, fill
+from tlkit.features.fill import Filled, fill
 from tlkit.features.source import FeatureSource
 from tlkit.features.store import RowStore
 from tlkit.files import whole_file
@@ -51,7 +51,7 @@ class Computing:
         sources: Sequence[str],
         store: RowStore,
         *,
-        batch_size: int = BATCH,
+        batch_size: int | None = None,
         description: str,
         known: Sequence[bytes | None] | None = None,
     ) -> Filled:

@@ -18,7 +18,6 @@ from tlkit.images.decode import MAX_BYTES
 from tlkit.images.scan import is_address
 from tlkit.progress import logger, progress_bar
 
-BATCH = 32
 _AHEAD = 4096
 
 
@@ -47,7 +46,7 @@ def fill(
     engine: Callable[[], Engine],
     *,
     look: Look,
-    batch_size: int = BATCH,
+    batch_size: int | None = None,
     description: str,
     known: Sequence[bytes | None] | None = None,
 ) -> Filled:
@@ -60,7 +59,7 @@ def fill(
         store: Where rows are and go; this process may append.
         engine: Makes the engine; called only when something is missing.
         look: How a picture becomes an input.
-        batch_size: Pictures at a time.
+        batch_size: Pictures at a time; None for the engine's own number.
         description: What the progress bar says.
         known: The digests of the sources where they were computed before.
     """
@@ -79,7 +78,15 @@ def fill(
         if there:
             logger.info("%s: %s of %s are there already.", description, f"{there:,}", f"{len(sources):,}")
         chosen = [sources[position] for position in missing]
-        for batch in forward(chosen, engine(), look=look, batch_size=batch_size, description=description, digests=True):
+        ready = engine()
+        for batch in forward(
+            chosen,
+            ready,
+            look=look,
+            batch_size=batch_size or ready.batch,
+            description=description,
+            digests=True,
+        ):
             if batch.positions:
                 store.append(batch.digests, batch.outputs)
             computed += len(batch.positions)
