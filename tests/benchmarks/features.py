@@ -16,7 +16,7 @@ from pathlib import Path
 
 NETWORKS = ("inceptionv3", "resnet50", "vgg16", "mobilenet", "mobilenetv2")
 WAYS = ("stock", "keras float32", "keras bfloat16", "openvino float32", "openvino bfloat16")
-PICTURES = {"inceptionv3": 96, "resnet50": 128, "vgg16": 64, "mobilenet": 384, "mobilenetv2": 384}
+PICTURES = {"inceptionv3": 64, "resnet50": 96, "vgg16": 32, "mobilenet": 384, "mobilenetv2": 384}
 BATCH = 32
 
 

@@ -170,6 +170,21 @@ def test_a_folder_that_cannot_be_written_to(tlkit, tmp_path, data):
     assert ran.err.startswith("Error: Cannot write to")
 
 
+def test_a_folder_inside_the_data_is_refused(tlkit, data):
+    for output in (data, data / "features"):
+        assert tlkit("bottleneck", data, "-o", output).code == 2
+
+
+def test_maps_and_a_test_split(tlkit, tmp_path, data, noise):
+    for name in "ab":
+        noise(data / "test" / name / "t.png", ord(name))
+    ran = tlkit("bottleneck", data, "-o", tmp_path / "f", *SMALL, "--pooling", "none", "--layer", "block2a_project_bn",
+                "--json")  # fmt: skip
+    assert {name: split["shape"] for name, split in ran.json["splits"].items()} == {
+        "train": [12, 16, 16, 24], "validation": [6, 16, 16, 24], "test": [2, 16, 16, 24]
+    }  # fmt: skip
+
+
 # -- finetune ----------------------------------------------------------------------------------------------------------
 
 TRAIN = ["--epochs", "2", "--finetune-epochs", "0", *SMALL, "--format", "json"]

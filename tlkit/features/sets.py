@@ -8,10 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tlkit.errors import FeatureError
 from tlkit.features.formats import Facts, FeatureRows, open_h5, open_npy, write_h5, write_json, write_npy
 from tlkit.files import whole_file
-from tlkit.text import printable
 
 FORMATS = ("npy", "hdf5")
 HDF5 = "bottleneck_features.h5"
@@ -39,16 +37,15 @@ def existing_sets(folder: Path, kind: str | None = None) -> dict[str, FeatureRow
 
     Raises:
         FeatureError: They are damaged.
+        WeightsError: The HDF5 file is none.
     """
     found: dict[str, FeatureRows] = {}
     if kind in (None, "hdf5") and (folder / HDF5).is_file():
-        import h5py
+        from tlkit.h5.links import has
+        from tlkit.h5.opening import open_file
 
-        try:
-            with h5py.File(folder / HDF5, "r") as file:
-                splits = [split for split in SPLITS if split in file]
-        except OSError as error:
-            raise FeatureError(f"{printable(folder / HDF5)} is damaged: {printable(error)}.") from error
+        with open_file(folder / HDF5) as opened:
+            splits = [split for split in SPLITS if has(opened.root, split)]
         found = {split: open_h5(folder / HDF5, split) for split in splits}
     if kind in (None, "npy") and not found:
         found = {

@@ -13,7 +13,7 @@ import numpy as np
 
 from tlkit.architectures.table import get_architecture
 from tlkit.config import BottleneckConfig
-from tlkit.errors import DataError, FeatureError, TlkitError
+from tlkit.errors import DataError, FeatureError, TlkitError, UsageError
 from tlkit.features.compute import Computing, refuse_difference
 from tlkit.features.fill import Filled, file_digests
 from tlkit.features.formats import Facts, FeatureRows, take_over
@@ -65,6 +65,11 @@ def bottleneck(config: BottleneckConfig) -> Bottleneck:
             holds features of something else or cannot be written to.
     """
     output = Path(config.output)
+    if Path(config.data).resolve() in (output.resolve(), *output.resolve().parents):
+        raise UsageError(
+            f"{printable(output)} is inside the data folder, where it would be taken for a class.",
+            hint="Name a folder elsewhere with -o.",
+        )
     dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed)
     for warning in dataset.warnings:
         logger.warning(warning)

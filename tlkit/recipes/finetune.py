@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -146,7 +146,7 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
             skipped=tuple(pictures.skipped),
             warnings=(*dataset.warnings, *pictures.warnings),
         )
-        _write(result, model, pictures, architecture, pretrained, pooling, config)
+        _write(result, model, pictures, architecture, pretrained, pooling, config, computing.provenance)
     return result
 
 
@@ -184,6 +184,7 @@ def _write(
     pretrained: Pretrained,
     pooling: str,
     config: FinetuneConfig,
+    features: Mapping[str, Any],
 ) -> None:
     write_model(result.run, model, result.phases)
     try:
@@ -214,6 +215,7 @@ def _write(
             "test_accuracy": result.test_accuracy,
             "phases": [phase.summary() for phase in result.phases],
         },
+        features=features,
         skipped=[{"input": path, "error": reason} for path, reason in result.skipped],
         warnings=[*result.warnings, *boundary.notes],
     )

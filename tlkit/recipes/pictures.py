@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tlkit.caches import LOCK, cache_folder, keep_below_limit, touch
+from tlkit.caches import LOCK, cache_folder, cache_limit, keep_below_limit, touch
 from tlkit.engines.engine import open_engine
 from tlkit.engines.network import Network, digest_of
 from tlkit.errors import DataError, FeatureError
@@ -62,6 +62,7 @@ class Pictures:
         if given is not None:
             yield [self._from_sets(given, computing, split) for split in splits]
             return
+        cache_limit()  # a limit that is none must not be found out after hours of training
         folder = cache_folder() / "features" / digest_of(computing.provenance)
         with ExitStack() as until_done:
             try:

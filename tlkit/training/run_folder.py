@@ -11,7 +11,7 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,7 @@ class RunRecord:
         created: When, UTC, ISO 8601.
         data: Pictures a split and class.
         results: Accuracy after each phase.
+        features: What decided the features of phase 1: their provenance.
         skipped: Pictures that could not be read, ``input`` and ``error`` each.
         warnings: What a person should know before trusting it.
         format: Version of this record.
@@ -65,6 +66,7 @@ class RunRecord:
     created: str
     data: Mapping[str, Mapping[str, int]]
     results: Mapping[str, Any]
+    features: Mapping[str, Any] = field(default_factory=dict)
     skipped: Sequence[Mapping[str, str]] = ()
     warnings: Sequence[str] = ()
     format: int = FORMAT
