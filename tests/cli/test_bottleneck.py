@@ -185,6 +185,20 @@ def test_maps_and_a_test_split(tlkit, tmp_path, data, noise):
     }  # fmt: skip
 
 
+def test_files_of_others_stay_and_missing_ones_are_written(tlkit, tmp_path, data):
+    (tmp_path / "f").mkdir()
+    np.save(tmp_path / "f" / "bottleneck_features_train.npy", np.arange(3))
+    ran = tlkit("bottleneck", data, "-o", tmp_path / "f", *SMALL)
+    assert ran.code == 2
+    assert "bottleneck_features_train.npy" in ran.err
+    assert np.load(tmp_path / "f" / "bottleneck_features_train.npy").tolist() == [0, 1, 2]
+    assert tlkit("bottleneck", data, "-o", tmp_path / "f", *SMALL, "--force").code == 0
+    before = contents(tmp_path / "f")
+    (tmp_path / "f" / "bottleneck_labels_train.npy").unlink()
+    assert tlkit("bottleneck", data, "-o", tmp_path / "f", *SMALL, "--json").json["computed"] == 0
+    assert contents(tmp_path / "f") == before
+
+
 # -- finetune ----------------------------------------------------------------------------------------------------------
 
 TRAIN = ["--epochs", "2", "--finetune-epochs", "0", *SMALL, "--format", "json"]
@@ -211,6 +225,13 @@ def test_a_second_run_computes_nothing(tlkit, tmp_path, data, monkeypatch):
     monkeypatch.setattr("tlkit.features.compute.open_engine", None)
     data.rename(tmp_path / "moved")
     assert tlkit("finetune", tmp_path / "moved", *TRAIN, "-o", tmp_path / "two", "--batch-size", "5").code == 0
+
+
+def test_of_two_formats_the_one_that_fits_trains(tlkit, tmp_path, data, noise):
+    tlkit("bottleneck", data, "-o", tmp_path / "f", *SMALL, "--format", "hdf5")
+    change(data, "edited", noise)
+    tlkit("bottleneck", data, "-o", tmp_path / "f", *SMALL)
+    assert tlkit("finetune", data, *TRAIN, "--features", tmp_path / "f", "-o", tmp_path / "run").code == 0
 
 
 @pytest.mark.parametrize(
@@ -268,7 +289,7 @@ def test_the_cache_stays_below_its_limit(tlkit, tmp_path, data, monkeypatch):
     monkeypatch.setenv("TLKIT_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("TLKIT_CACHE_LIMIT", "150 kB")
     for size in ("64", "70"):
-        tlkit("finetune", data, "--engine", "keras", *TRAIN, "--size", size, "-o", tmp_path / f"run{size}")
+        tlkit("finetune", data, *TRAIN, "--weights", "none", "--size", size, "-o", tmp_path / f"run{size}")
     (entry,) = tlkit("cache", "--format", "json").json["entries"]
     assert "70x70" in entry["what"]
     monkeypatch.setenv("TLKIT_CACHE_LIMIT", "much")

@@ -281,3 +281,65 @@ def test_random_weights_are_drawn_by_the_seed(tlkit, tmp_path, folder):
     for path, seed in ((one, 0), (again, 0), (other, 1)):
         tlkit("extract", folder, "-o", path, *SMALL, "--weights", "none", "--seed", seed)
     assert one.read_bytes() == again.read_bytes() != other.read_bytes()
+
+
+FULL = """
+import errno, os, sys
+from tlkit.features.store import RowStore
+append, calls = RowStore.append, []
+def full(self, *given):
+    calls.append(1)
+    if len(calls) > 1:
+        raise self._not_written(OSError(errno.ENOSPC, "No space left on device"))
+    append(self, *given)
+RowStore.append = full
+from tlkit.cli import main
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("engine", ["keras", "openvino"])
+def test_a_full_disk_ends_with_1_and_nothing_else(tmp_path, folder, engine):
+    """As a process of its own, because requests that are still under way must not bring it down when it ends."""
+    command = ["extract", folder, *SMALL, "--batch-size", "2", "--engine", engine, "-o", tmp_path / "f.npy"]
+    ran = subprocess.run([sys.executable, "-c", FULL, *map(str, command)], capture_output=True, text=True)
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines()[0].startswith("Error: No space is left")
+    assert len(ran.stderr.splitlines()) == 2
+    assert (tmp_path / "f.npy.part").is_dir()
+
+
+def test_broken_off_between_features_and_names_it_goes_on(tlkit, tmp_path, folder, monkeypatch):
+    command = ["extract", folder, *SMALL, "-o", tmp_path / "f.npy"]
+
+    def dies(*given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tlkit.recipes.extract.write_json", dies)
+    assert tlkit(*command).code == 130
+    assert (tmp_path / "f.npy").exists()
+    monkeypatch.undo()
+    ran = tlkit(*command, "--format", "json")
+    assert (ran.code, ran.json["computed"]) == (0, 0)
+    assert read(tmp_path / "f.npy")[0].shape == (7, 1280)
+
+
+def test_files_of_others_stay(tlkit, tmp_path, folder):
+    (tmp_path / "f.npy.json").write_text("{}")
+    ran = tlkit("extract", folder, *SMALL, "-o", tmp_path / "f.npy")
+    assert (ran.code, (tmp_path / "f.npy.json").read_text()) == (2, "{}")
+    (tmp_path / "g.npy.part").mkdir()
+    (tmp_path / "g.npy.part" / "thesis.txt").write_text("precious")
+    ran = tlkit("extract", folder, *SMALL, "-o", tmp_path / "g.npy")
+    assert ran.code == 1
+    assert "thesis.txt" in ran.err
+    assert (tmp_path / "g.npy.part" / "thesis.txt").read_text() == "precious"
+
+
+def test_what_killed_processes_left_is_removed(tlkit, tmp_path, folder):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    (tmp_path / f".part-{gone.pid}-f.npy").write_bytes(b"half")
+    (tmp_path / f".part-{os.getppid()}-f.npy").write_bytes(b"somebody writes")
+    assert tlkit("extract", folder, *SMALL, "-o", tmp_path / "f.npy").code == 0
+    assert [path.name for path in tmp_path.glob(".part-*")] == [f".part-{os.getppid()}-f.npy"]

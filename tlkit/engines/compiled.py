@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
 import tlkit
 from tlkit.caches import PART, cache_folder, keep_below_limit, touch
 from tlkit.engines.network import Network, digest_of
+from tlkit.errors import WeightsError
 from tlkit.progress import logger
 
 CONVERSION = 1
@@ -61,21 +63,36 @@ def converted_model(network: Network) -> Iterator[tuple[Path, bool]]:
             touch(folder)
             yield folder / MODEL, True
             return
-    with _scratch() as folder:
-        _convert(network, folder)
-        yield folder / MODEL, False
+    scratch = _scratch(network)
+    try:
+        yield scratch / MODEL, False
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    """A folder for a moment: in the cache, or where that cannot be written to, in the system's."""
-    with ExitStack() as until_done:
+def _scratch(network: Network) -> Path:
+    """The converted network for a moment: in the cache, or where that has no room, in a folder of its own."""
+    failure: OSError | None = None
+    for parent in (models_folder(), None):
         try:
-            models_folder().mkdir(parents=True, exist_ok=True)
-            folder = until_done.enter_context(tempfile.TemporaryDirectory(dir=models_folder(), prefix=PART))
-        except OSError:
-            folder = until_done.enter_context(tempfile.TemporaryDirectory(prefix="tlkit-"))
-        yield Path(folder)
+            if parent:
+                parent.mkdir(parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(dir=parent, prefix=PART if parent else "tlkit-"))
+        except OSError as error:
+            failure = error
+            continue
+        try:
+            _convert(network, folder)
+            return folder
+        except BaseException as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            if not isinstance(error, OSError):
+                raise
+            failure = error
+    raise WeightsError(
+        f"There is no room to convert the network for OpenVINO: {failure}.",
+        hint="Make room, or say --engine keras.",
+    )
 
 
 def _convert(network: Network, folder: Path) -> None:
@@ -89,6 +106,9 @@ def _convert(network: Network, folder: Path) -> None:
     graph = folder / "graph.pb"
     graph.write_bytes(frozen_graph(network).graph.as_graph_def().SerializeToString())
     model = front_end.convert(front_end.load(str(graph)))
-    openvino.save_model(model, folder / MODEL, compress_to_fp16=False)
+    try:
+        openvino.save_model(model, folder / MODEL, compress_to_fp16=False)
+    except RuntimeError as error:  # its words for a full disk
+        raise OSError(errno.ENOSPC, f"{folder} cannot hold the network") from error
     del model
     graph.unlink()

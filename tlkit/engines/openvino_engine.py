@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from concurrent.futures import Future
 from typing import Any
 
@@ -47,10 +48,17 @@ class OpenVINOEngine:
             }
             if kept:
                 options["CACHE_DIR"] = str(path.with_name(BLOBS))
-            compiled = core.compile_model(model, "CPU", options)
+            try:
+                compiled = core.compile_model(model, "CPU", options)
+            except RuntimeError:  # the cache is full or cannot be written to
+                if options.pop("CACHE_DIR", None) is None:
+                    raise
+                compiled = core.compile_model(model, "CPU", options)
         self.shapes = tuple(tuple(output.shape)[1:] for output in compiled.outputs)
         self._queue = openvino.AsyncInferQueue(compiled, 2 * cores)
         self._queue.set_callback(_keep)
+        # Python must not end while a request may still call back, whatever made it end
+        weakref.finalize(self, self._queue.wait_all)
 
     def submit(self, pixels: np.ndarray) -> Future[Outputs]:
         """Start on pixels ``(rows, height, width, channels)`` uint8; returns when the last of them has started."""

@@ -56,6 +56,16 @@ def existing_sets(folder: Path, kind: str | None = None) -> dict[str, FeatureRow
     return found
 
 
+def undescribed(folder: Path) -> list[Path]:
+    """The names that NumPy files of features would have in a folder, of splits that nothing describes."""
+    return [
+        path
+        for split in SPLITS
+        if not _facts(folder, split).is_file()
+        for path in (_features(folder, split), _labels(folder, split))
+    ]
+
+
 def write_sets(
     folder: Path,
     kind: str,

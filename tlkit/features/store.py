@@ -11,6 +11,7 @@ import errno
 import json
 import math
 import os
+import re
 import shutil
 import time
 import zlib
@@ -23,7 +24,7 @@ import numpy as np
 
 from tlkit.errors import FeatureError
 from tlkit.files import whole_file
-from tlkit.text import printable
+from tlkit.text import listed, printable
 
 PROVENANCE, INDEX = "provenance.json", "index.bin"
 DIGEST_BYTES = 32
@@ -219,13 +220,35 @@ class RowStore:
             yield self.read(rows[start : start + step], output)
 
 
+_OWN = re.compile(r"rows-\d+\.bin|index\.bin|provenance\.json|notes\.json|lock|\.part-.*")
+
+
 def open_store(folder: Path, provenance: Mapping[str, Any]) -> RowStore:
-    """The store in a folder; what is there of another provenance, or damaged, is removed first."""
+    """The store in a folder; what is there of another provenance, or damaged, is removed first.
+
+    Raises:
+        FeatureError: The folder holds something else than a store.
+    """
+    foreign = [path.name for path in folder.iterdir() if not _OWN.fullmatch(path.name)] if folder.is_dir() else []
+    if foreign:
+        raise FeatureError(
+            f"{printable(folder)} is in the way: it holds {listed(foreign)}, which tlkit did not write.",
+            hint="Move it elsewhere, or name another output.",
+        )
     try:
         return RowStore(folder, provenance)
     except FeatureError:
         shutil.rmtree(folder)
         return RowStore(folder, provenance)
+
+
+def can_go_on(folder: Path, provenance: Mapping[str, Any]) -> bool:
+    """True when a folder holds rows of this provenance: somebody was writing them when they were broken off."""
+    try:
+        with RowStore(folder, provenance) as store:
+            return bool(store.rows)
+    except (FeatureError, OSError):
+        return False
 
 
 def _open(path: Path) -> Any:

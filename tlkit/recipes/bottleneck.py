@@ -17,9 +17,9 @@ from tlkit.errors import DataError, FeatureError, TlkitError, UsageError
 from tlkit.features.compute import Computing, refuse_difference
 from tlkit.features.fill import Filled, file_digests
 from tlkit.features.formats import Facts, FeatureRows, take_over
-from tlkit.features.sets import existing_sets, write_sets
+from tlkit.features.sets import existing_sets, undescribed, write_sets
 from tlkit.features.source import of_architecture
-from tlkit.features.store import open_store
+from tlkit.features.store import can_go_on, open_store
 from tlkit.images.dataset import Dataset, Split, scan_dataset
 from tlkit.locks import locked
 from tlkit.progress import logger
@@ -99,13 +99,20 @@ def bottleneck(config: BottleneckConfig) -> Bottleneck:
 
 
 def _fill_and_write(output: Path, dataset: Dataset, computing: Computing, config: BottleneckConfig) -> Bottleneck:
-    found = {} if config.force else _found(output, computing, config)
+    found = {}
+    if not config.force:
+        found = _found(output, computing, config)
+        _refuse_foreign(output, config, computing)
     splits = {name: _Wanted(split, config.data, file_digests(split.files)) for name, split in dataset.splits.items()}
-    if found.keys() == splits.keys() and all(splits[name].is_told_by(rows, dataset) for name, rows in found.items()):
+    files = write_sets(output, config.format, {}, names=splits)
+    there = all(path.is_file() for paths in files.values() for path in paths)
+    same = found.keys() == splits.keys() and all(splits[name].is_told_by(rows, dataset) for name, rows in found.items())
+    if there and same:
         logger.info("%s is up to date.", printable(output))
+        shutil.rmtree(output / PART, ignore_errors=True)
         return Bottleneck(
             output,
-            write_sets(output, config.format, {}, names=splits),
+            files,
             {name: (len(rows.facts.files), *rows.shape) for name, rows in found.items()},
             dataset.classes,
             computing.provenance,
@@ -146,6 +153,18 @@ def _fill_and_write(output: Path, dataset: Dataset, computing: Computing, config
         computed,
         dataset.warnings,
     )
+
+
+def _refuse_foreign(output: Path, config: BottleneckConfig, computing: Computing) -> None:
+    """Files of these names that no description of ours goes with are somebody's own."""
+    if can_go_on(output / PART, computing.provenance):
+        return
+    foreign = [path.name for path in undescribed(output) if path.is_file()] if config.format == "npy" else []
+    if foreign:
+        raise UsageError(
+            f"{printable(output)} holds {listed(foreign)}, which tlkit did not write.",
+            hint="Name another folder with -o, or say --force to write over it.",
+        )
 
 
 def _found(output: Path, computing: Computing, config: BottleneckConfig) -> dict[str, FeatureRows]:

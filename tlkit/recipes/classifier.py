@@ -118,7 +118,8 @@ def _run_classifier(config: PredictConfig, folder: Path) -> Classifier:
         if given is not None:
             raise UsageError(f"{option} contradicts --model: a run brings its own.", hint=f"Leave {option} out.")
     look = Look(record.size, record.preprocessing, record.resize, config.allow_private)
-    identity = {"run": file_digest(folder / MODEL)}
+    # with the number of classes, so that a record that does not fit is compared with the model itself
+    identity = {"run": file_digest(folder / MODEL), "classes": len(record.classes)}
     return Classifier(
         Network(lambda: load_model(folder, record), look, identity), [(name, name) for name in record.classes]
     )

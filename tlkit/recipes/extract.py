@@ -27,7 +27,7 @@ from tlkit.features.formats import (
     write_npy,
 )
 from tlkit.features.source import FeatureSource, of_architecture, of_model
-from tlkit.features.store import RowStore, open_store
+from tlkit.features.store import RowStore, can_go_on, open_store
 from tlkit.images.batches import Look
 from tlkit.images.scan import expand_inputs
 from tlkit.locks import locked
@@ -75,7 +75,8 @@ def extract(config: ExtractConfig) -> Extracted:
     try:
         with locked(output.with_name(f".{output.name}.lock"), remove=True):
             found = None
-            if output.exists() and not config.force:
+            beside = ending in (".npy", ".csv") and _beside(output).exists()
+            if (output.exists() or beside) and not config.force and not can_go_on(part, computing.provenance):
                 found = _found(output, ending, computing.provenance)
             digests = file_digests(sources)
             with open_store(part, computing.provenance) as store:
@@ -138,11 +139,12 @@ def _found(output: Path, ending: str, provenance: dict[str, Any]) -> FeatureRows
     try:
         if ending in (".h5", ".hdf5"):
             rows = open_h5(output)
-        elif ending == ".npy":
+        elif ending == ".npy" and output.exists():
             rows = open_npy(output, _beside(output))
         facts = rows.facts if rows else facts_from_json(read_json(_beside(output)), _beside(output))
     except Exception as error:
-        raise UsageError(f"{printable(output)} exists and is not features by tlkit.", hint=hint) from error
+        there = output if output.exists() else _beside(output)
+        raise UsageError(f"{printable(there)} exists and is not features by tlkit.", hint=hint) from error
     refuse_difference(f"{printable(output)} exists and", facts.provenance, provenance, hint)
     return rows
 

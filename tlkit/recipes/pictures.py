@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,9 @@ from tlkit.engines.network import Network, digest_of
 from tlkit.errors import DataError, FeatureError
 from tlkit.features.compute import Computing, refuse_difference
 from tlkit.features.fill import file_digests
+from tlkit.features.formats import FeatureRows
 from tlkit.features.forward import forward
-from tlkit.features.sets import existing_sets
+from tlkit.features.sets import FORMATS, existing_sets
 from tlkit.features.store import open_store
 from tlkit.images.batches import Look, read_batches
 from tlkit.images.dataset import TRAIN, Dataset, Split
@@ -65,35 +66,48 @@ class Pictures:
         cache_limit()  # a limit that is none must not be found out after hours of training
         folder = cache_folder() / "features" / digest_of(computing.provenance)
         with ExitStack() as until_done:
+            until_done.callback(keep_below_limit)
             try:
-                folder.mkdir(parents=True, exist_ok=True)
-                until_done.callback(keep_below_limit)
-                lock = until_done.enter_context(ExitStack())
-                lock.enter_context(locked(folder / LOCK))
-            except OSError as error:
-                logger.debug("Features are not kept in %s: %s.", folder, error)
-                folder = fallback / ".features"
-                until_done.callback(shutil.rmtree, folder, ignore_errors=True)
-                lock = until_done.enter_context(ExitStack())
+                rows = self._kept_in(folder, computing, splits, until_done)
+            except (FeatureError, OSError) as error:
+                logger.warning(
+                    "tlkit's cache does not take the features (%s); they are kept in the run's folder for now.",
+                    printable(getattr(error, "message", None) or error).rstrip("."),
+                )
+                until_done.callback(shutil.rmtree, fallback / ".features", ignore_errors=True)
+                rows = self._kept_in(fallback / ".features", computing, splits, until_done)
+            yield rows
+
+    def _kept_in(self, folder: Path, computing: Computing, splits: Sequence[str], until_done: ExitStack) -> list[Rows]:
+        """Features of splits from a store in ``folder``, which is open until ``until_done``."""
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder / LOCK):  # while rows are added; later others may add theirs
             store = until_done.enter_context(open_store(folder, computing.provenance))
             found = []
             for split in splits:
                 filled = computing.fill(self.splits[split].files, store, description=f"features of {split}")
                 self._leave_out(split, filled.failed)
                 found.append((filled, self.splits[split].labels))
-            touch(folder)
-            lock.close()  # others may append while this run reads
-            assert store.shapes is not None
-            shape = store.shapes[0]
-            yield [Rows(store.read, filled.rows, labels, shape) for filled, labels in found]
+        touch(folder)
+        assert store.shapes is not None
+        shape = store.shapes[0]
+        return [Rows(store.read, filled.rows, labels, shape) for filled, labels in found]
 
     def _from_sets(self, folder: str, computing: Computing, split: str) -> Rows:
-        sets = existing_sets(Path(folder)) if Path(folder).is_dir() else {}
-        if not sets:
-            raise FeatureError(
-                f"There are no finished features in {printable(folder)}.",
-                hint=f"`tlkit bottleneck DATA -o {printable(folder)}` computes them.",
-            )
+        found = [existing_sets(Path(folder), kind) for kind in FORMATS] if Path(folder).is_dir() else []
+        found = [sets for sets in found if sets]
+        for number, sets in enumerate(found, start=1):
+            try:
+                return self._from_set(folder, sets, computing, split)
+            except FeatureError:
+                if number == len(found):  # a folder may hold both formats, and one of them be old
+                    raise
+        raise FeatureError(
+            f"There are no finished features in {printable(folder)}.",
+            hint=f"`tlkit bottleneck DATA -o {printable(folder)}` computes them.",
+        )
+
+    def _from_set(self, folder: str, sets: Mapping[str, FeatureRows], computing: Computing, split: str) -> Rows:
         hint = "Give the options they were computed with, or leave --features out."
         wanted = computing.provenance
         place = {}
