@@ -227,6 +227,25 @@ def test_a_second_run_computes_nothing(tlkit, tmp_path, data, monkeypatch):
     assert tlkit("finetune", tmp_path / "moved", *TRAIN, "-o", tmp_path / "two", "--batch-size", "5").code == 0
 
 
+@pytest.mark.parametrize("kind", ["npy", "hdf5"])
+def test_a_row_that_changed_since_does_not_train(tlkit, tmp_path, data, kind):
+    tlkit("bottleneck", data, "-o", tmp_path / "f", *SMALL, "--format", kind)
+    if kind == "npy":
+        path = tmp_path / "f" / "bottleneck_features_train.npy"
+        content = bytearray(path.read_bytes())
+        content[-5] ^= 8
+        path.write_bytes(content)
+    else:
+        with h5py.File(tmp_path / "f" / "bottleneck_features.h5", "r+") as file:
+            file["train"]["features"][3, 3] += 1
+    ran = tlkit("finetune", data, *TRAIN, "--features", tmp_path / "f")
+    assert ran.code == 1
+    assert "damaged" in ran.err
+    again = tlkit("bottleneck", data, "-o", tmp_path / "f", *SMALL, "--format", kind, "--json")
+    assert again.json["computed"] == 1
+    assert tlkit("finetune", data, *TRAIN, "--features", tmp_path / "f", "-o", tmp_path / "run").code == 0
+
+
 def test_of_two_formats_the_one_that_fits_trains(tlkit, tmp_path, data, noise):
     tlkit("bottleneck", data, "-o", tmp_path / "f", *SMALL, "--format", "hdf5")
     change(data, "edited", noise)

@@ -343,3 +343,20 @@ def test_what_killed_processes_left_is_removed(tlkit, tmp_path, folder):
     (tmp_path / f".part-{os.getppid()}-f.npy").write_bytes(b"somebody writes")
     assert tlkit("extract", folder, *SMALL, "-o", tmp_path / "f.npy").code == 0
     assert [path.name for path in tmp_path.glob(".part-*")] == [f".part-{os.getppid()}-f.npy"]
+
+
+@pytest.mark.parametrize("ending", ["npy", "h5"])
+def test_a_row_that_changed_since_is_computed_again(tlkit, tmp_path, folder, ending):
+    path = tmp_path / f"f.{ending}"
+    tlkit("extract", folder, *SMALL, "-o", path)
+    before = path.read_bytes()
+    if ending == "npy":
+        features = np.load(path)
+        features[2, 5] += 1
+        np.save(path, features)
+    else:
+        with h5py.File(path, "r+") as file:
+            file["features"][2, 5] += 1
+    ran = tlkit("extract", folder, *SMALL, "-o", path, "--format", "json")
+    assert ran.json["computed"] == 1
+    assert path.read_bytes() == before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import zlib
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ class Facts:
         provenance: What decides the numbers.
         files: ``(rows,)`` file names and addresses, in the order of the rows.
         digests: ``(rows,)`` SHA-256 of the pictures' bytes.
+        checks: ``(rows,)`` CRC-32 of each row's bytes, so that what changed since is found.
         labels: ``(rows,)`` class numbers; None where there are no classes.
         classes: Class names; the position is the label.
         failed: ``(file, reason)`` of the pictures without a row.
@@ -40,6 +42,7 @@ class Facts:
     provenance: Mapping[str, Any]
     files: Sequence[str]
     digests: Sequence[bytes]
+    checks: np.ndarray
     labels: np.ndarray | None = None
     classes: Sequence[str] = ()
     failed: Sequence[tuple[str, str]] = ()
@@ -57,6 +60,7 @@ class Facts:
             "files": list(self.files),
             "labels": None if self.labels is None else self.labels.tolist(),
             "sha256": [digest.hex() for digest in self.digests],
+            "crc32": self.checks.tolist(),
             "failed": [{"input": file, "error": reason} for file, reason in self.failed],
         }
 
@@ -74,16 +78,17 @@ def facts_from_json(content: Any, path: Path) -> Facts:
             content["provenance"],
             content["files"],
             [bytes.fromhex(digest) for digest in content["sha256"]],
+            np.array(content["crc32"], np.uint32),
             None if content["labels"] is None else np.array(content["labels"], np.int64),
             content["classes"],
             [(item["input"], item["error"]) for item in content["failed"]],
             content.get("notes", {}),
         )
-        if not len(facts.files) == len(facts.digests) == content["shape"][0]:
+        if not len(facts.files) == len(facts.digests) == len(facts.checks) == content["shape"][0]:
             raise ValueError("rows and names differ in number")
         if not isinstance(facts.provenance, dict):
             raise ValueError("it has no provenance")
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
         raise FeatureError(f"{printable(path)} does not describe features: {printable(error)}.") from error
     return facts
 
@@ -166,6 +171,7 @@ def write_h5(path: Path, groups: Sequence[tuple[str, Iterable[np.ndarray], Seque
             if facts.labels is not None:
                 group["labels"] = facts.labels.astype("<i8")
             _strings(group, "files", facts.files)
+            group["crc32"] = facts.checks.astype("<u4")
             group["sha256"] = np.frombuffer(b"".join(facts.digests), np.uint8).reshape(rows, -1 if rows else 32)
 
 
@@ -193,8 +199,23 @@ class FeatureRows:
         """Rows by number, ``(len(rows), …)`` float32.
 
         Raises:
-            FeatureError: The file cannot be read.
+            FeatureError: The file cannot be read, or a row is not what was written.
         """
+        found = self._read(rows)
+        bad = rows[~self._sound(rows, found)]
+        if len(bad):
+            raise FeatureError(
+                f"{printable(self._path)} is damaged: the row of {printable(self.facts.files[bad[0]])} is not what was "
+                "written.",
+                hint="Run the command that wrote it again; it computes what is damaged.",
+            )
+        return found
+
+    def _sound(self, rows: np.ndarray, found: np.ndarray) -> np.ndarray:
+        checks = [zlib.crc32(row.astype("<f4").tobytes()) for row in found]
+        return np.array(checks, np.uint32) == self.facts.checks[rows]
+
+    def _read(self, rows: np.ndarray) -> np.ndarray:
         try:
             if self._group is None:
                 return self._read_npy(rows)
@@ -221,11 +242,19 @@ class FeatureRows:
                 found[number] = np.frombuffer(data, "<f4").reshape(self.shape)
         return found
 
-    def blocks(self, rows: np.ndarray) -> Iterator[np.ndarray]:
-        """The same, some megabytes at a time."""
+    def is_sound(self) -> bool:
+        """True when every row is what was written."""
+        rows = np.arange(len(self.facts.files))
+        return sum(len(numbers) for numbers, _ in self.sound_blocks(rows)) == len(rows)
+
+    def sound_blocks(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Of rows by number those that are what was written, some megabytes at a time, with their numbers."""
         step = max(1, 2**23 // max(1, 4 * int(np.prod(self.shape))))
         for start in range(0, len(rows), step):
-            yield self.read(rows[start : start + step])
+            chosen = rows[start : start + step]
+            found = self._read(chosen)
+            good = self._sound(chosen, found)
+            yield chosen[good], found[good]
 
 
 def open_npy(path: Path, beside: Path) -> FeatureRows:
@@ -279,6 +308,7 @@ def open_h5(path: Path, group: str = "") -> FeatureRows:
                 "classes": _texts(place, "classes"),
                 "files": _texts(place, "files"),
                 "labels": numbers(place, "labels")[()].tolist() if has(place, "labels") else None,
+                "crc32": numbers(place, "crc32")[()].tolist(),
                 "sha256": [row.tobytes().hex() for row in numbers(place, "sha256")[()]],
             }
         except (KeyError, ValueError, RecursionError) as error:
@@ -296,7 +326,5 @@ def take_over(store: RowStore, rows: FeatureRows, wanted: Container[bytes]) -> N
     """Put the rows of a finished file whose pictures are wanted again into a store of the same provenance."""
     digests = rows.facts.digests
     chosen = [row for row, digest in enumerate(digests) if digest in wanted and digest not in store.rows]
-    start = 0
-    for block in rows.blocks(np.array(chosen, np.int64)):
-        store.append([digests[row] for row in chosen[start : start + len(block)]], [block])
-        start += len(block)
+    for numbers, block in rows.sound_blocks(np.array(chosen, np.int64)):
+        store.append([digests[row] for row in numbers], [block])

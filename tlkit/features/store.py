@@ -208,6 +208,10 @@ class RowStore:
             raise self._damaged()
         return found
 
+    def checks(self, rows: np.ndarray, output: int = 0) -> np.ndarray:
+        """CRC-32 of rows by number, ``(len(rows),)`` uint32."""
+        return self._checks[rows, output].astype(np.uint32)
+
     def _damaged(self) -> FeatureError:
         return FeatureError(
             f"The features in {printable(self.folder)} are damaged.", hint="Remove the folder; they are computed again."

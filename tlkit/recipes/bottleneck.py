@@ -19,7 +19,7 @@ from tlkit.features.fill import Filled, file_digests
 from tlkit.features.formats import Facts, FeatureRows, take_over
 from tlkit.features.sets import existing_sets, undescribed, write_sets
 from tlkit.features.source import of_architecture
-from tlkit.features.store import can_go_on, open_store
+from tlkit.features.store import RowStore, can_go_on, open_store
 from tlkit.images.dataset import Dataset, Split, scan_dataset
 from tlkit.locks import locked
 from tlkit.progress import logger
@@ -107,7 +107,7 @@ def _fill_and_write(output: Path, dataset: Dataset, computing: Computing, config
     files = write_sets(output, config.format, {}, names=splits)
     there = all(path.is_file() for paths in files.values() for path in paths)
     same = found.keys() == splits.keys() and all(splits[name].is_told_by(rows, dataset) for name, rows in found.items())
-    if there and same:
+    if there and same and all(rows.is_sound() for rows in found.values()):
         logger.info("%s is up to date.", printable(output))
         shutil.rmtree(output / PART, ignore_errors=True)
         return Bottleneck(
@@ -134,7 +134,7 @@ def _fill_and_write(output: Path, dataset: Dataset, computing: Computing, config
                 split.split.files, store, batch_size=config.batch_size, description=f"features of {name}",
                 known=split.digests,
             )  # fmt: skip
-            facts[name] = split.facts(name, filled, dataset, computing)
+            facts[name] = split.facts(name, filled, store, dataset, computing)
             rows_of[name] = filled.rows
             computed += filled.computed
         assert store.shapes is not None
@@ -201,7 +201,7 @@ class _Wanted:
     def _name(self, file: str) -> str:
         return os.path.relpath(file, self.data)
 
-    def facts(self, name: str, filled: Filled, dataset: Dataset, computing: Computing) -> Facts:
+    def facts(self, name: str, filled: Filled, store: RowStore, dataset: Dataset, computing: Computing) -> Facts:
         """What belongs to the rows that were found for it."""
         files = [self._name(file) for file in self.split.files]
         for position, reason in filled.failed:
@@ -217,6 +217,7 @@ class _Wanted:
             computing.provenance,
             [files[position] for position in filled.positions],
             filled.digests,
+            store.checks(filled.rows),
             labels,
             dataset.classes,
             [(files[position], reason) for position, reason in filled.failed],

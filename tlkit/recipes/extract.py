@@ -161,6 +161,7 @@ def _write(
         computing.provenance,
         [sources[position] for position in filled.positions],
         filled.digests,
+        store.checks(filled.rows),
         failed=failed,
         notes=computing.notes,
     )
