@@ -197,3 +197,16 @@ def test_once_a_network_is_converted_tensorflow_does_not_start(tlkit, cat):
     ran = subprocess.run([sys.executable, "-c", code, "predict", str(cat)], capture_output=True, text=True)
     assert "Egyptian_cat" in ran.stdout
     assert ran.stdout.endswith("[]\n"), ran.stderr
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "gone"])
+def test_a_damaged_converted_network_is_made_anew(tlkit, cat, converted, damage):
+    before = tlkit("predict", cat, "--format", "json").json
+    for path in converted.glob("*/model.bin"):
+        content = bytearray(path.read_bytes())
+        if damage == "gone":
+            path.unlink()
+            continue
+        content[len(content) // 2] ^= 64
+        path.write_bytes(content[: len(content) // 2] if damage == "cut" else content)
+    assert tlkit("predict", cat, "--format", "json").json == before

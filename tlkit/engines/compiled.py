@@ -16,10 +16,11 @@ from tlkit.caches import PART, cache_folder, keep_below_limit, touch
 from tlkit.engines.network import Network, digest_of
 from tlkit.errors import WeightsError
 from tlkit.progress import logger
+from tlkit.weights.digest import digest_problem, file_digest
 
 CONVERSION = 1
 """Raised when the same network is converted otherwise."""
-MODEL, FACTS, BLOBS = "model.xml", "identity.json", "blobs"
+MODEL, WEIGHTS, FACTS, BLOBS = "model.xml", "model.bin", "identity.json", "blobs"
 
 
 def models_folder() -> Path:
@@ -46,12 +47,14 @@ def converted_model(network: Network) -> Iterator[tuple[Path, bool]]:
         }
         folder = models_folder() / digest_of(facts)
         try:
-            if not (folder / MODEL).is_file():
+            if not _is_whole(folder):
+                shutil.rmtree(folder, ignore_errors=True)
                 models_folder().mkdir(parents=True, exist_ok=True)
                 part = Path(tempfile.mkdtemp(dir=models_folder(), prefix=PART))
                 try:
                     _convert(network, part)
-                    (part / FACTS).write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
+                    content = {**facts, WEIGHTS: file_digest(part / WEIGHTS)}
+                    (part / FACTS).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
                     with suppress(OSError):  # another process was first, and its folder is as good
                         part.rename(folder)
                 finally:
@@ -68,6 +71,15 @@ def converted_model(network: Network) -> Iterator[tuple[Path, bool]]:
         yield scratch / MODEL, False
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _is_whole(folder: Path) -> bool:
+    """True when a converted network is there, and its weights are those that were written."""
+    try:
+        content = json.loads((folder / FACTS).read_text("utf-8"))
+        return (folder / MODEL).is_file() and digest_problem(folder / WEIGHTS, content[WEIGHTS]) is None
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _scratch(network: Network) -> Path:
