@@ -45,11 +45,11 @@ def test_features_are_those_of_keras(row, engine):
     size = (max(row.least_size, 96),) * 2
     keras.utils.set_random_seed(0)
     model = build(row, include_top=False, size=size)
-    for layer in model.layers:  # fresh statistics would let most of a network go unnoticed
+    for layer in model.layers:  # fresh statistics say nothing of BatchNorm; wild ones make deep networks chaotic
         if isinstance(layer, keras.layers.BatchNormalization):
             mean, variance = layer.moving_mean, layer.moving_variance
-            mean.assign(np.random.default_rng(1).normal(0, 0.1, mean.shape))
-            variance.assign(np.random.default_rng(2).uniform(0.5, 1.5, variance.shape))
+            mean.assign(np.random.default_rng(1).normal(0, 0.01, mean.shape))
+            variance.assign(np.random.default_rng(2).uniform(0.9, 1.1, variance.shape))
     model = up_to(model, model.layers[-1].name, "avg")
     pixels = pixels_of(3, size)
     expected = model(preprocess(pixels, row.preprocessing), training=False).numpy()
