@@ -1,5 +1,7 @@
 """Both engines against plain Keras, and against themselves: no row knows its neighbours."""
 
+import gc
+
 import numpy as np
 import pytest
 
@@ -27,6 +29,13 @@ def network_of(model, size, preprocessing="none", **look):
 
 def pixels_of(rows, size, channels=3, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (rows, *size, channels), dtype=np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def _let_go():
+    """A graph and its constants are a ring that only the collector opens; large networks would fill the memory."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="module")
