@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tlkit.errors import ConfigError
 from tlkit.progress import logger
@@ -62,6 +63,23 @@ def parse_bytes(text: str, what: str) -> int:
     return int(float(match[1]) * 1000 ** " kmgt".index(match[2] or " "))
 
 
+def room_for_rows(given: str | None = None) -> int:
+    """Bytes that the rows of one run may take in the cache.
+
+    Args:
+        given: A size as people write it; None for half of what is free on its disk, at most what the cache may hold.
+
+    Raises:
+        ConfigError: It is no size.
+    """
+    if given is not None:
+        return parse_bytes(given, "--cache-limit")
+    folder = cache_folder()
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return min(shutil.disk_usage(folder).free // 2, cache_limit())
+
+
 @dataclass(frozen=True)
 class CacheEntry:
     """One thing in the cache.
@@ -98,9 +116,13 @@ def describe(entry: CacheEntry) -> str:
             facts = json.loads((entry.path / name).read_text("utf-8"))
             facts = facts.get("provenance", facts)
             said = (facts.get(key) for key in ("architecture", "layer", "pooling", "size", "precision", "engine"))
-            words = ["x".join(map(str, word)) if isinstance(word, list) else str(word) for word in said if word]
+            words = [_joined(word) if isinstance(word, list) else str(word) for word in said if word]
             return " ".join(words) or "a run's network"
     return entry.path.name
+
+
+def _joined(words: list[Any]) -> str:
+    return ("x" if all(isinstance(word, int) for word in words) else "+").join(map(str, words))
 
 
 def _size(path: Path) -> int:

@@ -13,6 +13,10 @@ from tlkit.text import did_you_mean, printable
 DEFAULT_ARCHITECTURE = "efficientnetlite0"
 """The base unless told otherwise: its weights come with tlkit."""
 
+OPTIMIZERS = ("sgd", "rmsprop", "adam", "adamw")
+SCHEDULES = ("constant", "linear", "cosine")
+"""What becomes of a learning rate in the course of a phase: it stays, or falls to 0 in a line or half a cosine."""
+
 Size = tuple[int, int]
 """Height and width in pixels."""
 
@@ -168,20 +172,39 @@ class FinetuneConfig:
         resize: ``squash`` or ``crop``.
         head: ``dense``, ``linear`` or ``flatten``.
         pooling: ``avg``, ``max`` or ``none``; None for the head's own.
+        head_units: Of the head's hidden layer; None for the head's own.
+        dropout: Before the head's last layer; None for the head's own.
         freeze: A number of layers, or the layer or block through which the base is frozen in phase 2; None for
             the architecture's default.
         unfreeze: Instead, how many of the last layers of the base train.
+        unfreeze_blocks: Instead, how many of the last blocks of the base train.
+        stages: Instead, several cuts as for ``freeze``, comma-separated, each deeper: one stage of phase 2 each.
+        stage_decay: What the learning rate is multiplied by from stage to stage.
+        batchnorm: ``frozen`` or ``train``: what BatchNorm of the unfrozen part does.
         epochs: Epochs of phase 1, the head alone.
-        finetune_epochs: Epochs of phase 2, the top of the base and the head; 0 leaves phase 2 out.
-        lr: Learning rate of phase 1 (RMSprop).
-        finetune_lr: Learning rate of phase 2 (SGD).
-        momentum: Momentum of phase 2.
+        finetune_epochs: Epochs of phase 2, the top of the base and the head, or of each stage; 0 leaves it out.
+        optimizer: One of :data:`OPTIMIZERS`, of phase 1.
+        finetune_optimizer: The same, of phase 2.
+        lr: Learning rate of phase 1.
+        finetune_lr: Learning rate of phase 2.
+        schedule: One of :data:`SCHEDULES`: what becomes of the learning rate in phase 1.
+        finetune_schedule: The same, in phase 2.
+        momentum: Of SGD.
+        patience: Epochs without a better one after which a phase ends, and its best epoch is kept; None for never,
+            and the last epoch is kept.
+        class_weight: ``none``, or ``auto``: every class counts the same, however many pictures it has.
+        label_smoothing: The share of each label that is spread over all classes.
+        augment: ``none``, ``light``, ``recipe2017`` or ``randaugment``: how training pictures are changed.
+        augment_copies: Keep features of this many changed copies of each training picture; None to change pictures
+            anew in each epoch.
         val_split: The share of each class held out where the data has no validation folder.
         batch_size: Pictures at a time.
-        seed: Decides the split, the order and the head's first weights.
+        seed: Decides the split, the order, the head's first weights and what augmentation draws.
         features: A folder that `tlkit bottleneck` wrote of the same pictures; None to compute them.
-        engine: ``auto``, ``keras`` or ``openvino``: what computes features.
-        precision: ``float32`` or ``bfloat16``: what features are computed in.
+        cache_limit: Bytes, as people write them, that rows of this run may take; None for half of what is free on
+            disk, at most what the cache may hold.
+        engine: ``auto``, ``keras`` or ``openvino``: what runs the frozen part.
+        precision: ``float32`` or ``bfloat16``: what the base computes in.
         output: The run folder; None for the next free ``runs/NAME-N``.
     """
 
@@ -193,20 +216,59 @@ class FinetuneConfig:
     resize: str = "squash"
     head: str = "dense"
     pooling: str | None = None
+    head_units: int | None = None
+    dropout: float | None = None
     freeze: str | None = None
     unfreeze: int | None = None
+    unfreeze_blocks: int | None = None
+    stages: str | None = None
+    stage_decay: float = 0.5
+    batchnorm: str = "frozen"
     epochs: int = 10
     finetune_epochs: int = 5
+    optimizer: str = "rmsprop"
+    finetune_optimizer: str = "sgd"
     lr: float = 1e-3
     finetune_lr: float = 1e-4
+    schedule: str = "constant"
+    finetune_schedule: str = "constant"
     momentum: float = 0.9
+    patience: int | None = None
+    class_weight: str = "none"
+    label_smoothing: float = 0.0
+    augment: str = "none"
+    augment_copies: int | None = None
     val_split: float = 0.2
     batch_size: int = 32
     seed: int = 0
     features: str | None = None
+    cache_limit: str | None = None
     engine: str = "auto"
     precision: str = "float32"
     output: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig:
+    """What `tlkit evaluate` is told.
+
+    Attributes:
+        run: A run folder.
+        data: A folder of class folders, or of ``train``, ``validation`` and ``test`` folders of them.
+        split: Which of them; None for ``test`` where there is one, else ``validation``.
+        report: Also write the page here.
+        batch_size: Pictures at a time.
+        engine: ``auto``, ``keras`` or ``openvino``.
+        precision: ``float32`` or ``bfloat16``.
+    """
+
+    run: str
+    data: str
+    split: str | None = None
+    report: str | None = None
+    batch_size: int = 32
+    engine: str = "auto"
+    precision: str = "float32"
 
 
 @dataclass(frozen=True, kw_only=True)

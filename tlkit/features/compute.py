@@ -57,13 +57,13 @@ class Computing:
     ) -> Filled:
         """Have a row in ``store`` for every picture; see :func:`tlkit.features.fill.fill`."""
 
-        def opened() -> Engine:
+        def opened(_: Sequence[int]) -> Engine:
             if self.precision != "float32" and not self.notes:
                 self._compare(sources, store.folder)
             return self.engine
 
         look = self.source.network.look
-        filled = fill(sources, store, opened, look=look, batch_size=batch_size, description=description, known=known)
+        filled = fill(sources, [store], opened, look=look, batch_size=batch_size, description=description, known=known)
         if self.precision != "float32" and not self.notes:
             self._compare(sources, store.folder)
         return filled

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
 from tlkit.engines.engine import Engine
 from tlkit.features.forward import forward
 from tlkit.features.store import RowStore
-from tlkit.images.batches import Look
+from tlkit.images.batches import Batch, Look
 from tlkit.images.decode import MAX_BYTES
 from tlkit.images.scan import is_address
 from tlkit.progress import logger, progress_bar
@@ -26,87 +27,154 @@ class Filled:
     """Where the rows are.
 
     Attributes:
-        positions: ``(rows,)`` where each row stands in the list of sources.
-        rows: ``(rows,)`` its number in the store.
-        digests: ``(rows,)`` of the pictures' bytes.
+        positions: ``(pictures,)`` where each picture that has rows stands in the list of sources.
+        rows: For each store ``(pictures, variants)``: the numbers of its rows there.
+        digests: ``(pictures,)`` of the pictures' bytes.
         failed: ``(position, reason)`` of the pictures that have no row.
         computed: How many rows were computed now.
     """
 
     positions: np.ndarray
-    rows: np.ndarray
+    rows: tuple[np.ndarray, ...]
     digests: tuple[bytes, ...]
     failed: tuple[tuple[int, str], ...]
     computed: int
 
 
+class Copies(Protocol):
+    """Variants of a picture, each with a row of its own."""
+
+    @property
+    def count(self) -> int:
+        """How many a picture."""
+        ...
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What decides them beside the picture, as JSON knows it."""
+        ...
+
+    def make(self, pixels: np.ndarray, digest: bytes, variant: int) -> np.ndarray:
+        """Variant ``variant`` of pixels ``(height, width, channels)`` uint8 of a file with this digest."""
+        ...
+
+
 def fill(
     sources: Sequence[str],
-    store: RowStore,
-    engine: Callable[[], Engine],
+    stores: Sequence[RowStore],
+    engine: Callable[[Sequence[int]], Engine],
     *,
     look: Look,
+    outputs: Sequence[int] = (1,),
     batch_size: int | None = None,
     description: str,
     known: Sequence[bytes | None] | None = None,
+    copies: Copies | None = None,
 ) -> Filled:
-    """Have a row in ``store`` for every picture that can be read.
+    """Have a row in every store for every picture that can be read.
 
     A row is known by the bytes of its picture, so pictures that moved, or that another set has, are found.
 
     Args:
         sources: Files and addresses.
-        store: Where rows are and go; this process may append.
-        engine: Makes the engine; called only when something is missing.
+        stores: Where rows are and go; this process may append.
+        engine: Makes the engine for the stores that lack something, by number; called only when there are any.
         look: How a picture becomes an input.
+        outputs: How many outputs go into each store.
         batch_size: Pictures at a time; None for the engine's own number.
         description: What the progress bar says.
         known: The digests of the sources where they were computed before.
+        copies: Variants to compute of each picture instead of the picture itself.
     """
-    digests = list(file_digests(sources) if known is None else known)
+    variants = copies.count if copies else 1
+    digests = [digest for digest in (file_digests(sources) if known is None else known) for _ in range(variants)]
+    names = [_name(digest, copies, place % variants) for place, digest in enumerate(digests)]
     missing: list[int] = []
     waiting: set[bytes] = set()
-    for position, digest in enumerate(digests):
-        if digest is None or (digest not in store.rows and digest not in waiting):
-            missing.append(position)
-        if digest is not None:
-            waiting.add(digest)
+    for place, name in enumerate(names):
+        if name is None or (name not in waiting and not _in_all(stores, name)):
+            missing.append(place)
+        if name is not None:
+            waiting.add(name)
     failed: dict[int, str] = {}
     computed = 0
     if missing:
-        there = sum(digest in store.rows for digest in digests if digest is not None)
+        there = sum(_in_all(stores, name) for name in names if name is not None)
         if there:
-            logger.info("%s: %s of %s are there already.", description, f"{there:,}", f"{len(sources):,}")
-        chosen = [sources[position] for position in missing]
-        ready = engine()
+            logger.info("%s: %s of %s are there already.", description, f"{there:,}", f"{len(names):,}")
+        lacking = [
+            number
+            for number, store in enumerate(stores)
+            if any((name := names[place]) is None or name not in store.rows for place in missing)
+        ]
+        ready = engine(lacking)
         for batch in forward(
-            chosen,
+            [sources[place // variants] for place in missing],
             ready,
             look=look,
             batch_size=batch_size or ready.batch,
             description=description,
             digests=True,
+            change=_change(copies, missing) if copies else None,
         ):
-            if batch.positions:
-                store.append(batch.digests, batch.outputs)
-            computed += len(batch.positions)
-            for place, digest in zip(batch.positions, batch.digests, strict=True):
-                digests[missing[place]] = digest  # of the very bytes that were decoded
-            failed.update({missing[place]: reason for place, reason in batch.failed})
-        store.sync()
-    bad = {digests[position]: reason for position, reason in failed.items() if digests[position] is not None}
-    for position, digest in enumerate(digests):
-        if position not in failed and digest not in store.rows:  # the same bytes as one that failed
-            failed[position] = bad.get(digest, "it changed while it was read")
-    kept = [position for position in range(len(sources)) if position not in failed]
-    names = tuple(digest for position in kept if (digest := digests[position]) is not None)
+            places = [missing[position] for position in batch.positions]
+            for place, found in zip(places, batch.digests, strict=True):
+                digests[place] = found  # of the very bytes that were decoded
+                names[place] = _name(found, copies, place % variants)
+            if places:
+                rows = [name for place in places if (name := names[place]) is not None]
+                first = 0
+                for number in lacking:
+                    stores[number].append(rows, batch.outputs[first : first + outputs[number]])
+                    first += outputs[number]
+            computed += len(places)
+            failed.update({missing[position]: reason for position, reason in batch.failed})
+        for store in stores:
+            store.sync()
+    bad = {digests[place]: reason for place, reason in failed.items() if digests[place] is not None}
+    for place, name in enumerate(names):
+        if place not in failed and (name is None or not _in_all(stores, name)):  # the same bytes as one that failed
+            failed[place] = bad.get(digests[place], "it changed while it was read")
+    reasons = {place // variants: reason for place, reason in sorted(failed.items(), reverse=True)}
+    kept = [position for position in range(len(sources)) if position not in reasons]
+    rows_of = tuple(
+        np.array(
+            [[store.rows[names[position * variants + variant]] for variant in range(variants)] for position in kept],  # type: ignore[index]
+            np.int64,
+        ).reshape(len(kept), variants)
+        for store in stores
+    )
     return Filled(
         np.array(kept, np.int64),
-        np.array([store.rows[name] for name in names], np.int64),
-        names,
-        tuple(sorted(failed.items())),
+        rows_of,
+        tuple(digest for position in kept if (digest := digests[position * variants]) is not None),
+        tuple(sorted(reasons.items())),
         computed,
     )
+
+
+def _name(digest: bytes | None, copies: Copies | None, variant: int) -> bytes | None:
+    """What a row is known by."""
+    if digest is None or copies is None:
+        return digest
+    return hashlib.sha256(digest + variant.to_bytes(4, "big")).digest()
+
+
+def _in_all(stores: Sequence[RowStore], name: bytes) -> bool:
+    return all(name in store.rows for store in stores)
+
+
+def _change(copies: Copies, missing: Sequence[int]) -> Callable[[Batch], np.ndarray]:
+    """Makes of the pixels of a batch the variants that are missing."""
+
+    def change(batch: Batch) -> np.ndarray:
+        made = [
+            copies.make(pixels, digest, missing[position] % copies.count)
+            for pixels, digest, position in zip(batch.pixels, batch.digests, batch.positions, strict=True)
+        ]
+        return np.stack(made) if made else batch.pixels
+
+    return change
 
 
 def file_digests(sources: Sequence[str]) -> list[bytes | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -44,6 +44,7 @@ def forward(
     description: str,
     keep_pictures: int = 0,
     digests: bool = False,
+    change: Callable[[Batch], np.ndarray] | None = None,
 ) -> Iterator[ForwardBatch]:
     """Run pictures through an engine; while one batch is computed, the next is decoded and started.
 
@@ -55,6 +56,7 @@ def forward(
         description: What the progress bar says.
         keep_pictures: Also give back this many of the first pictures, reduced.
         digests: Also give back the digests of the files.
+        change: Gives other pixels for a batch, of the same shape.
 
     Raises:
         WeightsError: The network says something that is no number.
@@ -72,7 +74,7 @@ def forward(
             return ForwardBatch(batch.positions, outputs, batch.failed, batch.digests, batch.pictures)
 
         for batch in read_batches(sources, look, batch_size, keep_pictures=keep_pictures, digests=digests):
-            started.append((batch, engine.submit(batch.pixels)))
+            started.append((batch, engine.submit(change(batch) if change else batch.pixels)))
             if len(started) > 1:
                 yield finish()
         while started:

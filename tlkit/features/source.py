@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -135,6 +135,19 @@ def of_architecture(
     }
     known = {**facts, "weights": identity, "include_top": include_top} if choice.identity else None
     return FeatureSource(Network(wanted, Look(side, architecture.preprocessing, resize, allow_private), known), facts)
+
+
+def of_tensors(source: FeatureSource, names: Sequence[str], model: Callable[[], Any]) -> FeatureSource:
+    """Other outputs of the network of a source, as they are.
+
+    Args:
+        source: Features of the same network.
+        names: Of the layers that give the outputs.
+        model: Gives the network with these outputs.
+    """
+    facts = {**source.facts, "layer": list(names), "pooling": "none"}
+    known = source.network.identity and {**source.network.identity, "layer": list(names), "pooling": "none"}
+    return FeatureSource(Network(model, source.network.look, known), facts)
 
 
 def of_model(

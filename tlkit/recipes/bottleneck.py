@@ -135,7 +135,7 @@ def _fill_and_write(output: Path, dataset: Dataset, computing: Computing, config
                 known=split.digests,
             )  # fmt: skip
             facts[name] = split.facts(name, filled, store, dataset, computing)
-            rows_of[name] = filled.rows
+            rows_of[name] = filled.rows[0][:, 0]
             computed += filled.computed
         assert store.shapes is not None
         shape = store.shapes[0]
@@ -217,7 +217,7 @@ class _Wanted:
             computing.provenance,
             [files[position] for position in filled.positions],
             filled.digests,
-            store.checks(filled.rows),
+            store.checks(filled.rows[0][:, 0]),
             labels,
             dataset.classes,
             [(files[position], reason) for position, reason in filled.failed],

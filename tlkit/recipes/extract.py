@@ -153,7 +153,8 @@ def _write(
     output: Path, ending: str, sources: list[str], store: RowStore, filled: Filled, computing: Computing
 ) -> Extracted:
     failed = tuple((sources[position], reason) for position, reason in filled.failed)
-    if store.shapes is None or not len(filled.rows):
+    rows = filled.rows[0][:, 0]
+    if store.shapes is None or not len(rows):
         first = f" ({printable(failed[0][0])}: {failed[0][1]})" if failed else ""
         raise FeatureError(f"None of the {len(sources):,} inputs can be read{first}; nothing is written.")
     shape = store.shapes[0]
@@ -161,11 +162,11 @@ def _write(
         computing.provenance,
         [sources[position] for position in filled.positions],
         filled.digests,
-        store.checks(filled.rows),
+        store.checks(rows),
         failed=failed,
         notes=computing.notes,
     )
-    blocks = store.blocks(filled.rows)
+    blocks = store.blocks(rows)
     if ending in (".h5", ".hdf5"):
         write_h5(output, [("", blocks, shape, facts)])
     else:
@@ -175,5 +176,4 @@ def _write(
         else:
             write_csv(output, blocks, facts)
         write_json(_beside(output), facts, shape)
-    rows = (len(facts.files), *shape)
-    return Extracted(output, rows, computing.provenance, computing.notes, failed, filled.computed)
+    return Extracted(output, (len(rows), *shape), computing.provenance, computing.notes, failed, filled.computed)

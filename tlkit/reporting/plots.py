@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from tlkit.errors import TlkitError
 from tlkit.files import whole_file
+from tlkit.reporting.metrics import Evaluation
 from tlkit.text import printable
 
 FORMATS = (".png", ".jpg", ".jpeg", ".pdf", ".svg")
@@ -83,17 +87,22 @@ def _literal(text: str) -> str:
     return printable(text).replace("$", r"\$")
 
 
-def plot_history(phases: Sequence[tuple[str, Sequence[Mapping[str, float]]]], path: Path) -> None:
-    """Loss and accuracy over the epochs of all phases, training dashed, validation drawn through.
+def _png(figure: Any) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def draw_history(phases: Sequence[tuple[str, Sequence[Mapping[str, float]]]]) -> bytes:
+    """Loss and accuracy over the epochs of all phases, training dashed, validation drawn through, as PNG.
 
     Args:
         phases: ``(name, epochs)`` with the keys of ``history.csv``.
-        path: Where to.
     """
     figure = _figure(9.5, 3.6)
-    for axes, key, label in zip(figure.subplots(1, 2), ("loss", "accuracy"), ("loss", "accuracy"), strict=True):
+    for axes, key in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         first = 1
-        for (name, epochs), colour in zip(phases, _PHASE_COLOURS, strict=False):
+        for (name, epochs), colour in zip(phases, itertools.cycle(_PHASE_COLOURS)):  # noqa: B905 - colours never end
             numbers = range(first, first + len(epochs))
             for prefix, style, split in (("", "--", "train"), ("val_", "-", "validation")):
                 axes.plot(
@@ -102,7 +111,7 @@ def plot_history(phases: Sequence[tuple[str, Sequence[Mapping[str, float]]]], pa
                 )  # fmt: skip
             first += len(epochs)
         axes.set_xlabel("epoch")
-        axes.set_ylabel(label)
+        axes.set_ylabel(key)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(color=_GRID, linewidth=0.6)
         if key == "accuracy":
@@ -111,4 +120,46 @@ def plot_history(phases: Sequence[tuple[str, Sequence[Mapping[str, float]]]], pa
             axes.set_ylim(bottom=0)
         _plain(axes)
     axes.legend(fontsize=8, frameon=False, loc="lower right")
-    _save(figure, path)
+    return _png(figure)
+
+
+def draw_confusion(evaluation: Evaluation) -> bytes:
+    """Which class was taken for which, as PNG; a row sums to 1, the numbers are pictures."""
+    counts, names = evaluation.confusion, [_literal(name) for name in evaluation.classes]
+    classes = len(names)
+    side = min(3.2 + 0.45 * classes, 14)
+    figure = _figure(side + 1, side)
+    axes = figure.subplots()
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    if classes <= 20:
+        for row, column in np.ndindex(counts.shape):
+            colour = "white" if shares[row, column] > 0.6 else _TEXT
+            if counts[row, column]:
+                axes.text(column, row, f"{counts[row, column]:,}", ha="center", va="center", color=colour, fontsize=8)
+    size = 9 if classes <= 20 else max(2, 200 / classes)
+    axes.set_xticks(range(classes), names, rotation=90 if classes > 4 else 0, fontsize=size)
+    axes.set_yticks(range(classes), names, fontsize=size)
+    axes.set_xlabel("taken for", color=_TEXT)
+    axes.set_ylabel("is", color=_TEXT)
+    figure.colorbar(image, ax=axes, shrink=0.8, label="share of the class")
+    return _png(figure)
+
+
+def draw_calibration(evaluation: Evaluation) -> bytes:
+    """Is it right as often as it says? As PNG."""
+    figure = _figure(4.6, 3.8)
+    axes = figure.subplots()
+    for part in evaluation.calibration:
+        if part.accuracy is not None:
+            axes.bar(
+                (part.low + part.high) / 2, part.accuracy, width=part.high - part.low, color=_BAR, edgecolor="white"
+            )
+            axes.text((part.low + part.high) / 2, 0.01, f"{part.pictures:,}", ha="center", fontsize=7, color="white")
+    axes.plot([0, 1], [0, 1], "--", color=_TEXT, linewidth=0.8)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1.02)
+    axes.set_xlabel("how sure it was")
+    axes.set_ylabel("how often it was right")
+    _plain(axes)
+    return _png(figure)

@@ -2,39 +2,54 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tlkit.backend import keras
-from tlkit.training.rows import IN_MEMORY, Rows
+from tlkit.training.epochs import Order
+from tlkit.training.rows import Arrays, Rows
 
 
 class FeatureSequence(keras.utils.PyDataset):
-    """Batches of ``(features, labels)``; the order depends on the seed alone.
+    """Batches of ``(features, labels)``; the order of an epoch depends on the seed alone.
 
     Args:
         rows: The rows.
         batch_size: Rows a batch; the last may have fewer.
-        shuffle_seed: Draws a new order each epoch; None keeps the order.
+        seed: Draws a new order, and a variant of each row, each epoch; None keeps the order and the first variant.
+        memory: Bytes up to which all rows are held in memory.
     """
 
-    def __init__(self, rows: Rows, *, batch_size: int, shuffle_seed: int | None = None) -> None:
+    failure: Exception | None = None
+
+    def __init__(self, rows: Rows, *, batch_size: int, seed: int | None = None, memory: int = 2**30) -> None:
         super().__init__(workers=1, use_multiprocessing=False, max_queue_size=8)
         self._rows, self._batch_size = rows, batch_size
-        self._held = rows.read(rows.numbers) if rows.bytes <= IN_MEMORY else None
-        self._random = None if shuffle_seed is None else np.random.default_rng(shuffle_seed)
-        self._order = np.arange(len(rows))
-        self.on_epoch_end()
+        self._order = Order(rows.numbers.shape, seed)
+        self._held = rows.read(rows.numbers.ravel()) if rows.bytes <= memory else None
+
+    @property
+    def epoch(self) -> int:
+        """Which epoch is next or under way, from 0."""
+        return self._order.epoch
+
+    @epoch.setter
+    def epoch(self, number: int) -> None:
+        self._order.epoch = number
 
     def __len__(self) -> int:
         return -(-len(self._rows) // self._batch_size)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        chosen = self._order[index * self._batch_size : (index + 1) * self._batch_size]
+    def __getitem__(self, index: int) -> tuple[Any, np.ndarray]:
+        rows, variants = self._order.batch(index, self._batch_size)
         if self._held is not None:
-            return self._held[chosen], self._rows.labels[chosen]
-        return self._rows.batch(chosen)
+            places = rows * self._rows.numbers.shape[1] + variants
+            features: Arrays = tuple(output[places] for output in self._held)
+        else:
+            features = self._rows.read(self._rows.numbers[rows, variants])
+        return features if len(features) > 1 else features[0], self._rows.labels[rows]
 
     def on_epoch_end(self) -> None:
-        """Draw the order of the next epoch."""
-        if self._random is not None:
-            self._order = self._random.permutation(len(self._rows))
+        """Go on to the order of the next epoch."""
+        self._order.epoch += 1

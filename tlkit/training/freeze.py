@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ def resolve_boundary(
     *,
     freeze: str | None = None,
     unfreeze: int | None = None,
+    unfreeze_blocks: int | None = None,
 ) -> Boundary:
     """Turn what a person asked for into a number of layers.
 
@@ -55,16 +57,21 @@ def resolve_boundary(
         freeze: How many layers from the input, or the name of the last frozen layer or block; None for the
             architecture's default.
         unfreeze: Instead, how many of the last layers train.
+        unfreeze_blocks: Instead, how many of the last blocks train; with all of them, everything does.
 
     Raises:
-        UsageError: Both are given, a number out of range, or no layer of that name.
+        UsageError: More than one is given, a number out of range, or no layer of that name.
     """
     total = len(layers)
-    if freeze is not None and unfreeze is not None:
-        raise UsageError("--freeze and --unfreeze both say where to cut; give one of them.")
+    given = {"--freeze": freeze, "--unfreeze": unfreeze, "--unfreeze-blocks": unfreeze_blocks}
+    names = [option for option, value in given.items() if value is not None]
+    if len(names) > 1:
+        raise UsageError(f"{' and '.join(names)} all say where to cut; give one of them.")
     notes: tuple[str, ...] = ()
     if unfreeze is not None:
         frozen = total - _in_range(unfreeze, total, "--unfreeze", architecture)
+    elif unfreeze_blocks is not None:
+        frozen = _below_blocks(architecture, layers, unfreeze_blocks)
     elif freeze is None:
         frozen = layers.index(architecture.freeze) + 1
     elif re.fullmatch(r"[+-]?\d+", freeze, re.ASCII):
@@ -79,6 +86,40 @@ def resolve_boundary(
             or f"`tlkit archs {architecture.name}` lists its layers.",
         )
     return Boundary(frozen, total, layers[frozen - 1] if frozen else None, notes)
+
+
+def resolve_stages(architecture: Architecture, layers: Sequence[str], stages: Sequence[str]) -> tuple[Boundary, ...]:
+    """The cuts of staged unfreezing, from the top of the base down.
+
+    Args:
+        architecture: Whose base it is.
+        layers: Names of the base's layers, in order.
+        stages: For each stage what :func:`resolve_boundary` takes as ``freeze``.
+
+    Raises:
+        UsageError: A stage does not unfreeze more than the one before it.
+    """
+    boundaries = tuple(resolve_boundary(architecture, layers, freeze=stage) for stage in stages)
+    for (before, upper), (after, lower) in itertools.pairwise(zip(stages, boundaries, strict=True)):
+        if lower.frozen >= upper.frozen:
+            raise UsageError(
+                f"--stages {printable(','.join(stages))}: freezing through {printable(after)} trains no more than "
+                f"freezing through {printable(before)} before it.",
+                hint="Name the stages from the top of the network down: --stages mixed9,mixed8,mixed7.",
+            )
+    return boundaries
+
+
+def _below_blocks(architecture: Architecture, layers: Sequence[str], number: int) -> int:
+    blocks = architecture.blocks
+    if number > len(blocks):
+        raise UsageError(
+            f"--unfreeze-blocks {number} is out of range: {architecture.name} has {counted(len(blocks), 'block')}.",
+            hint=f"`tlkit archs {architecture.name}` lists them.",
+        )
+    if number == 0:
+        return len(layers)
+    return layers.index(blocks[-number - 1]) + 1 if number < len(blocks) else 0
 
 
 def _in_range(number: int, total: int, option: str, architecture: Architecture) -> int:

@@ -2,21 +2,55 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from tlkit.errors import UsageError
 
-HEADS = {"dense": "avg", "linear": "avg", "flatten": "none"}
-"""What each kind does to the feature map first, unless told otherwise."""
+
+@dataclass(frozen=True)
+class Head:
+    """A classifier: a hidden layer where it has one, Dropout, softmax.
+
+    Attributes:
+        kind: A key of :data:`HEADS`.
+        pooling: What happens to the feature map first: ``avg``, ``max`` or ``none``.
+        units: Of the hidden Dense layer, ReLU; 0 for none.
+        dropout: The share of inputs of the last layer that is dropped in training.
+    """
+
+    kind: str
+    pooling: str
+    units: int
+    dropout: float
 
 
-def head_pooling(kind: str, asked: str | None) -> str:
-    """The pooling for a head: what was asked, checked, or the head's own.
+HEADS = {
+    "dense": Head("dense", "avg", 1024, 0.0),
+    "linear": Head("linear", "avg", 0, 0.0),
+    "flatten": Head("flatten", "none", 256, 0.5),
+}
+"""Each kind as it is unless told otherwise."""
+
+
+def choose_head(
+    kind: str, *, pooling: str | None = None, units: int | None = None, dropout: float | None = None
+) -> Head:
+    """A head with what was asked for, checked.
 
     Raises:
-        UsageError: The head needs a vector and no pooling was asked for.
+        UsageError: It needs a vector and no pooling was asked for, or it has no hidden layer.
     """
-    if asked == "none" and kind != "flatten":
+    usual = HEADS[kind]
+    if pooling == "none" and kind != "flatten":
         raise UsageError(
             f"--head {kind} needs one vector a picture; --pooling none leaves a feature map.",
             hint="Use --pooling avg or max, or --head flatten.",
         )
-    return asked or HEADS[kind]
+    if units is not None and not usual.units:
+        raise UsageError(f"--head {kind} has no hidden layer for --head-units.", hint="Use --head dense or flatten.")
+    return Head(
+        kind,
+        pooling or usual.pooling,
+        usual.units if units is None else units,
+        usual.dropout if dropout is None else dropout,
+    )

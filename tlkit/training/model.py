@@ -1,21 +1,24 @@
-"""Put a network together: the new classifier, and base, pooling and head as one model."""
+"""Put networks together: the new classifier, what trains in phase 2, and base, pooling and head as one model."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from tlkit.architectures.outputs import pooling_layer
 from tlkit.backend import keras
+from tlkit.training.frontier import Frontier
+from tlkit.training.heads import Head
 
 layers = keras.layers
 
 
-def build_head(kind: str, feature_shape: Sequence[int], classes: int) -> Any:
+def build_head(head: Head, feature_shape: Sequence[int], classes: int) -> Any:
     """A fresh classifier.
 
     Args:
-        kind: A key of :data:`tlkit.training.heads.HEADS`.
+        head: Which.
         feature_shape: Of one picture's features, after pooling.
         classes: How many classes it tells apart.
 
@@ -23,13 +26,12 @@ def build_head(kind: str, feature_shape: Sequence[int], classes: int) -> Any:
         A functional ``keras.Model`` called ``head``; its output is a softmax, float32 ``(batch, classes)``.
     """
     inputs = keras.Input(tuple(feature_shape), name="features")
-    x = layers.Flatten(name="flatten")(inputs) if len(feature_shape) > 1 or kind == "flatten" else inputs
-    if kind == "dense":
-        x = layers.Dense(1024, activation="relu", name="fc")(x)
-    elif kind == "flatten":
-        x = layers.Dense(256, activation="relu", name="fc")(x)
-        x = layers.Dropout(0.5, name="dropout")(x)
-    x = layers.Dense(classes, activation="softmax", dtype="float32", name="predictions")(x)
+    x = layers.Flatten(name="flatten")(inputs) if len(feature_shape) > 1 or head.kind == "flatten" else inputs
+    if head.units:
+        x = layers.Dense(head.units, activation="relu", name="fc")(x)
+    if head.dropout:
+        x = layers.Dropout(head.dropout, name="dropout")(x)
+    x = layers.Dense(classes, activation="softmax", name="predictions")(x)
     return keras.Model(inputs, x, name="head")
 
 
@@ -42,3 +44,42 @@ def attach(base: Any, pooling: str, head: Any, name: str) -> Any:
     x = base(inputs, training=False)
     pool = pooling_layer(pooling)
     return keras.Model(inputs, head(pool(x) if pool else x), name=name)
+
+
+def above(network: Any, frontier: Frontier, head: Any, *, training: bool | None = False) -> Any:
+    """What trains in phase 2, from the frontier to the classes; it shares its layers with ``network`` and ``head``.
+
+    Args:
+        network: The base and its pooling, as one functional model.
+        frontier: Where it is cut.
+        head: The classifier.
+        training: What the layers of the base are told: False keeps BatchNorm at its statistics and Dropout
+            asleep; None lets them follow ``fit``.
+
+    Returns:
+        A ``keras.Model`` of one input a tensor of the frontier.
+    """
+    inputs = [keras.Input(shape, name=f"frontier_{number}") for number, shape in enumerate(frontier.shapes)]
+    if frontier.tensors[0] is network.outputs[0]:
+        return keras.Model(inputs, head(inputs[0]))
+    part = keras.Model(list(frontier.tensors), network.output)
+    return keras.Model(inputs, head(part(inputs if len(inputs) > 1 else inputs[0], training=training)))
+
+
+@contextmanager
+def computing_in(precision: str, network: Any) -> Iterator[None]:
+    """Have the layers of a network compute in ``precision`` inside the block; their weights stay float32.
+
+    Models must be put together inside the block: Keras asks a layer for its policy when it is called.
+    """
+    if precision == "float32":
+        yield
+        return
+    before = [(layer, layer.dtype_policy) for layer in network.layers]
+    for layer, _ in before:
+        layer.dtype_policy = keras.DTypePolicy(f"mixed_{precision}")
+    try:
+        yield
+    finally:
+        for layer, policy in before:
+            layer.dtype_policy = policy

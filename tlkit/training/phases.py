@@ -1,139 +1,161 @@
-"""The two phases of transfer learning: the head on features of the frozen base, then the top of the base too."""
+"""One phase of training, whatever trains: epochs that are told, kept on disk, and ended early."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from tlkit.backend import keras
 from tlkit.errors import TrainingError
 from tlkit.progress import logger
+from tlkit.training.checkpoint import Checkpoint, write_checkpoint
 from tlkit.training.freeze import Boundary
-from tlkit.training.image_sequence import ImageSequence
+from tlkit.training.history import Phase
+from tlkit.training.objective import Objective, PhasePlan, make_optimizer
 
-LOSS = "sparse_categorical_crossentropy"
+
+def set_trainable(base: Any, boundary: Boundary, *, batchnorm: str = "frozen") -> list[Any]:
+    """Freeze the base up to the boundary; return the layers that train.
+
+    Args:
+        base: The base.
+        boundary: Where it is cut.
+        batchnorm: ``frozen`` keeps every BatchNorm as it is: one that trains on a few pictures forgets the
+            statistics that the layers around it rely on. ``train`` trains those above the boundary.
+    """
+    base.trainable = True
+    for number, layer in enumerate(base.layers):
+        keeps = batchnorm == "frozen" and isinstance(layer, keras.layers.BatchNormalization)
+        layer.trainable = number >= boundary.frozen and not keeps
+    return [layer for layer in base.layers if layer.trainable and layer.weights]
 
 
-@dataclass
-class Phase:
-    """What one phase did.
+class Training:
+    """The phases of one run, each taken up where a checkpoint left it.
 
-    Attributes:
-        name: ``head`` or ``finetune``.
-        epochs: One mapping an epoch: ``epoch``, ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy``,
-            ``seconds``.
+    Args:
+        objective: What is minimised.
+        folder: Where a checkpoint is written after every epoch.
+        checkpoint: What an earlier process came to.
     """
 
-    name: str
-    epochs: list[Mapping[str, float]] = field(default_factory=list)
+    def __init__(self, objective: Objective, folder: Path, checkpoint: Checkpoint | None = None) -> None:
+        self._objective, self._folder, self._found = objective, folder, checkpoint
+        self.phases: list[Phase] = []
 
-    @property
-    def seconds(self) -> float:
-        """Time of all epochs together."""
-        return sum(epoch["seconds"] for epoch in self.epochs)
+    def has_passed(self, plan: PhasePlan) -> bool:
+        """True when a later phase had begun already, so that this one need not be run."""
+        names = [phase.name for phase in self._found.phases] if self._found else []
+        return plan.name in names[:-1]
 
-    @property
-    def val_accuracy(self) -> float:
-        """Validation accuracy after the last epoch, 0 to 1."""
-        return self.epochs[-1]["val_accuracy"]
+    def run(self, plan: PhasePlan, model: Any, train: Any, validation: Any) -> Phase:
+        """Train a model.
 
-    def summary(self) -> dict[str, Any]:
-        """What a result says of the phase: ``name``, ``epochs``, ``seconds``, ``val_accuracy``."""
-        return {
-            "name": self.name,
-            "epochs": len(self.epochs),
-            "seconds": round(self.seconds, 3),
-            "val_accuracy": self.val_accuracy,
-        }
+        It is compiled anew, because Keras reads what trains when it compiles.
+
+        Args:
+            plan: How.
+            model: Ends in probabilities ``(batch, classes)``.
+            train: A sequence of batches with class numbers, whose order depends on its ``epoch``.
+            validation: The same, held out.
+
+        Raises:
+            TrainingError: The loss is no number any more.
+            DataError: A picture cannot be read any more.
+        """
+        if self.has_passed(plan):
+            assert self._found is not None
+            self.phases.append(next(phase for phase in self._found.phases if phase.name == plan.name))
+            return self.phases[-1]
+        optimizer = make_optimizer(plan, len(train))
+        model.compile(optimizer=optimizer, loss=self._objective.loss, metrics=["accuracy"])
+        optimizer.build(model.trainable_variables)
+        keeper = _Keeper(plan, self.phases, self._folder)
+        if self._found and self._found.phases[-1].name == plan.name:
+            keeper.restore(self._found, model)
+            logger.info("%s goes on after epoch %d.", plan.name, len(keeper.phase.epochs))
+        self.phases.append(keeper.phase)
+        if not keeper.is_over():
+            train.epoch = len(keeper.phase.epochs)
+            try:
+                model.fit(
+                    train, validation_data=validation, initial_epoch=train.epoch, epochs=plan.epochs, shuffle=False,
+                    verbose=0, class_weight=self._objective.class_weight, callbacks=[keeper],
+                )  # fmt: skip
+            except Exception as error:
+                # TensorFlow passes on the words of an error in a thread of its own, not the error
+                raise train.failure or validation.failure or error from None
+        if plan.patience is not None:
+            _assign(model.variables, keeper.best)
+        return keeper.phase
 
 
-class _EpochLog(keras.callbacks.Callback):
-    """Keep what each epoch came to, and say it."""
+class _Keeper(keras.callbacks.Callback):
+    """Keep what each epoch came to, in memory and on disk; say it; know the best one."""
 
-    def __init__(self, phase: Phase, total: int) -> None:
+    def __init__(self, plan: PhasePlan, before: list[Phase], folder: Path) -> None:
         super().__init__()
-        self._phase, self._total, self._started = phase, total, 0.0
+        self.phase = Phase(plan.name)
+        self.best: list[np.ndarray] = []
+        self._plan, self._before, self._folder, self._started = plan, list(before), folder, 0.0
+
+    def restore(self, checkpoint: Checkpoint, model: Any) -> None:
+        """Take up what an earlier process came to."""
+        self.phase, self.best = checkpoint.phases[-1], checkpoint.best
+        _assign(model.variables, checkpoint.variables)
+        _assign(model.optimizer.variables, checkpoint.optimizer)
+
+    def is_over(self) -> bool:
+        """True when no epoch is left, or patience is at an end."""
+        done, patience = len(self.phase.epochs), self._plan.patience
+        tired = patience is not None and self.phase.best is not None and done - self.phase.best >= patience
+        return tired or done >= self._plan.epochs
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._started = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         values = {key: float(logs[key]) for key in ("loss", "accuracy", "val_loss", "val_accuracy")}
-        row = {"epoch": epoch + 1, **values, "seconds": time.perf_counter() - self._started}
-        self._phase.epochs.append(row)
+        phase, plan = self.phase, self._plan
+        phase.epochs.append({"epoch": epoch + 1, **values, "seconds": time.perf_counter() - self._started})
         if not math.isfinite(values["loss"]) or not math.isfinite(values["val_loss"]):
             raise TrainingError(
                 f"The loss is {values['loss']} ({values['val_loss']} on validation) after epoch {epoch + 1} of the "
-                f"{self._phase.name} phase: the training has come apart.",
+                f"{plan.name} phase: the training has come apart.",
                 hint="Use a lower --lr or --finetune-lr.",
             )
         logger.info(
             "%s %d/%d: loss %.4f, accuracy %.3f; validation loss %.4f, accuracy %.3f",
-            self._phase.name, epoch + 1, self._total, *values.values(),
+            plan.name, epoch + 1, plan.epochs, *values.values(),
         )  # fmt: skip
+        if plan.patience is not None:
+            if phase.best is None or _merit(values) > _merit(phase.epochs[phase.best - 1]):
+                phase.best = epoch + 1
+                self.best = [variable.numpy() for variable in self.model.variables]
+            if self.is_over():
+                self.model.stop_training = True
+                logger.info("%s ends; epoch %d was the best and is kept.", plan.name, phase.best)
+        write_checkpoint(
+            self._folder,
+            Checkpoint(
+                [*self._before, phase],
+                [variable.numpy() for variable in self.model.variables],
+                [variable.numpy() for variable in self.model.optimizer.variables],
+                self.best,
+            ),
+        )
 
 
-def train_head(
-    head: Any,
-    train: Any,
-    validation: Any,
-    *,
-    epochs: int,
-    lr: float,
-) -> Phase:
-    """Phase 1: the head alone, on features that were computed once.
-
-    Args:
-        head: A model from features to classes.
-        train: Batches of features ``(rows, …)`` and labels ``(rows,)``, in an order of their own.
-        validation: The same, held out.
-        epochs: How often all rows are seen.
-        lr: Learning rate of RMSprop.
-    """
-    phase = Phase("head")
-    head.compile(optimizer=keras.optimizers.RMSprop(lr), loss=LOSS, metrics=["accuracy"])
-    head.fit(
-        train, validation_data=validation, epochs=epochs, shuffle=False, verbose=0,
-        callbacks=[_EpochLog(phase, epochs)],
-    )  # fmt: skip
-    return phase
+def _merit(epoch: Mapping[str, float]) -> tuple[float, float]:
+    """What makes an epoch better: validation accuracy, then a lower loss."""
+    return epoch["val_accuracy"], -epoch["val_loss"]
 
 
-def set_trainable(base: Any, boundary: Boundary) -> list[Any]:
-    """Freeze the base up to the boundary and every BatchNorm above it; return the layers that train.
-
-    A BatchNorm that trained on a few pictures would forget the statistics that the layers around it rely on.
-    """
-    base.trainable = True
-    for number, layer in enumerate(base.layers):
-        layer.trainable = number >= boundary.frozen and not isinstance(layer, keras.layers.BatchNormalization)
-    return [layer for layer in base.layers if layer.trainable_variables]
-
-
-def train_top(
-    model: Any,
-    train: ImageSequence,
-    validation: ImageSequence,
-    *,
-    epochs: int,
-    lr: float,
-    momentum: float,
-) -> Phase:
-    """Phase 2: everything that is trainable in the whole model, slowly, with SGD.
-
-    The model is compiled anew, because Keras reads what trains when it compiles.
-    """
-    phase = Phase("finetune")
-    model.compile(optimizer=keras.optimizers.SGD(lr, momentum=momentum), loss=LOSS, metrics=["accuracy"])
-    try:
-        model.fit(
-            train, validation_data=validation, epochs=epochs, shuffle=False, verbose=0,
-            callbacks=[_EpochLog(phase, epochs)],
-        )  # fmt: skip
-    except Exception as error:
-        # TensorFlow passes on the words of an error in a thread of its own, not the error
-        raise train.failure or validation.failure or error from None
-    return phase
+def _assign(variables: Any, values: list[np.ndarray]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)

@@ -1,15 +1,16 @@
-"""Labelled rows of features to train a head on: in memory where they fit, else read a batch at a time."""
+"""Labelled rows of features to train on: in memory where they fit, else read a batch at a time."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-IN_MEMORY = 2**30
-"""Bytes of features that are held in memory; larger sets are read from where they are, in every epoch."""
+Arrays = tuple[np.ndarray, ...]
 
 
 @dataclass(frozen=True)
@@ -17,16 +18,16 @@ class Rows:
     """Features with labels.
 
     Attributes:
-        read: Gives rows by their numbers, ``(rows, …)`` float32.
-        numbers: ``(rows,)`` the number of each row there.
+        read: Gives rows by their numbers: one array an output, ``(rows, …)`` float32.
+        numbers: ``(rows, variants)`` the number of each row there; several variants are augmentations of one picture.
         labels: ``(rows,)`` class numbers.
-        shape: Of one row.
+        shapes: Of one row of each output.
     """
 
-    read: Callable[[np.ndarray], np.ndarray]
+    read: Callable[[np.ndarray], Arrays]
     numbers: np.ndarray
     labels: np.ndarray
-    shape: tuple[int, ...]
+    shapes: tuple[tuple[int, ...], ...]
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -34,8 +35,13 @@ class Rows:
     @property
     def bytes(self) -> int:
         """What all rows take in memory."""
-        return 4 * len(self.numbers) * math.prod(self.shape)
+        return 4 * self.numbers.size * sum(math.prod(shape) for shape in self.shapes)
 
-    def batch(self, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Features and labels of the rows at ``chosen`` places."""
-        return self.read(self.numbers[chosen]), self.labels[chosen]
+
+def memory_for_rows() -> int:
+    """Bytes of rows to hold in memory: a quarter of what is available; more is read from disk in every epoch."""
+    try:
+        available = re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text("ascii"))
+    except OSError:
+        available = None
+    return int(available[1]) * 1024 // 4 if available else 2**30

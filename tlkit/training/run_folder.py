@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,11 +21,10 @@ from tlkit.images.resize import RULES
 from tlkit.text import printable
 
 if TYPE_CHECKING:
-    from tlkit.training.phases import Phase
+    from tlkit.training.history import Phase
 
 FORMAT = 1
-MODEL, RECORD, HISTORY, PLOT = "model.keras", "run.json", "history.csv", "history.png"
-MARK = ".being-written"
+MODEL, RECORD, HISTORY, REPORT = "model.keras", "run.json", "history.csv", "report.html"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +44,8 @@ class RunRecord:
         versions: Of tlkit and what it ran on.
         created: When, UTC, ISO 8601.
         data: Pictures a split and class.
-        results: Accuracy after each phase.
+        results: Accuracy after each phase and of the finished model, class by class.
+        command: What makes this run again.
         features: What decided the features of phase 1: their provenance.
         skipped: Pictures that could not be read, ``input`` and ``error`` each.
         warnings: What a person should know before trusting it.
@@ -66,72 +65,11 @@ class RunRecord:
     created: str
     data: Mapping[str, Mapping[str, int]]
     results: Mapping[str, Any]
+    command: str = ""
     features: Mapping[str, Any] = field(default_factory=dict)
     skipped: Sequence[Mapping[str, str]] = ()
     warnings: Sequence[str] = ()
     format: int = FORMAT
-
-
-@contextmanager
-def claim_folder(output: str | None, name: str) -> Iterator[Path]:
-    """Make the folder of a new run, for this process alone; nothing that exists is ever written into.
-
-    A mark stands in the folder until the block ends. When the block fails before anything else was written, what was
-    made goes again.
-
-    Args:
-        output: The folder that was asked for; None for the next free ``runs/NAME-N``.
-        name: What to name it after.
-
-    Raises:
-        RunError: The folder that was asked for exists and is not empty, or cannot be made.
-    """
-    try:
-        path, made = _next_free(Path("runs"), name) if output is None else _make(Path(output))
-        (path / MARK).touch(exist_ok=False)
-    except FileExistsError as error:
-        raise RunError(
-            f"In {printable(output)} another run is being written, or was broken off.",
-            hint="Name another folder with -o, or remove this one.",
-        ) from error
-    except OSError as error:
-        where = printable(error.filename or output or "runs")
-        raise RunError(f"Cannot make the run folder {where}: {error.strerror}.") from error
-    try:
-        yield path
-    except BaseException:
-        with suppress(OSError):
-            (path / MARK).unlink()
-            if made:
-                path.rmdir()
-        raise
-    (path / MARK).unlink()
-
-
-def _next_free(folder: Path, name: str) -> tuple[Path, bool]:
-    folder.mkdir(parents=True, exist_ok=True)
-    for number in itertools.count(1):
-        path = folder / f"{name}-{number}"
-        with suppress(FileExistsError):
-            path.mkdir()
-            return path, True
-    raise AssertionError("counting never ends")
-
-
-def _make(path: Path) -> tuple[Path, bool]:
-    """The folder that was asked for, and whether it had to be made."""
-    try:
-        path.mkdir(parents=True)
-        return path, True
-    except FileExistsError:
-        if not path.is_dir():
-            raise RunError(f"{printable(path)} is a file, not a folder for a run.") from None
-    if {entry.name for entry in path.iterdir()} - {MARK}:
-        raise RunError(
-            f"{printable(path)} exists and is not empty; a new run never writes into an old one.",
-            hint="Name another folder with -o, or leave -o out.",
-        )
-    return path, False
 
 
 def write_model(folder: Path, model: Any, phases: Sequence[Phase]) -> None:

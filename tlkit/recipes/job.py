@@ -1,0 +1,162 @@
+"""A run of ``finetune`` before and after the work: what was decided, and what it came to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tlkit.architectures.architecture import Architecture
+from tlkit.architectures.catalog import layers_of
+from tlkit.architectures.pretrained import WeightsChoice, choose_weights
+from tlkit.architectures.table import get_architecture
+from tlkit.caches import room_for_rows
+from tlkit.config import FinetuneConfig
+from tlkit.errors import UsageError
+from tlkit.images.batches import Look
+from tlkit.images.dataset import Dataset, scan_dataset
+from tlkit.progress import logger
+from tlkit.reporting.metrics import Evaluation
+from tlkit.text import counted, listed
+from tlkit.training.freeze import Boundary, resolve_boundary, resolve_stages
+from tlkit.training.heads import Head, choose_head
+from tlkit.training.history import Phase
+
+if TYPE_CHECKING:
+    from tlkit.training.objective import PhasePlan
+
+
+@dataclass(frozen=True)
+class FinetuneResult:
+    """What a run came to.
+
+    Attributes:
+        run: The run folder.
+        architecture: Name of the base.
+        classes: Class names; the position is the label.
+        images: Pictures used, by split.
+        boundary: Where the base was cut for phase 2, in its last stage.
+        trained: Layers of the base that trained in phase 2.
+        phases: The phases that ran.
+        evaluations: How well the finished model does on ``validation`` and, where there is one, ``test``.
+        skipped: ``(path, reason)`` of pictures that could not be read.
+        warnings: What a person should know before trusting it.
+    """
+
+    run: Path
+    architecture: str
+    classes: tuple[str, ...]
+    images: dict[str, int]
+    boundary: Boundary
+    trained: tuple[str, ...]
+    phases: tuple[Phase, ...]
+    evaluations: Mapping[str, Evaluation]
+    skipped: tuple[tuple[str, str], ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def val_accuracy(self) -> float:
+        """Validation accuracy of the finished model, 0 to 1."""
+        return self.evaluations["validation"].accuracy
+
+    @property
+    def test_accuracy(self) -> float | None:
+        """Test accuracy of the finished model, 0 to 1; None without a test split."""
+        return self.evaluations["test"].accuracy if "test" in self.evaluations else None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run that was looked at and can be done.
+
+    Attributes:
+        config: What was asked for.
+        architecture: The base.
+        weights: Where its weights come from.
+        look: How a picture becomes its input.
+        head: The classifier.
+        boundaries: Where the base is cut, one a stage of phase 2.
+        dataset: The pictures.
+        room: Bytes that rows of the frozen part may take.
+    """
+
+    config: FinetuneConfig
+    architecture: Architecture
+    weights: WeightsChoice
+    look: Look
+    head: Head
+    boundaries: tuple[Boundary, ...]
+    dataset: Dataset
+    room: int
+
+    def plans(self) -> list[PhasePlan]:
+        """The phases, in order."""
+        from tlkit.training.objective import PhasePlan
+
+        config = self.config
+        plans = []
+        if config.epochs:
+            plans.append(
+                PhasePlan(
+                    name="head", epochs=config.epochs, optimizer=config.optimizer, lr=config.lr,
+                    schedule=config.schedule, momentum=config.momentum, patience=config.patience,
+                )
+            )  # fmt: skip
+        for stage in range(len(self.boundaries) if config.finetune_epochs else 0):
+            plans.append(
+                PhasePlan(
+                    name="finetune" if len(self.boundaries) == 1 else f"finetune-{stage + 1}",
+                    epochs=config.finetune_epochs, optimizer=config.finetune_optimizer,
+                    lr=config.finetune_lr * config.stage_decay**stage, schedule=config.finetune_schedule,
+                    momentum=config.momentum, patience=config.patience,
+                )
+            )  # fmt: skip
+        return plans
+
+
+def look_and_decide(config: FinetuneConfig) -> Job:
+    """Refuse what can be refused before TensorFlow starts, and say what a person should know."""
+    architecture = get_architecture(config.architecture)
+    size = architecture.input_size(config.size, include_top=False)
+    if config.epochs + config.finetune_epochs == 0:
+        raise UsageError("--epochs and --finetune-epochs are both 0: there is nothing to train.")
+    boundaries = _boundaries(architecture, config)
+    head = choose_head(config.head, pooling=config.pooling, units=config.head_units, dropout=config.dropout)
+    if config.augment_copies is not None and config.augment == "none":
+        raise UsageError("--augment-copies says how many changed copies to keep, and --augment not how to change them.")
+    if config.augment != "none" and config.features is not None:
+        raise UsageError(
+            "--features holds features of the pictures as they are, and --augment changes them.",
+            hint="Leave one of them out; --augment-copies keeps features of changed pictures.",
+        )
+    weights = choose_weights(architecture, config.weights, include_top=False, options=config.load)
+    dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed)
+    room = room_for_rows(config.cache_limit)
+    for note in (note for boundary in boundaries for note in boundary.notes):
+        logger.info(note)
+    for warning in dataset.warnings:
+        logger.warning(warning)
+    logger.info(_data_line(dataset))
+    look = Look(size, architecture.preprocessing, config.resize)
+    return Job(config, architecture, weights, look, head, boundaries, dataset, room)
+
+
+def _boundaries(architecture: Architecture, config: FinetuneConfig) -> tuple[Boundary, ...]:
+    names = [layer.name for layer in layers_of(architecture, include_top=False)]
+    one = resolve_boundary(
+        architecture, names, freeze=config.freeze, unfreeze=config.unfreeze, unfreeze_blocks=config.unfreeze_blocks
+    )
+    if config.stages is None:
+        return (one,)
+    if (config.freeze, config.unfreeze, config.unfreeze_blocks) != (None, None, None):
+        raise UsageError("--stages names its own cuts; leave --freeze, --unfreeze and --unfreeze-blocks out.")
+    stages: Sequence[str] = [stage.strip() for stage in config.stages.split(",") if stage.strip()]
+    if not stages:
+        raise UsageError("--stages names no cut.", hint="Give some, deeper each: --stages mixed9,mixed8,mixed7.")
+    return resolve_stages(architecture, names, stages)
+
+
+def _data_line(dataset: Dataset) -> str:
+    parts = [f"{counted(len(split.files), 'picture')} for {name}" for name, split in dataset.splits.items()]
+    return f"{counted(len(dataset.classes), 'class', 'classes')} ({listed(dataset.classes)}): {', '.join(parts)}."

@@ -1,0 +1,119 @@
+"""The work of ``finetune``: what the frozen part says of every picture, once; then phase after phase on that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tlkit.architectures.outputs import up_to
+from tlkit.architectures.pretrained import build_pretrained
+from tlkit.backend import keras
+from tlkit.features.kept import KeptRows
+from tlkit.features.source import of_architecture
+from tlkit.images.dataset import TEST, TRAIN, VALIDATION
+from tlkit.progress import logger
+from tlkit.recipes.job import FinetuneResult, Job
+from tlkit.recipes.pictures import Pictures
+from tlkit.recipes.training_data import TrainingData, cut_base
+from tlkit.recipes.write_run import write_run
+from tlkit.reporting.metrics import Evaluation
+from tlkit.text import counted, listed
+from tlkit.training.checkpoint import read_checkpoint
+from tlkit.training.freeze import Boundary
+from tlkit.training.model import above, attach, build_head, computing_in
+from tlkit.training.objective import Objective, balanced_weights
+from tlkit.training.phases import Training, set_trainable
+from tlkit.training.unfinished import ROWS, RunState, check_same_data
+
+
+def train(job: Job, folder: Path, state: RunState) -> FinetuneResult:
+    """Do the work and leave the run in its folder.
+
+    Args:
+        job: What to do.
+        folder: The run folder, claimed.
+        state: What an earlier process left of this run.
+
+    Raises:
+        TlkitError: Data or weights that turn out to be unusable, a training that comes apart, a full disk.
+    """
+    config = job.config
+    keras.utils.set_random_seed(config.seed)
+    pretrained = build_pretrained(job.architecture, weights=job.weights, include_top=False, size=job.look.size)
+    base = pretrained.model
+    network = up_to(base, base.layers[-1].name, job.head.pooling)
+    features = of_architecture(
+        job.architecture, weights=job.weights, pooling=job.head.pooling, size=job.look.size, resize=job.look.rule,
+        model=lambda: base,
+    )  # fmt: skip
+    cuts = [cut_base(job, boundary, base, network, features) for boundary in job.boundaries if config.finetune_epochs]
+
+    pictures = Pictures(job.dataset, job.look, config.batch_size)
+    data = TrainingData(job, pictures, features, cuts)
+    with KeptRows(folder / ROWS) as kept:
+        data.compute(kept)
+        check_same_data(folder, state, pictures.fingerprint())
+
+        keras.utils.set_random_seed(config.seed)  # the same head whether rows were there or not
+        head = build_head(job.head, network.output_shape[1:], len(pictures.classes))
+        weights = balanced_weights(pictures.splits[TRAIN].labels, len(pictures.classes))
+        objective = Objective(
+            len(pictures.classes), config.label_smoothing, weights if config.class_weight == "auto" else None
+        )
+        training = Training(objective, folder, read_checkpoint(folder))
+        plans = job.plans()
+        if config.epochs:
+            logger.info("Phase 1: the head alone, on features of the frozen base.")
+            training.run(plans.pop(0), head, data.batches(TRAIN, features, seed=0), data.batches(VALIDATION, features))
+
+        trained: list[Any] = []
+        for number, (cut, plan) in enumerate(zip(cuts, plans, strict=True), start=1):
+            trained = set_trainable(base, cut.boundary, batchnorm=config.batchnorm)
+            if not training.has_passed(plan):
+                _say(
+                    "Phase 2" if len(cuts) == 1 else f"Phase 2, stage {number}", cut.boundary, trained, config.batchnorm
+                )
+            with computing_in(config.precision, base):
+                top = above(network, cut.frontier, head, training=None if config.batchnorm == "train" else False)
+                training.run(
+                    plan, top, data.batches(TRAIN, cut.source, seed=number), data.batches(VALIDATION, cut.source)
+                )
+
+        model: Callable[[Any], Any] = above(network, cuts[-1].frontier, head) if cuts else head
+        last = cuts[-1].source if cuts else features
+        evaluations = {
+            split: _evaluate(model, data.batches(split, last), pictures, split)
+            for split in (VALIDATION, TEST)
+            if split in pictures.splits
+        }
+    result = FinetuneResult(
+        run=folder,
+        architecture=job.architecture.name,
+        classes=pictures.classes,
+        images={name: len(split.files) for name, split in pictures.splits.items()},
+        boundary=job.boundaries[-1],
+        trained=tuple(layer.name for layer in trained),
+        phases=tuple(training.phases),
+        evaluations=evaluations,
+        skipped=tuple(pictures.skipped),
+        warnings=(*job.dataset.warnings, *pictures.warnings),
+    )
+    whole = attach(base, job.head.pooling, head, job.architecture.name)
+    write_run(result, job, whole, pictures, data.provenance)
+    return result
+
+
+def _evaluate(model: Any, batches: Any, pictures: Pictures, split: str) -> Evaluation:
+    probabilities = np.concatenate([np.asarray(model(batches[number][0])) for number in range(len(batches))])
+    return Evaluation(pictures.classes, pictures.splits[split].labels, probabilities)
+
+
+def _say(stage: str, boundary: Boundary, trained: list[Any], batchnorm: str) -> None:
+    keeps = "keeps its statistics" if batchnorm == "frozen" else "trains too"
+    logger.info("%s: %s. The head trains too; BatchNorm %s.", stage, boundary.description, keeps)
+    logger.info(
+        "Training %s of the base: %s.", counted(len(trained), "layer"), listed([layer.name for layer in trained])
+    )

@@ -1,0 +1,146 @@
+"""What ``finetune`` leaves in a run folder: the model, its record, and a page to look at."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import platform
+import shlex
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import tlkit
+from tlkit.config import FinetuneConfig
+from tlkit.files import whole_file
+from tlkit.progress import logger
+from tlkit.recipes.job import FinetuneResult, Job
+from tlkit.recipes.pictures import Pictures
+from tlkit.reporting.page import Page, write_page
+from tlkit.reporting.plots import draw_calibration, draw_confusion, draw_history
+from tlkit.text import counted, printable
+from tlkit.training.run_folder import REPORT, RunRecord, write_model, write_record
+from tlkit.training.unfinished import tidy_up
+
+
+def write_run(result: FinetuneResult, job: Job, model: Any, pictures: Pictures, features: Mapping[str, Any]) -> None:
+    """Write the run; its record comes last, because a folder that has one is complete.
+
+    Args:
+        result: What the run came to.
+        job: What was asked for.
+        model: The finished model, from picture to classes.
+        pictures: What it was trained on.
+        features: What decided the features of phase 1.
+
+    Raises:
+        RunError: The folder cannot be written to.
+    """
+    boundary, head, look = result.boundary, job.head, job.look
+    phases = [phase.summary() for phase in result.phases]
+    arguments = dataclasses.asdict(job.config)
+    record = RunRecord(
+        architecture=job.architecture.name,
+        classes=result.classes,
+        preprocessing=look.preprocessing,
+        size=look.size,
+        resize=look.rule,
+        weights={"name": job.weights.name, "digest": job.weights.digest},
+        head={"kind": head.kind, "pooling": head.pooling},
+        freeze={
+            "layers": boundary.frozen,
+            "total": boundary.total,
+            "through": boundary.last,
+            "trained": result.trained,
+        },
+        arguments=arguments,
+        versions=_versions(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        data=pictures.counts(),
+        results={
+            "val_accuracy": result.val_accuracy,
+            "test_accuracy": result.test_accuracy,
+            "phases": phases,
+            **{split: evaluation.summary() for split, evaluation in result.evaluations.items()},
+        },
+        command=command_of(job.config),
+        features=features,
+        skipped=[{"input": path, "error": reason} for path, reason in result.skipped],
+        warnings=[*result.warnings, *(note for cut in job.boundaries for note in cut.notes)],
+    )
+    write_model(result.run, model, result.phases)
+    try:
+        _draw(result, record, pictures)
+    except Exception as error:  # matplotlib, its fonts, its cache folder: the model is worth more
+        logger.warning("%s is not whole: %s.", printable(result.run / REPORT), printable(error))
+    write_record(result.run, record)
+    tidy_up(result.run)
+
+
+def _draw(result: FinetuneResult, record: RunRecord, pictures: Pictures) -> None:
+    curves = draw_history([(phase.name, phase.epochs) for phase in result.phases])
+    drawn = {"history.png": curves}
+    for split, evaluation in result.evaluations.items():
+        end = "" if split == "validation" else f"_{split}"
+        drawn[f"confusion{end}.png"] = draw_confusion(evaluation)
+        drawn[f"calibration{end}.png"] = draw_calibration(evaluation)
+    for name, data in drawn.items():
+        with whole_file(result.run / name) as part:
+            part.write_bytes(data)
+    facts = [("validation accuracy", f"{result.val_accuracy:.3f}")]
+    if result.test_accuracy is not None:
+        facts.append(("test accuracy", f"{result.test_accuracy:.3f}"))
+    facts += [
+        ("base", record.architecture),
+        ("of the base trained", counted(len(result.trained), "layer")),
+        ("classes", f"{len(result.classes):,}"),
+        ("pictures to train on", f"{result.images['train']:,}"),
+        ("made", record.created[:10]),
+    ]
+    page = Page(
+        title=f"Run {result.run.name}",
+        facts=facts,
+        evaluations={
+            split: (evaluation, pictures.splits[split].files) for split, evaluation in result.evaluations.items()
+        },
+        curves=curves,
+        phases=record.results["phases"],
+        balance=record.data,
+        arguments=record.arguments,
+        versions=record.versions,
+        warnings=record.warnings,
+        skipped=result.skipped,
+        command=record.command,
+    )
+    write_page(page, result.run / REPORT)
+
+
+_OPTIONS = {"architecture": "arch"}
+"""Options of the command line that are called otherwise in a config."""
+
+
+def command_of(config: FinetuneConfig) -> str:
+    """The command line that asks for this; options at their defaults are left out, and the run folder is."""
+    words = ["tlkit", "finetune", config.data]
+    for item in dataclasses.fields(FinetuneConfig):
+        value = getattr(config, item.name)
+        if item.name in ("data", "output", "load") or value == item.default:
+            continue
+        shown = f"{value[0]}x{value[1]}" if isinstance(value, tuple) else str(value)
+        words += [f"--{_OPTIONS.get(item.name, item.name).replace('_', '-')}", shown]
+    load = config.load
+    words += ["--by-name"] if load.by_name else []
+    words += ["--skip-mismatch"] if load.skip_mismatch else []
+    words += ["--layout", load.layout] if load.layout else []
+    words += [] if load.flip_kernels is None else ["--flip-kernels" if load.flip_kernels else "--no-flip-kernels"]
+    return shlex.join(words)
+
+
+def _versions() -> dict[str, str]:
+    found = {"tlkit": tlkit.__version__, "python": platform.python_version()}
+    for name in ("tensorflow", "keras", "openvino", "numpy", "pillow", "h5py"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,117 @@
+"""One HTML page of a run or an evaluation, with everything in it: it opens anywhere, without a network."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from tlkit.errors import ImageError, TlkitError
+from tlkit.files import whole_file
+from tlkit.images.decode import decode
+from tlkit.progress import logger
+from tlkit.reporting.metrics import Evaluation, Mistake
+from tlkit.reporting.plots import draw_calibration, draw_confusion
+from tlkit.text import printable
+
+THUMBNAIL = 160
+"""The longer side of a thumbnail, in pixels."""
+MISTAKES = 24
+"""How many mistakes are shown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """What a page says.
+
+    Attributes:
+        title: What it is about.
+        facts: ``(name, value)``: what matters most, in order.
+        evaluations: ``{split: (what was measured, the files in its order)}``.
+        curves: The history of the training, PNG.
+        phases: What each phase came to, one mapping a row.
+        balance: ``{split: {class: pictures}}``.
+        arguments: Every option.
+        versions: Of the software.
+        warnings: What a person should know.
+        skipped: ``(path, reason)`` of pictures that could not be read.
+        command: What makes it again.
+    """
+
+    title: str
+    facts: Sequence[tuple[str, str]]
+    evaluations: Mapping[str, tuple[Evaluation, Sequence[str]]]
+    curves: bytes | None = None
+    phases: Sequence[Mapping[str, Any]] = ()
+    balance: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
+    skipped: Sequence[tuple[str, str]] = ()
+    command: str = ""
+
+
+def write_page(page: Page, path: Path) -> None:
+    """Write a page; the file is whole or absent.
+
+    Raises:
+        TlkitError: It cannot be written.
+    """
+    text = _render(page)
+    try:
+        with whole_file(path) as part:
+            part.write_text(text, "utf-8")
+    except OSError as error:
+        raise TlkitError(f"Cannot write the page {printable(path)}: {error.strerror or error}.") from error
+
+
+def _render(page: Page) -> str:
+    import jinja2  # nothing else needs it
+
+    # names of classes and files come from anywhere: everything is escaped
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["share"] = lambda value: "–" if value is None else f"{value:.3f}"
+    environment.filters["printable"] = printable
+    views = [
+        {
+            "split": split,
+            "evaluation": evaluation,
+            "confusion": _inline(draw_confusion(evaluation)),
+            "calibration": _inline(draw_calibration(evaluation)),
+            "mistakes": [
+                (mistake, files[mistake.position], _thumbnail(files, mistake)) for mistake in evaluation.worst(MISTAKES)
+            ],
+            "wrong": int((evaluation.predicted != evaluation.labels).sum()),
+        }
+        for split, (evaluation, files) in page.evaluations.items()
+    ]
+    curves = page.curves and _inline(page.curves)
+    most = max((count for counts in page.balance.values() for count in counts.values()), default=1)
+    return environment.get_template("report.html.jinja").render(page=page, views=views, curves=curves, most=most)
+
+
+def _inline(data: bytes, kind: str = "png") -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def _thumbnail(files: Sequence[str], mistake: Mistake) -> str | None:
+    try:
+        picture = decode(files[mistake.position], least=(THUMBNAIL, THUMBNAIL))
+    except ImageError as error:
+        logger.debug("No thumbnail of %s: %s.", files[mistake.position], error.message)
+        return None
+    picture.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=80)
+    return _inline(buffer.getvalue(), "jpeg")

@@ -1,0 +1,78 @@
+"""All that an unfinished training needs to go on, in one file that is whole or absent."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tlkit.errors import RunError
+from tlkit.files import whole_file
+from tlkit.text import printable
+from tlkit.training.history import CHECKPOINT, Phase
+
+_KINDS = ("variables", "optimizer", "best")
+
+
+@dataclass
+class Checkpoint:
+    """Where a training stands after a whole epoch.
+
+    Attributes:
+        phases: The phases so far; the last is under way.
+        variables: Of the model of that phase, in its order.
+        optimizer: The state of its optimizer.
+        best: Variables at the best epoch so far, where that is asked for.
+    """
+
+    phases: list[Phase]
+    variables: list[np.ndarray]
+    optimizer: list[np.ndarray]
+    best: list[np.ndarray]
+
+
+def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+    """Replace the checkpoint of a run.
+
+    Raises:
+        RunError: It cannot be written; the one before stays.
+    """
+    arrays: dict[str, Any] = {
+        f"{kind}-{number}": array for kind in _KINDS for number, array in enumerate(getattr(checkpoint, kind))
+    }
+    phases = json.dumps([dataclasses.asdict(phase) for phase in checkpoint.phases])
+    try:
+        with whole_file(folder / CHECKPOINT) as part, part.open("wb") as file:
+            np.savez(file, phases=np.frombuffer(phases.encode(), np.uint8), **arrays)
+    except OSError as error:
+        raise RunError(
+            f"Cannot write the checkpoint of {printable(folder)}: {error.strerror or error}.",
+            hint=f"Make room, then `tlkit finetune --resume {printable(folder)}` goes on after the last whole epoch.",
+        ) from error
+
+
+def read_checkpoint(folder: Path) -> Checkpoint | None:
+    """The checkpoint of a run; None where no epoch was finished.
+
+    Raises:
+        RunError: It is damaged.
+    """
+    path = folder / CHECKPOINT
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            phases = [Phase(**phase) for phase in json.loads(file["phases"].tobytes())]
+            found: dict[str, list[np.ndarray]] = {kind: [] for kind in _KINDS}
+            for kind in _KINDS:
+                while (name := f"{kind}-{len(found[kind])}") in file.files:
+                    found[kind].append(file[name])
+    except Exception as error:  # a damaged zip raises almost anything
+        raise RunError(
+            f"{printable(path)} is damaged: {printable(error)}.", hint="Remove it to start the training over."
+        ) from error
+    return Checkpoint(phases, **found)

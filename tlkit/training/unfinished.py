@@ -1,0 +1,198 @@
+"""A run that is under way: whose folder it is, and what it takes to go on with it."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tlkit.config import FinetuneConfig, LoadOptions
+from tlkit.errors import DataError, RunError, TrainingError
+from tlkit.files import whole_file
+from tlkit.locks import locked
+from tlkit.progress import logger
+from tlkit.text import printable
+from tlkit.training.history import CHECKPOINT
+from tlkit.training.run_folder import RECORD
+
+MARK, STATE, ROWS = ".being-written", "unfinished.json", ".features"
+
+
+@dataclass(frozen=True)
+class RunState:
+    """What a run was begun with.
+
+    Attributes:
+        config: Every option.
+        pictures: A name for the pictures, their classes and their splits; None before they were looked at.
+    """
+
+    config: FinetuneConfig
+    pictures: str | None = None
+
+
+@contextmanager
+def claim_folder(output: str | None, name: str) -> Iterator[Path]:
+    """Make the folder of a new run, for this process alone; nothing that exists is ever written into.
+
+    When the block fails, what can be gone on with stays, and the rest goes again.
+
+    Args:
+        output: The folder that was asked for; None for the next free ``runs/NAME-N``.
+        name: What to name it after.
+
+    Raises:
+        RunError: The folder that was asked for exists and is not empty, or cannot be made.
+    """
+    try:
+        path, made = _next_free(Path("runs"), name) if output is None else _make(Path(output))
+    except OSError as error:
+        where = printable(error.filename or output or "runs")
+        raise RunError(f"Cannot make the run folder {where}: {error.strerror}.") from error
+    with _own(path):
+        try:
+            yield path
+        except BaseException as error:
+            begun = (path / CHECKPOINT).exists() or isinstance(error, KeyboardInterrupt)
+            if begun and not isinstance(error, TrainingError):
+                name = printable(path)
+                logger.warning("%s is kept: `tlkit finetune --resume %s` goes on with it.", name, name)
+                raise
+            for own in (STATE, CHECKPOINT, MARK):
+                (path / own).unlink(missing_ok=True)
+            with suppress(OSError):
+                if made:
+                    path.rmdir()
+            raise
+
+
+@contextmanager
+def reclaim_folder(path: Path) -> Iterator[Path]:
+    """The folder of a run that was broken off, for this process alone.
+
+    Raises:
+        RunError: It is no such folder, the run is finished, or another process is at work on it.
+    """
+    if not path.is_dir():
+        raise RunError(f"There is no run folder {printable(path)}.", hint="`tlkit finetune DATA -o RUN` makes one.")
+    if (path / RECORD).exists():
+        raise RunError(
+            f"The run {printable(path)} is finished; there is nothing to go on with.",
+            hint=f"Use it: tlkit predict --model {printable(path)} IMAGES...",
+        )
+    if not (path / STATE).exists():
+        raise RunError(
+            f"{printable(path)} is not a run that was broken off: it has no {STATE}.",
+            hint="`tlkit finetune DATA -o RUN` starts a new run.",
+        )
+    with _own(path):
+        yield path
+
+
+@contextmanager
+def _own(path: Path) -> Iterator[None]:
+    with ExitStack() as until_done:
+        try:
+            until_done.enter_context(locked(path / MARK, wait=False, remove=True))
+        except BlockingIOError as error:
+            raise RunError(f"Another tlkit is at work on {printable(path)}.", hint="Wait until it ends.") from error
+        except OSError as error:
+            raise RunError(f"Cannot write to the run folder {printable(path)}: {error.strerror}.") from error
+        yield
+
+
+def _next_free(folder: Path, name: str) -> tuple[Path, bool]:
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        path = folder / f"{name}-{number}"
+        with suppress(FileExistsError):
+            path.mkdir()
+            return path, True
+    raise AssertionError("counting never ends")
+
+
+def _make(path: Path) -> tuple[Path, bool]:
+    """The folder that was asked for, and whether it had to be made."""
+    try:
+        path.mkdir(parents=True)
+        return path, True
+    except FileExistsError:
+        if not path.is_dir():
+            raise RunError(f"{printable(path)} is a file, not a folder for a run.") from None
+    there = {entry.name for entry in path.iterdir()} - {MARK}
+    if STATE in there and RECORD not in there:
+        raise RunError(
+            f"In {printable(path)} another run is being written, or was broken off.",
+            hint=f"`tlkit finetune --resume {printable(path)}` goes on with it; or name another folder with -o.",
+        )
+    if there:
+        raise RunError(
+            f"{printable(path)} exists and is not empty; a new run never writes into an old one.",
+            hint="Name another folder with -o, or leave -o out.",
+        )
+    return path, False
+
+
+def write_state(folder: Path, state: RunState) -> None:
+    """Write what it takes to go on; paths become absolute, so that it can be done from anywhere.
+
+    Raises:
+        RunError: The folder cannot be written to.
+    """
+    config = dataclasses.asdict(state.config)
+    for name in ("data", "features"):
+        config[name] = config[name] and os.path.abspath(config[name])
+    if config["weights"] not in ("imagenet", "none"):
+        config["weights"] = os.path.abspath(config["weights"])
+    try:
+        with whole_file(folder / STATE) as part:
+            content = {"format": 1, "config": config, "pictures": state.pictures}
+            part.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+    except OSError as error:
+        raise RunError(f"Cannot write the run {printable(folder)}: {error.strerror}.") from error
+
+
+def read_state(folder: Path) -> RunState:
+    """What a run was begun with.
+
+    Raises:
+        RunError: It cannot be read.
+    """
+    try:
+        content = json.loads((folder / STATE).read_text("utf-8"))
+        config = content["config"]
+        size = config["size"] and tuple(config["size"])
+        options = {**config, "size": size, "load": LoadOptions(**config["load"]), "output": str(folder)}
+        return RunState(FinetuneConfig(**options), content["pictures"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"{printable(folder / STATE)} cannot be read: {printable(error)}.", hint="Start the training anew."
+        ) from error
+
+
+def check_same_data(folder: Path, state: RunState, pictures: str) -> None:
+    """Go on only with the pictures that a run was begun with.
+
+    Raises:
+        DataError: They are others.
+    """
+    if state.pictures is None:
+        write_state(folder, dataclasses.replace(state, pictures=pictures))
+    elif state.pictures != pictures:
+        raise DataError(
+            f"The pictures in {printable(state.config.data)} are not those that the run was begun with.",
+            hint="Put back what was there, or start a new run.",
+        )
+
+
+def tidy_up(folder: Path) -> None:
+    """Remove what only an unfinished run needs."""
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+    (folder / STATE).unlink(missing_ok=True)
+    shutil.rmtree(folder / ROWS, ignore_errors=True)
