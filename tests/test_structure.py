@@ -73,4 +73,4 @@ def test_tensorflow_by_name_only_where_keras_has_no_word():
     by_name = {
         str(path.relative_to(ROOT)) for path in FILES if re.search(r"(import|from) tensorflow", path.read_text("utf-8"))
     }
-    assert by_name == {"backend.py", "engines/frozen.py"}
+    assert by_name == {"backend.py"}

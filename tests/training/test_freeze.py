@@ -3,7 +3,7 @@ import pytest
 from tlkit.architectures.catalog import layers_of
 from tlkit.architectures.table import get_architecture
 from tlkit.errors import UsageError
-from tlkit.training.freeze import resolve_boundary
+from tlkit.training.freeze import resolve_boundary, resolve_stages
 
 INCEPTION = get_architecture("inceptionv3")
 LAYERS = [layer.name for layer in layers_of(INCEPTION, include_top=False)]
@@ -43,6 +43,20 @@ def test_unfreeze_counts_from_the_end():
     assert cut(unfreeze=311).last is None
 
 
+def test_blocks_count_from_the_end_too():
+    assert cut(unfreeze_blocks=2) == cut(freeze="mixed8")
+    assert cut(unfreeze_blocks=0).frozen == 311
+    assert cut(unfreeze_blocks=11).last is None
+
+
+def test_stages_go_down():
+    stages = resolve_stages(INCEPTION, LAYERS, ["mixed9", "mixed8", "200"])
+    assert [stage.frozen for stage in stages] == [280, 249, 200]
+    for wrong in (["mixed8", "mixed9"], ["mixed8", "249"]):
+        with pytest.raises(UsageError, match="trains no more than"):
+            resolve_stages(INCEPTION, LAYERS, wrong)
+
+
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
@@ -50,7 +64,9 @@ def test_unfreeze_counts_from_the_end():
         ({"freeze": "-1"}, "out of range"),
         ({"unfreeze": 312}, "out of range"),
         ({"freeze": "mixed11"}, "no layer 'mixed11'"),
-        ({"freeze": "3", "unfreeze": 3}, "both"),
+        ({"freeze": "3", "unfreeze": 3}, "--freeze and --unfreeze all say where to cut"),
+        ({"unfreeze": 3, "unfreeze_blocks": 3}, "--unfreeze and --unfreeze-blocks"),
+        ({"unfreeze_blocks": 12}, "12 is out of range: inceptionv3 has 11 blocks"),
     ],
 )
 def test_what_is_no_cut_is_refused(asked, says):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,38 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
             f"Cannot write the checkpoint of {printable(folder)}: {error.strerror or error}.",
             hint=f"Make room, then `tlkit finetune --resume {printable(folder)}` goes on after the last whole epoch.",
         ) from error
+
+
+class CheckpointWriter:
+    """Writes checkpoints one after another while the training goes on.
+
+    Args:
+        folder: The run folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._last: Future[None] | None = None
+
+    def write(self, checkpoint: Checkpoint) -> None:
+        """Start to write; the one before is whole by then.
+
+        Raises:
+            RunError: The one before could not be written; that before it stays.
+        """
+        self.wait()
+        self._last = self._thread.submit(write_checkpoint, self._folder, checkpoint)
+
+    def wait(self) -> None:
+        """Wait until the last one is whole.
+
+        Raises:
+            RunError: It could not be written; the one before stays.
+        """
+        if self._last is not None:
+            last, self._last = self._last, None
+            last.result()
 
 
 def read_checkpoint(folder: Path) -> Checkpoint | None:

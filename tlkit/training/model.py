@@ -59,11 +59,13 @@ def above(network: Any, frontier: Frontier, head: Any, *, training: bool | None 
     Returns:
         A ``keras.Model`` of one input a tensor of the frontier.
     """
-    inputs = [keras.Input(shape, name=f"frontier_{number}") for number, shape in enumerate(frontier.shapes)]
+    inputs: Any = [keras.Input(shape, name=f"frontier_{number}") for number, shape in enumerate(frontier.shapes)]
+    if len(inputs) == 1:
+        inputs = inputs[0]
     if frontier.tensors[0] is network.outputs[0]:
-        return keras.Model(inputs, head(inputs[0]))
+        return keras.Model(inputs, head(inputs))
     part = keras.Model(list(frontier.tensors), network.output)
-    return keras.Model(inputs, head(part(inputs if len(inputs) > 1 else inputs[0], training=training)))
+    return keras.Model(inputs, head(part(inputs, training=training)))
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ import numpy as np
 from tlkit.backend import keras
 from tlkit.errors import TrainingError
 from tlkit.progress import logger
-from tlkit.training.checkpoint import Checkpoint, write_checkpoint
+from tlkit.training.checkpoint import Checkpoint, CheckpointWriter
 from tlkit.training.freeze import Boundary
 from tlkit.training.history import Phase
 from tlkit.training.objective import Objective, PhasePlan, make_optimizer
@@ -45,7 +46,8 @@ class Training:
     """
 
     def __init__(self, objective: Objective, folder: Path, checkpoint: Checkpoint | None = None) -> None:
-        self._objective, self._folder, self._found = objective, folder, checkpoint
+        self._objective, self._found = objective, checkpoint
+        self._writer = CheckpointWriter(folder)
         self.phases: list[Phase] = []
 
     def has_passed(self, plan: PhasePlan) -> bool:
@@ -75,7 +77,7 @@ class Training:
         optimizer = make_optimizer(plan, len(train))
         model.compile(optimizer=optimizer, loss=self._objective.loss, metrics=["accuracy"])
         optimizer.build(model.trainable_variables)
-        keeper = _Keeper(plan, self.phases, self._folder)
+        keeper = _Keeper(plan, self.phases, self._writer)
         if self._found and self._found.phases[-1].name == plan.name:
             keeper.restore(self._found, model)
             logger.info("%s goes on after epoch %d.", plan.name, len(keeper.phase.epochs))
@@ -90,6 +92,8 @@ class Training:
             except Exception as error:
                 # TensorFlow passes on the words of an error in a thread of its own, not the error
                 raise train.failure or validation.failure or error from None
+            finally:
+                self._writer.wait()
         if plan.patience is not None:
             _assign(model.variables, keeper.best)
         return keeper.phase
@@ -98,11 +102,11 @@ class Training:
 class _Keeper(keras.callbacks.Callback):
     """Keep what each epoch came to, in memory and on disk; say it; know the best one."""
 
-    def __init__(self, plan: PhasePlan, before: list[Phase], folder: Path) -> None:
+    def __init__(self, plan: PhasePlan, before: list[Phase], writer: CheckpointWriter) -> None:
         super().__init__()
         self.phase = Phase(plan.name)
         self.best: list[np.ndarray] = []
-        self._plan, self._before, self._folder, self._started = plan, list(before), folder, 0.0
+        self._plan, self._before, self._writer, self._started = plan, list(before), writer, 0.0
 
     def restore(self, checkpoint: Checkpoint, model: Any) -> None:
         """Take up what an earlier process came to."""
@@ -140,14 +144,13 @@ class _Keeper(keras.callbacks.Callback):
             if self.is_over():
                 self.model.stop_training = True
                 logger.info("%s ends; epoch %d was the best and is kept.", plan.name, phase.best)
-        write_checkpoint(
-            self._folder,
+        self._writer.write(
             Checkpoint(
-                [*self._before, phase],
+                [*self._before, dataclasses.replace(phase, epochs=list(phase.epochs))],
                 [variable.numpy() for variable in self.model.variables],
                 [variable.numpy() for variable in self.model.optimizer.variables],
                 self.best,
-            ),
+            )
         )
 
 

@@ -1,0 +1,150 @@
+"""The frontier, and that training on it is training the whole network."""
+
+import numpy as np
+import pytest
+
+from tlkit.architectures.build import build
+from tlkit.architectures.outputs import up_to
+from tlkit.architectures.pretrained import build_pretrained
+from tlkit.architectures.table import get_architecture
+from tlkit.backend import keras
+from tlkit.training.freeze import Boundary
+from tlkit.training.frontier import find_frontier
+from tlkit.training.heads import choose_head
+from tlkit.training.history import Phase
+from tlkit.training.model import above, attach, build_head, computing_in
+from tlkit.training.objective import Objective, PhasePlan
+from tlkit.training.phases import Training, set_trainable
+
+
+class Held(keras.utils.PyDataset):
+    """Arrays as batches, always in the same order."""
+
+    failure = None
+    epoch = 0
+
+    def __init__(self, inputs, labels, size=4):
+        super().__init__()
+        self.inputs, self.labels, self.size = inputs, labels, size
+
+    def __len__(self):
+        return -(-len(self.labels) // self.size)
+
+    def __getitem__(self, index):
+        part = slice(index * self.size, (index + 1) * self.size)
+        inputs = [array[part] for array in self.inputs]
+        return tuple(inputs) if len(inputs) > 1 else inputs[0], self.labels[part]
+
+
+def network_of(name, frozen, size, *, batchnorm="frozen"):
+    keras.utils.set_random_seed(1)
+    weights = "imagenet" if name.startswith("efficientnetlite") else "none"
+    base = build_pretrained(get_architecture(name), weights=weights, include_top=False, size=(size, size)).model
+    frozen = frozen if isinstance(frozen, int) else [layer.name for layer in base.layers].index(frozen) + 1
+    trained = set_trainable(base, Boundary(frozen, len(base.layers), ""), batchnorm=batchnorm)
+    return base, up_to(base, base.layers[-1].name, "avg"), trained
+
+
+@pytest.mark.parametrize(
+    ("name", "frozen", "size", "names"),
+    [
+        ("inceptionv3", "mixed8", 75, ["mixed8"]),
+        # inside a block: three branches are cut, and a pooling that would be a fourth stays above
+        ("inceptionv3", 172, 75, ["mixed5", "activation_55", "activation_51"]),
+        ("resnet50", "conv4_block6_out", 32, ["conv4_block6_out"]),
+        ("vgg16", "block4_pool", 32, ["block4_pool"]),
+        ("vgg16", 19, 32, ["avg_pool"]),  # nothing of the base trains
+        ("vgg16", 0, 32, ["input_layer"]),  # all of it
+        ("mobilenetv3small", 1, 32, ["input_layer"]),  # only scaling lies below
+    ],
+)
+def test_the_frontier_is_where_the_least_is_kept(name, frozen, size, names):
+    base, network, trained = network_of(name, frozen, size)
+    frontier = find_frontier(network, trained)
+    assert list(frontier.names) == names
+    assert frontier.is_input == (names == ["input_layer"])
+    assert frontier.bytes == 4 * sum(int(np.prod(shape)) for shape in frontier.shapes)
+
+
+@pytest.mark.parametrize(
+    ("name", "frozen", "batchnorm"),
+    [
+        ("inceptionv3", 172, "frozen"),
+        ("efficientnetlite0", 119, "frozen"),
+        ("efficientnetlite0", "block5c_add", "train"),
+        pytest.param("nasnetmobile", 650, "frozen", marks=pytest.mark.every),
+        pytest.param("convnexttiny", 100, "frozen", marks=pytest.mark.every),
+    ],
+)
+def test_it_trains_as_the_whole_network_does(name, frozen, batchnorm, tmp_path):
+    size = 75 if name.startswith("inception") else 64
+    random = np.random.default_rng(0)
+    architecture = get_architecture(name)
+    pictures = random.uniform(0 if architecture.preprocessing == "none" else -1, 1, (10, size, size, 3)).astype("f")
+    labels = np.arange(10) % 3
+    curves = {}
+    for way in ("whole", "frontier"):
+        base, network, trained = network_of(name, frozen, size, batchnorm=batchnorm)
+        before = [layer.get_weights() for layer in base.layers]
+        keras.utils.set_random_seed(2)
+        head = build_head(choose_head("dense", units=16), network.output_shape[1:], 3)
+        training = None if batchnorm == "train" else False
+        if way == "whole":
+            inputs = keras.Input(network.input_shape[1:])
+            model = keras.Model(inputs, head(network(inputs, training=training)))
+            batches = Held([pictures], labels)
+        else:
+            frontier = find_frontier(network, trained)
+            below = keras.Model(network.input, list(frontier.tensors))
+            rows = keras.tree.flatten(below.predict(pictures, verbose=0))
+            model = above(network, frontier, head, training=training)
+            batches = Held(rows, labels)
+        plan = PhasePlan(name="finetune", epochs=3, optimizer="sgd", lr=0.01)
+        phase = Training(Objective(3), tmp_path).run(plan, model, batches, batches)
+        curves[way] = [(epoch["loss"], epoch["val_loss"]) for epoch in phase.epochs]
+        changed = {
+            layer.name
+            for layer, values in zip(base.layers, before, strict=True)
+            if any((now != value).any() for now, value in zip(layer.get_weights(), values, strict=True))
+        }
+        assert changed == {layer.name for layer in trained}
+        # base, pooling and head as one model say what the part that trained says
+        whole = attach(base, "avg", head, name)
+        if way == "frontier":
+            np.testing.assert_allclose(
+                whole.predict(pictures, verbose=0),
+                above(network, frontier, head)(tuple(rows) if len(rows) > 1 else rows[0]),
+                rtol=1e-3, atol=1e-5,
+            )  # fmt: skip
+    np.testing.assert_allclose(curves["frontier"], curves["whole"], rtol=2e-3)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "efficientnetlite0",
+        *(pytest.param(name, marks=pytest.mark.every) for name in ("inceptionv3", "convnexttiny", "xception")),
+    ],
+)
+def test_bfloat16_trains_and_leaves_float32_behind(name, tmp_path):
+    base, network, trained = network_of(name, -40 + len(build(get_architecture(name), include_top=False).layers), 75)
+    frontier = find_frontier(network, trained)
+    head = build_head(choose_head("linear"), network.output_shape[1:], 3)
+    rows = [np.random.default_rng(0).uniform(size=(8, *shape)).astype("f") for shape in frontier.shapes]
+    with computing_in("bfloat16", base):
+        model = above(network, frontier, head)
+        assert model(tuple(rows) if len(rows) > 1 else rows[0]).dtype == "float32"  # heads stay as they are
+        batches = Held(rows, np.arange(8) % 3)
+        plan = PhasePlan(name="finetune", epochs=2, optimizer="sgd", lr=0.01)
+        phase = Training(Objective(3), tmp_path).run(plan, model, batches, batches)
+    assert phase.epochs[1]["loss"] < phase.epochs[0]["loss"] + 0.5
+    assert {layer.compute_dtype for layer in base.layers} == {"float32"}
+    assert {weight.dtype for weight in base.weights} == {"float32"}
+
+
+def test_a_summary_names_the_epoch_that_is_kept():
+    epochs = [{"val_accuracy": 0.5, "seconds": 1.0}, {"val_accuracy": 0.9, "seconds": 1.0}]
+    assert Phase("head", epochs).summary()["best_epoch"] == 2
+    assert Phase("head", epochs, best=1).summary() == {
+        "name": "head", "epochs": 2, "best_epoch": 1, "seconds": 2.0, "val_accuracy": 0.5,
+    }  # fmt: skip
