@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tlkit.cli.finetune import finetune
+from tlkit.config import read_options
+
+OPTIONS = [max(option.opts, key=len)[2:] for option in finetune.params if option.opts[0].startswith("-")]
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 
 
@@ -12,10 +16,17 @@ CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 def test_it_runs(config, textures, tlkit, tmp_path):
     assert config.read_text().startswith("# ")
     # small and without downloads; everything else is the file's
-    small = ("--size", 75, "--weights", "none", "--epochs", 1)
+    small = ["--size", 75, "--weights", "none"]
+    options = read_options(config, OPTIONS)
+    small += ["--epochs", 1, "--finetune-epochs", min(1, options.get("finetune-epochs", 1))]
+    small += ["--augment-copies", 2] if "augment-copies" in options else []
     ran = tlkit("finetune", textures, "--config", config, *small, "-o", tmp_path / "run", "--format", "json")
     assert ran.code == 0, ran.err
     arguments = json.loads((tmp_path / "run" / "run.json").read_text())["arguments"]
+    names = {"arch": "architecture"}
+    for name, value in options.items():
+        if f"--{name}" not in small:
+            assert arguments[names.get(name, name.replace("-", "_"))] == value
     if config.name == "inceptionv3-2017.yaml":
-        assert arguments["architecture"] == "inceptionv3"
         assert ran.json["freeze"]["layers"] == 249
+    assert [phase["name"] for phase in ran.json["phases"]] == ["head", "finetune"][: 1 + small[7]]

@@ -1,9 +1,9 @@
 """The fine-tuning recipe of 2017, ported line by line to Keras 3: what `finetune.py` beside this file measures against.
 
-Generators feed both phases, and the whole network runs in every epoch. The pictures are not augmented, so that both
-sides are asked for the same.
+Generators feed both phases, and the whole network runs in every epoch. Pictures are not augmented, so that both sides
+are asked for the same.
 
-    python recipe2017.py DATA FREEZE HEAD_EPOCHS FINETUNE_EPOCHS MODEL
+    python recipe2017.py DATA BASE WEIGHTS SIZE FREEZE HEAD_EPOCHS FINETUNE_EPOCHS SEED MODEL
 """
 
 import os
@@ -13,18 +13,29 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import tensorflow as tf
-from keras.applications.inception_v3 import InceptionV3, preprocess_input
-
-WEIGHTS = os.environ.get("RECIPE_WEIGHTS") or None
 
 
-def main(data, freeze, head_epochs, finetune_epochs, path):
-    generator = tf.keras.preprocessing.image.ImageDataGenerator(preprocessing_function=preprocess_input)
-    options = {"target_size": (299, 299), "batch_size": 16, "class_mode": "categorical"}
-    train = generator.flow_from_directory(f"{data}/train", **options)
+def base_and_preprocessing(name, weights, size):
+    if name == "inceptionv3":
+        application = keras.applications.inception_v3
+        base = application.InceptionV3(weights=weights, include_top=False, input_shape=(size, size, 3))
+        return base, application.preprocess_input
+    # a base with real weights that needs no download; its pixels are (x - 127) / 128
+    from tlkit.architectures.pretrained import build_pretrained
+    from tlkit.architectures.table import get_architecture
+
+    base = build_pretrained(get_architecture(name), include_top=False, size=(size, size)).model
+    return base, lambda pixels: (pixels - 127.0) / 128.0
+
+
+def main(data, name, weights, size, freeze, head_epochs, finetune_epochs, seed, path):
+    keras.utils.set_random_seed(seed)
+    base, preprocess = base_and_preprocessing(name, weights, size)
+    generator = tf.keras.preprocessing.image.ImageDataGenerator(preprocessing_function=preprocess)
+    options = {"target_size": (size, size), "batch_size": 16, "class_mode": "categorical", "interpolation": "bilinear"}
+    train = generator.flow_from_directory(f"{data}/train", seed=seed, **options)
     validation = generator.flow_from_directory(f"{data}/validation", shuffle=False, **options)
 
-    base = InceptionV3(weights=WEIGHTS, include_top=False, input_shape=(299, 299, 3))
     x = keras.layers.GlobalAveragePooling2D()(base.output)
     x = keras.layers.Dense(1024, activation="relu")(x)
     x = keras.layers.Dense(len(train.class_indices), activation="softmax")(x)
@@ -33,7 +44,7 @@ def main(data, freeze, head_epochs, finetune_epochs, path):
     for layer in base.layers:
         layer.trainable = False
     model.compile(optimizer="rmsprop", loss="categorical_crossentropy", metrics=["accuracy"])
-    model.fit(train, validation_data=validation, epochs=head_epochs, verbose=0)
+    history = model.fit(train, validation_data=validation, epochs=head_epochs, verbose=0)
 
     if finetune_epochs:
         for layer in base.layers[:freeze]:
@@ -42,10 +53,12 @@ def main(data, freeze, head_epochs, finetune_epochs, path):
             layer.trainable = True
         sgd = keras.optimizers.SGD(learning_rate=1e-4, momentum=0.9)
         model.compile(optimizer=sgd, loss="categorical_crossentropy", metrics=["accuracy"])
-        model.fit(train, validation_data=validation, epochs=finetune_epochs, verbose=0)
+        history = model.fit(train, validation_data=validation, epochs=finetune_epochs, verbose=0)
     model.save(path)
+    print("val_accuracy", history.history["val_accuracy"][-1])
 
 
 if __name__ == "__main__":
-    data, freeze, head, finetune, path = sys.argv[1:]
-    main(data, int(freeze), int(head), int(finetune), path)
+    data, name, weights, size, freeze, head, finetune, seed, path = sys.argv[1:]
+    numbers = (int(number) for number in (size, freeze, head, finetune, seed))
+    main(data, name, weights if weights != "none" else None, *numbers, path)

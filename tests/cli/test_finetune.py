@@ -2,7 +2,11 @@
 
 import csv
 import json
+import re
 import shutil
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -43,9 +47,12 @@ def test_the_result_says_what_was_trained(trained):
 def test_the_run_folder_holds_all_that_it_takes(trained, textures):
     run, result, _ = trained
     assert sorted(path.name for path in run.iterdir()) == [
+        "calibration.png",
+        "confusion.png",
         "history.csv",
         "history.png",
         "model.keras",
+        "report.html",
         "run.json",
     ]
     record = json.loads((run / "run.json").read_text())
@@ -104,8 +111,6 @@ def test_training_and_predicting_agree_on_the_validation_pictures(trained, textu
     ],
 )
 def test_flags_that_contradict_the_run_are_refused(trained, tlkit, cat, flags, says):
-    import re
-
     ran = tlkit("predict", "--model", trained[0], cat, *flags)
     assert ran.code == 2
     assert re.search(says, ran.err)
@@ -223,17 +228,25 @@ def test_a_training_that_comes_apart_is_an_error(textures, tlkit, tmp_path):
     assert tlkit("finetune", textures, "--lr", "nan").code == 2
 
 
-def test_a_picture_that_vanishes_is_named(textures, tlkit, tmp_path, monkeypatch):
-    from tlkit.errors import ImageError
-    from tlkit.images.batches import Look
+def test_without_room_the_frozen_part_runs_in_every_epoch_and_comes_to_the_same(textures, tlkit, tmp_path):
+    losses = []
+    for name, limit in (("kept", "1GB"), ("passing", "1kB")):
+        arguments = (*QUICK, "--epochs", 2, "--finetune-epochs", 2, "--cache-limit", limit, "-o", tmp_path / name)
+        ran = tlkit("finetune", textures, *arguments)
+        assert ran.code == 0
+        assert ("the frozen part runs in every epoch" in ran.err) == (name == "passing")
+        with (tmp_path / name / "history.csv").open() as file:
+            losses.append([(float(row["loss"]), float(row["val_loss"])) for row in csv.DictReader(file)])
+    assert "through block5c_add takes 1.0 MB, more than the 1.0 kB there is room for" in ran.err
+    np.testing.assert_allclose(*losses, rtol=1e-4)
+    assert tlkit("finetune", textures, "--cache-limit", "much").code == 2
 
-    def gone(self, source):
-        raise ImageError("there is no such file")
 
-    monkeypatch.setattr(Look, "read", gone)  # phase 1 reads by Look.open
-    ran = tlkit("finetune", textures, *QUICK, "-o", tmp_path / "run")
-    assert ran.code == 1
-    assert "could be read before and cannot be now: there is no such file" in ran.err
+def test_all_of_the_base_can_train(textures, tlkit, tmp_path):
+    ran = tlkit("finetune", textures, *QUICK, "--freeze", 0, "-o", tmp_path / "run", "--format", "json")
+    assert ran.code == 0
+    assert "Nothing of the base is frozen" in ran.err
+    assert len(ran.json["trained"]) == 50
 
 
 def test_an_old_run_is_not_written_into(trained, textures, tlkit):
@@ -314,3 +327,88 @@ def test_a_bad_configuration_is_refused(textures, tlkit, tmp_path, monkeypatch, 
     assert not (tmp_path / "hacked").exists()
     if content.startswith("epoch: "):
         assert "Did you mean epochs" in ran.err
+
+
+def test_every_choice_at_once_ends_where_a_second_run_does_and_goes_on_after_kill(textures, tlkit, tmp_path):
+    """Stages, copies, schedules, weights and Dropout; killed twice on the way, equal to the last bit in the end."""
+    options = (
+        "--size", 64, "--batch-size", 4, "--epochs", 3, "--finetune-epochs", 3, "--stages", "block6d_add,block5c_add",
+        "--augment", "recipe2017", "--augment-copies", 2, "--dropout", 0.3, "--head-units", 32, "--optimizer", "adam",
+        "--schedule", "cosine", "--finetune-optimizer", "sgd", "--class-weight", "auto", "--label-smoothing", 0.1,
+        "--patience", 9, "--seed", 5,
+    )  # fmt: skip
+    whole = tlkit("finetune", textures, *options, "-o", tmp_path / "whole", "--format", "json")
+    assert whole.code == 0, whole.err
+    assert [phase["name"] for phase in whole.json["phases"]] == ["head", "finetune-1", "finetune-2"]
+
+    killed = ["finetune", str(textures), *map(str, options), "-o", str(tmp_path / "killed")]
+    for after in ("head 2/3", "finetune-1 2/3"):
+        with subprocess.Popen([sys.executable, "-m", "tlkit", *killed], stderr=subprocess.PIPE, text=True) as process:
+            for line in process.stderr:
+                if line.startswith(after):
+                    process.kill()
+        assert process.returncode == -signal.SIGKILL
+        again = tlkit("finetune", textures, *options, "-o", tmp_path / "killed")
+        assert again.code == 1
+        assert "broken off" in again.err
+        killed = ["finetune", "--resume", str(tmp_path / "killed")]
+    assert tlkit("predict", "--model", tmp_path / "killed", textures).code == 1
+    shutil.copytree(tmp_path / "killed", tmp_path / "moved")
+    resumed = tlkit(*killed, "--format", "json")
+    assert resumed.code == 0
+    assert "goes on after epoch" in resumed.err
+
+    def told(name):
+        record = json.loads((tmp_path / name / "run.json").read_text())
+        phases = [{**phase, "seconds": 0} for phase in record["results"].pop("phases")]
+        return record["classes"], phases, record["results"], record["freeze"]
+
+    assert told("killed") == told("whole")
+    one, other = (keras.models.load_model(tmp_path / name / "model.keras") for name in ("killed", "whole"))
+    for left, right in zip(one.weights, other.weights, strict=True):
+        np.testing.assert_array_equal(left.numpy(), right.numpy())
+    assert "nothing to go on with" in tlkit("finetune", "--resume", tmp_path / "killed").err
+
+    data = tmp_path / "data"
+    shutil.copytree(textures, data)
+    (data / "train" / "grass" / "0.png").unlink()
+    other_data = tlkit("finetune", data, "--resume", tmp_path / "moved")
+    assert other_data.code == 1
+    assert "are not those that the run was begun with" in other_data.err
+    assert tlkit("finetune", "--resume", tmp_path / "moved", "--epochs", 9).code == 2
+
+
+def test_the_page_of_a_run_needs_nothing_else(trained):
+    run, result, _ = trained
+    page = (run / "report.html").read_text()
+    assert not re.findall(r"(?:src|href)=[\"'](?!data:)", page)
+    for says in ("brick", "What was taken for what", "Calibration", "finetune", "tensorflow", "--finetune-epochs 1"):
+        assert says in page, says
+    record = json.loads((run / "run.json").read_text())
+    assert record["command"] in page
+    assert record["results"]["validation"]["confusion"] == result["validation"]["confusion"]
+
+
+def test_augmentation_without_copies_changes_training_pictures_only(textures, tlkit, tmp_path):
+    ran = tlkit("finetune", textures, *QUICK, "--epochs", 2, "--augment", "light", "-o", tmp_path / "run")
+    assert ran.code == 0
+    with (tmp_path / "run" / "history.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 3
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (("--augment-copies", 3), "--augment not how"),
+        (("--augment", "light", "--features", "x"), "Leave one of them out"),
+        (("--stages", "block6d_add", "--freeze", 3), "--stages names its own cuts"),
+        (("--stages", ","), "names no cut"),
+        (("--stages", "block5c_add,block6d_add"), "trains no more than"),
+        (("--head", "linear", "--head-units", 3), "no hidden layer"),
+        (("--unfreeze-blocks", 99), "out of range"),
+    ],
+)
+def test_choices_that_contradict_each_other_are_refused(textures, tlkit, flags, says):
+    ran = tlkit("finetune", textures, *flags)
+    assert ran.code == 2
+    assert says in ran.err

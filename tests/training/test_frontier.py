@@ -59,7 +59,7 @@ def network_of(name, frozen, size, *, batchnorm="frozen"):
     ],
 )
 def test_the_frontier_is_where_the_least_is_kept(name, frozen, size, names):
-    base, network, trained = network_of(name, frozen, size)
+    _, network, trained = network_of(name, frozen, size)
     frontier = find_frontier(network, trained)
     assert list(frontier.names) == names
     assert frontier.is_input == (names == ["input_layer"])

@@ -81,9 +81,7 @@ def test_what_is_broken_off_ends_as_if_it_was_not(tmp_path, stop, patience):
         )
         for each in plans:
             training.run(each, head, batches(1), held_out)
-        return head.get_weights(), [
-            [{**epoch, "seconds": 0} for epoch in phase.epochs] for phase in training.phases
-        ]
+        return head.get_weights(), [[{**epoch, "seconds": 0} for epoch in phase.epochs] for phase in training.phases]
 
     expected, history = run(tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):

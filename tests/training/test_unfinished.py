@@ -1,7 +1,7 @@
 import pytest
 
-from tlkit.errors import RunError
 from tlkit.config import FinetuneConfig, LoadOptions
+from tlkit.errors import RunError
 from tlkit.training.unfinished import RunState, claim_folder, read_state, reclaim_folder, write_state
 
 
@@ -58,7 +58,7 @@ def test_a_file_in_the_way_is_said(tmp_path, monkeypatch, way):
 def test_a_run_that_was_broken_off_is_kept_and_can_be_taken_up(tmp_path):
     config = FinetuneConfig(data="data", size=(64, 96), weights="w.h5", load=LoadOptions(by_name=True))
     with pytest.raises(KeyboardInterrupt), claim_folder(str(tmp_path / "run"), "net") as folder:
-        write_state(folder, RunState(config))
+        write_state(folder, RunState(config, {}))
         raise KeyboardInterrupt
     with pytest.raises(RunError, match="broken off") as caught, claim_folder(str(tmp_path / "run"), "net"):
         pass
@@ -75,7 +75,11 @@ def test_a_run_that_was_broken_off_is_kept_and_can_be_taken_up(tmp_path):
 
 
 def test_what_cannot_be_gone_on_with(tmp_path):
-    for name, says in (("nothing", "no run folder"), ("other", "not a run that was broken off"), ("done", "is finished")):
+    for name, says in (
+        ("nothing", "no run folder"),
+        ("other", "not a run that was broken off"),
+        ("done", "is finished"),
+    ):
         if name != "nothing":
             (tmp_path / name).mkdir()
         if name == "done":
@@ -83,5 +87,8 @@ def test_what_cannot_be_gone_on_with(tmp_path):
         with pytest.raises(RunError, match=says), reclaim_folder(tmp_path / name):
             pass
     (tmp_path / "other" / "unfinished.json").write_text("{}")
-    with pytest.raises(RunError, match=r"unfinished\.json cannot be read"), reclaim_folder(tmp_path / "other") as folder:
+    with (
+        pytest.raises(RunError, match=r"unfinished\.json cannot be read"),
+        reclaim_folder(tmp_path / "other") as folder,
+    ):
         read_state(folder)

@@ -12,6 +12,7 @@ COMMANDS = {
     "extract": "tlkit.cli.extract:extract",
     "bottleneck": "tlkit.cli.bottleneck:bottleneck",
     "finetune": "tlkit.cli.finetune:finetune",
+    "evaluate": "tlkit.cli.evaluate:evaluate",
     "archs": "tlkit.cli.archs:archs",
     "inspect-h5": "tlkit.cli.inspect_h5:inspect_h5",
     "convert-h5": "tlkit.cli.convert_h5:convert_h5",

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 )
 @click.option("--cache-limit", metavar="SIZE",
               help="What rows of the frozen part may take on disk (500MB, 20GB); where they would take more, the "
-              "frozen part runs in every epoch.  [default: half of what is free, at most TLKIT_CACHE_LIMIT]")  # fmt: skip
+              "frozen part runs in each epoch.  [default: half of the free disk, at most TLKIT_CACHE_LIMIT]")  # fmt: skip
 @engine_options
 @seed_option
 @config_option
@@ -104,6 +104,7 @@ def _refuse_options(context: click.Context, *allowed: str) -> None:
         for name in context.params
         if name not in allowed and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
     ]
+    typed += ["--config"] if context.default_map else []
     if typed:
         raise click.UsageError(f"--resume goes on as the run was begun; leave {', '.join(typed)} out.", ctx=context)
 

@@ -28,7 +28,7 @@ class KeptRows:
 
     def __init__(self, fallback: Path) -> None:
         cache_limit()  # a limit that is none must not be found out after hours of training
-        self._fallback = fallback
+        self._root, self._fallback = cache_folder() / "features", fallback
         self._until_done = ExitStack()
 
     def __enter__(self) -> KeptRows:
@@ -41,20 +41,21 @@ class KeptRows:
     def fill(self, provenances: Sequence[Mapping[str, Any]], work: Callable[[list[RowStore]], Result]) -> Result:
         """Do some work on the stores of provenances; only this process adds rows to them meanwhile."""
         try:
-            return self._locked(cache_folder() / "features", provenances, work)
+            return self._locked(provenances, work)
         except (FeatureError, OSError) as error:
+            if self._root == self._fallback:
+                raise
             logger.warning(
                 "tlkit's cache does not take the features (%s); they are kept in %s for now.",
                 printable(getattr(error, "message", None) or error).rstrip("."),
                 printable(self._fallback),
             )
+        self._root = self._fallback
         self._until_done.callback(shutil.rmtree, self._fallback, ignore_errors=True)
-        return self._locked(self._fallback, provenances, work)
+        return self._locked(provenances, work)
 
-    def _locked(
-        self, root: Path, provenances: Sequence[Mapping[str, Any]], work: Callable[[list[RowStore]], Result]
-    ) -> Result:
-        folders = [root / digest_of(provenance) for provenance in provenances]
+    def _locked(self, provenances: Sequence[Mapping[str, Any]], work: Callable[[list[RowStore]], Result]) -> Result:
+        folders = [self._root / digest_of(provenance) for provenance in provenances]
         with ExitStack() as locks:
             for folder in sorted(folders):  # in one order everywhere, so that no two wait for each other
                 folder.mkdir(parents=True, exist_ok=True)

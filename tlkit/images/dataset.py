@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import unicodedata
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import numpy as np
 from tlkit.errors import DataError
 from tlkit.images.decode import EXTENSIONS
 from tlkit.images.scan import is_hidden, is_picture_name, near_names, walk_pictures
-from tlkit.text import counted, listed, printable
+from tlkit.text import counted, did_you_mean, listed, printable
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 _FOLDER_NAMES = {TRAIN: ("train", "training"), VALIDATION: ("validation", "val", "valid"), TEST: ("test", "testing")}
@@ -99,6 +99,64 @@ def scan_dataset(folder: str, *, val_split: float = 0.2, seed: int = 0) -> Datas
     return Dataset(classes, {name: _as_split(found, classes) for name, found in by_split.items()}, tuple(warnings))
 
 
+@dataclass(frozen=True)
+class Labelled:
+    """Labelled pictures to measure with.
+
+    Attributes:
+        name: ``test``, ``validation`` or ``train``; ``all`` for class folders alone.
+        split: The pictures, labelled as the classes that were asked for.
+        warnings: What a person should know.
+    """
+
+    name: str
+    split: Split
+    warnings: tuple[str, ...]
+
+
+def scan_labelled(folder: str, classes: Sequence[str], *, split: str | None = None) -> Labelled:
+    """Find pictures of known classes in a folder of class folders, or of splits of them. No picture is opened.
+
+    Args:
+        folder: Where they are.
+        classes: The known ones; the position is the label.
+        split: Which split; None for ``test`` where there is one, else ``validation``, else ``train``.
+
+    Raises:
+        DataError: No such folder or split, a class that is not known, no picture.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise DataError(f"There is no data folder {printable(folder)}.", hint=near_names(folder))
+    try:
+        named = _split_folders(root, needs_train=False)
+        if split is not None and split not in named:
+            raise DataError(
+                f"{printable(root)} has no {split} folder.",
+                hint=f"It has {listed(named)}." if named else "It holds class folders alone; leave --split out.",
+            )
+        name = split or next((each for each in (TEST, VALIDATION, TRAIN) if each in named), "all")
+        found = _scan_classes(named.get(name, root))
+    except OSError as error:
+        raise DataError(f"Cannot read {printable(error.filename or root)}: {error.strerror}.") from error
+    unknown = sorted(set(found) - set(classes))
+    if unknown:
+        raise DataError(
+            f"{printable(named.get(name, root))} has {listed(unknown)}, which the run does not know.",
+            hint=did_you_mean(unknown[0], classes) or f"Its classes are {listed(classes)}.",
+        )
+    files = [file for each in classes for file in found.get(each, [])]
+    if not files:
+        raise DataError(
+            f"There is no picture of {listed(classes)} in {printable(named.get(name, root))}.",
+            hint="Put the pictures of each class into a folder that is called as the class.",
+        )
+    missing = [each for each in classes if not found.get(each)]
+    warnings = (f"No picture, so nothing says how well it does: {listed(missing)}.",) if missing else ()
+    labels = np.repeat(np.arange(len(classes)), [len(found.get(each, [])) for each in classes])
+    return Labelled(name, Split(tuple(files), labels), warnings)
+
+
 def _folders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if not is_hidden(path.name) and path.is_dir())
 
@@ -112,7 +170,7 @@ def _holds_runs(folder: Path) -> bool:
     return any((path / "run.json").is_file() for path in (folder, *_folders(folder)))
 
 
-def _split_folders(root: Path) -> dict[str, Path]:
+def _split_folders(root: Path, *, needs_train: bool = True) -> dict[str, Path]:
     """The split folders of a data folder; none when it holds class folders alone.
 
     A folder called ``train`` is a split when it holds folders: a class may be called train too.
@@ -131,7 +189,7 @@ def _split_folders(root: Path) -> dict[str, Path]:
             )
         else:
             found[split] = path
-    if found and TRAIN not in found:
+    if needs_train and found and TRAIN not in found:
         raise DataError(
             f"{printable(root)} has {listed(path.name for path in found.values())} but no train folder.",
             hint="Put the training pictures, one folder a class, into a folder called train.",

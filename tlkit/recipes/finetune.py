@@ -6,7 +6,10 @@ import dataclasses
 from pathlib import Path
 
 from tlkit.config import FinetuneConfig
+from tlkit.progress import logger
+from tlkit.recipes.again import versions
 from tlkit.recipes.job import FinetuneResult, Job, look_and_decide
+from tlkit.text import listed
 from tlkit.training.unfinished import RunState, claim_folder, read_state, reclaim_folder, write_state
 
 
@@ -18,8 +21,9 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
     """
     job = look_and_decide(config)
     with claim_folder(config.output, job.architecture.name) as folder:
-        write_state(folder, RunState(config))
-        return _do(job, folder)
+        state = RunState(config, versions())
+        write_state(folder, state)
+        return _do(job, folder, state)
 
 
 def resume(run: str, data: str | None = None) -> FinetuneResult:
@@ -36,10 +40,14 @@ def resume(run: str, data: str | None = None) -> FinetuneResult:
     with reclaim_folder(Path(run)) as folder:
         state = read_state(folder)
         config = state.config if data is None else dataclasses.replace(state.config, data=data)
+        now = versions()
+        changed = [f"{name} {version}" for name, version in state.versions.items() if now.get(name) != version]
+        if changed:
+            logger.warning("The run was begun with %s: it will not end exactly where it would have.", listed(changed))
         return _do(look_and_decide(config), folder, state)
 
 
-def _do(job: Job, folder: Path, state: RunState | None = None) -> FinetuneResult:
+def _do(job: Job, folder: Path, state: RunState) -> FinetuneResult:
     from tlkit.recipes.train import train  # Keras starts here
 
-    return train(job, folder, state or RunState(job.config))
+    return train(job, folder, state)

@@ -84,7 +84,7 @@ def _changes_pictures(job: Job) -> bool:
 
 
 class TrainingData:
-    """Batches for ``fit``, of what a source says of the pictures of a split: from kept rows, or computed as they pass."""
+    """Batches for ``fit`` of what a source says of the pictures of a split: kept rows, or computed as they pass."""
 
     def __init__(self, job: Job, pictures: Pictures, features: FeatureSource, cuts: Sequence[Cut]) -> None:
         self._job, self._pictures, self._features = job, pictures, features

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
-import platform
-import shlex
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import tlkit
-from tlkit.config import FinetuneConfig
 from tlkit.files import whole_file
 from tlkit.progress import logger
+from tlkit.recipes.again import command_line, versions
 from tlkit.recipes.job import FinetuneResult, Job
 from tlkit.recipes.pictures import Pictures
 from tlkit.reporting.page import Page, write_page
@@ -54,7 +50,7 @@ def write_run(result: FinetuneResult, job: Job, model: Any, pictures: Pictures, 
             "trained": result.trained,
         },
         arguments=arguments,
-        versions=_versions(),
+        versions=versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         data=pictures.counts(),
         results={
@@ -63,7 +59,7 @@ def write_run(result: FinetuneResult, job: Job, model: Any, pictures: Pictures, 
             "phases": phases,
             **{split: evaluation.summary() for split, evaluation in result.evaluations.items()},
         },
-        command=command_of(job.config),
+        command=command_line("finetune", job.config, positional=("data",), leave_out=("output",)),
         features=features,
         skipped=[{"input": path, "error": reason} for path, reason in result.skipped],
         warnings=[*result.warnings, *(note for cut in job.boundaries for note in cut.notes)],
@@ -113,34 +109,3 @@ def _draw(result: FinetuneResult, record: RunRecord, pictures: Pictures) -> None
         command=record.command,
     )
     write_page(page, result.run / REPORT)
-
-
-_OPTIONS = {"architecture": "arch"}
-"""Options of the command line that are called otherwise in a config."""
-
-
-def command_of(config: FinetuneConfig) -> str:
-    """The command line that asks for this; options at their defaults are left out, and the run folder is."""
-    words = ["tlkit", "finetune", config.data]
-    for item in dataclasses.fields(FinetuneConfig):
-        value = getattr(config, item.name)
-        if item.name in ("data", "output", "load") or value == item.default:
-            continue
-        shown = f"{value[0]}x{value[1]}" if isinstance(value, tuple) else str(value)
-        words += [f"--{_OPTIONS.get(item.name, item.name).replace('_', '-')}", shown]
-    load = config.load
-    words += ["--by-name"] if load.by_name else []
-    words += ["--skip-mismatch"] if load.skip_mismatch else []
-    words += ["--layout", load.layout] if load.layout else []
-    words += [] if load.flip_kernels is None else ["--flip-kernels" if load.flip_kernels else "--no-flip-kernels"]
-    return shlex.join(words)
-
-
-def _versions() -> dict[str, str]:
-    found = {"tlkit": tlkit.__version__, "python": platform.python_version()}
-    for name in ("tensorflow", "keras", "openvino", "numpy", "pillow", "h5py"):
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found

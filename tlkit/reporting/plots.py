@@ -102,7 +102,7 @@ def draw_history(phases: Sequence[tuple[str, Sequence[Mapping[str, float]]]]) ->
     figure = _figure(9.5, 3.6)
     for axes, key in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         first = 1
-        for (name, epochs), colour in zip(phases, itertools.cycle(_PHASE_COLOURS)):  # noqa: B905 - colours never end
+        for (name, epochs), colour in zip(phases, itertools.cycle(_PHASE_COLOURS)):
             numbers = range(first, first + len(epochs))
             for prefix, style, split in (("", "--", "train"), ("val_", "-", "validation")):
                 axes.plot(

@@ -1,4 +1,4 @@
-"""The order in which an epoch sees its rows: a function of the seed and the epoch, so that it can be taken up anywhere."""
+"""The order in which an epoch sees its rows: a function of seed and epoch, so that it can be taken up anywhere."""
 
 from __future__ import annotations
 

@@ -30,10 +30,16 @@ def set_trainable(base: Any, boundary: Boundary, *, batchnorm: str = "frozen") -
             statistics that the layers around it rely on. ``train`` trains those above the boundary.
     """
     base.trainable = True
+    normalizes = keras.layers.BatchNormalization
     for number, layer in enumerate(base.layers):
-        keeps = batchnorm == "frozen" and isinstance(layer, keras.layers.BatchNormalization)
+        keeps = batchnorm == "frozen" and isinstance(layer, normalizes)
         layer.trainable = number >= boundary.frozen and not keeps
-    return [layer for layer in base.layers if layer.trainable and layer.weights]
+    # a BatchNorm without scale and offset still learns its statistics
+    return [
+        layer
+        for layer in base.layers
+        if layer.trainable_variables or (layer.trainable and isinstance(layer, normalizes))
+    ]
 
 
 class Training:

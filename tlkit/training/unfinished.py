@@ -6,8 +6,9 @@ import dataclasses
 import itertools
 import json
 import os
+import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,10 +31,12 @@ class RunState:
 
     Attributes:
         config: Every option.
+        versions: Of the software that began it.
         pictures: A name for the pictures, their classes and their splits; None before they were looked at.
     """
 
     config: FinetuneConfig
+    versions: Mapping[str, str]
     pictures: str | None = None
 
 
@@ -61,8 +64,7 @@ def claim_folder(output: str | None, name: str) -> Iterator[Path]:
         except BaseException as error:
             begun = (path / CHECKPOINT).exists() or isinstance(error, KeyboardInterrupt)
             if begun and not isinstance(error, TrainingError):
-                name = printable(path)
-                logger.warning("%s is kept: `tlkit finetune --resume %s` goes on with it.", name, name)
+                _say_how_to_go_on(path)
                 raise
             for own in (STATE, CHECKPOINT, MARK):
                 (path / own).unlink(missing_ok=True)
@@ -70,6 +72,10 @@ def claim_folder(output: str | None, name: str) -> Iterator[Path]:
                 if made:
                     path.rmdir()
             raise
+
+
+def _say_how_to_go_on(path: Path) -> None:
+    logger.warning("%s is kept: `tlkit finetune --resume %s` goes on with it.", *[shlex.quote(printable(path))] * 2)
 
 
 @contextmanager
@@ -92,7 +98,11 @@ def reclaim_folder(path: Path) -> Iterator[Path]:
             hint="`tlkit finetune DATA -o RUN` starts a new run.",
         )
     with _own(path):
-        yield path
+        try:
+            yield path
+        except KeyboardInterrupt:
+            _say_how_to_go_on(path)
+            raise
 
 
 @contextmanager
@@ -152,7 +162,7 @@ def write_state(folder: Path, state: RunState) -> None:
         config["weights"] = os.path.abspath(config["weights"])
     try:
         with whole_file(folder / STATE) as part:
-            content = {"format": 1, "config": config, "pictures": state.pictures}
+            content = {"format": 1, "config": config, "versions": state.versions, "pictures": state.pictures}
             part.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
     except OSError as error:
         raise RunError(f"Cannot write the run {printable(folder)}: {error.strerror}.") from error
@@ -169,7 +179,7 @@ def read_state(folder: Path) -> RunState:
         config = content["config"]
         size = config["size"] and tuple(config["size"])
         options = {**config, "size": size, "load": LoadOptions(**config["load"]), "output": str(folder)}
-        return RunState(FinetuneConfig(**options), content["pictures"])
+        return RunState(FinetuneConfig(**options), content["versions"], content["pictures"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(
             f"{printable(folder / STATE)} cannot be read: {printable(error)}.", hint="Start the training anew."

@@ -1,0 +1,174 @@
+"""`tlkit finetune` against the recipe of 2017, each a process of its own from start to saved model, taking turns.
+
+InceptionV3 at 299, 200 pictures, 10 + 10 epochs, batch 16, nothing cached, at both cuts and both precisions; the head
+alone, cold and with the features there; how near the training comes to the machine's rate of matrix products; and the
+accuracy of both over three seeds, on a base that has real weights. About half an hour; ``--epochs 3`` is quicker, and
+says less, because starting costs the same.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+CUTS = {"mixed8": 249, "172": 172}
+RECIPE = Path(__file__).with_name("recipe2017.py")
+
+
+def write_textures(folder: Path) -> None:
+    """Four classes of JPEG files 500 pixels wide, 40 to train on and 10 to validate with."""
+    import numpy as np
+    import skimage.data
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    for name in ("brick", "grass", "gravel", "coffee"):
+        photograph = Image.fromarray(getattr(skimage.data, name)()).convert("RGB")
+        for split, count in (("train", 40), ("validation", 10)):
+            (folder / split / name).mkdir(parents=True)
+            for number in range(count):
+                side = random.integers(150, 250)
+                left, top = random.integers(0, photograph.width - side), random.integers(0, photograph.height - side)
+                cut = photograph.crop((left, top, left + side, top + side)).resize((500, 375))
+                cut.save(folder / split / name / f"{number}.jpg", quality=90)
+
+
+def write_digits(folder: Path) -> None:
+    """Ten classes of handwritten digits, 16 to train on and 14 to validate with."""
+    import numpy as np
+    import sklearn.datasets
+    from PIL import Image
+
+    digits = sklearn.datasets.load_digits()
+    for digit in range(10):
+        for number, row in enumerate(np.flatnonzero(digits.target == digit)[:30]):
+            path = folder / ("train" if number < 16 else "validation") / str(digit) / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pixels = (255 - digits.images[row] * 255 / 16).astype("uint8")
+            Image.fromarray(pixels).convert("RGB").resize((96, 96), Image.Resampling.BICUBIC).save(path)
+
+
+class Bench:
+    def __init__(self, folder: Path, epochs: int) -> None:
+        self.folder, self.epochs = folder, epochs
+        self.environment = {**os.environ, "TLKIT_CACHE_DIR": str(folder / "cache"), "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+    def run(self, *words) -> tuple[float, str]:
+        start = time.perf_counter()
+        done = subprocess.run([sys.executable, *map(str, words)], env=self.environment, capture_output=True, text=True)
+        seconds = time.perf_counter() - start
+        if done.returncode:
+            raise SystemExit(done.stderr)
+        return seconds, done.stdout
+
+    def recipe(self, data, name, weights, size, freeze, head, finetune, seed=0) -> tuple[float, float]:
+        seconds, said = self.run(
+            RECIPE, data, name, weights, size, freeze, head, finetune, seed, self.folder / "recipe.keras"
+        )
+        return seconds, float(said.split()[-1])
+
+    def tlkit(self, data, *options, warm=False) -> tuple[float, dict]:
+        if not warm:
+            shutil.rmtree(self.folder / "cache", ignore_errors=True)
+        shutil.rmtree(self.folder / "run", ignore_errors=True)
+        seconds, said = self.run(
+            "-m", "tlkit", "-q", "finetune", data, "--batch-size", 16, *options, "-o", self.folder / "run",
+            "--format", "json",
+        )  # fmt: skip
+        return seconds, json.loads(said)
+
+
+def matrix_rate() -> float:
+    """Floating-point operations a second in float32 matrix products, of NumPy's own library on all cores."""
+    import numpy as np
+
+    one = np.random.default_rng(0).random((2000, 2000), np.float32)
+    rates = []
+    for _ in range(10):
+        start = time.perf_counter()
+        one @ one
+        rates.append(2 * 2000**3 / (time.perf_counter() - start))
+    return statistics.median(rates)
+
+
+def operations(frozen: int) -> float:
+    """What one forward pass of one picture through the layers of InceptionV3 above ``frozen`` multiplies and adds."""
+    import numpy as np
+
+    from tlkit.architectures.build import build
+    from tlkit.architectures.table import get_architecture
+
+    layers = build(get_architecture("inceptionv3"), include_top=False).layers[frozen:]
+    kernels = [(layer.kernel.shape, layer.output.shape) for layer in layers if hasattr(layer, "kernel")]
+    return float(sum(2 * np.prod(kernel) * output[1] * output[2] for kernel, output in kernels))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--epochs", type=int, default=10, help="of each phase")
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=3, help="for the accuracy; 0 leaves it out")
+    parser.add_argument("--cuts", nargs="*", default=list(CUTS))
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        bench = Bench(folder, arguments.epochs)
+        textures, weights, epochs = folder / "textures", folder / "inception.weights.h5", arguments.epochs
+        write_textures(textures)
+        subprocess.run(
+            [sys.executable, "-c", "import keras, sys; keras.applications.InceptionV3(weights=None, include_top=False,"
+             "input_shape=(299, 299, 3)).save_weights(sys.argv[1])", str(weights)],
+            env=bench.environment, check=True, capture_output=True,
+        )  # fmt: skip
+        inception = ("--arch", "inceptionv3", "--weights", weights, "--epochs", epochs)
+        for cut in arguments.cuts:
+            rounds: dict[str, list[float]] = {"recipe": [], "float32": [], "bfloat16": []}
+            phases = {}
+            for _ in range(arguments.rounds):
+                rounds["recipe"].append(
+                    bench.recipe(textures, "inceptionv3", weights, 299, CUTS[cut], epochs, epochs)[0]
+                )
+                for precision in ("float32", "bfloat16"):
+                    seconds, result = bench.tlkit(
+                        textures, *inception, "--finetune-epochs", epochs, "--freeze", cut, "--precision", precision
+                    )
+                    rounds[precision].append(seconds)
+                    phases[precision] = result["phases"]
+            recipe = statistics.median(rounds["recipe"])
+            print(f"--freeze {cut}: recipe {recipe:.0f} s", flush=True)
+            for precision in ("float32", "bfloat16"):
+                own = statistics.median(rounds[precision])
+                parts = ", ".join(f"{phase['name']} {phase['seconds']:.1f} s" for phase in phases[precision])
+                print(f"  tlkit {precision}: {own:.1f} s, {recipe / own:.1f}x ({parts})", flush=True)
+            forward = operations(CUTS[cut])
+            # forward, and twice as much back: to the inputs and to the kernels; validation is forward alone
+            needed = epochs * (160 * 3 + 40) * forward / matrix_rate()
+            took = phases["float32"][-1]["seconds"]
+            print(f"  phase 2, float32: {took:.1f} s; its products alone need {needed:.1f} s: {took / needed:.2f}x")
+
+        recipe, _ = bench.recipe(textures, "inceptionv3", weights, 299, 249, epochs, 0)
+        cold, _ = bench.tlkit(textures, *inception, "--finetune-epochs", 0)
+        warm, second = bench.tlkit(textures, *inception, "--finetune-epochs", 0, warm=True)
+        print(f"head alone, whole processes: recipe {recipe:.0f} s; tlkit cold {cold:.1f} s, {recipe / cold:.1f}x; "
+              f"features there {warm:.1f} s, {recipe / warm:.1f}x "
+              f"(its epochs {second['phases'][0]['seconds']:.1f} s)", flush=True)  # fmt: skip
+
+        digits = folder / "digits"
+        write_digits(digits)
+        for seed in range(arguments.seeds):
+            _, theirs = bench.recipe(digits, "efficientnetlite0", "none", 96, 95, epochs, epochs, seed)
+            _, ours = bench.tlkit(
+                digits, "--size", 96, "--freeze", 95, "--epochs", epochs, "--finetune-epochs", epochs, "--seed", seed
+            )
+            own = ours["val_accuracy"]
+            print(f"validation accuracy, seed {seed}: recipe {theirs:.3f}, tlkit {own:.3f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""What it takes to do a job again: the command line that asks for it, and the versions it ran on."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import platform
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+import tlkit
+from tlkit.config import LoadOptions
+
+_CALLED = {"architecture": "arch"}
+"""Options of the command line that are called otherwise in a config."""
+
+
+def command_line(command: str, config: Any, *, positional: Sequence[str], leave_out: Sequence[str] = ()) -> str:
+    """The command line that asks for what a config says; options at their defaults are left out.
+
+    Args:
+        command: ``finetune`` and so on.
+        config: Its config.
+        positional: The arguments that have no option.
+        leave_out: What need not be asked for.
+    """
+    words = ["tlkit", command, *(str(getattr(config, name)) for name in positional)]
+    for item in dataclasses.fields(config):
+        value = getattr(config, item.name)
+        if item.name in (*positional, *leave_out) or value == item.default:
+            continue
+        words += _of_loading(value) if isinstance(value, LoadOptions) else [_option(item.name), _shown(value)]
+    return shlex.join(words)
+
+
+def _option(name: str) -> str:
+    return f"--{_CALLED.get(name, name).replace('_', '-')}"
+
+
+def _shown(value: Any) -> str:
+    return f"{value[0]}x{value[1]}" if isinstance(value, tuple) else str(value)
+
+
+def _of_loading(load: LoadOptions) -> list[str]:
+    words = []
+    for item in dataclasses.fields(load):
+        value = getattr(load, item.name)
+        if value is True:
+            words.append(_option(item.name))
+        elif value is False and item.default is None:
+            words.append(f"--no-{_option(item.name)[2:]}")
+        elif value:
+            words += [_option(item.name), str(value)]
+    return words
+
+
+def versions() -> dict[str, str]:
+    """Versions of tlkit, Python and the packages that decide numbers."""
+    found = {"tlkit": tlkit.__version__, "python": platform.python_version()}
+    for name in ("tensorflow", "keras", "openvino", "numpy", "pillow", "h5py"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:  # OpenVINO is an extra
+            continue
+    return found

@@ -1,0 +1,104 @@
+"""Measure a run on labelled pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tlkit.config import EvaluateConfig, PredictConfig
+from tlkit.engines.engine import open_engine
+from tlkit.errors import DataError
+from tlkit.features.forward import forward
+from tlkit.images.dataset import scan_labelled
+from tlkit.progress import logger
+from tlkit.recipes.again import command_line, versions
+from tlkit.recipes.classifier import choose_classifier
+from tlkit.reporting.metrics import Evaluation
+from tlkit.text import printable
+from tlkit.training.run_folder import read_run
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What a run does on labelled pictures.
+
+    Attributes:
+        split: The folder that was measured: ``test``, ``validation``, ``train``, or ``all`` for class folders alone.
+        evaluation: The numbers.
+        files: The pictures, in the order of the numbers.
+        skipped: ``(path, reason)`` of pictures that could not be read.
+        warnings: What a person should know before trusting it.
+    """
+
+    split: str
+    evaluation: Evaluation
+    files: tuple[str, ...]
+    skipped: tuple[tuple[str, str], ...]
+    warnings: tuple[str, ...]
+
+
+def evaluate(config: EvaluateConfig) -> Evaluated:
+    """Name every picture of a labelled folder with a run, and compare.
+
+    Raises:
+        TlkitError: No such run, classes that it does not know, no picture that can be read.
+    """
+    folder = Path(config.run)
+    record = read_run(folder)
+    classifier = choose_classifier(PredictConfig(inputs=(), model=config.run))
+    found = scan_labelled(config.data, record.classes, split=config.split)
+    warnings = list(found.warnings)
+    trained_on = record.arguments.get("data")
+    if found.name in ("all", "train") and trained_on and Path(trained_on).resolve() == Path(config.data).resolve():
+        warnings.append(
+            f"{printable(folder)} was trained on pictures of {printable(config.data)}: it knows them, and the numbers "
+            "flatter it."
+        )
+    for warning in warnings:
+        logger.warning(warning)
+
+    engine = open_engine(classifier.network, engine=config.engine, precision=config.precision)
+    files = found.split.files
+    outputs: list[np.ndarray] = []
+    positions: list[int] = []
+    skipped: list[tuple[str, str]] = []
+    for batch in forward(
+        files, engine, look=classifier.network.look, batch_size=config.batch_size, description="evaluate"
+    ):
+        outputs.append(batch.outputs[0])
+        positions += batch.positions
+        for position, reason in batch.failed:
+            logger.warning("%s is skipped: %s.", printable(files[position]), reason)
+            skipped.append((files[position], reason))
+    if not positions:
+        raise DataError(f"No picture in {printable(config.data)} can be read.")
+    evaluation = Evaluation(tuple(record.classes), found.split.labels[positions], np.concatenate(outputs))
+    result = Evaluated(
+        found.name, evaluation, tuple(files[position] for position in positions), tuple(skipped), tuple(warnings)
+    )
+    if config.report is not None:
+        _write_page(result, config)
+    return result
+
+
+def _write_page(result: Evaluated, config: EvaluateConfig) -> None:
+    from tlkit.reporting.page import Page, write_page  # matplotlib and jinja2 start here
+
+    evaluation = result.evaluation
+    facts = [("accuracy", f"{evaluation.accuracy:.3f}")]
+    facts += [] if evaluation.top5 is None else [("among the first five", f"{evaluation.top5:.3f}")]
+    facts += [("pictures", f"{len(result.files):,}"), ("classes", f"{len(evaluation.classes):,}")]
+    counts = {row.name: row.pictures for row in evaluation.by_class}
+    page = Page(
+        title=f"{Path(config.run).name} on {config.data}",
+        facts=facts,
+        evaluations={result.split: (evaluation, result.files)},
+        balance={result.split: counts},
+        versions=versions(),
+        warnings=result.warnings,
+        skipped=result.skipped,
+        command=command_line("evaluate", config, positional=("run", "data")),
+    )
+    write_page(page, Path(str(config.report)))
