@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tlkit.cli.finetune import finetune
-from tlkit.config import read_options
+from tlkit.config_file import read_options
 
 OPTIONS = [max(option.opts, key=len)[2:] for option in finetune.params if option.opts[0].startswith("-")]
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))

@@ -23,7 +23,7 @@ STOREYS = [
     {"h5"},
     {"caches"},
     {"locks"},
-    {"backend", "config", "files", "progress"},
+    {"backend", "config", "config_file", "files", "progress"},
     {"errors", "text"},
     {"__init__"},
 ]

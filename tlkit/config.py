@@ -1,14 +1,8 @@
-"""What each job can be told: one frozen dataclass a job, and the strict reading of YAML files."""
+"""What each job can be told: one frozen dataclass a job."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
-from tlkit.errors import ConfigError
-from tlkit.text import did_you_mean, printable
 
 DEFAULT_ARCHITECTURE = "efficientnetlite0"
 """The base unless told otherwise: its weights come with tlkit."""
@@ -305,54 +299,3 @@ class ConvertConfig:
     architecture: str
     load: LoadOptions = LoadOptions()
     force: bool = False
-
-
-def read_options(path: Path, known: Iterable[str]) -> dict[str, Any]:
-    """The options in a YAML file: ``name: value`` lines, dashes or underscores.
-
-    Args:
-        path: The file.
-        known: The option names there are, with dashes.
-
-    Returns:
-        ``{name with dashes: value}``, values as YAML gives them.
-
-    Raises:
-        ConfigError: Not plain YAML, not a mapping, a tag, an unknown or repeated key.
-    """
-    import yaml
-
-    class UniqueKeys(yaml.SafeLoader):
-        """Plain YAML in which no key may stand twice; the last would win in silence."""
-
-        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-            keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
-            twice = next((key for key in keys if keys.count(key) > 1), None)
-            if twice is not None:
-                raise yaml.constructor.ConstructorError(None, None, f"{twice} stands twice", node.start_mark)
-            return super().construct_mapping(node, deep)
-
-    try:
-        content = yaml.load(path.read_text("utf-8"), UniqueKeys)
-    except OSError as error:
-        raise ConfigError(f"Cannot read the configuration {printable(path)}: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{printable(path)} is not plain YAML: {printable(' '.join(str(error).split()))}.") from error
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise ConfigError(f"{printable(path)} must hold lines of `option: value`, not a {type(content).__name__}.")
-    names, options = sorted(known), {}
-    for key, value in content.items():
-        name = str(key).replace("_", "-")
-        if name not in names:
-            raise ConfigError(
-                f"{printable(path)} has an unknown option {printable(key)!r}.",
-                hint=did_you_mean(name, names) or f"The options are {', '.join(names)}.",
-            )
-        if name in options:
-            raise ConfigError(f"{printable(path)} gives {name} twice.")
-        if isinstance(value, dict | list) or value is None:
-            raise ConfigError(f"{printable(path)}: {name} takes one value, not a {type(value).__name__}.")
-        options[name] = value
-    return options

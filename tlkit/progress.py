@@ -13,6 +13,25 @@ logger = logging.getLogger("tlkit")
 logger.addHandler(logging.NullHandler())
 
 
+class Interruption:
+    """Whether Ctrl-C was pressed. A ``KeyboardInterrupt`` that C++ was called in is lost; a training asks here too."""
+
+    def __init__(self) -> None:
+        self.came = False
+
+    def raise_it(self) -> None:
+        """Raise the ``KeyboardInterrupt`` that was lost.
+
+        Raises:
+            KeyboardInterrupt: There was one.
+        """
+        if self.came:
+            raise KeyboardInterrupt
+
+
+interruption = Interruption()
+
+
 def progress_bar(*, total: int, unit: str, description: str) -> Any:
     """A tqdm bar; it draws only on a terminal, and not at all with ``-q``.
 

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from typing import Any
 import click
 
 from tlkit.errors import TlkitError
-from tlkit.progress import logger
+from tlkit.progress import interruption, logger
 from tlkit.text import did_you_mean, printable
 
 INTERRUPTED = 130
@@ -84,6 +85,9 @@ class TlkitGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; turn what it raises into lines on stderr and an exit code."""
+        if threading.current_thread() is threading.main_thread():
+            interruption.came = False
+            signal.signal(signal.SIGINT, _interrupt)
         try:
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit):
@@ -102,6 +106,11 @@ class TlkitGroup(click.Group):
             known = _as_tlkit_error(error)
             report(known)
             ctx.exit(known.exit_code)
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    interruption.came = True
+    raise KeyboardInterrupt
 
 
 def _as_tlkit_error(error: Exception) -> TlkitError:

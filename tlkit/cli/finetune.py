@@ -47,8 +47,8 @@ if TYPE_CHECKING:
     help="Take features that `tlkit bottleneck DATA -o DIR` computed.  [default: tlkit keeps its own]",
 )
 @click.option("--cache-limit", metavar="SIZE",
-              help="What rows of the frozen part may take on disk (500MB, 20GB); where they would take more, the "
-              "frozen part runs in each epoch.  [default: half of the free disk, at most TLKIT_CACHE_LIMIT]")  # fmt: skip
+              help="What rows of the frozen part may take on disk (500MB, 20GB); else the frozen part runs in each "
+              "epoch.  [default: half of the free disk, at most TLKIT_CACHE_LIMIT]")  # fmt: skip
 @engine_options
 @seed_option
 @config_option

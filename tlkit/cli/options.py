@@ -49,7 +49,7 @@ def read_config(context: click.Context, param: click.Parameter, path: Path | Non
     """Make the options of a YAML file the defaults of this call, so that a flag wins over the file."""
     if path is None:
         return
-    from tlkit.config import read_options
+    from tlkit.config_file import read_options
 
     options = {
         max(option.opts, key=len).removeprefix("--"): option

@@ -13,7 +13,7 @@ import numpy as np
 
 from tlkit.backend import keras
 from tlkit.errors import TrainingError
-from tlkit.progress import logger
+from tlkit.progress import interruption, logger
 from tlkit.training.checkpoint import Checkpoint, CheckpointWriter
 from tlkit.training.freeze import Boundary
 from tlkit.training.history import Phase
@@ -126,10 +126,14 @@ class _Keeper(keras.callbacks.Callback):
         tired = patience is not None and self.phase.best is not None and done - self.phase.best >= patience
         return tired or done >= self._plan.epochs
 
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        interruption.raise_it()
+
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._started = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        interruption.raise_it()
         values = {key: float(logs[key]) for key in ("loss", "accuracy", "val_loss", "val_accuracy")}
         phase, plan = self.phase, self._plan
         phase.epochs.append({"epoch": epoch + 1, **values, "seconds": time.perf_counter() - self._started})
