@@ -68,6 +68,7 @@ def room_for_rows(given: str | None = None) -> int:
 
     Args:
         given: A size as people write it; None for half of what is free on its disk, at most what the cache may hold.
+            Rows that are there count as free, so that a run that made them has room for them again.
 
     Raises:
         ConfigError: It is no size.
@@ -77,7 +78,8 @@ def room_for_rows(given: str | None = None) -> int:
     folder = cache_folder()
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
-    return min(shutil.disk_usage(folder).free // 2, cache_limit())
+    there = sum(entry.bytes for entry in entries() if entry.kind == "features")
+    return min((shutil.disk_usage(folder).free + there) // 2, cache_limit())
 
 
 @dataclass(frozen=True)

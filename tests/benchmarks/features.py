@@ -97,7 +97,7 @@ class Ours:
             start = time.perf_counter()
             sources = expand_inputs([str(self.folder)])
             with open_store(Path(folder, "part"), self.computing.provenance) as store:
-                filled = self.computing.fill(sources, store, description="bench")
+                filled = self.computing.fill(sources, [store], description="bench")
                 facts = Facts(self.computing.provenance, sources, filled.digests)
                 write_npy(Path(folder, "f.npy"), store.blocks(filled.rows[0][:, 0]), len(facts.files), store.shapes[0])
             seconds = time.perf_counter() - start

@@ -58,9 +58,11 @@ def test_it_agrees_with_the_run_itself(run, textures, tlkit):
     assert ran.json["split"] == "validation"
     assert ran.json["accuracy"] == record["results"]["val_accuracy"]
     assert ran.json["confusion"] == record["results"]["validation"]["confusion"]
-    train = tlkit("evaluate", run, textures, "--split", "train", "--format", "json")
-    assert train.json["pictures"] == 16
-    assert "flatter it" in train.err
+    for folder, *split in ((textures, "--split", "train"), (textures / "train",)):
+        train = tlkit("evaluate", run, folder, *split, "--format", "json")
+        assert train.json["pictures"] == 16
+        assert "flatter it" in train.err
+    assert "flatter" not in tlkit("evaluate", run, textures / "validation").err
 
 
 def test_text_and_csv(run, swapped, tlkit):
@@ -86,6 +88,7 @@ def test_what_cannot_be_measured(run, swapped, tlkit, textures, tmp_path):
     assert "Did you mean grass" in ran.err
     assert "no test folder" in tlkit("evaluate", run, textures, "--split", "test").err
     assert "no data folder" in tlkit("evaluate", run, tmp_path / "nothing").err
+    assert "no folder" in tlkit("evaluate", run, textures, "--report", tmp_path / "nothing" / "page.html").err
     assert "no run folder" in tlkit("evaluate", tmp_path / "nothing", textures).err
     (tmp_path / "one" / "brick").mkdir(parents=True)
     assert "no picture" in tlkit("evaluate", run, tmp_path / "one").err
@@ -120,12 +123,12 @@ def test_numbers_are_those_of_scikit_learn():
 
 
 def test_names_from_folders_do_not_become_markup(tmp_path):
-    from tlkit.reporting.page import Page, write_page
+    from tlkit.reporting.page import Page, draw_section, write_page
 
     name = "<script>alert(1)</script>"
     evaluation = Evaluation((name, "b"), np.array([0, 1]), np.array([[0.2, 0.8], [0.3, 0.7]]))
     files = (str(tmp_path / f"{name.replace('/', '')}.png"), "b.png")
-    write_page(Page(title=name, facts=[(name, name)], evaluations={name: (evaluation, files)}), tmp_path / "page.html")
+    write_page(Page(title=name, facts=[(name, name)], sections=[draw_section(name, evaluation, files)]), tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text()
     assert "<script" not in text
     assert "&lt;script&gt;" in text

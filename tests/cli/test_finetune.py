@@ -242,10 +242,52 @@ def test_without_room_the_frozen_part_runs_in_every_epoch_and_comes_to_the_same(
     assert tlkit("finetune", textures, "--cache-limit", "much").code == 2
 
 
+def test_stages_and_copies_without_room_come_to_the_same(textures, tlkit, tmp_path):
+    losses = []
+    for name, limit in (("kept", "1GB"), ("passing", "1kB")):
+        options = ("--epochs", 2, "--augment", "light", "--augment-copies", 2, "--stages", "block6d_add,block6c_add")
+        ran = tlkit("finetune", textures, *QUICK, *options, "--cache-limit", limit, "-o", tmp_path / name)
+        assert ran.code == 0, ran.err
+        with (tmp_path / name / "history.csv").open() as file:
+            losses.append([(float(row["loss"]), float(row["val_loss"])) for row in csv.DictReader(file)])
+    np.testing.assert_allclose(*losses, rtol=1e-3)
+
+
+def test_cuts_between_which_nothing_trains_are_one(textures, tlkit, tmp_path):
+    # between these two lies a pooling alone
+    options = ("--arch", "vgg16", "--weights", "none", "--size", 32, "--epochs", 1, "--finetune-epochs", 1)
+    ran = tlkit("finetune", textures, *options, "--stages", "block5_pool,block5_conv3", "-o", tmp_path / "run")
+    assert ran.code == 0, ran.err
+
+
+def test_weights_that_changed_are_not_gone_on_with(textures, tlkit, tmp_path, monkeypatch):
+    from tlkit.architectures.build import build
+    from tlkit.architectures.table import get_architecture
+    from tlkit.training.phases import Training
+
+    base = build(get_architecture("mobilenet"), include_top=False, size=(32, 32))
+    base.save_weights(tmp_path / "w.weights.h5")
+
+    def interrupted(self, *arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "run", interrupted)
+        options = ("--arch", "mobilenet", "--size", 32, "--weights", tmp_path / "w.weights.h5")
+        ran = tlkit("finetune", textures, *options, "-o", tmp_path / "run")
+    assert ran.code == 130
+    assert "tlkit finetune --resume" in ran.err
+    base.set_weights([2 * weight for weight in base.get_weights()])
+    base.save_weights(tmp_path / "w.weights.h5")
+    ran = tlkit("finetune", "--resume", tmp_path / "run")
+    assert ran.code == 1
+    assert "are not those that the run was begun with" in ran.err
+
+
 def test_all_of_the_base_can_train(textures, tlkit, tmp_path):
     ran = tlkit("finetune", textures, *QUICK, "--freeze", 0, "-o", tmp_path / "run", "--format", "json")
     assert ran.code == 0
-    assert "Nothing of the base is frozen" in ran.err
+    assert "Nothing with weights is frozen" in ran.err
     assert len(ran.json["trained"]) == 50
 
 

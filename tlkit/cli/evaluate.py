@@ -40,10 +40,10 @@ def evaluate(context: click.Context, output_format: str, **options: Any) -> None
         tlkit evaluate runs/flowers data/
         tlkit evaluate runs/flowers new-pictures/ --report flowers.html --format json
     """
-    from tlkit.recipes.evaluate import evaluate as recipe
+    from tlkit.recipes import evaluate as recipe
 
     config = EvaluateConfig(**options)
-    result = recipe(config)
+    result = recipe.evaluate(config)
     if output_format == "json":
         skipped = [{"input": path, "error": reason} for path, reason in result.skipped]
         echo_json(
@@ -66,6 +66,8 @@ def evaluate(context: click.Context, output_format: str, **options: Any) -> None
         )
     else:
         _echo_text(result)
+    if config.report is not None:  # after the numbers, which are worth more
+        recipe.write_report(result, config)
     if result.skipped:
         context.exit(SOME_SKIPPED)
 

@@ -142,4 +142,5 @@ def _echo_text(result: FinetuneResult) -> None:
     if result.skipped:
         click.echo(f"{counted(len(result.skipped), 'picture')} skipped, named above.")
     run = printable(result.run)
-    click.echo(f"Run: {run}  (look at {run}/report.html; use it: tlkit predict --model {run} IMAGES...)")
+    look = f"look at {run}/report.html; " if (result.run / "report.html").exists() else ""
+    click.echo(f"Run: {run}  ({look}use it: tlkit predict --model {run} IMAGES...)")

@@ -1,4 +1,4 @@
-"""Features of pictures on one engine at one precision: what recipes use to fill a store."""
+"""Features of pictures on one engine at one precision: what recipes use to fill stores."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from tlkit.engines.engine import Engine, open_engine, run
 from tlkit.engines.network import Network
 from tlkit.errors import FeatureError, ImageError
-from tlkit.features.fill import Filled, fill
+from tlkit.features.fill import Copies, Filled, fill
 from tlkit.features.source import FeatureSource
 from tlkit.features.store import RowStore
 from tlkit.files import whole_file
@@ -26,60 +26,118 @@ _COMPARED = 8
 
 
 class Computing:
-    """A source of features with the engine that computes it, opened when a row is missing.
+    """Sources of features with the engines that compute them, opened when a row is missing.
+
+    Several sources must take outputs of one and the same ``keras.Model``: a picture goes through it once, whatever is
+    taken from it.
 
     Args:
-        source: Which features.
+        sources: Which features.
         engine: ``auto``, ``keras`` or ``openvino``.
         precision: ``float32`` or ``bfloat16``.
     """
 
-    def __init__(self, source: FeatureSource, *, engine: str = "auto", precision: str = "float32") -> None:
-        self.source, self.precision = source, precision
-        self._asked = engine
-        self.any_engine = engine == "auto"
-        self.provenance = source.provenance(engine, precision)
+    def __init__(self, *sources: FeatureSource, engine: str = "auto", precision: str = "float32") -> None:
+        self.sources, self.asked, self.precision = sources, engine, precision
         self.notes: dict[str, Any] = {}
+        self._engines: dict[tuple[int, ...], Engine] = {}
 
     @cached_property
-    def engine(self) -> Engine:
-        """The engine, ready."""
-        return open_engine(self.source.network, engine=self._asked, precision=self.precision)
+    def provenances(self) -> list[dict[str, Any]]:
+        """What decides the rows of each source."""
+        return [source.provenance(self.asked, self.precision) for source in self.sources]
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What decides the rows of the first source."""
+        return self.provenances[0]
+
+    def engine(self, *numbers: int) -> Engine:
+        """The engine that gives the outputs of sources by number, in that order."""
+        if numbers not in self._engines:
+            network = self._network(numbers)
+            self._engines[numbers] = open_engine(network, engine=self.asked, precision=self.precision)
+        return self._engines[numbers]
+
+    def _network(self, numbers: Sequence[int]) -> Network:
+        return _joint([self.sources[number].network for number in numbers])
+
+    def let_go(self) -> None:
+        """Free the engines; they are opened again when they are needed."""
+        self._engines.clear()
 
     def fill(
         self,
-        sources: Sequence[str],
-        store: RowStore,
+        files: Sequence[str],
+        stores: Sequence[RowStore],
         *,
+        numbers: Sequence[int] | None = None,
         batch_size: int | None = None,
         description: str,
         known: Sequence[bytes | None] | None = None,
+        copies: Copies | None = None,
     ) -> Filled:
-        """Have a row in ``store`` for every picture; see :func:`tlkit.features.fill.fill`."""
+        """Have a row in the store of each source for every picture; see :func:`tlkit.features.fill.fill`.
 
-        def opened(_: Sequence[int]) -> Engine:
+        Args:
+            files: Files and addresses.
+            stores: One for each source.
+            numbers: Which sources; None for all.
+            batch_size: Pictures at a time; None for the engine's own number.
+            description: What the progress bar says.
+            known: The digests of the files where they were computed before.
+            copies: Variants to compute of each picture instead of the picture itself.
+        """
+        chosen = range(len(self.sources)) if numbers is None else numbers
+
+        def opened(lacking: Sequence[int]) -> Engine:
+            wanted = [chosen[place] for place in lacking]
             if self.precision != "float32" and not self.notes:
-                self._compare(sources, store.folder)
-            return self.engine
+                self._compare(files, wanted, [stores[place].folder for place in lacking])
+            return self.engine(*wanted)
 
-        look = self.source.network.look
-        filled = fill(sources, [store], opened, look=look, batch_size=batch_size, description=description, known=known)
+        filled = fill(
+            files,
+            stores,
+            opened,
+            look=self.sources[0].network.look,
+            outputs=[self.sources[number].outputs for number in chosen],
+            batch_size=batch_size,
+            description=description,
+            known=known,
+            copies=copies,
+        )
         if self.precision != "float32" and not self.notes:
-            self._compare(sources, store.folder)
+            self._compare(files, chosen, [store.folder for store in stores])
         return filled
 
-    def _compare(self, sources: Sequence[str], folder: Path) -> None:
+    def _compare(self, files: Sequence[str], numbers: Sequence[int], folders: Sequence[Path]) -> None:
         """Measure what the lower precision costs, on the first pictures; say it, and keep it with the rows."""
-        kept = folder / NOTES
-        if kept.is_file():
-            self.notes = json.loads(kept.read_text("utf-8"))
-            return
-        self.notes = compare_with_float32(self.source.network, self.engine, sources)
-        if not self.notes:
-            return
-        folder.mkdir(parents=True, exist_ok=True)
-        with whole_file(kept) as part:
-            part.write_text(json.dumps(self.notes) + "\n", "utf-8")
+        for folder in folders:
+            if (folder / NOTES).is_file():
+                self.notes = json.loads((folder / NOTES).read_text("utf-8"))
+                return
+        self.notes = compare_with_float32(self._network(numbers), self.engine(*numbers), files)
+        for folder in folders if self.notes else ():
+            folder.mkdir(parents=True, exist_ok=True)
+            with whole_file(folder / NOTES) as part:
+                part.write_text(json.dumps(self.notes) + "\n", "utf-8")
+
+
+def _joint(networks: Sequence[Network]) -> Network:
+    """One network with the outputs of all, in order."""
+    if len(networks) == 1:
+        return networks[0]
+
+    def model() -> Any:
+        from tlkit.backend import keras
+
+        models = [network.model() for network in networks]
+        return keras.Model(models[0].input, [output for each in models for output in each.outputs])
+
+    identities = [network.identity for network in networks]
+    identity: Mapping[str, Any] | None = None if None in identities else {"together": identities}
+    return Network(model, networks[0].look, identity)
 
 
 def compare_with_float32(network: Network, engine: Engine, sources: Sequence[str]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import errno
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,27 +23,37 @@ class KeptRows:
     """Stores by provenance, open until the work is done.
 
     Args:
-        fallback: A folder to keep them in meanwhile, where the cache cannot be written to.
+        fallback: A folder to keep them in, where the cache cannot be written to; whose it is removes it.
     """
 
     def __init__(self, fallback: Path) -> None:
         cache_limit()  # a limit that is none must not be found out after hours of training
         self._root, self._fallback = cache_folder() / "features", fallback
         self._until_done = ExitStack()
+        self._used: set[Path] = set()
 
     def __enter__(self) -> KeptRows:
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         self._until_done.close()
-        keep_below_limit()
+        # what was broken off is gone on with: its rows stay, whatever they take
+        removed = keep_below_limit(*(self._used if kind else ()))
+        if any(entry.path in self._used for entry in removed):
+            logger.info("The rows of this run take more than TLKIT_CACHE_LIMIT and are not kept for the next.")
 
-    def fill(self, provenances: Sequence[Mapping[str, Any]], work: Callable[[list[RowStore]], Result]) -> Result:
-        """Do some work on the stores of provenances; only this process adds rows to them meanwhile."""
+    def fill(
+        self, provenances: Sequence[Mapping[str, Any]], work: Callable[[list[RowStore]], Result]
+    ) -> tuple[list[RowStore], Result]:
+        """Do some work on the stores of provenances, which differ; only this process adds rows to them meanwhile.
+
+        Returns:
+            The stores, which can be read until the work is done, and what it gave.
+        """
         try:
             return self._locked(provenances, work)
         except (FeatureError, OSError) as error:
-            if self._root == self._fallback:
+            if self._root == self._fallback or (_is_full(error) and self._is_on_one_disk()):
                 raise
             logger.warning(
                 "tlkit's cache does not take the features (%s); they are kept in %s for now.",
@@ -51,15 +61,20 @@ class KeptRows:
                 printable(self._fallback),
             )
         self._root = self._fallback
-        self._until_done.callback(shutil.rmtree, self._fallback, ignore_errors=True)
         return self._locked(provenances, work)
 
-    def _locked(self, provenances: Sequence[Mapping[str, Any]], work: Callable[[list[RowStore]], Result]) -> Result:
+    def _locked(
+        self, provenances: Sequence[Mapping[str, Any]], work: Callable[[list[RowStore]], Result]
+    ) -> tuple[list[RowStore], Result]:
         folders = [self._root / digest_of(provenance) for provenance in provenances]
         with ExitStack() as locks:
             for folder in sorted(folders):  # in one order everywhere, so that no two wait for each other
                 folder.mkdir(parents=True, exist_ok=True)
-                locks.enter_context(locked(folder / LOCK))
+                try:
+                    locks.enter_context(locked(folder / LOCK))
+                except OSError as error:  # rows of a cache that cannot be written to can be read
+                    if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                        raise
             stores = [
                 self._until_done.enter_context(open_store(folder, provenance))
                 for folder, provenance in zip(folders, provenances, strict=True)
@@ -67,4 +82,16 @@ class KeptRows:
             result = work(stores)
         for folder in folders:
             touch(folder)
-        return result
+        self._used.update(folders)
+        return stores, result
+
+    def _is_on_one_disk(self) -> bool:
+        try:
+            return self._root.stat().st_dev == self._fallback.parent.stat().st_dev
+        except OSError:
+            return False
+
+
+def _is_full(error: Exception) -> bool:
+    cause = error if isinstance(error, OSError) else error.__cause__
+    return isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)

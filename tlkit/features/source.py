@@ -32,10 +32,12 @@ class FeatureSource:
     Attributes:
         network: From a picture to the features.
         facts: ``architecture``, ``weights``, ``layer``, ``pooling``: what the network is, as JSON knows it.
+        outputs: How many outputs the network has.
     """
 
     network: Network
     facts: Mapping[str, Any]
+    outputs: int = 1
 
     def provenance(self, engine: str, precision: str) -> dict[str, Any]:
         """Everything that decides the features of given bytes, as JSON knows it.
@@ -145,9 +147,10 @@ def of_tensors(source: FeatureSource, names: Sequence[str], model: Callable[[], 
         names: Of the layers that give the outputs.
         model: Gives the network with these outputs.
     """
-    facts = {**source.facts, "layer": list(names), "pooling": "none"}
-    known = source.network.identity and {**source.network.identity, "layer": list(names), "pooling": "none"}
-    return FeatureSource(Network(model, source.network.look, known), facts)
+    # which tensor a name means is up to the version of Keras that built the network
+    own = {"layer": list(names), "pooling": "none", "keras": version("keras")}
+    known = source.network.identity and {**source.network.identity, **own}
+    return FeatureSource(Network(model, source.network.look, known), {**source.facts, **own}, len(names))
 
 
 def of_model(

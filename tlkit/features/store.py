@@ -29,6 +29,8 @@ from tlkit.text import listed, printable
 PROVENANCE, INDEX = "provenance.json", "index.bin"
 DIGEST_BYTES = 32
 _SYNC_SECONDS = 5.0
+_READ_BYTES = 2**25
+"""Read at a time; the system gives no more than 2 GiB at once."""
 _LOOKED_AT = 256
 """Rows at the end that are compared with their checksums when a store is opened."""
 
@@ -198,7 +200,8 @@ class RowStore:
         flat = found.reshape(len(rows), -1)
         start = 0
         for stop in range(1, len(rows) + 1):
-            if stop == len(rows) or rows[stop] != rows[stop - 1] + 1:  # a run of rows that lie side by side
+            ends = stop == len(rows) or rows[stop] != rows[stop - 1] + 1  # a run of rows that lie side by side
+            if ends or (stop - start) * self.row_bytes[output] >= _READ_BYTES:
                 data = self._block(output, int(rows[start]), stop - start)
                 if len(data) != flat[start:stop].nbytes:
                     raise self._damaged()

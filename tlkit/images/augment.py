@@ -74,7 +74,8 @@ class Augmenter:
         start = zlib.crc32(np.asarray(seed, np.int64).tobytes())
         with self._one_at_a_time:  # the seeds live in the layers
             for number, generator in enumerate(self._generators):
-                generator.state.assign(np.array([start, number], np.uint32))
+                # each draw adds 1, and no two layers may draw the same
+                generator.state.assign(np.array([start, number << 16], np.uint32))
             return self._change(pixels[np.newaxis]).numpy()[0]
 
     def _run(self, pixels: Any) -> Any:
@@ -104,7 +105,13 @@ class AugmentedCopies:
 
     def __init__(self, kind: str, count: int, seed: int) -> None:
         self.count = count
-        self.facts = {"kind": kind, "seed": seed, "version": VERSION, "keras": keras.__version__}
+        self.facts = {
+            "kind": kind,
+            "seed": seed,
+            "version": VERSION,
+            "keras": keras.__version__,
+            "tensorflow": tf.__version__,
+        }
         self._seed = seed
         self._augmenter = Augmenter(kind)
 

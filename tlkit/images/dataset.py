@@ -48,6 +48,11 @@ class Dataset:
     warnings: tuple[str, ...] = ()
 
 
+def is_held_out(folder: str) -> bool:
+    """True when a folder of this name holds pictures that are not trained on."""
+    return folder.lower() in (*_FOLDER_NAMES[VALIDATION], *_FOLDER_NAMES[TEST])
+
+
 ClassFiles = dict[str, list[str]]
 
 
@@ -167,7 +172,8 @@ def _class_folders(folder: Path) -> list[Path]:
 
 
 def _holds_runs(folder: Path) -> bool:
-    return any((path / "run.json").is_file() for path in (folder, *_folders(folder)))
+    names = ("run.json", "unfinished.json")
+    return any((path / name).is_file() for path in (folder, *_folders(folder)) for name in names)
 
 
 def _split_folders(root: Path, *, needs_train: bool = True) -> dict[str, Path]:

@@ -131,7 +131,7 @@ def _fill_and_write(output: Path, dataset: Dataset, computing: Computing, config
         computed = 0
         for name, split in splits.items():
             filled = computing.fill(
-                split.split.files, store, batch_size=config.batch_size, description=f"features of {name}",
+                split.split.files, [store], batch_size=config.batch_size, description=f"features of {name}",
                 known=split.digests,
             )  # fmt: skip
             facts[name] = split.facts(name, filled, store, dataset, computing)

@@ -9,15 +9,15 @@ import numpy as np
 
 from tlkit.config import EvaluateConfig, PredictConfig
 from tlkit.engines.engine import open_engine
-from tlkit.errors import DataError
+from tlkit.errors import DataError, UsageError
 from tlkit.features.forward import forward
-from tlkit.images.dataset import scan_labelled
+from tlkit.images.dataset import TRAIN, is_held_out, scan_labelled
 from tlkit.progress import logger
 from tlkit.recipes.again import command_line, versions
 from tlkit.recipes.classifier import choose_classifier
 from tlkit.reporting.metrics import Evaluation
 from tlkit.text import printable
-from tlkit.training.run_folder import read_run
+from tlkit.training.run_folder import RunRecord, read_run
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,16 @@ def evaluate(config: EvaluateConfig) -> Evaluated:
     Raises:
         TlkitError: No such run, classes that it does not know, no picture that can be read.
     """
+    if config.report is not None and not Path(config.report).parent.is_dir():
+        raise UsageError(
+            f"There is no folder {printable(Path(config.report).parent)} for the page.", hint="Make it first."
+        )
     folder = Path(config.run)
     record = read_run(folder)
     classifier = choose_classifier(PredictConfig(inputs=(), model=config.run))
     found = scan_labelled(config.data, record.classes, split=config.split)
     warnings = list(found.warnings)
-    trained_on = record.arguments.get("data")
-    if found.name in ("all", "train") and trained_on and Path(trained_on).resolve() == Path(config.data).resolve():
+    if _was_trained_on(record, config.data, found.name):
         warnings.append(
             f"{printable(folder)} was trained on pictures of {printable(config.data)}: it knows them, and the numbers "
             "flatter it."
@@ -75,16 +78,28 @@ def evaluate(config: EvaluateConfig) -> Evaluated:
     if not positions:
         raise DataError(f"No picture in {printable(config.data)} can be read.")
     evaluation = Evaluation(tuple(record.classes), found.split.labels[positions], np.concatenate(outputs))
-    result = Evaluated(
+    return Evaluated(
         found.name, evaluation, tuple(files[position] for position in positions), tuple(skipped), tuple(warnings)
     )
-    if config.report is not None:
-        _write_page(result, config)
-    return result
 
 
-def _write_page(result: Evaluated, config: EvaluateConfig) -> None:
-    from tlkit.reporting.page import Page, write_page  # matplotlib and jinja2 start here
+def _was_trained_on(record: RunRecord, data: str, split: str) -> bool:
+    """True when a folder is the one that a run was trained on, or lies in it, and is not what was held out."""
+    given = record.arguments.get("data")
+    if not isinstance(given, str) or split not in ("all", TRAIN):
+        return False
+    measured, trained_on = Path(data).resolve(), Path(given).resolve()
+    inside = measured.relative_to(trained_on).parts if measured.is_relative_to(trained_on) else None
+    return inside is not None and not (inside and is_held_out(inside[0]))
+
+
+def write_report(result: Evaluated, config: EvaluateConfig) -> None:
+    """Write the page of an evaluation to ``config.report``.
+
+    Raises:
+        TlkitError: It cannot be written.
+    """
+    from tlkit.reporting.page import Page, draw_section, write_page  # matplotlib and jinja2 start here
 
     evaluation = result.evaluation
     facts = [("accuracy", f"{evaluation.accuracy:.3f}")]
@@ -94,7 +109,7 @@ def _write_page(result: Evaluated, config: EvaluateConfig) -> None:
     page = Page(
         title=f"{Path(config.run).name} on {config.data}",
         facts=facts,
-        evaluations={result.split: (evaluation, result.files)},
+        sections=[draw_section(result.split, evaluation, result.files)],
         balance={result.split: counts},
         versions=versions(),
         warnings=result.warnings,

@@ -83,7 +83,7 @@ def extract(config: ExtractConfig) -> Extracted:
                 if found is not None:
                     take_over(store, found, {digest for digest in digests if digest is not None})
                 filled = computing.fill(
-                    sources, store, batch_size=config.batch_size, description="extract", known=digests
+                    sources, [store], batch_size=config.batch_size, description="extract", known=digests
                 )
                 result = _write(output, ending, sources, store, filled, computing)
             shutil.rmtree(part, ignore_errors=True)

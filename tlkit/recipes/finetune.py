@@ -6,10 +6,12 @@ import dataclasses
 from pathlib import Path
 
 from tlkit.config import FinetuneConfig
+from tlkit.engines.engine import resolve_engine
+from tlkit.errors import RunError
 from tlkit.progress import logger
 from tlkit.recipes.again import versions
 from tlkit.recipes.job import FinetuneResult, Job, look_and_decide
-from tlkit.text import listed
+from tlkit.text import listed, printable
 from tlkit.training.unfinished import RunState, claim_folder, read_state, reclaim_folder, write_state
 
 
@@ -21,9 +23,11 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
     """
     job = look_and_decide(config)
     with claim_folder(config.output, job.architecture.name) as folder:
-        state = RunState(config, versions())
+        # the engine of today, not of the day when it is gone on with
+        begun = dataclasses.replace(config, engine=resolve_engine(config.engine))
+        state = RunState(begun, versions(), job.weights.digest, job.room)
         write_state(folder, state)
-        return _do(job, folder, state)
+        return _train(job, folder, state)
 
 
 def resume(run: str, data: str | None = None) -> FinetuneResult:
@@ -34,20 +38,29 @@ def resume(run: str, data: str | None = None) -> FinetuneResult:
         data: Where the pictures are now; None for where they were.
 
     Raises:
-        RunError: It is no such run, it is finished, or another process is at work on it.
+        RunError: It is no such run, it is finished, another process is at work on it, or its weights changed.
         DataError: The pictures are not those that it was begun with.
     """
     with reclaim_folder(Path(run)) as folder:
         state = read_state(folder)
-        config = state.config if data is None else dataclasses.replace(state.config, data=data)
+        if data is not None:
+            state = dataclasses.replace(state, config=dataclasses.replace(state.config, data=data))
+        job = dataclasses.replace(look_and_decide(state.config), room=state.room)
+        if job.weights.digest != state.weights:
+            raise RunError(
+                f"The weights {printable(job.weights.name)} are not those that the run was begun with.",
+                hint="Put back the file that was there, or start a new run.",
+            )
         now = versions()
-        changed = [f"{name} {version}" for name, version in state.versions.items() if now.get(name) != version]
+        changed = sorted(name for name in {*now, *state.versions} if now.get(name) != state.versions.get(name))
         if changed:
-            logger.warning("The run was begun with %s: it will not end exactly where it would have.", listed(changed))
-        return _do(look_and_decide(config), folder, state)
+            logger.warning(
+                "%s changed since the run was begun: it may end otherwise than it would have.", listed(changed)
+            )
+        return _train(job, folder, state)
 
 
-def _do(job: Job, folder: Path, state: RunState) -> FinetuneResult:
+def _train(job: Job, folder: Path, state: RunState) -> FinetuneResult:
     from tlkit.recipes.train import train  # Keras starts here
 
     return train(job, folder, state)

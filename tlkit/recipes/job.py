@@ -39,7 +39,8 @@ class FinetuneResult:
         boundary: Where the base was cut for phase 2, in its last stage.
         trained: Layers of the base that trained in phase 2.
         phases: The phases that ran.
-        evaluations: How well the finished model does on ``validation`` and, where there is one, ``test``.
+        evaluations: How well the finished model, which is float32, does on ``validation`` and, where there is one,
+            ``test``; phases that trained in bfloat16 may have said a little else.
         skipped: ``(path, reason)`` of pictures that could not be read.
         warnings: What a person should know before trusting it.
     """
@@ -130,8 +131,8 @@ def look_and_decide(config: FinetuneConfig) -> Job:
             "--features holds features of the pictures as they are, and --augment changes them.",
             hint="Leave one of them out; --augment-copies keeps features of changed pictures.",
         )
-    weights = choose_weights(architecture, config.weights, include_top=False, options=config.load)
     dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed)
+    weights = choose_weights(architecture, config.weights, include_top=False, options=config.load)
     room = room_for_rows(config.cache_limit)
     for note in (note for boundary in boundaries for note in boundary.notes):
         logger.info(note)

@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 
 from tlkit.errors import DataError, FeatureError
-from tlkit.features.compute import refuse_difference
+from tlkit.features.compute import Computing, refuse_difference
 from tlkit.features.fill import Copies, file_digests
 from tlkit.features.formats import FeatureRows
 from tlkit.features.kept import KeptRows
 from tlkit.features.sets import FORMATS, existing_sets
 from tlkit.features.store import RowStore
-from tlkit.features.together import Together
 from tlkit.images.batches import Look, read_batches
 from tlkit.images.dataset import TRAIN, Dataset, Split
 from tlkit.progress import logger
@@ -45,7 +44,7 @@ class Pictures:
 
     def rows(
         self,
-        together: Together,
+        computing: Computing,
         numbers: Sequence[int],
         kept: KeptRows,
         splits: Sequence[str],
@@ -55,7 +54,7 @@ class Pictures:
         """Rows of sources for splits, computed where they are not kept yet.
 
         Args:
-            together: What computes them.
+            computing: What computes them.
             numbers: Which of its sources.
             kept: Where they are kept; the rows can be read as long as it is open.
             splits: Which.
@@ -69,14 +68,14 @@ class Pictures:
             changed = copies if split == TRAIN else None
             extra = {"augment": changed.facts} if changed else {}
             work = partial(
-                together.fill,
+                computing.fill,
                 self.splits[split].files,
                 numbers=numbers,
                 description=f"features of {split}",
-                known=self._known(split),
+                known=self.known(split),
                 copies=changed,
             )
-            stores, filled = kept.fill([{**together.provenances[number], **extra} for number in numbers], work)
+            stores, filled = kept.fill([{**computing.provenances[number], **extra} for number in numbers], work)
             self._leave_out(split, filled.failed)
             self._digests[split] = list(filled.digests)
             found[split] = [
@@ -85,16 +84,17 @@ class Pictures:
             ]
         return found
 
-    def given_rows(self, folder: str, together: Together, splits: Sequence[str]) -> dict[str, Rows]:
+    def given_rows(self, folder: str, computing: Computing, splits: Sequence[str]) -> dict[str, Rows]:
         """Rows of the first source that ``tlkit bottleneck`` wrote.
 
         Raises:
             FeatureError: The folder has features of something else, or not of every picture.
         """
-        wanted = together.provenances[0]
-        return {split: self._from_sets(folder, wanted, together.asked == "auto", split) for split in splits}
+        wanted = computing.provenance
+        return {split: self._from_sets(folder, wanted, computing.asked == "auto", split) for split in splits}
 
-    def _known(self, split: str) -> list[bytes | None]:
+    def known(self, split: str) -> list[bytes | None]:
+        """SHA-256 of the pictures of a split; None for what cannot be read."""
         if split not in self._digests:
             self._digests[split] = file_digests(self.splits[split].files)
         return self._digests[split]
@@ -104,9 +104,9 @@ class Pictures:
         digest = hashlib.sha256()
         for name in sorted(self.splits):
             digest.update(f"{name} {list(self.classes)}\n".encode())
-            rows = zip(self._known(name), self.splits[name].labels.tolist(), strict=True)
-            for label, picture in sorted((label, picture or b"") for picture, label in rows):
-                digest.update(label.to_bytes(4, "big") + picture)
+            rows = zip(self.known(name), self.splits[name].labels.tolist(), strict=True)
+            for picture, label in rows:  # in order: it decides what an epoch sees when
+                digest.update(label.to_bytes(4, "big") + (picture or b"-"))
         return digest.hexdigest()
 
     def _from_sets(self, folder: str, wanted: Mapping[str, Any], any_engine: bool, split: str) -> Rows:
@@ -135,7 +135,7 @@ class Pictures:
             refuse_difference(f"What {printable(folder)} holds", has, wanted, hint)
             place.update({digest: (name, row) for row, digest in enumerate(rows.facts.digests)})
         files = self.splits[split].files
-        digests = self._known(split)
+        digests = self.known(split)
         lost = [file for file, digest in zip(files, digests, strict=True) if digest is not None and digest not in place]
         unreadable = self._unreadable([files.index(file) for file in lost], split)
         changed = [file for file in lost if file not in unreadable]

@@ -26,7 +26,7 @@ from tlkit.training.freeze import Boundary
 from tlkit.training.model import above, attach, build_head, computing_in
 from tlkit.training.objective import Objective, balanced_weights
 from tlkit.training.phases import Training, set_trainable
-from tlkit.training.unfinished import ROWS, RunState, check_same_data
+from tlkit.training.unfinished import ROWS, RunState, check_same_pictures
 
 
 def train(job: Job, folder: Path, state: RunState) -> FinetuneResult:
@@ -49,13 +49,13 @@ def train(job: Job, folder: Path, state: RunState) -> FinetuneResult:
         job.architecture, weights=job.weights, pooling=job.head.pooling, size=job.look.size, resize=job.look.rule,
         model=lambda: base,
     )  # fmt: skip
-    cuts = [cut_base(job, boundary, base, network, features) for boundary in job.boundaries if config.finetune_epochs]
+    cuts = cut_base(job, base, network, features)
 
     pictures = Pictures(job.dataset, job.look, config.batch_size)
-    data = TrainingData(job, pictures, features, cuts)
+    check_same_pictures(folder, state, pictures.fingerprint())
+    data = TrainingData(job, pictures, features, network.output_shape[1:], cuts)
     with KeptRows(folder / ROWS) as kept:
         data.compute(kept)
-        check_same_data(folder, state, pictures.fingerprint())
 
         keras.utils.set_random_seed(config.seed)  # the same head whether rows were there or not
         head = build_head(job.head, network.output_shape[1:], len(pictures.classes))
@@ -65,22 +65,21 @@ def train(job: Job, folder: Path, state: RunState) -> FinetuneResult:
         )
         training = Training(objective, folder, read_checkpoint(folder))
         plans = job.plans()
-        if config.epochs:
+        if config.epochs and not training.skip(plan := plans.pop(0)):
             logger.info("Phase 1: the head alone, on features of the frozen base.")
-            training.run(plans.pop(0), head, data.batches(TRAIN, features, seed=0), data.batches(VALIDATION, features))
+            training.run(plan, head, data.batches(TRAIN, features, seed=0), data.batches(VALIDATION, features))
 
         trained: list[Any] = []
         for number, (cut, plan) in enumerate(zip(cuts, plans, strict=True), start=1):
             trained = set_trainable(base, cut.boundary, batchnorm=config.batchnorm)
-            if not training.has_passed(plan):
-                _say(
-                    "Phase 2" if len(cuts) == 1 else f"Phase 2, stage {number}", cut.boundary, trained, config.batchnorm
-                )
+            if training.skip(plan):
+                continue
+            _say("Phase 2" if len(cuts) == 1 else f"Phase 2, stage {number}", cut.boundary, trained, config.batchnorm)
+            # before the layers change their precision: an engine that is opened now must compute as it is told
+            train_on, validate_on = data.batches(TRAIN, cut.source, seed=number), data.batches(VALIDATION, cut.source)
             with computing_in(config.precision, base):
                 top = above(network, cut.frontier, head, training=None if config.batchnorm == "train" else False)
-                training.run(
-                    plan, top, data.batches(TRAIN, cut.source, seed=number), data.batches(VALIDATION, cut.source)
-                )
+                training.run(plan, top, train_on, validate_on)
 
         model: Callable[[Any], Any] = above(network, cuts[-1].frontier, head) if cuts else head
         last = cuts[-1].source if cuts else features
@@ -114,6 +113,6 @@ def _evaluate(model: Any, batches: Any, pictures: Pictures, split: str) -> Evalu
 def _say(stage: str, boundary: Boundary, trained: list[Any], batchnorm: str) -> None:
     keeps = "keeps its statistics" if batchnorm == "frozen" else "trains too"
     logger.info("%s: %s. The head trains too; BatchNorm %s.", stage, boundary.description, keeps)
-    logger.info(
-        "Training %s of the base: %s.", counted(len(trained), "layer"), listed([layer.name for layer in trained])
-    )
+    if trained:
+        names = listed([layer.name for layer in trained])
+        logger.info("Training %s of the base: %s.", counted(len(trained), "layer"), names)

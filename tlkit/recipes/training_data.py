@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from tlkit.backend import keras
 from tlkit.engines.engine import run
+from tlkit.features.compute import Computing
 from tlkit.features.kept import KeptRows
 from tlkit.features.source import FeatureSource, of_tensors
-from tlkit.features.together import Together
 from tlkit.images.augment import AugmentedCopies, Augmenter
 from tlkit.images.dataset import TRAIN
 from tlkit.progress import logger
@@ -33,117 +36,149 @@ class Cut:
         boundary: What was asked for.
         frontier: The tensors that go up from there.
         source: Them as features.
-        kept: Their rows are computed once; else the frozen part runs in every epoch.
     """
 
     boundary: Boundary
     frontier: Frontier
     source: FeatureSource
-    kept: bool
 
 
-def cut_base(job: Job, boundary: Boundary, base: Any, network: Any, features: FeatureSource) -> Cut:
-    """Cut the base for a stage of phase 2, and decide whether what is below runs once or in every epoch.
+def cut_base(job: Job, base: Any, network: Any, features: FeatureSource) -> list[Cut]:
+    """Cut the base for every stage of phase 2.
 
     Args:
         job: What to do.
-        boundary: Where.
         base: The base.
         network: The base and its pooling.
         features: The output of the network as features.
     """
-    trained = set_trainable(base, boundary, batchnorm=job.config.batchnorm)
-    frontier = find_frontier(network, trained)
-    if frontier.tensors[0] is network.outputs[0]:  # nothing of the base trains
-        return Cut(boundary, frontier, features, kept=True)
-
-    def model() -> Any:
-        return keras.Model(network.input, list(frontier.tensors))
-
-    source = of_tensors(features, frontier.names, model)
-    if frontier.is_input:
-        logger.info("Nothing of the base is frozen: pictures go through all of it in every epoch.")
-        return Cut(boundary, frontier, source, kept=False)
-    if _changes_pictures(job):
-        return Cut(boundary, frontier, source, kept=True)
-    copies = job.config.augment_copies or 1
-    pictures = sum(len(split.files) * (copies if name == TRAIN else 1) for name, split in job.dataset.splits.items())
-    needed = pictures * frontier.bytes
-    if needed > job.room:
-        logger.info(
-            "What the frozen part says of %s through %s takes %s, more than the %s there is room for (--cache-limit): "
-            "the frozen part runs in every epoch.",
-            counted(pictures, "picture"), printable(boundary.last), sized(needed), sized(job.room),
-        )  # fmt: skip
-    return Cut(boundary, frontier, source, kept=needed <= job.room)
+    cuts: list[Cut] = []
+    for boundary in job.boundaries if job.config.finetune_epochs else ():
+        trained = set_trainable(base, boundary, batchnorm=job.config.batchnorm)
+        frontier = find_frontier(network, trained)
+        same = [cut.source for cut in cuts if cut.frontier.names == frontier.names]
+        if frontier.tensors[0] is network.outputs[0]:  # nothing of the base trains
+            same = [features]
+        model = _outputs(network, frontier)
+        cuts.append(Cut(boundary, frontier, same[0] if same else of_tensors(features, frontier.names, model)))
+    return cuts
 
 
-def _changes_pictures(job: Job) -> bool:
-    """True when every epoch sees other pictures, of which nothing can be kept."""
-    return job.config.augment != "none" and not job.config.augment_copies
+def _outputs(network: Any, frontier: Frontier) -> Callable[[], Any]:
+    return lambda: keras.Model(network.input, list(frontier.tensors))
 
 
 class TrainingData:
-    """Batches for ``fit`` of what a source says of the pictures of a split: kept rows, or computed as they pass."""
+    """Batches for ``fit`` of what a source says of the pictures of a split.
 
-    def __init__(self, job: Job, pictures: Pictures, features: FeatureSource, cuts: Sequence[Cut]) -> None:
-        self._job, self._pictures, self._features = job, pictures, features
+    Args:
+        job: What to do.
+        pictures: The splits.
+        features: What phase 1 learns from.
+        shape: Of one picture's features.
+        cuts: What the stages of phase 2 learn from.
+    """
+
+    def __init__(
+        self, job: Job, pictures: Pictures, features: FeatureSource, shape: Sequence[int], cuts: Sequence[Cut]
+    ) -> None:
+        self._config, self._look, self._pictures = job.config, job.look, pictures
         config = job.config
-        others = [cut for cut in cuts if cut.source is not features]
-        self._inputs = [cut.source for cut in others if cut.frontier.is_input]
-        sources = [features, *(cut.source for cut in others)]
-        self._all = Together(
-            sources,
-            [1, *(len(cut.frontier.tensors) for cut in others)],
-            engine=config.engine,
-            precision=config.precision,
+        sources = list({id(source): source for source in (features, *(cut.source for cut in cuts))}.values())
+        self._computing = Computing(*sources, engine=config.engine, precision=config.precision)
+        self._inputs = [cut.source for cut in cuts if cut.frontier.is_input]
+        self._copies = (
+            AugmentedCopies(config.augment, config.augment_copies, config.seed) if config.augment_copies else None
         )
-        given = config.features is not None
-        self._kept_sources = [*([] if given else [features]), *(cut.source for cut in others if cut.kept)]
+        self._kept = self._what_is_kept(job.room, features, shape, cuts)
         self._rows: dict[tuple[str, int], Rows] = {}
 
     @property
     def provenance(self) -> Mapping[str, Any]:
         """What decides the features of phase 1."""
-        return self._all.provenances[0]
+        return self._computing.provenance
+
+    def _what_is_kept(
+        self, room: int, features: FeatureSource, shape: Sequence[int], cuts: Sequence[Cut]
+    ) -> list[FeatureSource]:
+        """The sources whose rows are computed once, because there is room for them; said where there is none."""
+        config = self._config
+        sizes = [(features, 4 * math.prod(shape), "the base")]
+        sizes += [(cut.source, cut.frontier.bytes, f"the base through {printable(cut.boundary.last)}") for cut in cuts]
+        if not config.epochs and cuts and all(cut.source is not features for cut in cuts):
+            sizes = sizes[1:]  # nothing learns from the features
+        kept: list[FeatureSource] = []
+        for source, size, name in sizes:
+            if source in kept or (source is features and config.features is not None):
+                continue
+            if source in self._inputs:
+                logger.info("Nothing with weights is frozen: pictures go through all of the base in every epoch.")
+                continue
+            rows = sum(
+                len(split.files) * self._variants(split_name) for split_name, split in self._pictures.splits.items()
+            )
+            if rows * size <= room:
+                room -= rows * size
+                kept.append(source)
+            else:
+                logger.info(
+                    "What %s says of %s takes %s, more than the %s there is room for (--cache-limit): it runs in every "
+                    "epoch.", name, counted(rows, "picture"), sized(rows * size), sized(room),
+                )  # fmt: skip
+        return kept
+
+    def _variants(self, split: str) -> int:
+        """How many rows a picture of a split has."""
+        if split != TRAIN or self._config.augment == "none":
+            return 1
+        return self._copies.count if self._copies else 0
 
     def compute(self, kept: KeptRows) -> None:
-        """Have the rows that can be kept; what cannot be read leaves the pictures."""
-        config = self._job.config
-        numbers = [number for number, source in enumerate(self._all.sources) if source in self._kept_sources]
-        copies = AugmentedCopies(config.augment, config.augment_copies, config.seed) if config.augment_copies else None
+        """Have the rows that are kept; what cannot be read leaves the pictures."""
+        config, computing = self._config, self._computing
+        numbers = [number for number, source in enumerate(computing.sources) if source in self._kept]
         splits = list(self._pictures.splits)
-        if _changes_pictures(self._job):
-            splits.remove(TRAIN)
-            self._pictures.leave_out_unreadable(TRAIN)
+        for split in [split for split in splits if not numbers or not self._variants(split)]:
+            self._pictures.leave_out_unreadable(split)
+        splits = [split for split in splits if self._variants(split)]
         if config.features is not None:
-            for split, rows in self._pictures.given_rows(config.features, self._all, splits).items():
+            for split, rows in self._pictures.given_rows(config.features, computing, splits).items():
                 self._rows[split, 0] = rows
         if numbers:
-            for split, found in self._pictures.rows(self._all, numbers, kept, splits, copies=copies).items():
+            for split, found in self._pictures.rows(computing, numbers, kept, splits, copies=self._copies).items():
                 self._rows.update({(split, number): rows for number, rows in zip(numbers, found, strict=True)})
+        computing.let_go()
 
     def batches(self, split: str, source: FeatureSource, *, seed: int | None = None) -> Any:
         """Batches of a split.
 
         Args:
             split: Which.
-            source: What of them.
+            source: What of its pictures.
             seed: Numbers the phase, whose order and augmentation are drawn; None to keep the order.
         """
-        config, files = self._job.config, self._pictures.splits[split]
+        config, files = self._config, self._pictures.splits[split]
         drawn = None if seed is None else 1000 * config.seed + seed
-        number = self._all.sources.index(source)
+        number = self._computing.sources.index(source)
         rows = self._rows.get((split, number))
         if rows is not None:
             return FeatureSequence(rows, batch_size=config.batch_size, seed=drawn, memory=memory_for_rows())
-        engine = None if source in self._inputs else self._all.engine(number)
+        engine = None if source in self._inputs else self._computing.engine(number)
         return ImageSequence(
             files.files,
             files.labels,
-            look=self._job.look,
+            look=self._look,
             batch_size=config.batch_size,
             compute=None if engine is None else lambda pixels: run(engine, pixels),
-            augment=Augmenter(config.augment) if split == TRAIN and config.augment != "none" else None,
+            change=self._change(drawn or 0) if split == TRAIN and config.augment != "none" else None,
+            variants=self._copies.count if split == TRAIN and self._copies else 1,
             seed=drawn,
         )
+
+    def _change(self, seed: int) -> Callable[[np.ndarray, int, int, int], np.ndarray]:
+        """What becomes of a training picture: as kept copies would be, or otherwise in each epoch."""
+        copies, digests = self._copies, self._pictures.known(TRAIN)
+        if copies is not None:
+            return lambda pixels, row, variant, epoch: copies.make(pixels, digests[row] or b"", variant)
+        augment = Augmenter(self._config.augment)
+        return lambda pixels, row, variant, epoch: augment(pixels, (seed, epoch, row))

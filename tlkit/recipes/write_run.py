@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -12,8 +13,8 @@ from tlkit.progress import logger
 from tlkit.recipes.again import command_line, versions
 from tlkit.recipes.job import FinetuneResult, Job
 from tlkit.recipes.pictures import Pictures
-from tlkit.reporting.page import Page, write_page
-from tlkit.reporting.plots import draw_calibration, draw_confusion, draw_history
+from tlkit.reporting.page import Page, draw_section, write_page
+from tlkit.reporting.plots import draw_history
 from tlkit.text import counted, printable
 from tlkit.training.run_folder import REPORT, RunRecord, write_model, write_record
 from tlkit.training.unfinished import tidy_up
@@ -34,7 +35,8 @@ def write_run(result: FinetuneResult, job: Job, model: Any, pictures: Pictures, 
     """
     boundary, head, look = result.boundary, job.head, job.look
     phases = [phase.summary() for phase in result.phases]
-    arguments = dataclasses.asdict(job.config)
+    # so that it is known later, from anywhere, what it was trained on
+    arguments = {**dataclasses.asdict(job.config), "data": os.path.abspath(job.config.data)}
     record = RunRecord(
         architecture=job.architecture.name,
         classes=result.classes,
@@ -75,11 +77,15 @@ def write_run(result: FinetuneResult, job: Job, model: Any, pictures: Pictures, 
 
 def _draw(result: FinetuneResult, record: RunRecord, pictures: Pictures) -> None:
     curves = draw_history([(phase.name, phase.epochs) for phase in result.phases])
+    sections = [
+        draw_section(split, evaluation, pictures.splits[split].files)
+        for split, evaluation in result.evaluations.items()
+    ]
     drawn = {"history.png": curves}
-    for split, evaluation in result.evaluations.items():
-        end = "" if split == "validation" else f"_{split}"
-        drawn[f"confusion{end}.png"] = draw_confusion(evaluation)
-        drawn[f"calibration{end}.png"] = draw_calibration(evaluation)
+    for section in sections:
+        end = "" if section.split == "validation" else f"_{section.split}"
+        drawn[f"confusion{end}.png"] = section.confusion
+        drawn[f"calibration{end}.png"] = section.calibration
     for name, data in drawn.items():
         with whole_file(result.run / name) as part:
             part.write_bytes(data)
@@ -96,9 +102,7 @@ def _draw(result: FinetuneResult, record: RunRecord, pictures: Pictures) -> None
     page = Page(
         title=f"Run {result.run.name}",
         facts=facts,
-        evaluations={
-            split: (evaluation, pictures.splits[split].files) for split, evaluation in result.evaluations.items()
-        },
+        sections=sections,
         curves=curves,
         phases=record.results["phases"],
         balance=record.data,

@@ -11,6 +11,8 @@ import numpy as np
 
 BINS = 10
 """Into how many steps of confidence calibration looks."""
+MOST_IN_SUMMARY = 200
+"""Classes up to which a summary holds the whole confusion matrix."""
 
 
 @dataclass(frozen=True)
@@ -187,5 +189,6 @@ class Evaluation:
                 }
                 for row in self.by_class
             ],
-            "confusion": self.confusion.tolist(),
+            # a thousand classes would be a million numbers
+            "confusion": self.confusion.tolist() if len(self.classes) <= MOST_IN_SUMMARY else None,
         }

@@ -15,7 +15,7 @@ from tlkit.errors import ImageError, TlkitError
 from tlkit.files import whole_file
 from tlkit.images.decode import decode
 from tlkit.progress import logger
-from tlkit.reporting.metrics import Evaluation, Mistake
+from tlkit.reporting.metrics import Evaluation
 from tlkit.reporting.plots import draw_calibration, draw_confusion
 from tlkit.text import printable
 
@@ -25,6 +25,30 @@ MISTAKES = 24
 """How many mistakes are shown."""
 
 
+@dataclass(frozen=True)
+class Section:
+    """What was measured on one split, and its plots.
+
+    Attributes:
+        split: Its name.
+        evaluation: The numbers.
+        files: The pictures, in the order of the numbers.
+        confusion: What was taken for what, PNG.
+        calibration: Is it right as often as it says? PNG.
+    """
+
+    split: str
+    evaluation: Evaluation
+    files: Sequence[str]
+    confusion: bytes
+    calibration: bytes
+
+
+def draw_section(split: str, evaluation: Evaluation, files: Sequence[str]) -> Section:
+    """Draw what was measured on one split."""
+    return Section(split, evaluation, files, draw_confusion(evaluation), draw_calibration(evaluation))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Page:
     """What a page says.
@@ -32,7 +56,7 @@ class Page:
     Attributes:
         title: What it is about.
         facts: ``(name, value)``: what matters most, in order.
-        evaluations: ``{split: (what was measured, the files in its order)}``.
+        sections: What was measured.
         curves: The history of the training, PNG.
         phases: What each phase came to, one mapping a row.
         balance: ``{split: {class: pictures}}``.
@@ -45,7 +69,7 @@ class Page:
 
     title: str
     facts: Sequence[tuple[str, str]]
-    evaluations: Mapping[str, tuple[Evaluation, Sequence[str]]]
+    sections: Sequence[Section]
     curves: bytes | None = None
     phases: Sequence[Mapping[str, Any]] = ()
     balance: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
@@ -85,16 +109,17 @@ def _render(page: Page) -> str:
     environment.filters["printable"] = printable
     views = [
         {
-            "split": split,
-            "evaluation": evaluation,
-            "confusion": _inline(draw_confusion(evaluation)),
-            "calibration": _inline(draw_calibration(evaluation)),
+            "split": section.split,
+            "evaluation": section.evaluation,
+            "confusion": _inline(section.confusion),
+            "calibration": _inline(section.calibration),
             "mistakes": [
-                (mistake, files[mistake.position], _thumbnail(files, mistake)) for mistake in evaluation.worst(MISTAKES)
+                (mistake, section.files[mistake.position], _thumbnail(section.files[mistake.position]))
+                for mistake in section.evaluation.worst(MISTAKES)
             ],
-            "wrong": int((evaluation.predicted != evaluation.labels).sum()),
+            "wrong": int((section.evaluation.predicted != section.evaluation.labels).sum()),
         }
-        for split, (evaluation, files) in page.evaluations.items()
+        for section in page.sections
     ]
     curves = page.curves and _inline(page.curves)
     most = max((count for counts in page.balance.values() for count in counts.values()), default=1)
@@ -105,11 +130,11 @@ def _inline(data: bytes, kind: str = "png") -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
-def _thumbnail(files: Sequence[str], mistake: Mistake) -> str | None:
+def _thumbnail(file: str) -> str | None:
     try:
-        picture = decode(files[mistake.position], least=(THUMBNAIL, THUMBNAIL))
+        picture = decode(file, least=(THUMBNAIL, THUMBNAIL))
     except ImageError as error:
-        logger.debug("No thumbnail of %s: %s.", files[mistake.position], error.message)
+        logger.debug("No thumbnail of %s: %s.", file, error.message)
         return None
     picture.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()

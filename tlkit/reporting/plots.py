@@ -137,9 +137,10 @@ def draw_confusion(evaluation: Evaluation) -> bytes:
             colour = "white" if shares[row, column] > 0.6 else _TEXT
             if counts[row, column]:
                 axes.text(column, row, f"{counts[row, column]:,}", ha="center", va="center", color=colour, fontsize=8)
-    size = 9 if classes <= 20 else max(2, 200 / classes)
-    axes.set_xticks(range(classes), names, rotation=90 if classes > 4 else 0, fontsize=size)
-    axes.set_yticks(range(classes), names, fontsize=size)
+    if classes <= 100:  # more names than that cannot be read
+        size = 9 if classes <= 20 else 200 / classes + 2
+        axes.set_xticks(range(classes), names, rotation=90 if classes > 4 else 0, fontsize=size)
+        axes.set_yticks(range(classes), names, fontsize=size)
     axes.set_xlabel("taken for", color=_TEXT)
     axes.set_ylabel("is", color=_TEXT)
     figure.colorbar(image, ax=axes, shrink=0.8, label="share of the class")

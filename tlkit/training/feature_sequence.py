@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tlkit.backend import keras
+from tlkit.errors import FeatureError
 from tlkit.training.epochs import Order
 from tlkit.training.rows import Arrays, Rows
 
@@ -21,17 +22,16 @@ class FeatureSequence(keras.utils.PyDataset):
         memory: Bytes up to which all rows are held in memory.
     """
 
-    failure: Exception | None = None
-
     def __init__(self, rows: Rows, *, batch_size: int, seed: int | None = None, memory: int = 2**30) -> None:
-        super().__init__(workers=1, use_multiprocessing=False, max_queue_size=8)
+        super().__init__(workers=1, use_multiprocessing=False)
+        self.failure: FeatureError | None = None
         self._rows, self._batch_size = rows, batch_size
         self._order = Order(rows.numbers.shape, seed)
         self._held = rows.read(rows.numbers.ravel()) if rows.bytes <= memory else None
 
     @property
     def epoch(self) -> int:
-        """Which epoch is next or under way, from 0."""
+        """Which epoch is under way, from 0; its order depends on that."""
         return self._order.epoch
 
     @epoch.setter
@@ -47,9 +47,9 @@ class FeatureSequence(keras.utils.PyDataset):
             places = rows * self._rows.numbers.shape[1] + variants
             features: Arrays = tuple(output[places] for output in self._held)
         else:
-            features = self._rows.read(self._rows.numbers[rows, variants])
+            try:
+                features = self._rows.read(self._rows.numbers[rows, variants])
+            except FeatureError as error:
+                self.failure = error
+                raise
         return features if len(features) > 1 else features[0], self._rows.labels[rows]
-
-    def on_epoch_end(self) -> None:
-        """Go on to the order of the next epoch."""
-        self._order.epoch += 1

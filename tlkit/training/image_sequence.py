@@ -11,7 +11,6 @@ import numpy as np
 
 from tlkit.backend import keras
 from tlkit.errors import DataError, ImageError
-from tlkit.images.augment import Augmenter
 from tlkit.images.batches import Look
 from tlkit.text import printable
 from tlkit.training.epochs import Order
@@ -28,8 +27,9 @@ class ImageSequence(keras.utils.PyDataset):
         batch_size: Rows a batch; the last may have fewer.
         compute: What the frozen part says of pixels ``(rows, height, width, channels)`` uint8; None where nothing
             is frozen, so that batches are inputs of the network itself.
-        augment: Changes each picture, each epoch otherwise; None leaves them.
-        seed: Draws a new order each epoch; None keeps the order.
+        change: Gives other pixels for the pixels, the row, its variant and the epoch; None leaves pictures as they are.
+        variants: How many variants a picture has; one is drawn each epoch.
+        seed: Draws a new order each epoch; None keeps the order and the first variant.
     """
 
     def __init__(
@@ -40,20 +40,20 @@ class ImageSequence(keras.utils.PyDataset):
         look: Look,
         batch_size: int,
         compute: Callable[[np.ndarray], Arrays] | None = None,
-        augment: Augmenter | None = None,
+        change: Callable[[np.ndarray, int, int, int], np.ndarray] | None = None,
+        variants: int = 1,
         seed: int | None = None,
     ) -> None:
-        super().__init__(workers=1, use_multiprocessing=False, max_queue_size=4)
+        super().__init__(workers=1, use_multiprocessing=False)
         self._files, self._labels = files, labels
-        self._look, self._batch_size, self._compute, self._augment = look, batch_size, compute, augment
-        self._order = Order((len(files), 1), seed)
-        self._seed = seed or 0
+        self._look, self._batch_size, self._compute, self._change = look, batch_size, compute, change
+        self._order = Order((len(files), variants), seed)
         self._pool = ThreadPoolExecutor(max(2, os.cpu_count() or 1), thread_name_prefix="decode")
         self.failure: DataError | None = None
 
     @property
     def epoch(self) -> int:
-        """Which epoch is next or under way, from 0."""
+        """Which epoch is under way, from 0; its order and what is drawn in it depend on that."""
         return self._order.epoch
 
     @epoch.setter
@@ -64,19 +64,15 @@ class ImageSequence(keras.utils.PyDataset):
         return -(-len(self._files) // self._batch_size)
 
     def __getitem__(self, index: int) -> tuple[Any, np.ndarray]:
-        rows, _ = self._order.batch(index, self._batch_size)
+        rows, variants = self._order.batch(index, self._batch_size)
         pixels = np.stack(list(self._pool.map(self._read, rows.tolist())))
-        if self._augment is not None:
-            seeds = [(self._seed, self.epoch, row) for row in rows.tolist()]
-            pixels = np.stack([self._augment(*each) for each in zip(pixels, seeds, strict=True)])
+        if self._change is not None:
+            chosen = zip(pixels, rows.tolist(), variants.tolist(), strict=True)
+            pixels = np.stack([self._change(*each, self.epoch) for each in chosen])
         if self._compute is None:
             return self._look.inputs(pixels), self._labels[rows]
         outputs = self._compute(pixels)
         return outputs if len(outputs) > 1 else outputs[0], self._labels[rows]
-
-    def on_epoch_end(self) -> None:
-        """Go on to the order of the next epoch."""
-        self._order.epoch += 1
 
     def _read(self, row: int) -> np.ndarray:
         file = self._files[row]

@@ -56,10 +56,11 @@ class Training:
         self._writer = CheckpointWriter(folder)
         self.phases: list[Phase] = []
 
-    def has_passed(self, plan: PhasePlan) -> bool:
-        """True when a later phase had begun already, so that this one need not be run."""
-        names = [phase.name for phase in self._found.phases] if self._found else []
-        return plan.name in names[:-1]
+    def skip(self, plan: PhasePlan) -> bool:
+        """Take over what a phase came to, and say True, where a later one had begun already."""
+        passed = [phase for phase in self._found.phases[:-1] if phase.name == plan.name] if self._found else []
+        self.phases += passed
+        return bool(passed)
 
     def run(self, plan: PhasePlan, model: Any, train: Any, validation: Any) -> Phase:
         """Train a model.
@@ -69,31 +70,27 @@ class Training:
         Args:
             plan: How.
             model: Ends in probabilities ``(batch, classes)``.
-            train: A sequence of batches with class numbers, whose order depends on its ``epoch``.
-            validation: The same, held out.
+            train: A ``PyDataset`` of batches with class numbers. ``epoch`` is set before each epoch and decides its
+                order; ``failure`` is the error of ours that ended it, if one did.
+            validation: The same, held out; its order stays.
 
         Raises:
             TrainingError: The loss is no number any more.
             DataError: A picture cannot be read any more.
         """
-        if self.has_passed(plan):
-            assert self._found is not None
-            self.phases.append(next(phase for phase in self._found.phases if phase.name == plan.name))
-            return self.phases[-1]
         optimizer = make_optimizer(plan, len(train))
         model.compile(optimizer=optimizer, loss=self._objective.loss, metrics=["accuracy"])
         optimizer.build(model.trainable_variables)
-        keeper = _Keeper(plan, self.phases, self._writer)
+        keeper = _Keeper(plan, self.phases, self._writer, train)
         if self._found and self._found.phases[-1].name == plan.name:
             keeper.restore(self._found, model)
             logger.info("%s goes on after epoch %d.", plan.name, len(keeper.phase.epochs))
         self.phases.append(keeper.phase)
         if not keeper.is_over():
-            train.epoch = len(keeper.phase.epochs)
             try:
                 model.fit(
-                    train, validation_data=validation, initial_epoch=train.epoch, epochs=plan.epochs, shuffle=False,
-                    verbose=0, class_weight=self._objective.class_weight, callbacks=[keeper],
+                    train, validation_data=validation, initial_epoch=len(keeper.phase.epochs), epochs=plan.epochs,
+                    shuffle=False, verbose=0, class_weight=self._objective.class_weight, callbacks=[keeper],
                 )  # fmt: skip
             except Exception as error:
                 # TensorFlow passes on the words of an error in a thread of its own, not the error
@@ -108,10 +105,11 @@ class Training:
 class _Keeper(keras.callbacks.Callback):
     """Keep what each epoch came to, in memory and on disk; say it; know the best one."""
 
-    def __init__(self, plan: PhasePlan, before: list[Phase], writer: CheckpointWriter) -> None:
+    def __init__(self, plan: PhasePlan, before: list[Phase], writer: CheckpointWriter, train: Any) -> None:
         super().__init__()
         self.phase = Phase(plan.name)
         self.best: list[np.ndarray] = []
+        self._train = train
         self._plan, self._before, self._writer, self._started = plan, list(before), writer, 0.0
 
     def restore(self, checkpoint: Checkpoint, model: Any) -> None:
@@ -130,6 +128,7 @@ class _Keeper(keras.callbacks.Callback):
         interruption.raise_it()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._train.epoch = epoch
         self._started = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

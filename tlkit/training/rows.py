@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,9 +40,14 @@ class Rows:
 
 
 def memory_for_rows() -> int:
-    """Bytes of rows to hold in memory: a quarter of what is available; more is read from disk in every epoch."""
-    try:
-        available = re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text("ascii"))
-    except OSError:
-        available = None
-    return int(available[1]) * 1024 // 4 if available else 2**30
+    """Bytes of rows to hold in memory: a quarter of what is available, at most 4 GiB; else the disk is read."""
+    available = [2**34]
+    with suppress(OSError, TypeError):
+        found = re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text("ascii"))
+        available.append(int(found[1]) * 1024)  # type: ignore[index]
+    with suppress(OSError, ValueError):  # what a container may have
+        limit, used = (
+            int(Path("/sys/fs/cgroup", name).read_text("ascii")) for name in ("memory.max", "memory.current")
+        )
+        available.append(max(0, limit - used))
+    return min(available) // 4

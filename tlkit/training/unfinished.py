@@ -32,11 +32,15 @@ class RunState:
     Attributes:
         config: Every option.
         versions: Of the software that began it.
-        pictures: A name for the pictures, their classes and their splits; None before they were looked at.
+        weights: ``sha256:…`` of the base's weights file; None for random weights.
+        room: Bytes that rows of the frozen part may take.
+        pictures: A name for the pictures, their classes, splits and order; None before they were looked at.
     """
 
     config: FinetuneConfig
     versions: Mapping[str, str]
+    weights: str | None
+    room: int
     pictures: str | None = None
 
 
@@ -58,24 +62,35 @@ def claim_folder(output: str | None, name: str) -> Iterator[Path]:
     except OSError as error:
         where = printable(error.filename or output or "runs")
         raise RunError(f"Cannot make the run folder {where}: {error.strerror}.") from error
-    with _own(path):
+    with _own(path), _under_way(path):
         try:
             yield path
         except BaseException as error:
-            begun = (path / CHECKPOINT).exists() or isinstance(error, KeyboardInterrupt)
-            if begun and not isinstance(error, TrainingError):
-                _say_how_to_go_on(path)
-                raise
-            for own in (STATE, CHECKPOINT, MARK):
-                (path / own).unlink(missing_ok=True)
-            with suppress(OSError):
-                if made:
-                    path.rmdir()
+            if not _can_go_on(path, error):
+                tidy_up(path)
+                (path / MARK).unlink(missing_ok=True)
+                with suppress(OSError):
+                    if made:
+                        path.rmdir()
             raise
 
 
-def _say_how_to_go_on(path: Path) -> None:
-    logger.warning("%s is kept: `tlkit finetune --resume %s` goes on with it.", *[shlex.quote(printable(path))] * 2)
+@contextmanager
+def _under_way(path: Path) -> Iterator[None]:
+    """Say how to go on with a run when what is done in the block fails."""
+    try:
+        yield
+    except BaseException as error:
+        if _can_go_on(path, error):
+            name = shlex.quote(printable(path))
+            logger.warning("%s is kept: `tlkit finetune --resume %s` goes on with it.", name, name)
+        raise
+
+
+def _can_go_on(path: Path, error: BaseException) -> bool:
+    """True when there is something to go on with, and going on may end otherwise."""
+    begun = (path / CHECKPOINT).exists() or isinstance(error, KeyboardInterrupt | RunError)
+    return begun and (path / STATE).exists() and not isinstance(error, TrainingError)
 
 
 @contextmanager
@@ -97,12 +112,8 @@ def reclaim_folder(path: Path) -> Iterator[Path]:
             f"{printable(path)} is not a run that was broken off: it has no {STATE}.",
             hint="`tlkit finetune DATA -o RUN` starts a new run.",
         )
-    with _own(path):
-        try:
-            yield path
-        except KeyboardInterrupt:
-            _say_how_to_go_on(path)
-            raise
+    with _own(path), _under_way(path):
+        yield path
 
 
 @contextmanager
@@ -155,14 +166,14 @@ def write_state(folder: Path, state: RunState) -> None:
     Raises:
         RunError: The folder cannot be written to.
     """
-    config = dataclasses.asdict(state.config)
+    content = dataclasses.asdict(state)
+    config = content["config"]
     for name in ("data", "features"):
         config[name] = config[name] and os.path.abspath(config[name])
     if config["weights"] not in ("imagenet", "none"):
         config["weights"] = os.path.abspath(config["weights"])
     try:
         with whole_file(folder / STATE) as part:
-            content = {"format": 1, "config": config, "versions": state.versions, "pictures": state.pictures}
             part.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
     except OSError as error:
         raise RunError(f"Cannot write the run {printable(folder)}: {error.strerror}.") from error
@@ -179,26 +190,25 @@ def read_state(folder: Path) -> RunState:
         config = content["config"]
         size = config["size"] and tuple(config["size"])
         options = {**config, "size": size, "load": LoadOptions(**config["load"]), "output": str(folder)}
-        return RunState(FinetuneConfig(**options), content["versions"], content["pictures"])
+        return RunState(**{**content, "config": FinetuneConfig(**options)})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(
             f"{printable(folder / STATE)} cannot be read: {printable(error)}.", hint="Start the training anew."
         ) from error
 
 
-def check_same_data(folder: Path, state: RunState, pictures: str) -> None:
-    """Go on only with the pictures that a run was begun with.
+def check_same_pictures(folder: Path, state: RunState, pictures: str) -> None:
+    """Go on only with the pictures that a run was begun with; note them where it begins.
 
     Raises:
         DataError: They are others.
     """
-    if state.pictures is None:
-        write_state(folder, dataclasses.replace(state, pictures=pictures))
-    elif state.pictures != pictures:
+    if state.pictures not in (None, pictures):
         raise DataError(
             f"The pictures in {printable(state.config.data)} are not those that the run was begun with.",
             hint="Put back what was there, or start a new run.",
         )
+    write_state(folder, dataclasses.replace(state, pictures=pictures))
 
 
 def tidy_up(folder: Path) -> None:
