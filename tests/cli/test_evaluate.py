@@ -128,7 +128,9 @@ def test_names_from_folders_do_not_become_markup(tmp_path):
     name = "<script>alert(1)</script>"
     evaluation = Evaluation((name, "b"), np.array([0, 1]), np.array([[0.2, 0.8], [0.3, 0.7]]))
     files = (str(tmp_path / f"{name.replace('/', '')}.png"), "b.png")
-    write_page(Page(title=name, facts=[(name, name)], sections=[draw_section(name, evaluation, files)]), tmp_path / "page.html")
+    write_page(
+        Page(title=name, facts=[(name, name)], sections=[draw_section(name, evaluation, files)]), tmp_path / "page.html"
+    )
     text = (tmp_path / "page.html").read_text()
     assert "<script" not in text
     assert "&lt;script&gt;" in text

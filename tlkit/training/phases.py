@@ -65,7 +65,7 @@ class Training:
     def run(self, plan: PhasePlan, model: Any, train: Any, validation: Any) -> Phase:
         """Train a model.
 
-        It is compiled anew, because Keras reads what trains when it compiles.
+        It is compiled for every phase anew, because Keras reads what trains when it compiles.
 
         Args:
             plan: How.
@@ -78,6 +78,8 @@ class Training:
             TrainingError: The loss is no number any more.
             DataError: A picture cannot be read any more.
         """
+        # another model of the same layers: what is compiled keeps loss and optimizer in its file, where they may not load
+        model = keras.Model(model.inputs, model.outputs)
         optimizer = make_optimizer(plan, len(train))
         model.compile(optimizer=optimizer, loss=self._objective.loss, metrics=["accuracy"])
         optimizer.build(model.trainable_variables)

@@ -81,7 +81,7 @@ def write_model(folder: Path, model: Any, phases: Sequence[Phase]) -> None:
     with _writing(folder):
         with whole_file(folder / MODEL) as part:
             # a fresh wrapper was never compiled: the file holds the weights without the optimizer's state
-            type(model)(model.inputs, model.outputs, name=model.name).save(part)
+            model.save(part)
         with whole_file(folder / HISTORY) as part, part.open("w", newline="") as file:
             columns = ("phase", "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds")
             writer = csv.DictWriter(file, columns)
