@@ -66,7 +66,7 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path):
     assert done.stderr == ""
 
 
-def test_interrupted_exits_130_and_leaves_no_half_run(textures, tmp_path):
+def test_interrupted_exits_130_and_says_how_to_go_on(textures, tmp_path):
     process = subprocess.Popen(
         [*TLKIT, "finetune", str(textures), "--epochs", "100000", "-o", str(tmp_path / "run")],
         stderr=subprocess.PIPE, text=True,
@@ -78,5 +78,6 @@ def test_interrupted_exits_130_and_leaves_no_half_run(textures, tmp_path):
     said = process.stderr.read()
     assert process.wait(30) == 130
     assert "Traceback" not in said
+    assert f"`tlkit finetune --resume {tmp_path / 'run'}` goes on with it." in said
     assert said.strip().endswith("Interrupted.")
-    assert not (tmp_path / "run").exists()
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["checkpoint.npz", "unfinished.json"]

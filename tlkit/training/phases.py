@@ -78,7 +78,7 @@ class Training:
             TrainingError: The loss is no number any more.
             DataError: A picture cannot be read any more.
         """
-        # another model of the same layers: what is compiled keeps loss and optimizer in its file, where they may not load
+        # another model of the same layers: what is compiled keeps its loss in its file, where it may not load
         model = keras.Model(model.inputs, model.outputs)
         optimizer = make_optimizer(plan, len(train))
         model.compile(optimizer=optimizer, loss=self._objective.loss, metrics=["accuracy"])
