@@ -33,7 +33,7 @@ demo: $(READY)
 	tlkit finetune $(DEMO)/data/textures -o $(DEMO)/run
 	tlkit predict --model $(DEMO)/run $(DEMO)/data/textures/validation/grass/grass-00.png
 	@echo
-	@echo "Look at $(DEMO)/photos.png and $(DEMO)/run/history.png. To train on your own pictures, put those of each"
+	@echo "Look at $(DEMO)/photos.png and $(DEMO)/run/report.html. To train on your own pictures, put those of each"
 	@echo "class into a folder of its own and run:  $(BIN)/tlkit finetune FOLDER"
 
 test: $(READY)
@@ -54,6 +54,7 @@ bench: $(READY)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt --config-settings editable_mode=compat -e '.[bench]'
 	python tests/benchmarks/inspect_h5.py
 	python tests/benchmarks/features.py
+	python tests/benchmarks/finetune.py
 
 catalog: $(READY)
 	python -m tlkit.architectures.catalog

@@ -3,12 +3,14 @@
 InceptionV3 at 299, 200 pictures, 10 + 10 epochs, batch 16, nothing cached, at both cuts and both precisions; the head
 alone, cold and with the features there; how near the training comes to the machine's rate of matrix products; and the
 accuracy of both over three seeds, on a base that has real weights. About half an hour; ``--epochs 3`` is quicker, and
-says less, because starting costs the same.
+says less, because starting costs the same. Beside the time on the clock stand the seconds that the processors were at
+work: a shared machine that is halted now and then stretches the first and not the second.
 """
 
 import argparse
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -16,6 +18,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 CUTS = {"mixed8": 249, "172": 172}
 RECIPE = Path(__file__).with_name("recipe2017.py")
@@ -54,26 +57,42 @@ def write_digits(folder: Path) -> None:
             Image.fromarray(pixels).convert("RGB").resize((96, 96), Image.Resampling.BICUBIC).save(path)
 
 
+class Seconds(NamedTuple):
+    """How long something took: on the clock, and of the processors' work."""
+
+    clock: float
+    work: float
+
+    def times(self, other: "Seconds") -> str:
+        clock, work = other.clock / self.clock, other.work / self.work
+        return f"{self.clock:.1f} s, {clock:.1f}x (work {self.work:.0f} s, {work:.1f}x)"
+
+
+def median(taken: list[Seconds]) -> Seconds:
+    return Seconds(*(statistics.median(each) for each in zip(*taken, strict=True)))
+
+
 class Bench:
     def __init__(self, folder: Path, epochs: int) -> None:
         self.folder, self.epochs = folder, epochs
         self.environment = {**os.environ, "TLKIT_CACHE_DIR": str(folder / "cache"), "TF_CPP_MIN_LOG_LEVEL": "3"}
 
-    def run(self, *words) -> tuple[float, str]:
-        start = time.perf_counter()
+    def run(self, *words) -> tuple["Seconds", str]:
+        start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run([sys.executable, *map(str, words)], env=self.environment, capture_output=True, text=True)
-        seconds = time.perf_counter() - start
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
         if done.returncode:
             raise SystemExit(done.stderr)
-        return seconds, done.stdout
+        work = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return Seconds(time.perf_counter() - start, work), done.stdout
 
-    def recipe(self, data, name, weights, size, freeze, head, finetune, seed=0) -> tuple[float, float]:
+    def recipe(self, data, name, weights, size, freeze, head, finetune, seed=0) -> tuple[Seconds, float]:
         seconds, said = self.run(
             RECIPE, data, name, weights, size, freeze, head, finetune, seed, self.folder / "recipe.keras"
         )
         return seconds, float(said.split()[-1])
 
-    def tlkit(self, data, *options, warm=False) -> tuple[float, dict]:
+    def tlkit(self, data, *options, warm=False) -> tuple[Seconds, dict]:
         if not warm:
             shutil.rmtree(self.folder / "cache", ignore_errors=True)
         shutil.rmtree(self.folder / "run", ignore_errors=True)
@@ -128,7 +147,7 @@ def main() -> None:
         )  # fmt: skip
         inception = ("--arch", "inceptionv3", "--weights", weights, "--epochs", epochs)
         for cut in arguments.cuts:
-            rounds: dict[str, list[float]] = {"recipe": [], "float32": [], "bfloat16": []}
+            rounds: dict[str, list[Seconds]] = {"recipe": [], "float32": [], "bfloat16": []}
             phases = {}
             for _ in range(arguments.rounds):
                 rounds["recipe"].append(
@@ -140,12 +159,11 @@ def main() -> None:
                     )
                     rounds[precision].append(seconds)
                     phases[precision] = result["phases"]
-            recipe = statistics.median(rounds["recipe"])
-            print(f"--freeze {cut}: recipe {recipe:.0f} s", flush=True)
+            recipe = median(rounds["recipe"])
+            print(f"--freeze {cut}: recipe {recipe.clock:.0f} s (work {recipe.work:.0f} s)", flush=True)
             for precision in ("float32", "bfloat16"):
-                own = statistics.median(rounds[precision])
                 parts = ", ".join(f"{phase['name']} {phase['seconds']:.1f} s" for phase in phases[precision])
-                print(f"  tlkit {precision}: {own:.1f} s, {recipe / own:.1f}x ({parts})", flush=True)
+                print(f"  tlkit {precision}: {median(rounds[precision]).times(recipe)}; {parts}", flush=True)
             forward = operations(CUTS[cut])
             # forward, and twice as much back: to the inputs and to the kernels; validation is forward alone
             needed = epochs * (160 * 3 + 40) * forward / matrix_rate()
@@ -153,11 +171,12 @@ def main() -> None:
             print(f"  phase 2, float32: {took:.1f} s; its products alone need {needed:.1f} s: {took / needed:.2f}x")
 
         recipe, _ = bench.recipe(textures, "inceptionv3", weights, 299, 249, epochs, 0)
-        cold, _ = bench.tlkit(textures, *inception, "--finetune-epochs", 0)
+        cold, first = bench.tlkit(textures, *inception, "--finetune-epochs", 0)
         warm, second = bench.tlkit(textures, *inception, "--finetune-epochs", 0, warm=True)
-        print(f"head alone, whole processes: recipe {recipe:.0f} s; tlkit cold {cold:.1f} s, {recipe / cold:.1f}x; "
-              f"features there {warm:.1f} s, {recipe / warm:.1f}x "
-              f"(its epochs {second['phases'][0]['seconds']:.1f} s)", flush=True)  # fmt: skip
+        print(f"head alone, whole processes: recipe {recipe.clock:.0f} s (work {recipe.work:.0f} s)")
+        for name, own, result in (("cold", cold, first), ("features there", warm, second)):
+            epochs_took = result["phases"][0]["seconds"]
+            print(f"  tlkit {name}: {own.times(recipe)}; its epochs {epochs_took:.1f} s", flush=True)
 
         digits = folder / "digits"
         write_digits(digits)
