@@ -153,9 +153,11 @@ def test_the_pytorch_file_of_another_lite_is_refused(tmp_path):
 
 
 FAMILIES = [
-    "vgg16", "resnet50", "resnet50v2", "xception", "inceptionv3", "mobilenet", "mobilenetv2", "mobilenetv3small",
-    "densenet121", "efficientnetb0", "efficientnetv2b0", "convnexttiny",
-    pytest.param("inceptionresnetv2", marks=pytest.mark.every), pytest.param("nasnetmobile", marks=pytest.mark.every),
+    "vgg16", "resnet50", "inceptionv3", "mobilenet", "mobilenetv2", "mobilenetv3small", "densenet121", "efficientnetb0",
+    *(
+        pytest.param(name, marks=pytest.mark.every)
+        for name in ("resnet50v2", "xception", "inceptionresnetv2", "nasnetmobile", "efficientnetv2b0", "convnexttiny")
+    ),
 ]  # fmt: skip
 
 
