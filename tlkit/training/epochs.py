@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from tlkit.backend import keras
+from tlkit.errors import TlkitError
+
 
 class Order:
     """Which rows, in which variant, each batch of each epoch holds.
@@ -37,3 +40,30 @@ class Order:
         """Rows and the variant of each, ``(rows,)`` int64."""
         chosen = slice(index * size, (index + 1) * size)
         return self._rows[chosen], self._chosen[chosen]
+
+
+class Batches(keras.utils.PyDataset):
+    """Batches for ``fit`` in such an order; threads of ours read ahead, not Keras's.
+
+    Args:
+        order: Which rows each batch of each epoch holds.
+        rows: How many there are.
+        batch_size: Rows a batch; the last may have fewer.
+    """
+
+    def __init__(self, order: Order, rows: int, batch_size: int) -> None:
+        super().__init__(workers=1, use_multiprocessing=False)
+        self.failure: TlkitError | None = None
+        self._order, self._count, self._batch_size = order, rows, batch_size
+
+    @property
+    def epoch(self) -> int:
+        """Which epoch is under way, from 0; its order and what is drawn in it depend on that."""
+        return self._order.epoch
+
+    @epoch.setter
+    def epoch(self, number: int) -> None:
+        self._order.epoch = number
+
+    def __len__(self) -> int:
+        return -(-self._count // self._batch_size)

@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from tlkit.backend import keras
 from tlkit.errors import FeatureError
-from tlkit.training.epochs import Order
+from tlkit.training.epochs import Batches, Order
 from tlkit.training.rows import Arrays, Rows
 
 
-class FeatureSequence(keras.utils.PyDataset):
+class FeatureSequence(Batches):
     """Batches of ``(features, labels)``; the order of an epoch depends on the seed alone.
 
     Args:
@@ -23,23 +22,9 @@ class FeatureSequence(keras.utils.PyDataset):
     """
 
     def __init__(self, rows: Rows, *, batch_size: int, seed: int | None = None, memory: int = 2**30) -> None:
-        super().__init__(workers=1, use_multiprocessing=False)
-        self.failure: FeatureError | None = None
-        self._rows, self._batch_size = rows, batch_size
-        self._order = Order(rows.numbers.shape, seed)
+        super().__init__(Order(rows.numbers.shape, seed), len(rows), batch_size)
+        self._rows = rows
         self._held = rows.read(rows.numbers.ravel()) if rows.bytes <= memory else None
-
-    @property
-    def epoch(self) -> int:
-        """Which epoch is under way, from 0; its order depends on that."""
-        return self._order.epoch
-
-    @epoch.setter
-    def epoch(self, number: int) -> None:
-        self._order.epoch = number
-
-    def __len__(self) -> int:
-        return -(-len(self._rows) // self._batch_size)
 
     def __getitem__(self, index: int) -> tuple[Any, np.ndarray]:
         rows, variants = self._order.batch(index, self._batch_size)

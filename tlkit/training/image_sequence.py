@@ -9,15 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from tlkit.backend import keras
 from tlkit.errors import DataError, ImageError
 from tlkit.images.batches import Look
 from tlkit.text import printable
-from tlkit.training.epochs import Order
+from tlkit.training.epochs import Batches, Order
 from tlkit.training.rows import Arrays
 
 
-class ImageSequence(keras.utils.PyDataset):
+class ImageSequence(Batches):
     """Batches of ``(inputs, labels)``; order and augmentation of an epoch depend on the seed alone.
 
     Args:
@@ -44,24 +43,10 @@ class ImageSequence(keras.utils.PyDataset):
         variants: int = 1,
         seed: int | None = None,
     ) -> None:
-        super().__init__(workers=1, use_multiprocessing=False)
+        super().__init__(Order((len(files), variants), seed), len(files), batch_size)
         self._files, self._labels = files, labels
-        self._look, self._batch_size, self._compute, self._change = look, batch_size, compute, change
-        self._order = Order((len(files), variants), seed)
+        self._look, self._compute, self._change = look, compute, change
         self._pool = ThreadPoolExecutor(max(2, os.cpu_count() or 1), thread_name_prefix="decode")
-        self.failure: DataError | None = None
-
-    @property
-    def epoch(self) -> int:
-        """Which epoch is under way, from 0; its order and what is drawn in it depend on that."""
-        return self._order.epoch
-
-    @epoch.setter
-    def epoch(self, number: int) -> None:
-        self._order.epoch = number
-
-    def __len__(self) -> int:
-        return -(-len(self._files) // self._batch_size)
 
     def __getitem__(self, index: int) -> tuple[Any, np.ndarray]:
         rows, variants = self._order.batch(index, self._batch_size)
