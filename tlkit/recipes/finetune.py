@@ -23,8 +23,9 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
     """
     job = look_and_decide(config)
     with claim_folder(config.output, job.architecture.name) as folder:
-        # the engine of today, not of the day when it is gone on with
-        begun = dataclasses.replace(config, engine=resolve_engine(config.engine))
+        # the engine of today, not of the day when it is gone on with; features that are given may be of any
+        engine = resolve_engine(config.engine) if config.features is None else config.engine
+        begun = dataclasses.replace(config, engine=engine)
         state = RunState(begun, versions(), job.weights.digest, job.room)
         write_state(folder, state)
         return _train(job, folder, state)
