@@ -108,7 +108,7 @@ def of_architecture(
     side = architecture.input_size(size, include_top=include_top)
     pooling = _pooling(pooling, len((tops if include_top else layers)[chosen].shape) == 3, chosen)
     choice = (
-        choose_weights(architecture, weights, include_top=include_top, options=load)
+        choose_weights(architecture, weights, include_top=include_top, size=side, options=load)
         if isinstance(weights, str)
         else weights
     )
@@ -125,18 +125,19 @@ def of_architecture(
     def wanted() -> Any:
         from tlkit.architectures.outputs import up_to
 
-        return up_to(whole(), chosen, pooling)
+        return up_to(whole(), chosen, pooling, look.data_format)
 
     # random weights are known by their values alone
     identity: Mapping[str, Any] = choice.identity or {"digest": _values_digest(whole())}
+    look = Look(side, architecture.preprocessing, resize, allow_private, channels_first=architecture.is_channels_first)
     facts = {
-        "architecture": architecture.name,
+        **architecture.facts,
         "weights": {"name": Path(choice.name).name, **identity},
         "layer": chosen,
         "pooling": pooling,
     }
     known = {**facts, "weights": identity, "include_top": include_top} if choice.identity else None
-    return FeatureSource(Network(wanted, Look(side, architecture.preprocessing, resize, allow_private), known), facts)
+    return FeatureSource(Network(wanted, look, known), facts)
 
 
 def of_tensors(source: FeatureSource, names: Sequence[str], model: Callable[[], Any]) -> FeatureSource:
@@ -183,7 +184,7 @@ def of_model(
         "layer": chosen,
         "pooling": pooling,
     }
-    return FeatureSource(Network(lambda: up_to(model, chosen, pooling), look, facts), facts)
+    return FeatureSource(Network(lambda: up_to(model, chosen, pooling, look.data_format), look, facts), facts)
 
 
 def _pooling(asked: str | None, is_map: bool, layer: str) -> str:

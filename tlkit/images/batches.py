@@ -40,6 +40,11 @@ class Look:
     channels: int = 3
     channels_first: bool = False
 
+    @property
+    def data_format(self) -> str:
+        """The layout of inputs, as Keras calls it."""
+        return "channels_first" if self.channels_first else "channels_last"
+
     def read(self, source: str) -> np.ndarray:
         """Pixels of one file or address, ``(height, width, channels)`` uint8, RGB or grey.
 

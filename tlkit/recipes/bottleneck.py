@@ -75,7 +75,7 @@ def bottleneck(config: BottleneckConfig) -> Bottleneck:
         logger.warning(warning)
     computing = Computing(
         of_architecture(
-            get_architecture(config.architecture),
+            get_architecture(config.architecture, config.build),
             weights=config.weights,
             load=config.load,
             layer=config.layer,

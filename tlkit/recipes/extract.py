@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tlkit.architectures.table import get_architecture
-from tlkit.config import DEFAULT_ARCHITECTURE, ExtractConfig, LoadOptions
+from tlkit.config import DEFAULT_ARCHITECTURE, BuildOptions, ExtractConfig, LoadOptions
 from tlkit.errors import FeatureError, UsageError
 from tlkit.features.compute import Computing, refuse_difference
 from tlkit.features.fill import Filled, file_digests
@@ -28,7 +28,6 @@ from tlkit.features.formats import (
 )
 from tlkit.features.source import FeatureSource, of_architecture, of_model
 from tlkit.features.store import RowStore, can_go_on, open_store
-from tlkit.images.batches import Look
 from tlkit.images.scan import expand_inputs
 from tlkit.locks import locked
 from tlkit.text import listed, printable
@@ -98,7 +97,7 @@ def extract(config: ExtractConfig) -> Extracted:
 def _source(config: ExtractConfig) -> FeatureSource:
     if config.model is None:
         return of_architecture(
-            get_architecture(config.architecture or DEFAULT_ARCHITECTURE),
+            get_architecture(config.architecture or DEFAULT_ARCHITECTURE, config.build),
             weights=config.weights or "imagenet",
             load=config.load,
             layer=config.layer,
@@ -114,6 +113,7 @@ def _source(config: ExtractConfig) -> FeatureSource:
         ("--size", config.size),
         ("--resize", config.resize),
         ("--by-name, --skip-mismatch, --layout or --flip-kernels", config.load != LoadOptions() or None),
+        ("--alpha, --depth-multiplier, --classes or --data-format", config.build != BuildOptions() or None),
     ):
         if given is not None:
             raise UsageError(f"{option} contradicts --model: a run brings its own.", hint=f"Leave {option} out.")
@@ -121,7 +121,7 @@ def _source(config: ExtractConfig) -> FeatureSource:
 
     folder = Path(config.model)
     record = read_run(folder)
-    look = Look(record.size, record.preprocessing, record.resize, config.allow_private)
+    look = record.look(allow_private=config.allow_private)
     return of_model(
         load_model(folder, record), look, name=record.architecture, digest=file_digest(folder / MODEL),
         layer=config.layer, pooling=config.pooling,

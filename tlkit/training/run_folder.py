@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tlkit.errors import ModelError, RunError, WeightsError
 from tlkit.files import whole_file
+from tlkit.images.batches import Look
 from tlkit.images.preprocessing import MODES
 from tlkit.images.resize import RULES
 from tlkit.text import printable
@@ -49,6 +50,7 @@ class RunRecord:
         features: What decided the features of phase 1: their provenance.
         skipped: Pictures that could not be read, ``input`` and ``error`` each.
         warnings: What a person should know before trusting it.
+        data_format: The layout of the model: ``channels_last`` or ``channels_first``.
         format: Version of this record.
     """
 
@@ -69,7 +71,19 @@ class RunRecord:
     features: Mapping[str, Any] = field(default_factory=dict)
     skipped: Sequence[Mapping[str, str]] = ()
     warnings: Sequence[str] = ()
+    data_format: str = "channels_last"
     format: int = FORMAT
+
+    def look(self, *, allow_private: bool = False) -> Look:
+        """How a picture becomes an input of the model.
+
+        Args:
+            allow_private: Addresses may lead inside this network.
+        """
+        return Look(
+            self.size, self.preprocessing, self.resize, allow_private,
+            channels_first=self.data_format == "channels_first",
+        )  # fmt: skip
 
 
 def write_model(folder: Path, model: Any, phases: Sequence[Phase]) -> None:
@@ -131,6 +145,7 @@ def read_run(folder: Path) -> RunRecord:
             record.format == FORMAT
             and record.preprocessing in MODES
             and record.resize in RULES
+            and record.data_format in ("channels_last", "channels_first")
             and isinstance(record.classes, list)
             and all(isinstance(name, str) for name in record.classes)
             and all(type(side) is int for side in record.size)
@@ -157,7 +172,8 @@ def load_model(folder: Path, record: RunRecord) -> Any:
     except (ModelError, WeightsError) as error:
         raise RunError(error.message, hint=error.hint) from error
     inputs, outputs = model.input_shape, model.output_shape
-    if inputs != (None, *record.size, 3) or outputs != (None, len(record.classes)):
+    shape = (3, *record.size) if record.data_format == "channels_first" else (*record.size, 3)
+    if inputs != (None, *shape) or outputs != (None, len(record.classes)):
         raise RunError(
             f"{printable(path)} takes {inputs} and gives {outputs}, but {RECORD} speaks of pictures of "
             f"{record.size[0]}x{record.size[1]} and {len(record.classes)} classes."
