@@ -92,9 +92,14 @@ def choose_weights(
             "of them.",
             hint="Give the file with --weights PATH.",
         )
-    path = given or locate(
-        architecture.weights_file(include_top=include_top, size=size), architecture=architecture.name
-    )
+    path = given
+    if path is None:
+        path = locate(architecture.weights_file(include_top=include_top, size=size), architecture=architecture.name)
+        if size is not None and not architecture.is_trained_at(size):
+            logger.info(
+                "The weights of %s are those of %dx%d: none were trained at %dx%d.",
+                architecture.name, architecture.size, architecture.size, *size,
+            )  # fmt: skip
     return WeightsChoice(weights, path, file_digest(path), options or LoadOptions())
 
 
