@@ -22,7 +22,7 @@ STOREYS = [
     {"weights"},
     {"h5"},
     {"caches"},
-    {"locks"},
+    {"locks", "web"},
     {"backend", "config", "config_file", "files", "progress"},
     {"errors", "text"},
     {"__init__"},

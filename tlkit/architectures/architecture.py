@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tlkit.errors import ArchitectureError
-from tlkit.weights.files import PackagedFile, WeightsFile
+from tlkit.weights.files import PackagedFile, PublishedWeights, WeightsFile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +58,14 @@ class Architecture:
     def weights_file(self, *, include_top: bool) -> WeightsFile:
         """The published file for this architecture with or without its classifier."""
         return self.with_top if include_top or self.without_top is None else self.without_top
+
+    @property
+    def published(self) -> tuple[PublishedWeights, ...]:
+        """Every weights file that there is; one that serves with and without the classifier stands once."""
+        top = PublishedWeights(self.with_top, include_top=True)
+        if self.without_top is None:
+            return (top,)
+        return top, PublishedWeights(self.without_top, include_top=False)
 
     @property
     def weights_origin(self) -> str:

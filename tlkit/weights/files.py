@@ -44,3 +44,21 @@ class PackagedFile:
 
 
 WeightsFile = PublishedFile | PackagedFile
+
+
+@dataclass(frozen=True)
+class PublishedWeights:
+    """One file that an architecture was published with.
+
+    Attributes:
+        file: The file.
+        include_top: With the ImageNet classifier or without. A file that serves both says True, and there is none
+            without beside it.
+        alpha: The width that it is for, where an architecture has several.
+        size: The input size that it was trained at, where an architecture has several.
+    """
+
+    file: WeightsFile
+    include_top: bool
+    alpha: float | None = None
+    size: int | None = None
