@@ -51,7 +51,7 @@ def server(good):
             self.wfile.write(body)
 
     running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=running.serve_forever, daemon=True).start()
+    threading.Thread(target=running.serve_forever, args=(0.02,), daemon=True).start()
     running.asked, running.answers = asked, answers
     running.url = f"http://127.0.0.1:{running.server_port}"
     yield running

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlkit.architectures.architecture import Architecture
+from tlkit.architectures.checking import published_problem
 from tlkit.config import LoadOptions
 from tlkit.errors import UsageError, WeightsError
 from tlkit.h5.structure import is_archive, is_hdf5, structure_problem
@@ -86,7 +88,8 @@ def choose_weights(
             "of them.",
             hint="Give the file with --weights PATH.",
         )
-    path = given or locate(architecture.weights_file(include_top=include_top), architecture=architecture.name)
+    file = architecture.weights_file(include_top=include_top)
+    path = given or locate(file, architecture=architecture.name, problem=partial(published_problem, architecture, file))
     return WeightsChoice(weights, path, file_digest(path), options or LoadOptions())
 
 

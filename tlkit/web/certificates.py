@@ -28,11 +28,11 @@ def trusted() -> ssl.SSLContext:
 
 @lru_cache(maxsize=4)
 def _context(named: tuple[tuple[str, str], ...]) -> ssl.SSLContext:
-    from requests.certs import where
+    from requests.utils import DEFAULT_CA_BUNDLE_PATH
     from urllib3.util.ssl_ import create_urllib3_context
 
     context = create_urllib3_context()
-    for variable, path in named or (("", where()),):
+    for variable, path in named or (("", DEFAULT_CA_BUNDLE_PATH),):
         folder = Path(path).is_dir()
         if not folder and not Path(path).is_file():
             raise WebError(f"{variable} names {printable(path)}, and there is no such file of certificates")

