@@ -11,13 +11,13 @@ from collections.abc import Iterable
 _UNPRINTABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 # name:password@ or token@ of an address; the second kind of password has a slash that should have been %2F, and is
-# no port and path.
-_SECRET = re.compile(r"(?<=://)(?:([^\s/?#@:]*:)(?:[^\s/?#]*|(?!\d*[/?#])[^\s@]*)|[^\s/?#@:]+)@")
+# no port and path. A Path of an address has one slash after the scheme.
+_SECRET = re.compile(r"(?:(?<=://)|(?<=\w\w:/))(?:([^\s/?#@:]*:)(?:[^\s/?#]*|(?!\d*[/?#])[^\s@]*)|[^\s/?#@:]+)@")
 
 
 def without_password(text: str) -> str:
     """An address as it may be shown: ``http://user:***@host/``. Text without an address stays as it is."""
-    return _SECRET.sub(lambda match: f"{match[1] or ''}***@", text) if "://" in text and "@" in text else text
+    return _SECRET.sub(lambda match: f"{match[1] or ''}***@", text) if ":/" in text and "@" in text else text
 
 
 def printable(text: object) -> str:

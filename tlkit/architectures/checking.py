@@ -55,35 +55,33 @@ def fit_problem(path: Path, architecture: Architecture, file: WeightsFile, *, va
         values: Also read every tensor and refuse numbers that no network has.
     """
     from tlkit.h5.guard import guarded
-    from tlkit.h5.structure import structure_problem
 
-    wrong = structure_problem(path)
-    if wrong:
-        return wrong
-    if file not in (architecture.with_top, architecture.without_top):  # another width than the catalog has
-        return None
-    top = file == architecture.with_top
     try:
-        return guarded(lambda: _compare(path, architecture, top, file.digest is None, values), path)
+        return guarded(lambda: _compare(path, architecture, file, values), path)
     except WeightsError as error:
         return error.message.removeprefix(f"{printable(path)} ").rstrip(".")
 
 
-def _compare(path: Path, architecture: Architecture, top: bool, exact: bool, values: bool) -> str | None:
+def _compare(path: Path, architecture: Architecture, file: WeightsFile, values: bool) -> str | None:
     from tlkit.config import LoadOptions
+    from tlkit.h5.structure import structure_problem
     from tlkit.weights.load import open_saved, why_not
     from tlkit.weights.plan import make_plan
 
-    with open_saved(path) as (_, file):
+    wrong = structure_problem(path)
+    if wrong or file not in (architecture.with_top, architecture.without_top):  # another width than the catalog has
+        return wrong
+    top = file == architecture.with_top
+    with open_saved(path) as (_, saved):
         wanted = wanted_layers(architecture, include_top=top)
-        plan = make_plan(file, wanted, LoadOptions(), old_names=architecture.old_names)
-        holders = [layer for layer in file.layers if layer.tensors]
+        plan = make_plan(saved, wanted, LoadOptions(), old_names=architecture.old_names)
+        holders = [layer for layer in saved.layers if layer.tensors]
         whose = f"{architecture.name} {'with' if top else 'without'} its classifier"
         if not holders:
             return "it holds no layer with weights"
         if not plan.complete:
             return f"it is not of {whose}: {why_not(plan, holders)}"
-        if plan.unused and exact:  # a digest would tell the two files of an architecture apart
+        if plan.unused and file.digest is None:  # a digest would tell the two files of an architecture apart
             return f"it is not of {whose}: it also holds {listed([layer.name for layer in plan.unused], most=3)}"
         return _odd_values(plan) if values else None
 
