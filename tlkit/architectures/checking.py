@@ -10,8 +10,8 @@ from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.catalog import wanted_layers
 from tlkit.errors import WeightsError
 from tlkit.text import listed, printable
-from tlkit.weights.digest import digest_problem
 from tlkit.weights.files import PackagedFile, WeightsFile
+from tlkit.weights.sources import file_problem
 
 if TYPE_CHECKING:
     from tlkit.weights.plan import Plan
@@ -34,7 +34,7 @@ def published_problem(
         thorough: Look at the layers of a file with the right digest too, and at the values of one without a digest.
     """
     try:
-        wrong = digest_problem(path, file.digest) if file.digest else None
+        wrong = file_problem(file, path) if file.digest else None
         if isinstance(file, PackagedFile) or (file.digest and (wrong is None) and not thorough):
             return wrong
         unfit = fit_problem(path, architecture, file, values=thorough and file.digest is None)
