@@ -11,34 +11,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from published import published, write_weights
 
-from tlkit.architectures.catalog import wanted_layers
 from tlkit.architectures.pretrained import choose_weights
 from tlkit.architectures.table import all_architectures, get_architecture
 from tlkit.weights import sources
 from tlkit.weights.caches import keras_weights_folder, weights_folder
 
 LITE0 = get_architecture("efficientnetlite0").with_top
-
-
-def write_weights(path, name, *, top):
-    """A file as Keras 2 wrote it with the layers of an architecture, all zero; zeros take no space in HDF5."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with h5py.File(path, "w") as file:
-        layers = wanted_layers(get_architecture(name), include_top=top)
-        file.attrs["layer_names"] = [layer.name.encode() for layer in layers]
-        file.attrs["keras_version"], file.attrs["backend"] = b"2.2.0", b"tensorflow"
-        for layer in layers:
-            group = file.create_group(layer.name)
-            names = [f"{layer.name}/{role}:0" for role, _ in layer.tensors]
-            group.attrs["weight_names"] = [name.encode() for name in names]
-            for name, (_, shape) in zip(names, layer.tensors, strict=True):
-                group.create_dataset(name, shape, np.float32)
-    return path
-
-
-def published(name, *, top):
-    return get_architecture(name).weights_file(include_top=top).name
 
 
 @pytest.fixture
@@ -199,7 +179,6 @@ def flip_in_the_structure(path):
 def test_verify_names_a_bad_copy_with_the_reason(tlkit, damage, says):
     good = write_weights(weights_folder() / published("mobilenet", top=True), "mobilenet", top=True)
     bad = write_weights(keras_weights_folder() / published("mobilenet", top=False), "mobilenet", top=False)
-    assert tlkit("weights", "verify", "mobilenet").code == 0
     damage(bad)
     ran = tlkit("weights", "verify", "mobilenet")
     assert ran.code == 1
