@@ -12,7 +12,7 @@ _UNPRINTABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 # name:password@ or token@ of an address; the second kind of password has a slash that should have been %2F, and is
 # no port and path. A Path of an address has one slash after the scheme.
-_SECRET = re.compile(r"(?:(?<=://)|(?<=\w\w:/))(?:([^\s/?#@:]*:)(?:[^\s/?#]*|(?!\d*[/?#])[^\s@]*)|[^\s/?#@:]+)@")
+_SECRET = re.compile(r"(?:(?<=://)|(?<=\w\w:/))(?:([^\s/?#@:]*:)(?:[^/?#]*|(?!\d*[/?#])[^\s@]*)|[^\s/?#@:]+)@")
 
 
 def without_password(text: str) -> str:

@@ -56,7 +56,10 @@ def _plain(error: BaseException) -> str | None:
         return "it leads to something other than http or https"
     if isinstance(error, requests.exceptions.InvalidProxyURL):
         return "the address of the proxy is not complete"
-    invalid = (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema, UnicodeError)
+    invalid = (
+        requests.exceptions.InvalidURL, requests.exceptions.MissingSchema, urllib3.exceptions.LocationValueError,
+        UnicodeError,
+    )  # fmt: skip
     return "it is not a complete address" if isinstance(error, invalid) else None
 
 
