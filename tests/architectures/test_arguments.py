@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tlkit.architectures.build import build
+from tlkit.architectures.catalog import describe, layers_of
 from tlkit.architectures.table import all_architectures, get_architecture
 from tlkit.backend import keras
 from tlkit.config import BuildOptions
@@ -165,6 +166,28 @@ def test_weights_are_those_of_the_width_and_the_size(name, options, size, top, f
 def test_the_usual_weights_are_among_all(row, top):
     usual = row.weights_file(include_top=top)
     assert usual in [published.file for published in row.published]
+
+
+WIDTHS = [(row.name, alpha) for row in all_architectures() for alpha in row.alphas if alpha != 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "alpha"),
+    [pytest.param(*width, marks=[] if width == ("mobilenetv2", 1.3) else [pytest.mark.every]) for width in WIDTHS],
+)
+def test_keras_builds_what_the_layer_table_of_a_width_says(name, alpha):
+    row = get_architecture(name, BuildOptions(alpha=alpha))
+    for top in (True, False):
+        built, said = describe(build(row, include_top=top)), layers_of(row, include_top=top)
+        assert {(layer.name, layer.kind, layer.shape, layer.weights) for layer in built} == {
+            (layer.name, layer.kind, layer.shape, layer.weights) for layer in said
+        }
+
+
+@pytest.mark.parametrize(("name", "alpha"), WIDTHS)
+def test_blocks_are_the_same_at_every_width(name, alpha):
+    row = get_architecture(name, BuildOptions(alpha=alpha))
+    assert {row.freeze, *row.blocks} <= {layer.name for layer in layers_of(row, include_top=False)}
 
 
 def test_widths_without_weights_say_which_have_some(tlkit, cat):

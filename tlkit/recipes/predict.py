@@ -14,6 +14,7 @@ from tlkit.features.compute import compare_with_float32
 from tlkit.features.forward import forward
 from tlkit.images.scan import expand_inputs, near_names
 from tlkit.recipes.classifier import choose_classifier
+from tlkit.text import without_password
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Prediction:
     """What became of one input.
 
     Attributes:
-        input: As it was given or found.
+        input: As it was given or found; of an address without the password.
         scores: The likeliest classes; empty when it failed.
         error: Why it failed, or None.
         picture: The picture, reduced, where it was asked for.
@@ -58,6 +59,7 @@ def predict(config: PredictConfig) -> list[Prediction]:
     """
     classifier = choose_classifier(config)
     sources = expand_inputs(config.inputs)
+    names = [without_password(source) for source in sources]
 
     engine = open_engine(classifier.network, engine=config.engine, precision=config.precision)
     if config.precision != "float32":
@@ -74,13 +76,13 @@ def predict(config: PredictConfig) -> list[Prediction]:
         for row, position in enumerate(batch.positions):
             probabilities = classifier.probabilities(batch.outputs[0][row])
             predictions[position] = Prediction(
-                sources[position],
+                names[position],
                 _best(probabilities, classifier.classes, config.top),
                 picture=batch.pictures[row] if row < len(batch.pictures) else None,
             )
         for position, reason in batch.failed:
             near = near_names(sources[position]) if reason == "there is no such file" else None
-            predictions[position] = Prediction(sources[position], error=f"{reason}. {near}" if near else reason)
+            predictions[position] = Prediction(names[position], error=f"{reason}. {near}" if near else reason)
     return [prediction for prediction in predictions if prediction is not None]
 
 
