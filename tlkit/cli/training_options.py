@@ -46,7 +46,8 @@ head_options = _all(
                  help="Pooling before the head.  [default: the head's]"),
     click.option("--head-units", type=click.IntRange(1, 65536), metavar="N",
                  help="Units of the head's hidden layer.  [default: the head's]"),
-    _share("--dropout", None, "Dropout before the head's last layer.  [default: the head's]", max_open=True),
+    _share("--dropout", None, "Dropout before the head's last layer; MobileNet's own classifier has 0.001.  "
+           "[default: the head's]", max_open=True),
 )  # fmt: skip
 
 cut_options = _all(
