@@ -11,15 +11,15 @@ from tlkit.weights.files import PackagedFile, WeightsFile
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """One network trained on ImageNet, as published.
+    """One network, as published.
 
     Attributes:
         name: Lower case, no separators: ``inceptionv3``.
         title: As its authors write it: ``InceptionV3``.
         builder: ``module:function`` that builds it with the signature of ``keras.applications``.
-        size: Default input height and width, in pixels.
+        size: Default input height and width, in pixels; what takes no pictures has a ``fixed_shape``.
         least_size: The smallest height or width that leaves a feature map.
-        preprocessing: A mode of :mod:`tlkit.images.preprocessing`.
+        preprocessing: A mode of :mod:`tlkit.images.preprocessing`, or the one of :mod:`tlkit.audio.look`.
         parameters: Count with the ImageNet top.
         size_mb: The published weights file with top, in MB.
         top1: Published ImageNet top-1 accuracy (0 to 1), None where none was published.
@@ -33,6 +33,9 @@ class Architecture:
         fixed_top: True where the classifier needs the default input size (a Flatten before a Dense).
         keras1_freeze: Layer counts that Keras 1 recipes named, and the block they meant.
         old_names: ``{name of a layer in files of an older Keras: its name today}``, where Keras renamed layers.
+        kind: What it takes: a name of :data:`tlkit.inputs.kind.KINDS`.
+        labels: What its outputs are called: a table of :mod:`tlkit.architectures.labels`.
+        fixed_shape: Height, width and channels of its input where those are given with the network.
     """
 
     name: str
@@ -54,6 +57,14 @@ class Architecture:
     fixed_top: bool = False
     keras1_freeze: Mapping[int, str] = field(default_factory=dict)
     old_names: Mapping[str, str] = field(default_factory=dict)
+    kind: str = "image"
+    labels: str = "imagenet"
+    fixed_shape: tuple[int, int, int] | None = None
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the default input."""
+        return self.fixed_shape or (self.size, self.size, 3)
 
     def weights_file(self, *, include_top: bool) -> WeightsFile:
         """The published file for this architecture with or without its classifier."""
@@ -71,8 +82,16 @@ class Architecture:
             ArchitectureError: Below the least size, or a size that the classifier cannot take.
         """
         if asked is None:
-            return self.size, self.size
+            return self.input_shape[:2]
         height, width = asked
+        if self.fixed_shape is not None:
+            if asked == self.fixed_shape[:2]:
+                return asked
+            raise ArchitectureError(
+                f"--size {height}x{width} is for pictures; {self.name} takes {self.kind}, which becomes "
+                f"{self.size}x{self.fixed_shape[1]} always.",
+                hint="Leave --size out.",
+            )
         if min(asked) < self.least_size:
             raise ArchitectureError(
                 f"{self.name} needs an input of at least {self.least_size}x{self.least_size} pixels, "

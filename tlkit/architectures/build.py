@@ -16,7 +16,7 @@ def build(
     *,
     include_top: bool,
     size: tuple[int, int] | None = None,
-    classes: int = 1000,
+    classes: int | None = None,
 ) -> Any:
     """Build an architecture with fresh random weights.
 
@@ -24,12 +24,12 @@ def build(
 
     Args:
         architecture: The row.
-        include_top: With the ImageNet classifier (its output is a softmax) or without (a feature map).
+        include_top: With its published classifier or without (a feature map).
         size: Input height and width; None for the default.
-        classes: Length of the classifier's output.
+        classes: Length of the classifier's output; None for the published one.
 
     Returns:
-        A functional ``keras.Model``, input ``(batch, height, width, 3)`` float32 as the architecture's
+        A functional ``keras.Model``, input ``(batch, height, width, channels)`` float32 as the architecture's
         preprocessing leaves it.
 
     Raises:
@@ -42,8 +42,8 @@ def build(
         builder,
         include_top=include_top,
         weights=None,
-        input_shape=(height, width, 3),
-        **({"classes": classes} if include_top else {}),
+        input_shape=(height, width, architecture.input_shape[2]),
+        **({"classes": classes} if include_top and classes is not None else {}),
     )
     # Keras counts automatic names per thread, so a thread of its own starts at conv2d every time.
     with ThreadPoolExecutor(max_workers=1) as fresh_names:

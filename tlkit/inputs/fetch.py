@@ -1,4 +1,4 @@
-"""Pictures from http(s) addresses, within limits on time and size, and never from inside the network unasked."""
+"""Files from http(s) addresses, within limits on time and size, and never from inside the network unasked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 import tlkit
-from tlkit.errors import ImageError
+from tlkit.errors import InputError
 
 MAX_BYTES = 50_000_000
 CONNECT_SECONDS, READ_SECONDS, TOTAL_SECONDS = 10.0, 15.0, 60.0
@@ -120,18 +120,19 @@ class _GuardedAdapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
 
 
-def fetch(address: str, *, allow_private: bool = False) -> bytes:
+def fetch(address: str, *, allow_private: bool = False, wanted: str = "a picture") -> bytes:
     """The bytes at an address.
 
     Args:
         address: An http or https address.
         allow_private: Also take loopback, link-local and private addresses.
+        wanted: What should be there, for messages.
 
     Returns:
         The body, at most 50 MB.
 
     Raises:
-        ImageError: Another scheme (also by redirect), a private address, no answer in time, too large, an
+        InputError: Another scheme (also by redirect), a private address, no answer in time, too large, an
             error status, or a web page. The message is the reason alone.
     """
     guard = _Guard(allow_private=allow_private)
@@ -140,17 +141,17 @@ def fetch(address: str, *, allow_private: bool = False) -> bytes:
     timer.start()
     _active.add(guard)
     try:
-        return _fetch(address, guard)
-    except ImageError:
+        return _fetch(address, guard, wanted)
+    except InputError:
         raise
     except _PrivateAddress as error:
-        raise ImageError(f"it leads to {error}, an address inside this network; --allow-private allows that") from error
+        raise InputError(f"it leads to {error}, an address inside this network; --allow-private allows that") from error
     except requests.exceptions.InvalidSchema as error:
-        raise ImageError("it leads to something other than http or https") from error
+        raise InputError("it leads to something other than http or https") from error
     except requests.TooManyRedirects as error:
-        raise ImageError(f"it redirects more than {MAX_REDIRECTS} times") from error
+        raise InputError(f"it redirects more than {MAX_REDIRECTS} times") from error
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-        raise ImageError(_too_late() if guard.late else _reason(error)) from error
+        raise InputError(_too_late() if guard.late else _reason(error)) from error
     finally:
         timer.cancel()
         _active.discard(guard)
@@ -172,7 +173,7 @@ def _reason(error: Exception) -> str:
     return f"the answer broke off ({type(error).__name__})"
 
 
-def _fetch(address: str, guard: _Guard) -> bytes:
+def _fetch(address: str, guard: _Guard, wanted: str) -> bytes:
     with requests.Session() as session:
         session.adapters.clear()
         for scheme in ("http://", "https://"):
@@ -182,13 +183,13 @@ def _fetch(address: str, guard: _Guard) -> bytes:
         session.headers["Accept-Encoding"] = "identity"
         with session.get(address, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS)) as response:
             if not response.ok:
-                raise ImageError(f"the server answered {response.status_code}")
+                raise InputError(f"the server answered {response.status_code}")
             kind = response.headers.get("Content-Type", "").partition(";")[0].strip()
             if kind in ("text/html", "application/xhtml+xml"):
-                raise ImageError("the server answered with a web page, not a picture")
+                raise InputError(f"the server answered with a web page, not {wanted}")
             length = response.headers.get("Content-Length", "")
             if length.isdigit() and int(length) > MAX_BYTES:
-                raise ImageError(f"it is larger than {MAX_BYTES // 1_000_000} MB")
+                raise InputError(f"it is larger than {MAX_BYTES // 1_000_000} MB")
             return _body(_pieces(response), guard)
 
 
@@ -202,9 +203,9 @@ def _body(pieces: Iterable[bytes], guard: _Guard) -> bytes:
     for piece in pieces:
         body += piece
         if len(body) > MAX_BYTES:
-            raise ImageError(f"it is larger than {MAX_BYTES // 1_000_000} MB")
+            raise InputError(f"it is larger than {MAX_BYTES // 1_000_000} MB")
         if guard.late:
             break
     if guard.late:  # hanging up looks like the end of an answer that named no length
-        raise ImageError(_too_late())
+        raise InputError(_too_late())
     return bytes(body)

@@ -1,4 +1,4 @@
-"""Who is asked: an ImageNet network, a run, or a full Keras model; each with all it takes from file to class names."""
+"""Who is asked: a published network, a run, or a full Keras model; each with all it takes from file to class names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tlkit.architectures.imagenet import imagenet_classes
+from tlkit.architectures.labels import published_labels
 from tlkit.architectures.pretrained import build_pretrained, choose_weights
 from tlkit.architectures.table import get_architecture
 from tlkit.config import DEFAULT_ARCHITECTURE, LoadOptions, PredictConfig
@@ -18,8 +18,9 @@ from tlkit.errors import ConfigError, ModelError, UsageError
 from tlkit.h5.guard import check_readable
 from tlkit.h5.model_config import ConfigLayer, data_layout
 from tlkit.h5.structure import check_is_file
-from tlkit.images.batches import Look
-from tlkit.images.scan import near_names
+from tlkit.images.look import PictureLook
+from tlkit.inputs.scan import near_names
+from tlkit.looks import look_of
 from tlkit.progress import logger
 from tlkit.text import printable
 from tlkit.weights.digest import file_digest
@@ -51,7 +52,7 @@ def choose_classifier(config: PredictConfig) -> Classifier:
         TlkitError: Options that contradict each other, weights that cannot be had, a run or model that cannot be read.
     """
     if config.model is None:
-        return _imagenet_classifier(config)
+        return _published_classifier(config)
     from tlkit.training.run_folder import MODEL, RECORD
 
     path = Path(config.model)
@@ -68,7 +69,7 @@ def choose_classifier(config: PredictConfig) -> Classifier:
     return _model_classifier(config, path)
 
 
-def _imagenet_classifier(config: PredictConfig) -> Classifier:
+def _published_classifier(config: PredictConfig) -> Classifier:
     architecture = get_architecture(DEFAULT_ARCHITECTURE if config.architecture is None else config.architecture)
     if config.preprocessing is not None:
         raise UsageError(
@@ -76,14 +77,16 @@ def _imagenet_classifier(config: PredictConfig) -> Classifier:
             hint="Leave --preprocess out.",
         )
     size = architecture.input_size(config.size, include_top=True)
-    classes = imagenet_classes() if config.labels is None else _labels(config.labels, 1000)
+    look = look_of(architecture, size, config.resize, allow_private=config.allow_private)
+    classes = published_labels(architecture.labels)
+    if config.labels is not None:
+        classes = _labels(config.labels, len(classes))
     weights = choose_weights(
         architecture,
         "imagenet" if config.weights is None else config.weights,
         include_top=True,
         options=config.load,
     )
-    look = Look(size, architecture.preprocessing, config.resize or "squash", config.allow_private)
     identity = weights.identity and {"architecture": architecture.name, "weights": weights.identity, "whole": True}
     return Classifier(
         Network(
@@ -117,7 +120,7 @@ def _run_classifier(config: PredictConfig, folder: Path) -> Classifier:
     ):
         if given is not None:
             raise UsageError(f"{option} contradicts --model: a run brings its own.", hint=f"Leave {option} out.")
-    look = Look(record.size, record.preprocessing, record.resize, config.allow_private)
+    look = record.look(allow_private=config.allow_private)
     # with the number of classes, so that a record that does not fit is compared with the model itself
     identity = {"run": file_digest(folder / MODEL), "classes": len(record.classes)}
     return Classifier(
@@ -152,7 +155,7 @@ def _model_classifier(config: PredictConfig, path: Path) -> Classifier:
     return Classifier(Network(lambda: loaded.model, look), classes, probabilities)
 
 
-def _look(model: Any, described: ConfigLayer | None, config: PredictConfig, path: Path) -> Look:
+def _look(model: Any, described: ConfigLayer | None, config: PredictConfig, path: Path) -> PictureLook:
     """How a picture becomes the input of a model file, from the model's input and the options."""
     shape = model.input_shape
     if not isinstance(shape, tuple) or len(shape) != 4:
@@ -180,7 +183,7 @@ def _look(model: Any, described: ConfigLayer | None, config: PredictConfig, path
         )
     if channels == 1 and preprocessing in ("caffe", "torch"):
         raise UsageError(f"--preprocess {preprocessing} is for three channels, and {printable(path)} takes one.")
-    return Look(
+    return PictureLook(
         (size[0], size[1]),
         preprocessing,
         config.resize or "squash",
