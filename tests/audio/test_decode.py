@@ -147,7 +147,7 @@ def test_a_cut_recording_is_refused(tmp_path, name):
     data = (tmp_path / name).read_bytes()
     for share in (0.3, 0.6, 0.95):
         (tmp_path / f"cut-{name}").write_bytes(data[: int(share * len(data))])
-        assert reason(tmp_path / f"cut-{name}").startswith(("it is cut", "it is damaged"))
+        assert reason(tmp_path / f"cut-{name}").startswith("it is cut")
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.mp3"])

@@ -10,8 +10,8 @@ shorter                      zeros at the end
 8, 16, 24, 32 bits, float    scaled to -1…1; float as it is
 ===========================  ==================================================================
 
-A cut WAV or FLAC is refused, because its header says how much is missing; an MP3 or Ogg says nothing of the kind and is
-a shorter recording then.
+A cut file is refused where it says how long it was: WAV and FLAC do, MP3 where its encoder wrote that down, Ogg does
+not, and is a shorter recording then.
 """
 
 from __future__ import annotations
@@ -131,9 +131,13 @@ def _check(recording: Any) -> None:
         if said and int(said[1]) > int(said[2]) and int(said[1]) not in _UNKNOWN_LENGTHS:
             raise InputError(f"it is cut: {int(said[2]):,} of {int(said[1]):,} bytes of sound are there")
     if recording.format == "FLAC":  # its header names a length that nothing has checked
-        recording.seek(recording.frames - 1)
-        if len(recording.read(1)) != 1:
-            raise InputError("it is cut")
+        try:
+            recording.seek(recording.frames - 1)
+            whole = len(recording.read(1)) == 1
+        except RuntimeError:
+            whole = False
+        if not whole:
+            raise InputError(f"it is cut or damaged: the last of its {recording.frames:,} frames cannot be read")
 
 
 def _middle(recording: Any) -> np.ndarray:
