@@ -25,7 +25,7 @@ STOREYS = [
     {"h5"},
     {"caches"},
     {"locks"},
-    {"backend", "config", "config_file", "files", "progress"},
+    {"backend", "config", "config_file", "files", "keras_home", "progress"},
     {"errors", "text"},
     {"__init__"},
 ]

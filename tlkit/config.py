@@ -33,6 +33,23 @@ class LoadOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BuildOptions:
+    """Arguments of the constructors of ``keras.applications``, where they are not the usual ones.
+
+    Attributes:
+        alpha: Width of a MobileNet: what the number of filters of its layers is multiplied by.
+        depth_multiplier: Of MobileNet: depthwise filters a channel.
+        classes: Length of the classifier's output; None for what it was published with.
+        data_format: ``channels_last`` or ``channels_first``; None for what ``keras.json`` says.
+    """
+
+    alpha: float | None = None
+    depth_multiplier: int | None = None
+    classes: int | None = None
+    data_format: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class PredictConfig:
     """What `tlkit predict` is told.
 
@@ -43,6 +60,7 @@ class PredictConfig:
         weights: ``imagenet``, ``none`` or a path; None for ``imagenet``, or the run's own.
         size: Input size; None for the architecture's, or the run's.
         load: How to load a weights file, where it leaves that open.
+        build: Arguments of the architecture's constructor.
         resize: ``squash`` or ``crop``; None for ``squash``, or the run's.
         preprocessing: For a model file: how pixels become its inputs; None where the file says it.
         labels: A file with one class name a line, in output order.
@@ -59,6 +77,7 @@ class PredictConfig:
     model: str | None = None
     weights: str | None = None
     load: LoadOptions = LoadOptions()
+    build: BuildOptions = BuildOptions()
     size: Size | None = None
     resize: str | None = None
     preprocessing: str | None = None
@@ -82,6 +101,7 @@ class ExtractConfig:
         model: A run folder, to take the features of its network instead.
         weights: ``imagenet``, ``none`` or a path.
         load: How to load a weights file, where it leaves that open.
+        build: Arguments of the architecture's constructor.
         layer: The layer; None for the last of the base.
         pooling: ``avg``, ``max`` or ``none``; None for ``avg`` of feature maps.
         size: Input size; None for the architecture's.
@@ -100,6 +120,7 @@ class ExtractConfig:
     model: str | None = None
     weights: str | None = None
     load: LoadOptions = LoadOptions()
+    build: BuildOptions = BuildOptions()
     layer: str | None = None
     pooling: str | None = None
     size: Size | None = None
@@ -123,6 +144,7 @@ class BottleneckConfig:
         architecture: A name of the table.
         weights: ``imagenet``, ``none`` or a path.
         load: How to load a weights file, where it leaves that open.
+        build: Arguments of the architecture's constructor.
         layer: The layer; None for the last of the base.
         pooling: ``avg``, ``max`` or ``none``; None for ``avg`` of feature maps.
         size: Input size; None for the architecture's.
@@ -141,6 +163,7 @@ class BottleneckConfig:
     architecture: str = DEFAULT_ARCHITECTURE
     weights: str = "imagenet"
     load: LoadOptions = LoadOptions()
+    build: BuildOptions = BuildOptions()
     layer: str | None = None
     pooling: str | None = None
     size: Size | None = None
@@ -162,6 +185,7 @@ class FinetuneConfig:
         architecture: A name of the table.
         weights: ``imagenet``, ``none`` or a path.
         load: How to load a weights file, where it leaves that open.
+        build: Arguments of the architecture's constructor.
         size: Input size; None for the architecture's.
         resize: ``squash`` or ``crop``; None for ``squash``.
         head: ``dense``, ``linear`` or ``flatten``.
@@ -206,6 +230,7 @@ class FinetuneConfig:
     architecture: str = DEFAULT_ARCHITECTURE
     weights: str = "imagenet"
     load: LoadOptions = LoadOptions()
+    build: BuildOptions = BuildOptions()
     size: Size | None = None
     resize: str | None = None
     head: str = "dense"
@@ -273,12 +298,14 @@ class InspectConfig:
         file: The file.
         architecture: Also say whether and how it loads into this one.
         load: How it would be loaded.
+        build: Arguments of the architecture's constructor.
         stats: Read every tensor, for its least, greatest and mean value.
     """
 
     file: str
     architecture: str | None = None
     load: LoadOptions = LoadOptions()
+    build: BuildOptions = BuildOptions()
     stats: bool = False
 
 
@@ -291,6 +318,7 @@ class ConvertConfig:
         output: The ``.weights.h5`` to write.
         architecture: Whose weights they are.
         load: How to load them, where the file leaves that open.
+        build: Arguments of the architecture's constructor.
         force: Write over a file that exists.
     """
 
@@ -298,4 +326,5 @@ class ConvertConfig:
     output: str
     architecture: str
     load: LoadOptions = LoadOptions()
+    build: BuildOptions = BuildOptions()
     force: bool = False

@@ -8,20 +8,22 @@ from tlkit.inputs.kind import AUDIO, IMAGE
 from tlkit.inputs.look import Look
 
 
-def _pictures(size: tuple[int, int], preprocessing: str, resize: str, allow_private: bool) -> Look:
+def _pictures(
+    size: tuple[int, int], preprocessing: str, resize: str, allow_private: bool, channels_first: bool
+) -> Look:
     from tlkit.images.look import PictureLook
     from tlkit.images.preprocessing import MODES
     from tlkit.images.resize import RULES
 
     if preprocessing not in MODES or resize not in RULES:
         raise ValueError(f"no such look: {preprocessing}, {resize}")
-    return PictureLook(size, preprocessing, resize, allow_private)
+    return PictureLook(size, preprocessing, resize, allow_private, channels_first=channels_first)
 
 
-def _clips(size: tuple[int, int], preprocessing: str, resize: str, allow_private: bool) -> Look:
+def _clips(size: tuple[int, int], preprocessing: str, resize: str, allow_private: bool, channels_first: bool) -> Look:
     from tlkit.audio.look import PREPROCESSING, RULE, SIZE, ClipLook
 
-    if (size, preprocessing, resize) != (SIZE, PREPROCESSING, RULE):
+    if (size, preprocessing, resize) != (SIZE, PREPROCESSING, RULE) or channels_first:
         raise ValueError(f"no such look: {preprocessing}, {resize}, {size}")
     return ClipLook(allow_private)
 
@@ -37,6 +39,7 @@ def look_at(
     resize: str | None = None,
     *,
     allow_private: bool = False,
+    channels_first: bool = False,
 ) -> Look:
     """How a network looks at a file.
 
@@ -46,6 +49,7 @@ def look_at(
         preprocessing: What is done to the values.
         resize: What of a file is taken; None for the usual of its kind.
         allow_private: Addresses may lead inside this network.
+        channels_first: Its inputs are ``(channels, height, width)``.
 
     Raises:
         ValueError: There is no such look.
@@ -54,7 +58,7 @@ def look_at(
     if kind not in _MAKERS:
         raise ValueError(f"no such kind: {kind}")
     make, usual = _MAKERS[kind]
-    return make(size, preprocessing, resize or usual, allow_private)
+    return make(size, preprocessing, resize or usual, allow_private, channels_first)
 
 
 def look_of(
@@ -66,7 +70,10 @@ def look_of(
         UsageError: ``--resize`` for what are no pictures; what it takes to read such files is not installed.
     """
     refuse_for_pictures(architecture, **{"--resize": resize})
-    return look_at(architecture.kind, size, architecture.preprocessing, resize, allow_private=allow_private)
+    return look_at(
+        architecture.kind, size, architecture.preprocessing, resize, allow_private=allow_private,
+        channels_first=architecture.is_channels_first,
+    )  # fmt: skip
 
 
 def refuse_for_pictures(architecture: Architecture, **options: object) -> None:

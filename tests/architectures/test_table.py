@@ -51,7 +51,7 @@ def test_layers_add_up_to_the_row(row):
     with_top, base = layers_of(row, include_top=True), layers_of(row, include_top=False)
     assert sum(layer.parameters for layer in with_top) == row.parameters
     assert base[-1].shape[-1] == row.features
-    assert base[0].shape == row.input_shape
+    assert base[0].shape == row.default_shape
 
 
 @each_row

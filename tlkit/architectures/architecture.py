@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from tlkit.errors import ArchitectureError
-from tlkit.weights.files import PackagedFile, WeightsFile
+from tlkit.architectures.labels import published_labels
+from tlkit.config import BuildOptions
+from tlkit.errors import ArchitectureError, UsageError, WeightsError
+from tlkit.keras_home import image_data_format
+from tlkit.text import listed
+from tlkit.weights.files import PackagedFile, PublishedWeights, WeightsFile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +39,11 @@ class Architecture:
         fixed_top: True where the classifier needs the default input size (a Flatten before a Dense).
         keras1_freeze: Layer counts that Keras 1 recipes named, and the block they meant.
         old_names: ``{name of a layer in files of an older Keras: its name today}``, where Keras renamed layers.
+        alphas: The widths that weights were published for; empty where the width cannot be chosen.
+        depth_multiplier: True where depthwise filters a channel can be chosen.
+        channels_first: True where it can be built in that layout.
+        variants: ``{(alpha, input size): (file with top, file without)}`` where there are several.
+        options: Arguments it is built with.
         kind: What it takes: a name of :data:`tlkit.inputs.kind.KINDS`.
         labels: What its outputs are called: a table of :mod:`tlkit.architectures.labels`.
         fixed_shape: Height, width and channels of its input where those are given with the network.
@@ -57,18 +68,134 @@ class Architecture:
     fixed_top: bool = False
     keras1_freeze: Mapping[int, str] = field(default_factory=dict)
     old_names: Mapping[str, str] = field(default_factory=dict)
+    alphas: tuple[float, ...] = ()
+    depth_multiplier: bool = False
+    channels_first: bool = True
+    variants: Mapping[tuple[float, int], tuple[WeightsFile, WeightsFile]] = field(default_factory=dict)
+    options: BuildOptions = field(default_factory=BuildOptions)
     kind: str = "image"
     labels: str = "imagenet"
     fixed_shape: tuple[int, int, int] | None = None
 
     @property
-    def input_shape(self) -> tuple[int, int, int]:
+    def default_shape(self) -> tuple[int, int, int]:
         """Height, width and channels of the default input."""
         return self.fixed_shape or (self.size, self.size, 3)
 
-    def weights_file(self, *, include_top: bool) -> WeightsFile:
-        """The published file for this architecture with or without its classifier."""
-        return self.with_top if include_top or self.without_top is None else self.without_top
+    def configured(self, options: BuildOptions) -> Architecture:
+        """This architecture built with other arguments.
+
+        Raises:
+            UsageError: It does not take one of them.
+            ArchitectureError: It cannot be built channels first.
+        """
+        for option, given, taken in (
+            ("--alpha", options.alpha, bool(self.alphas)),
+            ("--depth-multiplier", options.depth_multiplier, self.depth_multiplier),
+        ):
+            if given is not None and not taken:
+                raise UsageError(
+                    f"{self.name} takes no {option}.", hint="`tlkit archs` says what each architecture accepts."
+                )
+        data_format = options.data_format
+        if data_format is None and image_data_format() == "channels_first":
+            data_format = "channels_first"
+        if data_format == "channels_first" and not self.channels_first:
+            raise ArchitectureError(
+                f"{self.name} cannot be built channels_first"
+                f"{'' if options.data_format else ', which is what keras.json asks for'}.",
+                hint="Say --data-format channels_last.",
+            )
+        return dataclasses.replace(
+            self,
+            options=BuildOptions(  # what is as usual is None, so that it is the same however it was said
+                alpha=None if options.alpha == 1 else options.alpha,
+                depth_multiplier=None if options.depth_multiplier == 1 else options.depth_multiplier,
+                classes=None if options.classes == self.classes else options.classes,
+                data_format=data_format,
+            ),
+        )
+
+    @property
+    def is_channels_first(self) -> bool:
+        """True when its inputs and maps are ``(channels, height, width)``."""
+        return self.options.data_format == "channels_first"
+
+    @property
+    def classes(self) -> int:
+        """Length of the published classifier's output."""
+        return len(published_labels(self.labels))
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What decides its layers beside its name; empty where all is as usual."""
+        own = {"alpha": self.options.alpha, "depth_multiplier": self.options.depth_multiplier}
+        return {name: value for name, value in own.items() if value is not None}
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What it is, as JSON knows it: its name, and what it is built with where that is not as usual."""
+        layout = {"data_format": "channels_first"} if self.is_channels_first else {}
+        classes = {"classes": self.options.classes} if self.options.classes else {}
+        return {"architecture": self.name, **self.arguments, **classes, **layout}
+
+    def input_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
+        """Of one input, in the layout it is built in."""
+        channels = self.default_shape[2]
+        return (channels, *size) if self.is_channels_first else (*size, channels)
+
+    @property
+    def published(self) -> tuple[PublishedWeights, ...]:
+        """Every weights file there is for it."""
+        if self.variants:
+            return tuple(
+                PublishedWeights(file, top, alpha, size)
+                for (alpha, size), files in self.variants.items()
+                for top, file in zip((True, False), files, strict=True)
+            )
+        files = [PublishedWeights(self.with_top, True)]
+        return tuple(files if self.without_top is None else [*files, PublishedWeights(self.without_top, False)])
+
+    def weights_file(self, *, include_top: bool, size: tuple[int, int] | None = None) -> WeightsFile:
+        """The published file for this architecture with or without its classifier.
+
+        Args:
+            include_top: With the ImageNet classifier or without.
+            size: Input height and width. Where weights were trained at several sizes, those of this one; at other
+                sizes those of the default, as Keras does it.
+
+        Raises:
+            WeightsError: None were published for this width or number of classes.
+        """
+        self._refuse_unpublished(include_top)
+        if not self.variants:
+            return self.with_top if include_top or self.without_top is None else self.without_top
+        alpha = self.options.alpha or 1.0
+        height, width = size or (self.size, self.size)
+        files = self.variants.get((alpha, height)) if height == width else None
+        return (files or self.variants[alpha, self.size])[0 if include_top else 1]
+
+    def _refuse_unpublished(self, include_top: bool) -> None:
+        options = self.options
+        hint = "Use --weights none for random weights, or give a file with --weights PATH."
+        if options.alpha is not None and options.alpha not in self.alphas:
+            raise WeightsError(
+                f"No ImageNet weights of {self.name} were published for --alpha {options.alpha:g}; there are some for "
+                f"{listed([f'{alpha:g}' for alpha in self.alphas])}.",
+                hint=hint,
+            )
+        if options.depth_multiplier is not None:
+            raise WeightsError(
+                f"No ImageNet weights of {self.name} were published for --depth-multiplier "
+                f"{options.depth_multiplier}, only for 1.",
+                hint=hint,
+            )
+        if include_top and options.classes is not None:
+            raise WeightsError(
+                f"The published classifier of {self.name} tells {self.classes:,} classes apart, not "
+                f"{options.classes:,}.",
+                hint=f"{hint} `tlkit finetune` trains a classifier for classes of your own.",
+            )
 
     @property
     def weights_origin(self) -> str:
@@ -82,7 +209,7 @@ class Architecture:
             ArchitectureError: Below the least size, or a size that the classifier cannot take.
         """
         if asked is None:
-            return self.input_shape[:2]
+            return self.default_shape[:2]
         height, width = asked
         if self.fixed_shape is not None:
             if asked == self.fixed_shape[:2]:

@@ -9,14 +9,17 @@ holds that they say what Keras builds.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tlkit.config import BuildOptions
 from tlkit.weights.wanted import WantedLayer, gates_of
 
 if TYPE_CHECKING:
@@ -73,10 +76,28 @@ def _uncross(text: str) -> Shape:
 
 
 def layers_of(architecture: Architecture, *, include_top: bool) -> tuple[LayerInfo, ...]:
-    """The layers of an architecture, in the order ``model.layers`` has; the index is the position."""
+    """The layers of an architecture, in the order ``model.layers`` has; the index is the position.
+
+    Of one that is built with arguments of its own there is no file: it is built, which takes seconds.
+    """
+    if architecture.arguments or (include_top and architecture.options.classes):
+        return _built_layers(architecture.name, architecture.options, include_top)
     text = (resources.files("tlkit.architectures") / f"data/layers/{architecture.name}.tsv").read_text("utf-8")
     other = "base" if include_top else "top"
     return tuple(layer for layer in map(LayerInfo.from_line, text.splitlines()) if layer.part != other)
+
+
+@cache
+def _built_layers(name: str, options: BuildOptions, include_top: bool) -> tuple[LayerInfo, ...]:
+    from tlkit.architectures.build import build
+    from tlkit.architectures.table import get_architecture
+
+    usual = dataclasses.replace(options, data_format="channels_last")  # as the files have it
+    found = describe(build(get_architecture(name, usual), include_top=include_top))
+    if not include_top:
+        return found
+    base = {layer.name for layer in layers_of(get_architecture(name, usual), include_top=False)}
+    return tuple(dataclasses.replace(layer, part="both" if layer.name in base else "top") for layer in found)
 
 
 def describe(model: Any, part: str = "both") -> tuple[LayerInfo, ...]:

@@ -21,7 +21,10 @@ _STDDEV = (0.229, 0.224, 0.225)
 def _with_rescaling(title: str) -> Callable[..., Any]:
     def build(**kwargs: Any) -> Any:
         plain = getattr(keras.applications, title)(**kwargs)
-        rescaling = keras.layers.Rescaling([1.0 / math.sqrt(stddev) for stddev in _STDDEV])
+        scale: Any = [1.0 / math.sqrt(stddev) for stddev in _STDDEV]
+        if keras.config.image_data_format() == "channels_first":
+            scale = [[[factor]] for factor in scale]
+        rescaling = keras.layers.Rescaling(scale)
 
         def call(layer: Any, *args: Any, **call_kwargs: Any) -> Any:
             outputs = layer(*args, **call_kwargs)

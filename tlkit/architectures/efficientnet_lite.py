@@ -39,12 +39,17 @@ def _stage_repeats(factor: float) -> list[int]:
 
 
 def _batch_norm(name: str) -> Any:
-    return layers.BatchNormalization(epsilon=1e-3, momentum=0.99, name=name)
+    return layers.BatchNormalization(_channels_axis(), epsilon=1e-3, momentum=0.99, name=name)
+
+
+def _channels_axis() -> int:
+    """Where channels are, in the layout that Keras's own networks are built in too."""
+    return 1 if keras.config.image_data_format() == "channels_first" else -1
 
 
 def _block(x: Any, name: str, *, kernel: int, stride: int, expansion: int, filters: int) -> Any:
     """One inverted bottleneck: expand, filter depthwise, project, and add where the shape allows."""
-    inputs, channels = x, x.shape[-1]
+    inputs, channels = x, x.shape[_channels_axis()]
     if expansion != 1:
         x = layers.Conv2D(channels * expansion, 1, use_bias=False, name=f"{name}_expand_conv")(x)
         x = _batch_norm(f"{name}_expand_bn")(x)

@@ -48,12 +48,10 @@ def MusicTaggerCRNN(
 
 
 def _gru(units: int, *, return_sequences: bool, name: str) -> Any:
-    # unrolled: 15 steps, and a graph without loops, which every engine runs alike
     return layers.GRU(
         units,
         recurrent_activation="hard_sigmoid",
         reset_after=False,
         return_sequences=return_sequences,
-        unroll=True,
         name=name,
     )

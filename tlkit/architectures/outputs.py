@@ -7,14 +7,14 @@ from typing import Any
 from tlkit.backend import keras
 
 
-def pooling_layer(pooling: str) -> Any | None:
+def pooling_layer(pooling: str, data_format: str = "channels_last") -> Any | None:
     """The Keras layer that turns a feature map into a vector; None for ``none``."""
     if pooling == "avg":
-        return keras.layers.GlobalAveragePooling2D(name="avg_pool")
-    return keras.layers.GlobalMaxPooling2D(name="max_pool") if pooling == "max" else None
+        return keras.layers.GlobalAveragePooling2D(data_format, name="avg_pool")
+    return keras.layers.GlobalMaxPooling2D(data_format, name="max_pool") if pooling == "max" else None
 
 
-def up_to(model: Any, layer: str, pooling: str = "none") -> Any:
+def up_to(model: Any, layer: str, pooling: str = "none", data_format: str = "channels_last") -> Any:
     """The model that ends with a layer, pooled; it shares the weights of ``model``.
 
     A layer of a model inside is found too (the base of a run, its head).
@@ -23,9 +23,10 @@ def up_to(model: Any, layer: str, pooling: str = "none") -> Any:
         model: A functional ``keras.Model`` of one input.
         layer: The name of a layer.
         pooling: ``none``, ``avg`` or ``max``, over height and width.
+        data_format: The layout of the layer's output.
     """
     output = _output(model, model.inputs, layer)
-    pool = pooling_layer(pooling)
+    pool = pooling_layer(pooling, data_format)
     return keras.Model(model.input, pool(output) if pool else output)
 
 

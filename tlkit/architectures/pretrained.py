@@ -62,7 +62,12 @@ class Pretrained:
 
 
 def choose_weights(
-    architecture: Architecture, weights: str = "imagenet", *, include_top: bool, options: LoadOptions | None = None
+    architecture: Architecture,
+    weights: str = "imagenet",
+    *,
+    include_top: bool,
+    size: tuple[int, int] | None = None,
+    options: LoadOptions | None = None,
 ) -> WeightsChoice:
     """Find the weights that were asked for, fetching them when need be. Keras is not needed for that.
 
@@ -70,6 +75,7 @@ def choose_weights(
         architecture: The row of the table.
         weights: ``imagenet`` for the published ones, ``none`` for random ones, or the path of a file.
         include_top: With the ImageNet classifier or without.
+        size: Input height and width, which some published weights depend on; None for the default.
         options: How to load a file, where it leaves that open.
 
     Raises:
@@ -86,7 +92,9 @@ def choose_weights(
             "of them.",
             hint="Give the file with --weights PATH.",
         )
-    path = given or locate(architecture.weights_file(include_top=include_top), architecture=architecture.name)
+    path = given or locate(
+        architecture.weights_file(include_top=include_top, size=size), architecture=architecture.name
+    )
     return WeightsChoice(weights, path, file_digest(path), options or LoadOptions())
 
 
@@ -113,7 +121,7 @@ def build_pretrained(
     """
     architecture.input_size(size, include_top=include_top)  # refuse before anything is fetched
     if isinstance(weights, str):
-        weights = choose_weights(architecture, weights, include_top=include_top, options=options)
+        weights = choose_weights(architecture, weights, include_top=include_top, size=size, options=options)
     from tlkit.architectures.build import build  # Keras starts here
 
     model = build(architecture, include_top=include_top, size=size)

@@ -61,6 +61,11 @@ class ClipLook:
         return False
 
     @property
+    def data_format(self) -> str:
+        """Always the same."""
+        return "channels_last"
+
+    @property
     def preprocessing(self) -> str:
         """One way alone."""
         return PREPROCESSING

@@ -47,7 +47,7 @@ def _facts(row: Architecture) -> dict[str, Any]:
         "kind": row.kind,
         "size": row.size if row.fixed_shape is None else None,
         "least_size": row.least_size if row.fixed_shape is None else None,
-        "input_shape": list(row.input_shape),
+        "input_shape": list(row.default_shape),
         "parameters": row.parameters,
         "size_mb": row.size_mb,
         "top1": row.top1,
@@ -100,7 +100,7 @@ def _files(row: Architecture) -> dict[str, dict[str, Any]]:
 
 
 def _input(row: Architecture) -> str:
-    return str(row.size) if row.fixed_shape is None else _cross(row.input_shape)
+    return str(row.size) if row.fixed_shape is None else _cross(row.default_shape)
 
 
 def _least(row: Architecture) -> str:

@@ -9,6 +9,7 @@ import click
 from tlkit.cli.boundary import SOME_SKIPPED
 from tlkit.cli.options import (
     FiniteRange,
+    build_options,
     config_option,
     engine_batch_option,
     engine_options,
@@ -34,6 +35,7 @@ from tlkit.text import counted, printable
 @weights_option()
 @load_options
 @size_option
+@build_options()
 @resize_option()
 @click.option("--val-split", type=FiniteRange(0, 1, min_open=True, max_open=True), default=0.2, show_default=True,
               help="Share of each class held out where DATA has no validation folder.")  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from tlkit.cli.options import format_option, load_options
+from tlkit.cli.options import build_options, format_option, load_options
 from tlkit.cli.render import echo_json
 from tlkit.config import ConvertConfig
 from tlkit.text import counted, printable
@@ -17,6 +17,7 @@ from tlkit.text import counted, printable
 @click.argument("output", metavar="OUT")
 @click.option("--arch", "architecture", metavar="NAME", required=True, help="Whose weights IN holds.")
 @load_options
+@build_options(runs=False)
 @click.option("--force", is_flag=True, help="Write over OUT where it exists.")
 @format_option("text", "json")
 def convert_h5(output_format: str, **options: Any) -> None:

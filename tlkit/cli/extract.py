@@ -8,6 +8,7 @@ import click
 
 from tlkit.cli.boundary import SOME_SKIPPED
 from tlkit.cli.options import (
+    build_options,
     config_option,
     engine_batch_option,
     engine_options,
@@ -34,6 +35,7 @@ from tlkit.text import counted, printable
 @weights_option(of_run=True)
 @load_options
 @size_option
+@build_options()
 @resize_option(of_run=True)
 @engine_batch_option
 @engine_options

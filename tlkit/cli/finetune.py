@@ -10,6 +10,7 @@ from click.core import ParameterSource
 from tlkit.cli.boundary import SOME_SKIPPED
 from tlkit.cli.options import (
     batch_size_option,
+    build_options,
     config_option,
     engine_options,
     format_option,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 @weights_option()
 @load_options
 @size_option
+@build_options(classes=False)
 @resize_option()
 @head_options
 @cut_options

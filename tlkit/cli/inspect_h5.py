@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tlkit.cli.options import format_option, load_options
+from tlkit.cli.options import build_options, format_option, load_options
 from tlkit.cli.render import echo_csv, echo_json, echo_table
-from tlkit.config import InspectConfig, LoadOptions
+from tlkit.config import BuildOptions, InspectConfig, LoadOptions
 from tlkit.text import counted, listed, printable, sized
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ BOOKKEEPING = {
 @click.option("--arch", "architecture", metavar="NAME", help="Also say whether, and how, it loads into this network.")
 @click.option("--stats", is_flag=True, help="Read every tensor: least, greatest and mean value, NaN and zero counts.")
 @load_options
+@build_options(runs=False)
 @format_option("text", "json", "csv")
 @click.pass_context
 def inspect_h5(context: click.Context, output_format: str, **options: Any) -> None:
@@ -61,9 +62,10 @@ def inspect_h5(context: click.Context, output_format: str, **options: Any) -> No
     """
     from tlkit.recipes.inspect_h5 import inspect_h5 as run
 
-    if options["architecture"] is None and options["load"] != LoadOptions():
+    if options["architecture"] is None and (options["load"], options["build"]) != (LoadOptions(), BuildOptions()):
         raise click.UsageError(
-            "--by-name, --skip-mismatch, --layout and --flip-kernels say how FILE loads into --arch NAME."
+            "--by-name, --skip-mismatch, --layout, --flip-kernels, --classes, --alpha and --depth-multiplier say how "
+            "FILE loads into --arch NAME."
         )
     found = run(InspectConfig(**options))
     if output_format == "json":

@@ -6,14 +6,14 @@ import dataclasses
 import functools
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
-from tlkit.config import LoadOptions, Size
+from tlkit.config import BuildOptions, LoadOptions, Size
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -105,24 +105,56 @@ def weights_option(*, of_run: bool = False) -> Callable[[Command], Command]:
     )  # fmt: skip
 
 
-def load_options(command: Command) -> Command:
-    """How to load a weights file where it leaves that open; the command receives them as ``load``."""
+def _collected(command: Command, parameter: str, group: type, options: Sequence[Callable[..., Any]]) -> Command:
+    """Add options whose values the command receives as one dataclass."""
 
     @functools.wraps(command)
     def collect(*args: Any, **values: Any) -> Any:
-        names = [field.name for field in dataclasses.fields(LoadOptions)]
-        return command(*args, load=LoadOptions(**{name: values.pop(name) for name in names}), **values)
+        names = [field.name for field in dataclasses.fields(group)]
+        given = {name: values.pop(name) for name in names if name in values}
+        return command(*args, **{parameter: group(**given)}, **values)
 
-    for option in (
+    for option in options:
+        collect = option(collect)
+    return collect  # type: ignore[return-value]
+
+
+def load_options(command: Command) -> Command:
+    """How to load a weights file where it leaves that open; the command receives them as ``load``."""
+    return _collected(command, "load", LoadOptions, (
         click.option("--flip-kernels/--no-flip-kernels", default=None,
                      help="The file's kernels are Theano's, turned by 180 degrees.  [default: as the file says]"),
         click.option("--layout", type=click.Choice(["tf", "th"]),
                      help="The file was trained with channels last (tf) or first (th).  [default: as the file says]"),
         click.option("--skip-mismatch", is_flag=True, help="Leave out layers that do not fit, and list them."),
         click.option("--by-name", is_flag=True, help="Match layers of the weights file by name instead of by order."),
-    ):  # fmt: skip
-        collect = option(collect)
-    return collect  # type: ignore[return-value]
+    ))  # fmt: skip
+
+
+def build_options(*, classes: bool = True, runs: bool = True) -> Callable[[Command], Command]:
+    """Arguments of an architecture's constructor; the command receives them as ``build``.
+
+    Args:
+        classes: With ``--classes``; a command that trains a classifier of its own needs none.
+        runs: With ``--data-format``; weights files are the same in both layouts.
+    """
+    options = [
+        click.option("--depth-multiplier", type=click.IntRange(1, 64), metavar="N",
+                     help="Depthwise filters a channel of a MobileNet.  [default: 1]"),
+        click.option("--alpha", type=FiniteRange(0, 10, min_open=True), metavar="A",
+                     help="Width of a MobileNet V1, V2 or V3: its numbers of filters times A.  [default: 1]"),
+    ]  # fmt: skip
+    if runs:
+        options.insert(0, click.option(
+            "--data-format", type=click.Choice(["channels_last", "channels_first"]),
+            help="The layout that the network is built and run in.  [default: keras.json's, else channels_last]",
+        ))  # fmt: skip
+    if classes:
+        options.insert(0, click.option(
+            "--classes", type=click.IntRange(1, 1_000_000), metavar="N",
+            help="Length of the classifier's output, with --weights none or a file of yours.  [default: as published]",
+        ))  # fmt: skip
+    return lambda command: _collected(command, "build", BuildOptions, options)
 
 
 def resize_option(*, of_run: bool = False) -> Callable[[Command], Command]:

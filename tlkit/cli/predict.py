@@ -11,6 +11,7 @@ import click
 from tlkit.cli.boundary import SOME_SKIPPED
 from tlkit.cli.options import (
     batch_size_option,
+    build_options,
     engine_options,
     format_option,
     load_options,
@@ -44,6 +45,7 @@ PREPROCESSING = ("caffe", "tf", "torch", "lite", "unit", "none")
 @weights_option(of_run=True)
 @load_options
 @size_option
+@build_options()
 @resize_option(of_run=True)
 @click.option("--labels", metavar="FILE", help="Class names, one a line, in the order of the network's outputs.")
 @click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="How many classes to name.")

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from tlkit.backend import tf
 from tlkit.engines.network import Network
 
 
-def frozen_graph(network: Network) -> Any:
+def frozen_graph(network: Network, *, unroll: bool = False) -> Any:
     """The graph of a network: values ``(rows, height, width, channels)`` to a list of float32 outputs.
 
     Preprocessing is part of it, so that the processor's threads do it and of pictures only bytes are copied. Weights
     are constants from the start: TensorFlow then folds BatchNorm into convolutions, and taking a graph of variables
     apart afterwards would take three times as long.
+
+    Args:
+        network: The network.
+        unroll: Write recurrent layers out step by step, where their number of steps is known.
     """
     model, look = network.model(), network.look
     trainable = [variable.numpy() for variable in model.trainable_variables]
@@ -28,4 +34,25 @@ def frozen_graph(network: Network) -> Any:
         return [tf.cast(output, tf.float32) for output in tf.nest.flatten(outputs)]
 
     signature = tf.TensorSpec((None, *look.size, look.channels), look.dtype, name="pixels")
-    return tf.function(forward, input_signature=[signature], autograph=False).get_concrete_function()
+    with _unrolled(model) if unroll else nullcontext():
+        return tf.function(forward, input_signature=[signature], autograph=False).get_concrete_function()
+
+
+@contextmanager
+def _unrolled(model: Any) -> Iterator[None]:
+    """Have recurrent layers write out their steps inside the block; the model stays as it is."""
+    looping = [layer for layer in model._flatten_layers() if getattr(layer, "unroll", None) is False and _steps(layer)]
+    for layer in looping:
+        layer.unroll = True
+    try:
+        yield
+    finally:
+        for layer in looping:
+            layer.unroll = False
+
+
+def _steps(layer: Any) -> int | None:
+    try:
+        return layer.input.shape[1]
+    except (AttributeError, ValueError):  # it is part of another layer, or called more than once
+        return None

@@ -109,7 +109,7 @@ def of_architecture(
     look = look_of(architecture, side, resize, allow_private=allow_private)
     pooling = _pooling(pooling, len((tops if include_top else layers)[chosen].shape) == 3, chosen)
     choice = (
-        choose_weights(architecture, weights, include_top=include_top, options=load)
+        choose_weights(architecture, weights, include_top=include_top, size=side, options=load)
         if isinstance(weights, str)
         else weights
     )
@@ -126,12 +126,12 @@ def of_architecture(
     def wanted() -> Any:
         from tlkit.architectures.outputs import up_to
 
-        return up_to(whole(), chosen, pooling)
+        return up_to(whole(), chosen, pooling, look.data_format)
 
     # random weights are known by their values alone
     identity: Mapping[str, Any] = choice.identity or {"digest": _values_digest(whole())}
     facts = {
-        "architecture": architecture.name,
+        **architecture.facts,
         "weights": {"name": Path(choice.name).name, **identity},
         "layer": chosen,
         "pooling": pooling,
@@ -184,7 +184,7 @@ def of_model(
         "layer": chosen,
         "pooling": pooling,
     }
-    return FeatureSource(Network(lambda: up_to(model, chosen, pooling), look, facts), facts)
+    return FeatureSource(Network(lambda: up_to(model, chosen, pooling, look.data_format), look, facts), facts)
 
 
 def _pooling(asked: str | None, is_map: bool, layer: str) -> str:

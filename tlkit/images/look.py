@@ -49,6 +49,11 @@ class PictureLook:
         return "uint8"
 
     @property
+    def data_format(self) -> str:
+        """The layout of inputs, as Keras calls it."""
+        return "channels_first" if self.channels_first else "channels_last"
+
+    @property
     def decoder(self) -> str:
         """What decodes, with versions."""
         return f"{DECODER}, Pillow {version('pillow')}"

@@ -43,6 +43,11 @@ class Look(Protocol):
         ...
 
     @property
+    def data_format(self) -> str:
+        """The layout of inputs, as Keras calls it."""
+        ...
+
+    @property
     def preprocessing(self) -> str:
         """What is done to the values, by name."""
         ...

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import tlkit
-from tlkit.config import LoadOptions
+from tlkit.config import BuildOptions, LoadOptions
 
 _CALLED = {"architecture": "arch"}
 """Options of the command line that are called otherwise in a config."""
@@ -30,7 +30,8 @@ def command_line(command: str, config: Any, *, positional: Sequence[str], leave_
         value = getattr(config, item.name)
         if item.name in (*positional, *leave_out) or value == item.default:
             continue
-        words += _of_loading(value) if isinstance(value, LoadOptions) else [_option(item.name), _shown(value)]
+        grouped = isinstance(value, BuildOptions | LoadOptions)
+        words += option_words(value) if grouped else [_option(item.name), _shown(value)]
     return shlex.join(words)
 
 
@@ -42,10 +43,11 @@ def _shown(value: Any) -> str:
     return f"{value[0]}x{value[1]}" if isinstance(value, tuple) else str(value)
 
 
-def _of_loading(load: LoadOptions) -> list[str]:
+def option_words(options: BuildOptions | LoadOptions) -> list[str]:
+    """What says options on the command line; those left alone are left out."""
     words = []
-    for item in dataclasses.fields(load):
-        value = getattr(load, item.name)
+    for item in dataclasses.fields(options):
+        value = getattr(options, item.name)
         if value is True:
             words.append(_option(item.name))
         elif value is False and item.default is None:

@@ -71,7 +71,7 @@ def bottleneck(config: BottleneckConfig) -> Bottleneck:
             f"{printable(output)} is inside the data folder, where it would be taken for a class.",
             hint="Name a folder elsewhere with -o.",
         )
-    architecture = get_architecture(config.architecture)
+    architecture = get_architecture(config.architecture, config.build)
     kind = KINDS[architecture.kind]
     dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed, kind=kind)
     computing = Computing(

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.labels import published_labels
 from tlkit.architectures.pretrained import build_pretrained, choose_weights
 from tlkit.architectures.table import get_architecture
-from tlkit.config import DEFAULT_ARCHITECTURE, LoadOptions, PredictConfig
+from tlkit.config import DEFAULT_ARCHITECTURE, BuildOptions, LoadOptions, PredictConfig
 from tlkit.engines.network import Network
 from tlkit.errors import ConfigError, ModelError, UsageError
 from tlkit.h5.guard import check_readable
@@ -70,7 +71,9 @@ def choose_classifier(config: PredictConfig) -> Classifier:
 
 
 def _published_classifier(config: PredictConfig) -> Classifier:
-    architecture = get_architecture(DEFAULT_ARCHITECTURE if config.architecture is None else config.architecture)
+    architecture = get_architecture(
+        DEFAULT_ARCHITECTURE if config.architecture is None else config.architecture, config.build
+    )
     if config.preprocessing is not None:
         raise UsageError(
             f"--preprocess is for a model FILE; {architecture.name} brings its own ({architecture.preprocessing}).",
@@ -78,16 +81,15 @@ def _published_classifier(config: PredictConfig) -> Classifier:
         )
     size = architecture.input_size(config.size, include_top=True)
     look = look_of(architecture, size, config.resize, allow_private=config.allow_private)
-    classes = published_labels(architecture.labels)
-    if config.labels is not None:
-        classes = _labels(config.labels, len(classes))
+    classes = _class_names(config.labels, architecture)
     weights = choose_weights(
         architecture,
         "imagenet" if config.weights is None else config.weights,
         include_top=True,
+        size=size,
         options=config.load,
     )
-    identity = weights.identity and {"architecture": architecture.name, "weights": weights.identity, "whole": True}
+    identity = weights.identity and {**architecture.facts, "weights": weights.identity, "whole": True}
     return Classifier(
         Network(
             lambda: build_pretrained(architecture, weights=weights, include_top=True, size=size).model, look, identity
@@ -113,10 +115,12 @@ def _run_classifier(config: PredictConfig, folder: Path) -> Classifier:
                 hint=f"Leave {option} out: a run brings its own.",
             )
     load = None if config.load == LoadOptions() else config.load
+    build = None if config.build == BuildOptions() else config.build
     for option, given in (
         ("--weights", config.weights),
         ("--labels", config.labels),
         ("--by-name, --skip-mismatch, --layout or --flip-kernels", load),
+        ("--alpha, --depth-multiplier, --classes or --data-format", build),
     ):
         if given is not None:
             raise UsageError(f"{option} contradicts --model: a run brings its own.", hint=f"Leave {option} out.")
@@ -133,7 +137,11 @@ def _shown(value: Any) -> str:
 
 
 def _model_classifier(config: PredictConfig, path: Path) -> Classifier:
-    for option, given in (("--arch", config.architecture), ("--weights", config.weights)):
+    for option, given in (
+        ("--arch", config.architecture),
+        ("--weights", config.weights),
+        ("--alpha, --depth-multiplier, --classes or --data-format", config.build != BuildOptions() or None),
+    ):
         if given is not None:
             raise UsageError(f"{option} contradicts --model {printable(path)}: the file is the whole network.")
 
@@ -147,11 +155,7 @@ def _model_classifier(config: PredictConfig, path: Path) -> Classifier:
         raise ModelError(f"{printable(path)} gives {printable(outputs)}, not one number a class.")
     probabilities = _probabilities(loaded.model, path)
     count = 2 if probabilities is _of_two else outputs[1]
-    if config.labels is None:
-        logger.info("%s names no classes, so they are numbers; --labels FILE names them.", printable(path))
-        classes = [(str(number), str(number)) for number in range(count)]
-    else:
-        classes = _labels(config.labels, count)
+    classes = _numbers(count) if config.labels is None else _labels(config.labels, count)
     return Classifier(Network(lambda: loaded.model, look), classes, probabilities)
 
 
@@ -227,6 +231,20 @@ def _probabilities(model: Any, path: Path) -> Callable[[np.ndarray], np.ndarray]
         raise ModelError(f"{printable(path)} gives one number that is no probability; tlkit names classes.")
     logger.warning("%s ends without a softmax; its outputs are taken as logits.", printable(path))
     return _softmax
+
+
+def _class_names(labels: str | None, architecture: Architecture) -> Sequence[tuple[str, str]]:
+    """``(label, name)`` of what the classifier of an architecture tells apart."""
+    count = architecture.options.classes
+    if labels is not None:
+        return _labels(labels, count or architecture.classes)
+    return published_labels(architecture.labels) if count is None else _numbers(count)
+
+
+def _numbers(count: int) -> list[tuple[str, str]]:
+    """Classes that nobody named."""
+    logger.info("Nothing names the classes, so they are numbers; --labels FILE names them.")
+    return [(str(number), str(number)) for number in range(count)]
 
 
 def _labels(path: str, count: int) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tlkit.architectures.table import get_architecture
-from tlkit.config import DEFAULT_ARCHITECTURE, ExtractConfig, LoadOptions
+from tlkit.config import DEFAULT_ARCHITECTURE, BuildOptions, ExtractConfig, LoadOptions
 from tlkit.errors import FeatureError, UsageError
 from tlkit.features.compute import Computing, refuse_difference
 from tlkit.features.fill import Filled, file_digests
@@ -97,7 +97,7 @@ def extract(config: ExtractConfig) -> Extracted:
 def _source(config: ExtractConfig) -> FeatureSource:
     if config.model is None:
         return of_architecture(
-            get_architecture(config.architecture or DEFAULT_ARCHITECTURE),
+            get_architecture(config.architecture or DEFAULT_ARCHITECTURE, config.build),
             weights=config.weights or "imagenet",
             load=config.load,
             layer=config.layer,
@@ -113,6 +113,7 @@ def _source(config: ExtractConfig) -> FeatureSource:
         ("--size", config.size),
         ("--resize", config.resize),
         ("--by-name, --skip-mismatch, --layout or --flip-kernels", config.load != LoadOptions() or None),
+        ("--alpha, --depth-multiplier, --classes or --data-format", config.build != BuildOptions() or None),
     ):
         if given is not None:
             raise UsageError(f"{option} contradicts --model: a run brings its own.", hint=f"Leave {option} out.")

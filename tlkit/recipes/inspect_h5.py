@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -138,7 +139,9 @@ def _inspect(config: InspectConfig) -> Inspection:
     if config.architecture is not None:
         from tlkit.architectures.table import get_architecture
 
-        architecture = get_architecture(config.architecture)
+        architecture = get_architecture(
+            config.architecture, dataclasses.replace(config.build, data_format="channels_last")
+        )
     path = Path(config.file)
     with open_file(path) as opened:
         header = read_header(opened)

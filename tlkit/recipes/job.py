@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,7 +121,8 @@ class Job:
 
 def look_and_decide(config: FinetuneConfig) -> Job:
     """Refuse what can be refused before TensorFlow starts, and say what a person should know."""
-    architecture = get_architecture(config.architecture)
+    architecture = get_architecture(config.architecture, config.build)
+    config = dataclasses.replace(config, build=architecture.options)  # what keras.json says may change
     size = architecture.input_size(config.size, include_top=False)
     if config.epochs + config.finetune_epochs == 0:
         raise UsageError("--epochs and --finetune-epochs are both 0: there is nothing to train.")
@@ -139,7 +141,7 @@ def look_and_decide(config: FinetuneConfig) -> Job:
             hint="Leave one of them out; --augment-copies keeps features of changed pictures.",
         )
     dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed, kind=look.kind)
-    weights = choose_weights(architecture, config.weights, include_top=False, options=config.load)
+    weights = choose_weights(architecture, config.weights, include_top=False, size=size, options=config.load)
     room = room_for_rows(config.cache_limit)
     for note in (note for boundary in boundaries for note in boundary.notes):
         logger.info(note)

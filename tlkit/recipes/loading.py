@@ -12,6 +12,7 @@ from tlkit.architectures.catalog import wanted_layers
 from tlkit.config import LoadOptions
 from tlkit.h5.facts import Header
 from tlkit.h5.layers import SavedLayer
+from tlkit.recipes.again import option_words
 from tlkit.weights.load import QUESTIONS
 from tlkit.weights.pairing import BETWEEN
 from tlkit.weights.plan import Plan, SavedFile, make_plan
@@ -100,20 +101,18 @@ def _way(
         asks=tuple(QUESTIONS[question] for question in plan.questions),
         conversions=dict(plan.conversions),
         notes=plan.notes,
-        commands=tuple(_commands(file, architecture.name, options, plan, include_top)) if loads else (),
+        commands=tuple(_commands(file, architecture, options, plan, include_top)) if loads else (),
     )
 
 
-def _commands(file: str, name: str, options: LoadOptions, plan: Plan, include_top: bool) -> Iterator[str]:
-    said = [
-        *(["--by-name"] if options.by_name else []),
-        *(["--skip-mismatch"] if options.skip_mismatch else []),
-        *([f"--layout {options.layout}"] if options.layout else []),
-        *([] if options.flip_kernels is None else [ANSWERS["flip_kernels"][options.flip_kernels]]),
-    ]
+def _commands(
+    file: str, architecture: Architecture, options: LoadOptions, plan: Plan, include_top: bool
+) -> Iterator[str]:
+    built = architecture.options if include_top else dataclasses.replace(architecture.options, classes=None)
+    said = [*option_words(dataclasses.replace(built, data_format=None)), *option_words(options)]
     ways: list[list[str]] = [[]]
     for question in plan.questions:
         ways = [[*way, answer] for way in ways for answer in ANSWERS[question]]
     start = "tlkit predict IMAGES" if include_top else "tlkit finetune DATA"
     for way in ways:
-        yield " ".join([start, "--arch", name, "--weights", shlex.quote(file), *said, *way])
+        yield " ".join([start, "--arch", architecture.name, "--weights", shlex.quote(file), *said, *way])

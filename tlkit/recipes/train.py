@@ -44,7 +44,8 @@ def train(job: Job, folder: Path, state: RunState) -> FinetuneResult:
     keras.utils.set_random_seed(config.seed)
     pretrained = build_pretrained(job.architecture, weights=job.weights, include_top=False, size=job.look.size)
     base = pretrained.model
-    network = up_to(base, base.layers[-1].name, job.head.pooling)
+    layout = job.look.data_format
+    network = up_to(base, base.layers[-1].name, job.head.pooling, layout)
     features = of_architecture(
         job.architecture, weights=job.weights, pooling=job.head.pooling, size=job.look.size, resize=config.resize,
         model=lambda: base,
@@ -58,7 +59,7 @@ def train(job: Job, folder: Path, state: RunState) -> FinetuneResult:
         data.compute(kept)
 
         keras.utils.set_random_seed(config.seed)  # the same head whether rows were there or not
-        head = build_head(job.head, network.output_shape[1:], len(pictures.classes))
+        head = build_head(job.head, network.output_shape[1:], len(pictures.classes), layout)
         weights = balanced_weights(pictures.splits[TRAIN].labels, len(pictures.classes))
         objective = Objective(
             len(pictures.classes), config.label_smoothing, weights if config.class_weight == "auto" else None
@@ -100,7 +101,7 @@ def train(job: Job, folder: Path, state: RunState) -> FinetuneResult:
         skipped=tuple(pictures.skipped),
         warnings=(*job.dataset.warnings, *pictures.warnings),
     )
-    whole = attach(base, job.head.pooling, head, job.architecture.name, takes=job.look.kind.name)
+    whole = attach(base, job.head.pooling, head, job.architecture.name, layout, takes=job.look.kind.name)
     write_run(result, job, whole, pictures, data.provenance)
     return result
 

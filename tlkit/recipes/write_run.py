@@ -45,6 +45,7 @@ def write_run(result: FinetuneResult, job: Job, model: Any, pictures: Pictures, 
         size=look.size,
         kind=look.kind.name,
         resize=look.rule,
+        data_format=look.data_format,
         weights={"name": job.weights.name, "digest": job.weights.digest},
         head={"kind": head.kind, "pooling": head.pooling},
         freeze={

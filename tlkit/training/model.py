@@ -14,19 +14,21 @@ from tlkit.training.heads import Head
 layers = keras.layers
 
 
-def build_head(head: Head, feature_shape: Sequence[int], classes: int) -> Any:
+def build_head(head: Head, feature_shape: Sequence[int], classes: int, data_format: str = "channels_last") -> Any:
     """A fresh classifier.
 
     Args:
         head: Which.
         feature_shape: Of one picture's features, after pooling.
         classes: How many classes it tells apart.
+        data_format: The layout of features that are maps.
 
     Returns:
         A functional ``keras.Model`` called ``head``; its output is a softmax, float32 ``(batch, classes)``.
     """
     inputs = keras.Input(tuple(feature_shape), name="features")
-    x = layers.Flatten(name="flatten")(inputs) if len(feature_shape) > 1 or head.kind == "flatten" else inputs
+    flattens = len(feature_shape) > 1 or head.kind == "flatten"
+    x = layers.Flatten(data_format, name="flatten")(inputs) if flattens else inputs
     if head.units:
         x = layers.Dense(head.units, activation="relu", name="fc")(x)
     if head.dropout:
@@ -35,14 +37,16 @@ def build_head(head: Head, feature_shape: Sequence[int], classes: int) -> Any:
     return keras.Model(inputs, x, name="head")
 
 
-def attach(base: Any, pooling: str, head: Any, name: str, *, takes: str = "image") -> Any:
+def attach(
+    base: Any, pooling: str, head: Any, name: str, data_format: str = "channels_last", *, takes: str = "image"
+) -> Any:
     """One model from picture or clip to class: base, pooling, head.
 
     The base runs in inference mode even in training: its BatchNorm keeps the statistics of ImageNet.
     """
     inputs = keras.Input(base.input_shape[1:], name=takes)
     x = base(inputs, training=False)
-    pool = pooling_layer(pooling)
+    pool = pooling_layer(pooling, data_format)
     return keras.Model(inputs, head(pool(x) if pool else x), name=name)
 
 

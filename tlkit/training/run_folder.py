@@ -50,6 +50,7 @@ class RunRecord:
         features: What decided the features of phase 1: their provenance.
         skipped: Files that could not be read, ``input`` and ``error`` each.
         warnings: What a person should know before trusting it.
+        data_format: The layout of the model: ``channels_last`` or ``channels_first``.
         kind: What the network takes: ``image`` or ``audio``.
         format: Version of this record.
     """
@@ -71,11 +72,12 @@ class RunRecord:
     features: Mapping[str, Any] = field(default_factory=dict)
     skipped: Sequence[Mapping[str, str]] = ()
     warnings: Sequence[str] = ()
+    data_format: str = "channels_last"
     kind: str = IMAGE.name
     format: int = FORMAT
 
     def look(self, *, allow_private: bool = False) -> Look:
-        """How the network looks at a file.
+        """How the model looks at a file.
 
         Args:
             allow_private: Addresses may lead inside this network.
@@ -84,7 +86,10 @@ class RunRecord:
             ValueError: There is no such look.
             UsageError: What it takes to read such files is not installed.
         """
-        return look_at(self.kind, self.size, self.preprocessing, self.resize, allow_private=allow_private)
+        return look_at(
+            self.kind, self.size, self.preprocessing, self.resize, allow_private=allow_private,
+            channels_first=self.data_format == "channels_first",
+        )  # fmt: skip
 
 
 def write_model(folder: Path, model: Any, phases: Sequence[Phase]) -> None:
@@ -144,6 +149,7 @@ def read_run(folder: Path) -> RunRecord:
         record = RunRecord(**{**content, "size": tuple(content["size"])})
         sound = (
             record.format == FORMAT
+            and record.data_format in ("channels_last", "channels_first")
             and isinstance(record.classes, list)
             and all(isinstance(name, str) for name in record.classes)
             and all(type(side) is int for side in record.size)
@@ -172,7 +178,8 @@ def load_model(folder: Path, record: RunRecord) -> Any:
     except (ModelError, WeightsError) as error:
         raise RunError(error.message, hint=error.hint) from error
     inputs, outputs, look = model.input_shape, model.output_shape, record.look()
-    if inputs != (None, *record.size, look.channels) or outputs != (None, len(record.classes)):
+    shape = (look.channels, *record.size) if look.channels_first else (*record.size, look.channels)
+    if inputs != (None, *shape) or outputs != (None, len(record.classes)):
         raise RunError(
             f"{printable(path)} takes {inputs} and gives {outputs}, but {RECORD} speaks of {look.kind.nouns} of "
             f"{record.size[0]}x{record.size[1]} and {len(record.classes)} classes."

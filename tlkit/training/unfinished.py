@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tlkit.config import FinetuneConfig, LoadOptions
+from tlkit.config import BuildOptions, FinetuneConfig, LoadOptions
 from tlkit.errors import DataError, RunError, TrainingError
 from tlkit.files import whole_file
 from tlkit.locks import locked
@@ -189,8 +189,9 @@ def read_state(folder: Path) -> RunState:
         content = json.loads((folder / STATE).read_text("utf-8"))
         config = content["config"]
         size = config["size"] and tuple(config["size"])
-        options = {**config, "size": size, "load": LoadOptions(**config["load"]), "output": str(folder)}
-        return RunState(**{**content, "config": FinetuneConfig(**options)})
+        groups = {"load": LoadOptions(**config["load"]), "build": BuildOptions(**config["build"])}
+        options = FinetuneConfig(**{**config, **groups, "size": size, "output": str(folder)})
+        return RunState(**{**content, "config": options})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(
             f"{printable(folder / STATE)} cannot be read: {printable(error)}.", hint="Start the training anew."

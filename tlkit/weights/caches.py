@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from tlkit.caches import cache_folder
+from tlkit.keras_home import keras_home
 
 
 def keras_weights_folder() -> Path:
     """Where Keras keeps its downloads; tlkit reads it and never writes there."""
-    home = os.environ.get("KERAS_HOME")
-    return (Path(home) if home else Path.home() / ".keras") / "models"
+    return keras_home() / "models"
 
 
 def weights_folder() -> Path:

@@ -44,3 +44,20 @@ class PackagedFile:
 
 
 WeightsFile = PublishedFile | PackagedFile
+
+
+@dataclass(frozen=True)
+class PublishedWeights:
+    """One of the files that an architecture has.
+
+    Attributes:
+        file: The file.
+        include_top: With the ImageNet classifier; where both are served by one file, it is this one.
+        alpha: The width it was trained at, where there are several.
+        size: The input height and width it was trained at, where there are several.
+    """
+
+    file: WeightsFile
+    include_top: bool
+    alpha: float | None = None
+    size: int | None = None

@@ -97,7 +97,9 @@ def _flattened(layer: Any) -> Shape | None:
         elif type(source).__name__ == "Flatten":
             before = _input(source)
             shape = () if before is None else tuple(before.shape[1:])
-            return shape if len(shape) == 3 and None not in shape and source.data_format != "channels_first" else None
+            if source.data_format == "channels_first":  # Flatten counts channels last all the same
+                shape = (*shape[1:], *shape[:1])
+            return shape if len(shape) == 3 and None not in shape else None
         else:
             before = _input(source)
             keeps = type(source).__name__ != "Dense" and before is not None and before.shape == tensor.shape

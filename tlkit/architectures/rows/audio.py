@@ -16,7 +16,8 @@ AUDIO = (
     Architecture(
         name="musictaggercrnn", title="MusicTaggerCRNN", builder="tlkit.architectures.music_tagger:MusicTaggerCRNN",
         kind="audio", labels="msd", fixed_shape=(96, 1366, 1), size=96, least_size=96,
-        preprocessing="melspectrogram", parameters=400_562, size_mb=2, top1=None, top5=None, depth=None, features=32,
+        preprocessing="melspectrogram", channels_first=False,
+        parameters=400_562, size_mb=2, top1=None, top5=None, depth=None, features=32,
         blocks=("pool1", "pool2", "pool3", "pool4", "gru1", "gru2"), freeze="pool4",
         with_top=PublishedFile(
             _FILE, f"https://github.com/fchollet/deep-learning-models/releases/download/v0.3/{_FILE}"

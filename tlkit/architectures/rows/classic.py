@@ -114,7 +114,7 @@ INCEPTION = (
 def _densenet(title: str, *md5: str, **row: Any) -> Architecture:
     return Architecture(
         name=title.lower(), title=title, builder=f"keras.applications:{title}", size=224, least_size=32,
-        preprocessing="torch", blocks=("pool1", "pool2_pool", "pool3_pool", "pool4_pool", "relu"),
+        channels_first=False, preprocessing="torch", blocks=("pool1", "pool2_pool", "pool3_pool", "pool4_pool", "relu"),
         freeze="pool4_pool", **kernels("densenet", title.lower(), *md5), **row,
     )  # fmt: skip
 
@@ -137,6 +137,7 @@ def _nasnet(kind: str, cells: int, last: str, *md5: str, **row: Any) -> Architec
     return Architecture(
         name=f"nasnet{kind}", title=f"NASNet{kind.title()}",
         builder=f"keras.applications:NASNet{kind.title()}", least_size=32, preprocessing="tf",
+        channels_first=False,
         blocks=(
             "reduction_concat_stem_1", "reduction_concat_stem_2",
             *numbered("normal_concat_{}", 0, first - 1), f"reduction_concat_reduce_{first}",

@@ -15,7 +15,7 @@ def _convnext(variant: str, stages: tuple[int, int, int, int], *sha256: str, siz
     )
     return Architecture(
         name=title.lower(), title=title, builder=f"keras.applications:{title}", size=224, least_size=32,
-        preprocessing="none", size_mb=size_mb, top5=None, depth=None,
+        preprocessing="none", channels_first=False, size_mb=size_mb, top5=None, depth=None,
         blocks=(*blocks, "layer_normalization"),
         freeze=f"{stem}_stage_2_block_{stages[2] - 1}_identity",
         **published(f"{APPLICATIONS}/convnext", (f"{stem}.h5", f"sha256:{sha256[0]}"),
