@@ -58,7 +58,7 @@ def test_tags_and_both_engines_agree(tlkit, tones, weights):
         np.array([[by_label[label] for label in sorted(by_label)] for by_label in map(by_labels, document)])
         for document in documents
     ]
-    np.testing.assert_allclose(*found, atol=1e-5)
+    np.testing.assert_allclose(*found, atol=1e-4)
     first = documents[0][0]["predictions"][0]
     assert first["label"] == first["name"]
     assert found[0][0].sum() > 1.5  # each tag by itself
@@ -83,7 +83,7 @@ def test_features_of_any_layer(tlkit, tmp_path, tones, weights):
     one = tlkit("extract", folder / "2.wav", *ARCH, "--weights", weights, "-o", tmp_path / "b.npy")
     assert one.code == 0
     np.testing.assert_array_equal(np.load(tmp_path / "b.npy")[0], np.load(tmp_path / "a.npy")[2])
-    layer = ("--layer", "pool4", "--engine", "keras")
+    layer = ("--layer", "pool4")
     assert tlkit("extract", folder / "2.wav", *ARCH, "--weights", weights, *layer, "-o", tmp_path / "c.npy").code == 0
     assert np.load(tmp_path / "c.npy").shape == (1, 128)
     again = tlkit(
@@ -122,11 +122,11 @@ def test_a_classifier_of_clips(tlkit, tmp_path, tones, run):
     assert "picture" not in page.lower()
 
     high = tones / "validation" / "high" / "1.flac"
-    named = tlkit("predict", "--model", folder, high, "--format", "json").json[0]["predictions"]
-    assert named[0]["label"] == "high"
-    wrong = tlkit("predict", "--model", folder, tones / "train" / "low" / "cover.png")
-    assert wrong.code == 3
-    assert "it is a picture, and the network takes clips" in wrong.err
+    named, wrong = tlkit(
+        "predict", "--model", folder, high, tones / "train" / "low" / "cover.png", "--format", "json"
+    ).json
+    assert named["predictions"][0]["label"] == "high"
+    assert wrong["error"] == "it is a picture, and the network takes clips"
 
     swapped = tmp_path / "swapped"
     swapped.mkdir()
@@ -138,10 +138,6 @@ def test_a_classifier_of_clips(tlkit, tmp_path, tones, run):
     page = (tmp_path / "page.html").read_text()
     assert page.count("data:image/jpeg") == 4  # the spectrograms of the mistakes
     assert "picture" not in page.lower()
-
-    features = tmp_path / "features.npy"
-    assert tlkit("extract", high, "--model", folder, "--layer", "fc", "-o", features).code == 0
-    assert np.load(features).shape == (1, 64)
 
 
 def test_bottleneck_features_are_kept_and_trained_on(tlkit, tmp_path, tones, weights):
