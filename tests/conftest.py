@@ -1,6 +1,7 @@
 """Shared fixtures: a way to run the program, real pictures, a cache of its own for every test."""
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +30,8 @@ def tlkit():
     """Run the program as a person would: ``tlkit("predict", path)``."""
 
     def run(*arguments) -> Ran:
-        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+        kept = {"TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL")}  # -v sets it, for its own process
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments], env=kept)
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
         return Ran(result.exit_code, result.stdout, result.stderr)

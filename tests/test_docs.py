@@ -70,10 +70,11 @@ def test_every_option_the_readme_names_exists():
     from tlkit.cli import main
 
     commands = {name: main.get_command(None, name) for name in main.list_commands(None)}
+    inner = [one for command in commands.values() for one in getattr(command, "commands", {}).values()]
     text = README.read_text("utf-8")
     options = {
         option
-        for command in (main, *commands.values())
+        for command in (main, *commands.values(), *inner)
         for param in command.params
         for option in (*param.opts, *param.secondary_opts)
     }

@@ -24,8 +24,9 @@ STOREYS = [
     {"weights"},
     {"h5"},
     {"caches"},
-    {"locks"},
-    {"backend", "config", "config_file", "files", "keras_home", "progress"},
+    {"locks", "web"},
+    {"backend"},
+    {"config", "config_file", "files", "keras_home", "progress"},
     {"errors", "text"},
     {"__init__"},
 ]

@@ -32,13 +32,14 @@ class Interruption:
 interruption = Interruption()
 
 
-def progress_bar(*, total: int, unit: str, description: str) -> Any:
+def progress_bar(*, total: int | None, unit: str, description: str, scale: bool = False) -> Any:
     """A tqdm bar; it draws only on a terminal, and not at all with ``-q``.
 
     Args:
-        total: How many units there are.
+        total: How many units there are; None where that is not known.
         unit: What one is: ``image``, ``batch``.
         description: What is going on.
+        scale: Say 1.2M for 1,200,000.
     """
     from tqdm import tqdm
 
@@ -46,6 +47,7 @@ def progress_bar(*, total: int, unit: str, description: str) -> Any:
     return tqdm(
         total=total,
         unit=unit,
+        unit_scale=scale,
         desc=description,
         leave=False,
         dynamic_ncols=True,

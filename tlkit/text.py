@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 
@@ -9,14 +10,24 @@ from collections.abc import Iterable
 # unassigned, line and paragraph separators.
 _UNPRINTABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
+# name:password@ or token@ of an address; the second kind of password has a slash that should have been %2F, and is
+# no port and path. A Path of an address has one slash after the scheme.
+_SECRET = re.compile(r"(?:(?<=://)|(?<=\w\w:/))(?:([^\s/?#@:]*:)(?:[^/?#]*|(?!\d*[/?#])[^\s@]*)|[^\s/?#@:]+)@")
+
+
+def without_password(text: str) -> str:
+    """An address as it may be shown: ``http://user:***@host/``. Text without an address stays as it is."""
+    return _SECRET.sub(lambda match: f"{match[1] or ''}***@", text) if ":/" in text and "@" in text else text
+
 
 def printable(text: object) -> str:
     """Escape what a terminal must not receive from a file name, a class name or an attribute.
 
     Control characters, direction marks, newlines and undecodable bytes become ``\\xNN``, ``\\uNNNN``
-    or ``\\udcNN``; everything else, accents and other scripts included, stays as it is.
+    or ``\\udcNN``, and the password in an address ``***``; everything else, accents and other scripts included, stays
+    as it is.
     """
-    text = str(text)
+    text = without_password(str(text))
     if text.isascii() and text.isprintable():  # nearly always, and a file may have 100,000 names
         return text
     return "".join(

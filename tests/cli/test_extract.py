@@ -360,3 +360,11 @@ def test_a_row_that_changed_since_is_computed_again(tlkit, tmp_path, folder, end
     ran = tlkit("extract", folder, *SMALL, "-o", path, "--format", "json")
     assert ran.json["computed"] == 1
     assert path.read_bytes() == before
+
+
+def test_the_password_of_an_address_is_not_kept(tlkit, cat, tmp_path):
+    ran = tlkit("extract", cat, "http://user:secret@127.0.0.1:9/cat.png", "-o", tmp_path / "x.npy", "--format", "json")
+    assert ran.code == 3
+    kept = (tmp_path / "x.npy.json").read_text("utf-8")
+    assert "http://user:***@127.0.0.1:9/cat.png" in kept
+    assert "secret" not in kept + ran.out + ran.err

@@ -174,6 +174,14 @@ def test_addresses_inside_the_network_need_leave(tlkit):
     assert "other than http" in ran.json[1]["error"]
 
 
+def test_the_password_of_an_address_is_not_said(tlkit, cat):
+    for output in ("json", "text", "csv"):
+        ran = tlkit("-v", "predict", "http://user:secret@127.0.0.1:9/cat.png", cat, "--format", output)
+        assert ran.code == 3
+        assert "http://user:***@127.0.0.1:9/cat.png" in ran.out + ran.err
+        assert "secret" not in ran.out + ran.err
+
+
 def test_both_engines_and_precisions_say_the_same(tlkit, cat):
     said = {}
     for options in (("openvino", "float32"), ("keras", "float32"), ("openvino", "bfloat16")):

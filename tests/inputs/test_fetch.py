@@ -1,6 +1,8 @@
 """Addresses, against a server on 127.0.0.1."""
 
+import gzip
 import io
+import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +13,9 @@ from PIL import Image
 from tlkit.errors import InputError
 from tlkit.inputs import fetch as fetching
 from tlkit.inputs.fetch import fetch
+from tlkit.text import printable, without_password
+from tlkit.web import hosts
+from tlkit.web.hosts import is_public
 
 
 def png() -> bytes:
@@ -36,10 +41,29 @@ class Handler(BaseHTTPRequestHandler):
             self.send_response(302)
             self.send_header("Location", path.removeprefix("/to?"))
             self.end_headers()
+        elif path.startswith("/endless-to?"):
+            self.send_response(302)
+            self.send_header("Location", path.removeprefix("/endless-to?"))
+            self.end_headers()
+            try:
+                for _ in range(1600):
+                    self.wfile.write(bytes(1 << 16))
+            except OSError:
+                self.hung_up.set()
         elif path == "/ok.png":
             self.answer(png())
         elif path == "/html":
             self.answer(b"<html>please log in", "text/html; charset=utf-8")
+        elif path in ("/gzip", "/bomb", "/odd"):
+            body = {"/gzip": gzip.compress(png()), "/bomb": gzip.compress(bytes(60_000_000), 1), "/odd": b"x"}[path]
+            self.send_response(200)
+            self.send_header("Content-Encoding", "zpaq" if path == "/odd" else "gzip")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+        elif path == "/secret":
+            wanted = self.headers.get("Authorization") == "Basic dXNlcjpzL2NyZXQ="
+            self.answer(png(), status=200 if wanted else 401)
         elif path == "/missing":
             self.answer(b"no", status=404)
         elif path == "/cut":
@@ -65,10 +89,17 @@ class Handler(BaseHTTPRequestHandler):
 def server():
     running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     running.daemon_threads = True
-    threading.Thread(target=running.serve_forever, daemon=True).start()
+    threading.Thread(target=running.serve_forever, args=(0.02,), daemon=True).start()
+    Handler.hung_up = threading.Event()
     yield f"http://127.0.0.1:{running.server_port}"
     running.shutdown()
     running.server_close()
+
+
+@pytest.fixture
+def hung_up(server):
+    """Set when a client hung up in the middle of an answer without end."""
+    return Handler.hung_up
 
 
 def reason(address, **options) -> str:
@@ -82,9 +113,44 @@ def test_a_picture_arrives_also_over_redirects(server):
     assert fetch(f"{server}/to?/to?/ok.png", allow_private=True) == png()
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "2130706433"])
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "2130706433", "0x7f000001", "0x7f.1", "0177.0.0.1", "127.1"],
+)
 def test_addresses_inside_the_network_are_refused_unless_allowed(server, host):
     assert "--allow-private" in reason(server.replace("127.0.0.1", host) + "/ok.png")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.0.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "::1", "::",
+     "fe80::1%eth0", "fd00::1", "fec0::1", "::ffff:10.0.0.1", "::7f00:1", "64:ff9b::7f00:1", "2002:7f00:1::",
+     "224.0.0.1", "ff02::1"],
+)  # fmt: skip
+def test_addresses_that_are_not_public(address):
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"])
+def test_addresses_that_are_public(address):
+    assert is_public(address)
+
+
+def test_a_redirect_into_the_network_is_refused(server, monkeypatch):
+    def first_is_public(address):
+        asked.append(address)
+        if len(asked) > 1:
+            check_address(address)
+
+    asked, check_address = [], hosts.check_address
+    monkeypatch.setattr("tlkit.web.session.check_address", first_is_public)
+    assert "it leads to 127.0.0.1, an address inside this network" in reason(f"{server}/to?{server}/ok.png")
+    assert len(asked) == 2
+
+
+def test_the_body_of_a_redirect_is_not_read(server, hung_up):
+    assert fetch(f"{server}/endless-to?/ok.png", allow_private=True) == png()
+    assert hung_up.wait(2)
 
 
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/x", "data:image/png;base64,AAAA"])
@@ -106,6 +172,8 @@ def test_redirects_end(server):
         ("/cut", "broke off"),
         ("/claims-huge", "larger than"),
         ("/endless", "larger than"),
+        ("/bomb", "larger than"),
+        ("/odd", "compression that is not read"),
     ],
 )
 def test_bad_answers_have_a_reason(server, path, says):
@@ -120,6 +188,55 @@ def test_slow_answers_are_given_up(server, monkeypatch, path, limit):
     started = time.monotonic()
     assert "in time" in (said := reason(server + path, allow_private=True)) or "no complete answer" in said
     assert time.monotonic() - started < 2.5
+
+
+def test_a_compressed_answer_is_opened(server):
+    assert fetch(f"{server}/gzip", allow_private=True) == png()
+
+
+def test_a_password_goes_to_its_host_only(server):
+    address = server.replace("http://", "http://user:s%2Fcret@")
+    assert fetch(f"{address}/secret", allow_private=True) == png()
+    assert "401" in reason(f"{address}/to?{server.replace('127.0.0.1', 'localhost')}/secret", allow_private=True)
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("http://user:secret@host/x", "http://user:***@host/x"),
+        ("see https://token@host:80/x and http://u:a@b@h/", "see https://***@host:80/x and http://u:***@h/"),
+        ("http://u:p/w@host/x", "http://u:***@host/x"),
+        ("http://u:p w@host/", "http://u:***@host/"),
+        ("http://a:1/ (x); https://u:p@h/ (y)", "http://a:1/ (x); https://u:***@h/ (y)"),
+        ("http://a:1 (x); https://u:p@h/ (y)", "http://a:1 (x); https://u:***@h/ (y)"),
+        ("http:/u:p@host", "http:/u:***@host"),
+        ("http://host:80/a@2x.png", "http://host:80/a@2x.png"),
+        ("http://host/u:p@x", "http://host/u:p@x"),
+        ("a:b@c", "a:b@c"),
+    ],
+)
+def test_what_is_hidden_of_an_address(address, shown):
+    assert without_password(address) == shown
+    assert printable(address) == shown
+
+
+@pytest.mark.parametrize(
+    ("says", "why"),
+    [(b"SSH-2.0-OpenSSH_9.2\r\n", "does not speak HTTP"), (b"", "hung up"), (b"HTTP/1.1 200 OK\r\n" * 200, "HTTP")],
+)
+def test_a_server_of_something_else_has_a_reason(says, why):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer():
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(says)
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        assert why in reason(f"http://127.0.0.1:{listening.getsockname()[1]}/x.png", allow_private=True)
+        thread.join(2)
 
 
 def test_no_server_has_a_reason():

@@ -1,7 +1,10 @@
 """The real download code, against a server on 127.0.0.1 that cuts, corrupts and answers HTML."""
 
+import contextlib
+import gzip
 import hashlib
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import h5py
@@ -9,7 +12,7 @@ import numpy as np
 import pytest
 
 from tlkit.errors import WeightsError
-from tlkit.weights import sources
+from tlkit.weights import download, sources
 from tlkit.weights.files import PublishedFile
 from tlkit.weights.sources import locate
 
@@ -36,6 +39,14 @@ def server(good):
             asked.append(self.path)
             queue = answers.get(self.path, ["missing"])
             kind = queue.pop(0) if len(queue) > 1 else queue[0]
+            if kind in ("endless", "endless page", "drip", "slow start"):
+                self.without_end(kind)
+                return
+            if kind.startswith("to "):
+                self.send_response(302)
+                self.send_header("Location", kind.removeprefix("to "))
+                self.end_headers()
+                return
             body, status = {
                 "good": (good, 200),
                 "cut": (good[: len(good) // 2], 200),
@@ -44,14 +55,38 @@ def server(good):
                 "html": (b"<html>please log in</html>", 200),
                 "missing": (b"no", 404),
                 "broken": (b"oh no", 500),
+                "gzip": (gzip.compress(good), 200),
+                "huge": (good, 200),
+                "for friends": (good, 200 if self.headers.get("Authorization") else 401),
             }[kind]
             self.send_response(status)
-            self.send_header("Content-Length", str(len(good) if kind == "cut" else len(body)))
+            length = {"cut": len(good), "huge": 10**12}.get(kind, len(body))
+            self.send_header("Content-Length", str(length))
+            if kind == "gzip":
+                self.send_header("Content-Encoding", "gzip")
             self.end_headers()
             self.wfile.write(body)
 
+        def without_end(self, kind):
+            """An answer that goes on for 5 seconds, or until whoever asked hangs up."""
+            pause = threading.Event()  # time.sleep does nothing here
+            stop = time.monotonic() + 5
+            with contextlib.suppress(OSError):
+                if kind == "slow start":
+                    while time.monotonic() < stop:
+                        self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+                        pause.wait(0.02)
+                    return
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(b"<html>" if kind == "endless page" else good)
+                while time.monotonic() < stop:
+                    self.wfile.write(b"x" if kind == "drip" else b"x" * 10_000)
+                    pause.wait(0.02 if kind == "drip" else 0)
+
     running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=running.serve_forever, daemon=True).start()
+    running.daemon_threads = True
+    threading.Thread(target=running.serve_forever, args=(0.02,), daemon=True).start()
     running.asked, running.answers = asked, answers
     running.url = f"http://127.0.0.1:{running.server_port}"
     yield running
@@ -104,6 +139,73 @@ def test_a_bad_file_never_gets_the_final_name(server, good, own, always):
         assert part in said
     reason = {"html": "web page", "missing": "404", "corrupt": "another hash"}.get(always, "cut")
     assert reason in said
+
+
+def refused(server, good, kind):
+    server.answers["/published/net.h5"] = [kind]
+    started = time.monotonic()
+    with pytest.raises(WeightsError) as caught:
+        locate(file_at(server, good), architecture="net")
+    assert time.monotonic() - started < 3
+    return caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("endless", "larger than"),
+        ("huge", "larger than"),
+        ("endless page", "web page"),
+        ("drip", "it stalled: fewer than"),
+        ("slow start", "it stalled: fewer than"),
+    ],
+)
+def test_an_answer_without_end_ends(server, good, own, monkeypatch, kind, says):
+    monkeypatch.setattr(download, "MAX_BYTES", 10**6)
+    monkeypatch.setattr(download, "STALL_SECONDS", 0.3)
+    assert says in refused(server, good, kind)
+    assert names(own) == []
+    assert len(server.asked) == (3 if kind == "endless page" else 1)
+
+
+def test_a_slow_line_has_all_the_time_it_needs(server, good, own, monkeypatch):
+    monkeypatch.setattr(download, "STALL_SECONDS", 0.3)
+    monkeypatch.setattr(download, "STALL_BYTES", 10)
+    monkeypatch.setattr(download, "MAX_BYTES", len(good) + 45)
+    assert "larger than" in refused(server, good, "drip")  # after three times the limit
+
+
+@pytest.mark.parametrize("target", ["file:///etc/hostname", "ftp://127.0.0.1/net.h5", "data:,x"])
+def test_a_redirect_elsewhere_than_http_is_refused(server, good, own, target):
+    assert "other than http or https" in refused(server, good, f"to {target}")
+
+
+def test_a_redirect_and_a_compressed_answer_arrive(server, good, own):
+    server.answers.update({"/published/net.h5": ["to /other"], "/other": ["gzip"]})
+    assert locate(file_at(server, good), architecture="net").read_bytes() == good
+
+
+def test_the_password_of_a_mirror_is_used_and_not_said(server, good, own, monkeypatch, caplog, tlkit):
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # the publisher is not asked
+    mirror = server.url.replace("http://", "http://user:secret@")
+    monkeypatch.setenv(sources.MIRROR_VARIABLE, f"{mirror}/mirror")
+    caplog.set_level("DEBUG", "tlkit")
+    with pytest.raises(WeightsError) as caught:
+        locate(file_at(server, good), architecture="net")
+    listed = tlkit("-v", "weights", "list", "vgg16", "--format", "json")
+    pulled = tlkit("-v", "weights", "pull", "efficientnetlite0", "vgg16", "--top", "--format", "json")
+    for said in (caught.value.message, caplog.text, listed.out, pulled.out, pulled.err):
+        assert "secret" not in said
+    assert "user:***@127.0.0.1" in caught.value.message
+    assert "user:***@127.0.0.1" in listed.out
+    server.answers["/mirror/net.h5"] = ["for friends"]
+    assert locate(file_at(server, good), architecture="net").read_bytes() == good
+
+
+@pytest.mark.parametrize("mirror", ["ftp://127.0.0.1", "file:///mnt"])
+def test_a_mirror_of_another_scheme_is_said(server, good, own, monkeypatch, mirror):
+    monkeypatch.setenv(sources.MIRROR_VARIABLE, mirror)
+    assert f"{mirror}/net.h5 (it leads to something other than http or https)" in refused(server, good, "missing")
 
 
 def test_once_there_it_is_not_fetched_again(server, good, own):

@@ -6,6 +6,7 @@ import pytest
 
 from tlkit.architectures.table import get_architecture
 from tlkit.errors import WeightsError
+from tlkit.weights import sources
 from tlkit.weights.files import PackagedFile, PublishedFile
 from tlkit.weights.sources import Download, UseFile, decide, locate
 
@@ -13,38 +14,54 @@ FILE = PublishedFile("net.h5", "https://publisher/net.h5", "md5:00")
 KERAS, OWN = Path("/keras"), Path("/own")
 
 
-def decision(there=(), bad=(), mirror=None):
-    there = {Path(path) for path in (*there, *bad)}
-    return decide(
-        FILE,
-        folders=(KERAS, OWN),
-        mirror=mirror,
-        problem=lambda path: "it is cut short" if str(path) in bad else None,
-        exists=there.__contains__,
-    )
+@pytest.fixture
+def decision(monkeypatch):
+    """What is decided where these copies are there, of which some are bad, and this is the mirror."""
+    monkeypatch.setattr(sources, "keras_weights_folder", lambda: KERAS)
+    monkeypatch.setattr(sources, "weights_folder", lambda: OWN)
+
+    def decided(there=(), bad=(), mirror=None, file=FILE):
+        monkeypatch.setenv(sources.MIRROR_VARIABLE, mirror or "")
+        there = {Path(path) for path in (*there, *bad)}
+        return decide(
+            paths=sources.places(file),
+            urls=sources.addresses(file),
+            problem=lambda path: "it is cut short" if str(path) in bad else None,
+            exists=there.__contains__,
+        )
+
+    return decided
 
 
-def test_the_first_good_copy_is_used():
+def test_the_first_good_copy_is_used(decision):
     assert decision(there=["/keras/net.h5", "/own/net.h5"]) == UseFile(KERAS / "net.h5")
     assert decision(there=["/own/net.h5"], mirror="https://mirror") == UseFile(OWN / "net.h5")
 
 
-def test_a_damaged_copy_is_reported_and_not_used():
+def test_a_damaged_copy_is_reported_and_not_used(decision):
     damaged = ((KERAS / "net.h5", "it is cut short"),)
     assert decision(bad=["/keras/net.h5"], there=["/own/net.h5"]) == UseFile(OWN / "net.h5", damaged)
     assert decision(bad=["/keras/net.h5"]) == Download(("https://publisher/net.h5",), damaged)
 
 
-def test_a_mirror_is_asked_before_the_publisher():
+def test_a_mirror_is_asked_before_the_publisher(decision):
     assert decision(mirror="https://mirror/w/").urls == (
         "https://mirror/w/net.h5",
         "https://publisher/net.h5",
     )
 
 
-def test_a_folder_can_be_the_mirror():
+def test_a_folder_can_be_the_mirror(decision):
     assert decision(there=["/share/net.h5"], mirror="/share") == UseFile(Path("/share/net.h5"))
     assert decision(mirror="/share").urls == ("https://publisher/net.h5",)
+
+
+def test_packaged_weights_are_looked_for_in_the_folder_and_the_mirror_too(decision):
+    packaged = PackagedFile("no-such-dist", "no_such_module", "models/w.pth", "sha256:0")
+    assert decision(there=["/own/w.pth"], file=packaged) == UseFile(OWN / "w.pth")
+    assert decision(there=["/share/w.pth"], mirror="/share", file=packaged) == UseFile(Path("/share/w.pth"))
+    assert decision(mirror="https://mirror", file=packaged) == Download(("https://mirror/w.pth",))
+    assert decision(file=packaged) == Download(())
 
 
 def test_a_package_that_is_not_installed_says_how_to_install_it():

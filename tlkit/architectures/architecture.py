@@ -170,10 +170,13 @@ class Architecture:
         self._refuse_unpublished(include_top)
         if not self.variants:
             return self.with_top if include_top or self.without_top is None else self.without_top
-        alpha = self.options.alpha or 1.0
-        height, width = size or (self.size, self.size)
-        files = self.variants.get((alpha, height)) if height == width else None
-        return (files or self.variants[alpha, self.size])[0 if include_top else 1]
+        side = size[0] if size and self.is_trained_at(size) else self.size
+        return self.variants[self.options.alpha or 1.0, side][0 if include_top else 1]
+
+    def is_trained_at(self, size: tuple[int, int]) -> bool:
+        """True unless it has weights for several input sizes, and none for this one."""
+        height, width = size
+        return not self.variants or (height == width and (self.options.alpha or 1.0, height) in self.variants)
 
     def _refuse_unpublished(self, include_top: bool) -> None:
         options = self.options

@@ -78,13 +78,22 @@ def _uncross(text: str) -> Shape:
 def layers_of(architecture: Architecture, *, include_top: bool) -> tuple[LayerInfo, ...]:
     """The layers of an architecture, in the order ``model.layers`` has; the index is the position.
 
-    Of one that is built with arguments of its own there is no file: it is built, which takes seconds.
+    Of one with arguments that no weights were published for there is no file: it is built, which takes seconds.
     """
-    if architecture.arguments or (include_top and architecture.options.classes):
+    name = _file_name(architecture)
+    if name is None or (include_top and architecture.options.classes):
         return _built_layers(architecture.name, architecture.options, include_top)
-    text = (resources.files("tlkit.architectures") / f"data/layers/{architecture.name}.tsv").read_text("utf-8")
+    text = (resources.files("tlkit.architectures") / f"data/layers/{name}").read_text("utf-8")
     other = "base" if include_top else "top"
     return tuple(layer for layer in map(LayerInfo.from_line, text.splitlines()) if layer.part != other)
+
+
+def _file_name(architecture: Architecture) -> str | None:
+    """``mobilenet.tsv``, ``mobilenet-0.5.tsv``; None where there is no such file."""
+    alpha = architecture.options.alpha
+    if architecture.options.depth_multiplier is not None or (alpha is not None and alpha not in architecture.alphas):
+        return None
+    return f"{architecture.name}.tsv" if alpha is None else f"{architecture.name}-{alpha:g}.tsv"
 
 
 @cache
@@ -166,10 +175,12 @@ def _write(names: Sequence[str]) -> None:
     from tlkit.architectures.table import all_architectures, get_architecture
 
     folder = Path(__file__).parent / "data" / "layers"
-    for row in map(get_architecture, names) if names else all_architectures():
-        lines = catalog_lines(build(row, include_top=False), build(row, include_top=True))
-        (folder / f"{row.name}.tsv").write_text("\n".join(lines) + "\n", "utf-8")
-        print(row.name, len(lines), flush=True)
+    for usual in map(get_architecture, names) if names else all_architectures():
+        for alpha in usual.alphas or (None,):
+            row = usual.configured(BuildOptions(alpha=alpha, data_format="channels_last"))
+            lines = catalog_lines(build(row, include_top=False), build(row, include_top=True))
+            (folder / str(_file_name(row))).write_text("\n".join(lines) + "\n", "utf-8")
+            print(_file_name(row), len(lines), flush=True)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlkit.architectures.architecture import Architecture
+from tlkit.architectures.checking import published_problem
 from tlkit.config import LoadOptions
 from tlkit.errors import UsageError, WeightsError
 from tlkit.h5.structure import is_archive, is_hdf5, structure_problem
@@ -92,9 +94,15 @@ def choose_weights(
             "of them.",
             hint="Give the file with --weights PATH.",
         )
-    path = given or locate(
-        architecture.weights_file(include_top=include_top, size=size), architecture=architecture.name
-    )
+    path = given
+    if path is None:
+        file = architecture.weights_file(include_top=include_top, size=size)
+        path = locate(file, architecture=architecture.name, problem=partial(published_problem, architecture, file))
+        if size is not None and not architecture.is_trained_at(size):
+            logger.info(
+                "The weights of %s are those of %dx%d: none were trained at %dx%d.",
+                architecture.name, architecture.size, architecture.size, *size,
+            )  # fmt: skip
     return WeightsChoice(weights, path, file_digest(path), options or LoadOptions())
 
 

@@ -16,6 +16,7 @@ COMMANDS = {
     "archs": "tlkit.cli.archs:archs",
     "inspect-h5": "tlkit.cli.inspect_h5:inspect_h5",
     "convert-h5": "tlkit.cli.convert_h5:convert_h5",
+    "weights": "tlkit.cli.weights:weights",
     "cache": "tlkit.cli.cache:cache",
 }
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import tlkit
 from tlkit.caches import PART, cache_folder, keep_below_limit, touch
@@ -18,7 +19,7 @@ from tlkit.errors import WeightsError
 from tlkit.progress import logger
 from tlkit.weights.digest import digest_problem, file_digest
 
-CONVERSION = 1
+CONVERSION = 2
 """Raised when the same network is converted otherwise."""
 MODEL, WEIGHTS, FACTS, BLOBS = "model.xml", "model.bin", "identity.json", "blobs"
 
@@ -107,6 +108,14 @@ def _scratch(network: Network) -> Path:
     )
 
 
+def _definition(graph: Any) -> Any:
+    """The operations that the outputs need. OpenVINO takes every loose end for an output, and swish leaves some."""
+    from tlkit.backend import tf
+
+    names = [output.op.name for output in graph.outputs]
+    return tf.compat.v1.graph_util.extract_sub_graph(graph.graph.as_graph_def(), names)
+
+
 def _convert(network: Network, folder: Path) -> None:
     import openvino
     from openvino.frontend import FrontEndManager
@@ -117,7 +126,7 @@ def _convert(network: Network, folder: Path) -> None:
     front_end = FrontEndManager().load_by_framework("tf")
     graph = folder / "graph.pb"
     # unrolled: the front end knows no word for TensorFlow's loops over lists of tensors
-    graph.write_bytes(frozen_graph(network, unroll=True).graph.as_graph_def().SerializeToString())
+    graph.write_bytes(_definition(frozen_graph(network, unroll=True)).SerializeToString())
     model = front_end.convert(front_end.load(str(graph)))
     try:
         openvino.save_model(model, folder / MODEL, compress_to_fp16=False)

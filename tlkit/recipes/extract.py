@@ -30,7 +30,7 @@ from tlkit.features.source import FeatureSource, of_architecture, of_model
 from tlkit.features.store import RowStore, can_go_on, open_store
 from tlkit.inputs.scan import expand_inputs
 from tlkit.locks import locked
-from tlkit.text import listed, printable
+from tlkit.text import listed, printable, without_password
 from tlkit.weights.digest import file_digest
 
 
@@ -84,7 +84,8 @@ def extract(config: ExtractConfig) -> Extracted:
                 filled = computing.fill(
                     sources, [store], batch_size=config.batch_size, description="extract", known=digests
                 )
-                result = _write(output, ending, sources, store, filled, computing)
+                names = [without_password(source) for source in sources]
+                result = _write(output, ending, names, store, filled, computing)
             shutil.rmtree(part, ignore_errors=True)
     except OSError as error:
         raise FeatureError(

@@ -16,6 +16,7 @@ from tlkit.h5.guard import guarded
 from tlkit.progress import progress_bar
 
 if TYPE_CHECKING:
+    from tlkit.architectures.architecture import Architecture
     from tlkit.h5.layers import SavedLayer
     from tlkit.recipes.loading import Loading
 
@@ -122,10 +123,24 @@ def inspect_h5(config: InspectConfig) -> Inspection:
     Raises:
         TlkitError: No such file, no HDF5, damaged; no such architecture.
     """
-    return guarded(lambda: _inspect(config), Path(config.file))
+    architecture = _architecture(config)
+    return guarded(lambda: _inspect(config, architecture), Path(config.file))
 
 
-def _inspect(config: InspectConfig) -> Inspection:
+def _architecture(config: InspectConfig) -> Architecture | None:
+    """The architecture that was asked about, its layers known: building one in the child would hang in TensorFlow."""
+    if config.architecture is None:
+        return None
+    from tlkit.architectures.catalog import layers_of
+    from tlkit.architectures.table import get_architecture
+
+    architecture = get_architecture(config.architecture, dataclasses.replace(config.build, data_format="channels_last"))
+    for top in (True, False):
+        layers_of(architecture, include_top=top)
+    return architecture
+
+
+def _inspect(config: InspectConfig, architecture: Architecture | None) -> Inspection:
     # h5py starts in the child only, while the parent gets ready to print
     from tlkit.h5.dialects import read_header
     from tlkit.h5.layers import kernel_layout, saved_layers
@@ -135,13 +150,6 @@ def _inspect(config: InspectConfig) -> Inspection:
     from tlkit.h5.stats import stats
     from tlkit.h5.tree import walk
 
-    architecture = None
-    if config.architecture is not None:
-        from tlkit.architectures.table import get_architecture
-
-        architecture = get_architecture(
-            config.architecture, dataclasses.replace(config.build, data_format="channels_last")
-        )
     path = Path(config.file)
     with open_file(path) as opened:
         header = read_header(opened)

@@ -16,6 +16,7 @@ from tlkit.features.forward import forward
 from tlkit.inputs.kind import IMAGE
 from tlkit.inputs.scan import expand_inputs, near_names
 from tlkit.recipes.classifier import choose_classifier
+from tlkit.text import without_password
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Prediction:
     """What became of one input.
 
     Attributes:
-        input: As it was given or found.
+        input: As it was given or found; of an address without the password.
         scores: The likeliest classes; empty when it failed.
         error: Why it failed, or None.
         picture: The picture, reduced, where it was asked for.
@@ -66,6 +67,7 @@ def predict(config: PredictConfig) -> list[Prediction]:
             hint="Leave --plot out.",
         )
     sources = expand_inputs(config.inputs, kind)
+    names = [without_password(source) for source in sources]
 
     engine = open_engine(classifier.network, engine=config.engine, precision=config.precision)
     if config.precision != "float32":
@@ -82,13 +84,13 @@ def predict(config: PredictConfig) -> list[Prediction]:
         for row, position in enumerate(batch.positions):
             probabilities = classifier.probabilities(batch.outputs[0][row])
             predictions[position] = Prediction(
-                sources[position],
+                names[position],
                 _best(probabilities, classifier.classes, config.top),
                 picture=batch.pictures[row] if row < len(batch.pictures) else None,
             )
         for position, reason in batch.failed:
             near = near_names(sources[position]) if reason == "there is no such file" else None
-            predictions[position] = Prediction(sources[position], error=f"{reason}. {near}" if near else reason)
+            predictions[position] = Prediction(names[position], error=f"{reason}. {near}" if near else reason)
     return [prediction for prediction in predictions if prediction is not None]
 
 

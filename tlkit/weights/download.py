@@ -1,34 +1,55 @@
-"""Fetch a published weights file with pooch: a temporary file, a check, a rename, and another try."""
+"""Fetch a weights file with pooch: a temporary file, a check, a rename, and another try."""
 
 from __future__ import annotations
 
 import logging
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from tlkit.errors import WeightsError
-from tlkit.h5.structure import structure_problem
-from tlkit.progress import logger
-from tlkit.text import printable
-from tlkit.weights.files import PublishedFile
+from tlkit.h5.structure import SIGNATURE, structure_problem
+from tlkit.progress import logger, progress_bar
+from tlkit.text import printable, sized
+from tlkit.weights.files import PackagedFile, WeightsFile
 
-CONNECT_SECONDS, READ_SECONDS = 10, 30
+CONNECT_SECONDS, READ_SECONDS = 10.0, 30.0
 RETRIES = 2
+MAX_BYTES = 2 * 10**9
+"""The largest published file has 1.4 GB; what is larger is no weights file, and may have no end."""
+STALL_BYTES, STALL_SECONDS = 32_000, 30.0
+"""What must come within which time. There is no limit on the whole: half a GB over a slow line takes hours."""
+
+BEGINNING = 512
+"""Bytes that tell what a file is."""
 
 
-def download(file: PublishedFile, *, urls: Sequence[str], folder: Path, architecture: str) -> Path:
+def download(
+    file: WeightsFile,
+    *,
+    urls: Sequence[str],
+    folder: Path,
+    architecture: str,
+    problem: Callable[[Path], str | None] | None = None,
+) -> Path:
     """Fetch ``file`` into ``folder`` from the first address that has it whole.
 
     A download that is cut, has the wrong hash or is not HDF5 never gets the final name; each address is tried
     up to three times.
 
+    Args:
+        file: Which file.
+        urls: Where it may be had, in order.
+        folder: Where it goes; made where there is none.
+        architecture: Whose it is, for messages.
+        problem: Tells what is wrong with a file that has no published hash, None when nothing is.
+
     Raises:
         WeightsError: No address had it; the message names each with the reason.
     """
     import pooch
-    import requests
+
+    from tlkit.web.reasons import reason
 
     pooch.get_logger().setLevel(logging.ERROR)
     try:
@@ -43,15 +64,15 @@ def download(file: PublishedFile, *, urls: Sequence[str], folder: Path, architec
 
     failures = []
     for url in urls:
-        logger.info("Downloading the weights of %s from %s", architecture, url)
+        logger.info("Downloading the weights of %s from %s", architecture, printable(url))
         registry = pooch.create(
             path=folder, base_url="", registry={file.name: file.digest}, urls={file.name: url},
             retry_if_failed=RETRIES,
         )  # fmt: skip
         try:
-            return Path(registry.fetch(file.name, downloader=_Checked()))
-        except (requests.RequestException, ValueError, OSError) as error:
-            failures.append(f"{url} ({_reason(error)})")
+            return Path(registry.fetch(file.name, downloader=_Download(file, problem or structure_problem)))
+        except Exception as error:  # whatever a server makes the libraries raise, the next address may be better
+            failures.append(f"{printable(url)} ({_of_file(error) or reason(error)})")
     raise WeightsError(
         f"The weights of {architecture}, {file.name}, cannot be downloaded: {'; '.join(failures)}.",
         hint=f"Put the file into {printable(folder)}, name a mirror with TLKIT_WEIGHTS_MIRROR, "
@@ -59,42 +80,78 @@ def download(file: PublishedFile, *, urls: Sequence[str], folder: Path, architec
     )
 
 
-def _reason(error: Exception) -> str:
-    """A short reason; the libraries' own texts nest addresses and object names."""
+def _of_file(error: Exception) -> str | None:
+    """The reason where the file is at fault, or the disk; None where the server or the network is."""
     import requests
 
-    response = getattr(error, "response", None)
-    if response is not None:
-        return f"the server answered {response.status_code}"
-    if isinstance(error, requests.Timeout):
-        return "no answer in time"
-    if isinstance(error, requests.exceptions.SSLError):
-        return "its certificate cannot be verified"
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "the download was cut"
-    if isinstance(error, requests.ConnectionError):
-        return "no connection"
+    if isinstance(error, _Unfit):
+        return str(error)
     if isinstance(error, ValueError) and "hash" in str(error):
         return "the file has another hash than the published one"
-    return printable(error)
+    of_network = isinstance(error, requests.RequestException | ConnectionError | TimeoutError)
+    if isinstance(error, OSError) and error.strerror and not of_network:
+        return f"it cannot be written: {error.strerror}"
+    return None
 
 
-class _Checked:
-    """pooch's downloader, and then a look at the temporary file: is it HDF5, and whole?
+class _Unfit(ValueError):
+    """What came is not the file; pooch throws it away and tries again, as for a wrong hash."""
 
-    It fails as a hash mismatch would, so that pooch throws the file away and tries again.
+
+class _Download:
+    """pooch's downloader: from an address into its temporary file, within limits, and then a look at that file.
+
+    Args:
+        file: What is fetched.
+        problem: Tells what is wrong with what came.
     """
 
-    def __call__(self, url: str, output_file: Any, pooch: Any) -> None:
-        from pooch import HTTPDownloader
+    def __init__(self, file: WeightsFile, problem: Callable[[Path], str | None]) -> None:
+        self._hdf5 = not isinstance(file, PackagedFile)
+        self._problem = problem if file.digest is None else structure_problem
 
-        fetch = HTTPDownloader(
-            progressbar=sys.stderr.isatty() and logger.isEnabledFor(logging.INFO),
-            timeout=(CONNECT_SECONDS, READ_SECONDS),
-        )
-        fetch(url, output_file, pooch)
-        if hasattr(output_file, "flush"):
-            output_file.flush()
-        wrong = structure_problem(Path(getattr(output_file, "name", output_file)))
+    def __call__(self, url: str, output_file: Any, pooch: Any) -> None:
+        path = Path(getattr(output_file, "name", output_file))
+        with path.open("wb") as output:
+            self._receive(url, output)
+        wrong = self._problem(path) if self._hdf5 else None
         if wrong:
-            raise ValueError(wrong)
+            raise _Unfit(wrong)
+
+    def _receive(self, url: str, output: BinaryIO) -> None:
+        from tlkit.web.reasons import WebError
+        from tlkit.web.session import open_address, pieces
+        from tlkit.web.watch import Watch
+
+        stalled = f"it stalled: fewer than {sized(STALL_BYTES)} within {STALL_SECONDS:.0f} seconds"
+        too_large = f"it is larger than {sized(MAX_BYTES)}, more than any weights file"
+        with Watch(STALL_SECONDS) as watch:
+            try:
+                with open_address(url, watch, timeout=(CONNECT_SECONDS, READ_SECONDS)) as response:
+                    response.raise_for_status()
+                    length = response.headers.get("Content-Length", "")
+                    expected = int(length) if length.isdecimal() else None
+                    if expected is not None and expected > MAX_BYTES:
+                        raise WebError(too_large)
+                    fresh = total = 0
+                    start = b""
+                    with progress_bar(total=expected, unit="B", description="download", scale=True) as bar:
+                        for piece in pieces(response):
+                            output.write(piece)
+                            bar.update(len(piece))
+                            total, fresh = total + len(piece), fresh + len(piece)
+                            if total > MAX_BYTES:
+                                raise WebError(too_large)
+                            if fresh >= STALL_BYTES:
+                                watch.extend(STALL_SECONDS)
+                                fresh = 0
+                            if len(start) < BEGINNING:
+                                start += piece
+                                if self._hdf5 and len(start) >= BEGINNING and not start.startswith(SIGNATURE):
+                                    return  # a web page, perhaps an endless one; its beginning tells what it is
+            except Exception as error:
+                if watch.late:
+                    raise WebError(stalled) from error
+                raise
+            if watch.late:  # hanging up looks like the end of an answer that named no length
+                raise WebError(stalled)

@@ -48,13 +48,14 @@ WeightsFile = PublishedFile | PackagedFile
 
 @dataclass(frozen=True)
 class PublishedWeights:
-    """One of the files that an architecture has.
+    """One file that an architecture was published with.
 
     Attributes:
         file: The file.
-        include_top: With the ImageNet classifier; where both are served by one file, it is this one.
-        alpha: The width it was trained at, where there are several.
-        size: The input height and width it was trained at, where there are several.
+        include_top: With the ImageNet classifier or without. A file that serves both says True, and there is none
+            without beside it.
+        alpha: The width that it is for, where an architecture has several.
+        size: The input size that it was trained at, where an architecture has several.
     """
 
     file: WeightsFile

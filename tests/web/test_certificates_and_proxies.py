@@ -1,0 +1,216 @@
+"""Whom both kinds of download trust, and through whom they go; servers and proxies on 127.0.0.1."""
+
+import io
+import select
+import socket
+import ssl
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.request import ProxyHandler, build_opener
+
+import h5py
+import pytest
+import trustme
+from PIL import Image
+
+from tlkit.errors import TlkitError
+from tlkit.inputs.fetch import fetch
+from tlkit.weights.files import PublishedFile
+from tlkit.weights.sources import locate
+
+VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+
+
+@pytest.fixture(scope="module")
+def bodies():
+    picture, weights = io.BytesIO(), io.BytesIO()
+    Image.new("RGB", (4, 4), "red").save(picture, "PNG")
+    with h5py.File(weights, "w") as file:
+        file["kernel"] = [1.0, 2.0]
+    return {"/x.png": picture.getvalue(), "/net.h5": weights.getvalue()}
+
+
+@contextmanager
+def running(handler, context=None):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    server.handle_error = lambda *_: None  # clients that hang up are what is tested
+    if context:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+class Quiet(BaseHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+    def answer(self, body):
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture(scope="module")
+def site(bodies):
+    class Site(Quiet):
+        def do_GET(self):
+            self.answer(bodies[self.path])
+
+    return Site
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def secure(site, authority):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with running(site, context) as server:
+        yield f"https://127.0.0.1:{server.server_port}"
+
+
+@pytest.fixture(scope="module")
+def plain(site):
+    with running(site) as server:
+        yield f"http://127.0.0.1:{server.server_port}"
+
+
+@pytest.fixture
+def proxy():
+    """A proxy that forwards and tunnels, and keeps what it was asked for in ``asked``."""
+    asked = []
+
+    class Proxy(Quiet):
+        def do_GET(self):
+            asked.append(self.path)
+            with build_opener(ProxyHandler({})).open(self.path, timeout=5) as response:
+                self.answer(response.read())
+
+        def do_CONNECT(self):
+            asked.append(self.path)
+            host, _, port = self.path.rpartition(":")
+            if port == "1":
+                self.send_error(403)
+                return
+            with socket.create_connection((host, int(port))) as other:
+                self.send_response(200)
+                self.end_headers()
+                ends = {self.connection: other, other: self.connection}
+                while ready := select.select(list(ends), [], [], 5)[0]:
+                    for end in ready:
+                        if not (data := end.recv(1 << 16)):
+                            return
+                        ends[end].sendall(data)
+
+    with running(Proxy) as server:
+        server.asked = asked
+        server.url = f"http://127.0.0.1:{server.server_port}"
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch):
+    """Neither the certificates nor the proxies of whoever runs the tests."""
+    for name in (*VARIABLES, *PROXIES, *map(str.upper, PROXIES)):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
+
+
+@pytest.fixture(params=["picture", "weights"])
+def get(request, bodies):
+    """Both kinds of download: ``get(server)`` checks what arrives."""
+
+    def picture(server):
+        assert fetch(f"{server}/x.png", allow_private=True) == bodies["/x.png"]
+
+    def weights(server):
+        path = locate(PublishedFile("net.h5", f"{server}/net.h5"), architecture="net")
+        assert path.read_bytes() == bodies["/net.h5"]
+
+    return picture if request.param == "picture" else weights
+
+
+def refused(get, server):
+    with pytest.raises(TlkitError) as caught:
+        get(server)
+    return caught.value.message
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_a_certificate_of_an_own_authority(get, secure, authority, monkeypatch, tmp_path, variable):
+    said = refused(get, secure)
+    assert "its certificate cannot be verified" in said
+    assert "SSL_CERT_FILE" in said
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv(variable, str(tmp_path / "ca.pem"))
+    get(secure)
+
+
+def test_all_that_is_named_is_trusted(get, secure, authority, monkeypatch, tmp_path):
+    trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "other.pem"))
+    assert "cannot be verified" in refused(get, secure)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    get(secure)
+
+
+def test_a_certificate_for_another_host(get, secure, authority, monkeypatch, tmp_path):
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    said = refused(get, secure.replace("127.0.0.1", "localhost"))
+    assert "certificate cannot be verified" in said
+    assert "localhost" in said
+    assert "SSL_CERT_FILE" not in said
+
+
+def test_a_file_of_certificates_that_is_none(get, secure, plain, monkeypatch, tmp_path):
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "nothing.pem"))
+    assert f"SSL_CERT_FILE names {tmp_path / 'nothing.pem'}, and there is no such file" in refused(get, secure)
+    (tmp_path / "nothing.pem").write_text("no certificate")
+    assert "no file of certificates that can be read" in refused(get, secure)
+    get(plain)
+
+
+def test_https_to_a_server_without(get, plain):
+    assert "http:// instead of https://" in refused(get, plain.replace("http:", "https:"))
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_a_proxy_is_used_unless_told_otherwise(get, plain, proxy, monkeypatch, name):
+    monkeypatch.setenv(name, proxy.url)
+    get(plain)
+    assert [path.rpartition("/")[0] for path in proxy.asked] == [plain]
+
+
+def test_no_proxy_is_respected(get, plain, proxy, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", proxy.url)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    get(plain)
+    assert proxy.asked == []
+
+
+def test_a_tunnel_through_a_proxy(get, secure, authority, proxy, monkeypatch, tmp_path):
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    assert "SSL_CERT_FILE" in refused(get, secure)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    assert "the proxy refused: 403" in refused(get, "https://127.0.0.1:1")
+    get(secure)
+    assert set(proxy.asked) == {secure.removeprefix("https://"), "127.0.0.1:1"}
+
+
+def test_a_proxy_that_is_not_there(get, plain, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://user:secret@127.0.0.1:9")
+    said = refused(get, plain)
+    assert "no connection to the proxy" in said
+    assert "secret" not in said
