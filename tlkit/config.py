@@ -105,7 +105,7 @@ class ExtractConfig:
         layer: The layer; None for the last of the base.
         pooling: ``avg``, ``max`` or ``none``; None for ``avg`` of feature maps.
         size: Input size; None for the architecture's.
-        resize: ``squash`` or ``crop``.
+        resize: ``squash`` or ``crop``; None for ``squash``.
         engine: ``auto``, ``keras`` or ``openvino``.
         precision: ``float32`` or ``bfloat16``.
         batch_size: Pictures at a time; None for the engine's own number.
@@ -148,7 +148,7 @@ class BottleneckConfig:
         layer: The layer; None for the last of the base.
         pooling: ``avg``, ``max`` or ``none``; None for ``avg`` of feature maps.
         size: Input size; None for the architecture's.
-        resize: ``squash`` or ``crop``.
+        resize: ``squash`` or ``crop``; None for ``squash``.
         engine: ``auto``, ``keras`` or ``openvino``.
         precision: ``float32`` or ``bfloat16``.
         batch_size: Pictures at a time; None for the engine's own number.
@@ -167,7 +167,7 @@ class BottleneckConfig:
     layer: str | None = None
     pooling: str | None = None
     size: Size | None = None
-    resize: str = "squash"
+    resize: str | None = None
     engine: str = "auto"
     precision: str = "float32"
     batch_size: int | None = None
@@ -187,7 +187,7 @@ class FinetuneConfig:
         load: How to load a weights file, where it leaves that open.
         build: Arguments of the architecture's constructor.
         size: Input size; None for the architecture's.
-        resize: ``squash`` or ``crop``.
+        resize: ``squash`` or ``crop``; None for ``squash``.
         head: ``dense``, ``linear`` or ``flatten``.
         pooling: ``avg``, ``max`` or ``none``; None for the head's own.
         head_units: Of the head's hidden layer; None for the head's own.
@@ -232,7 +232,7 @@ class FinetuneConfig:
     load: LoadOptions = LoadOptions()
     build: BuildOptions = BuildOptions()
     size: Size | None = None
-    resize: str = "squash"
+    resize: str | None = None
     head: str = "dense"
     pooling: str | None = None
     head_units: int | None = None

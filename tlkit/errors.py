@@ -47,8 +47,8 @@ class ModelError(TlkitError):
     """A model file that cannot be rebuilt as it is."""
 
 
-class ImageError(TlkitError):
-    """One picture that cannot be read. Commands name it, skip it and go on."""
+class InputError(TlkitError):
+    """One picture or clip that cannot be read. Commands name it, skip it and go on."""
 
 
 class FeatureError(TlkitError):

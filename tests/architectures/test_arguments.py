@@ -13,14 +13,14 @@ from tlkit.config import BuildOptions
 from tlkit.engines.engine import open_engine, run
 from tlkit.engines.network import Network
 from tlkit.errors import ArchitectureError, UsageError, WeightsError
-from tlkit.images.batches import Look
+from tlkit.images.look import PictureLook
 
 FIRST = BuildOptions(data_format="channels_first")
 
 
 def in_layout(row, model_of, size, engine):
     """What a network says of fixed pixels; maps as channels last."""
-    look = Look((size, size), row.preprocessing, channels_first=row.is_channels_first)
+    look = PictureLook((size, size), row.preprocessing, channels_first=row.is_channels_first)
     pixels = np.random.default_rng(1).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
     (maps,) = run(open_engine(Network(model_of, look), engine=engine), pixels)
     return np.moveaxis(maps, 1, -1) if row.is_channels_first else maps

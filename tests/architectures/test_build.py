@@ -6,6 +6,7 @@ import pytest
 
 from tlkit.architectures.build import build
 from tlkit.architectures.catalog import describe, layers_of
+from tlkit.architectures.labels import published_labels
 from tlkit.architectures.table import all_architectures, get_architecture
 
 # Families' larger members are built from the same code as their smallest: seconds each, so only by `make test-all`.
@@ -51,13 +52,14 @@ def test_keras_builds_what_the_layer_table_says(row):
     as_said = {layer.name: (layer.kind, layer.shape, layer.weights) for layer in expected}
     assert {layer.name: (layer.kind, layer.shape, layer.weights) for layer in built} == as_said
     assert model.count_params() == row.parameters
-    assert model.output_shape == (None, 1000)
+    assert model.output_shape == (None, len(published_labels(row.labels)))
     del model
     gc.collect()
 
 
 @pytest.mark.parametrize(
-    "name", ["efficientnetlite0", "vgg16", "inceptionv3", "mobilenetv2", "convnexttiny", "nasnetmobile"]
+    "name",
+    ["efficientnetlite0", "vgg16", "inceptionv3", "mobilenetv2", "convnexttiny", "nasnetmobile", "musictaggercrnn"],
 )
 def test_base_alone_and_its_blocks(name):
     row = get_architecture(name)
@@ -87,7 +89,7 @@ def test_automatic_names_do_not_depend_on_what_was_built_before():
 
 @pytest.mark.parametrize(
     "row",
-    [row for row in all_architectures() if row.least_size > 32 or row.name == "vgg16"],
+    [row for row in all_architectures() if (row.least_size > 32 and not row.fixed_shape) or row.name == "vgg16"],
     ids=lambda row: row.name,
 )
 def test_the_least_size_works(row):

@@ -91,7 +91,7 @@ class Ours:
         """Seconds for all pictures, from the files to the features on disk."""
         from tlkit.features.formats import Facts, write_npy
         from tlkit.features.store import open_store
-        from tlkit.images.scan import expand_inputs
+        from tlkit.inputs.scan import expand_inputs
 
         with tempfile.TemporaryDirectory() as folder:
             start = time.perf_counter()

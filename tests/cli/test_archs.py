@@ -6,7 +6,7 @@ from tlkit.architectures.table import all_architectures
 
 def test_all_architectures(tlkit):
     names = [row.name for row in all_architectures()]
-    assert len(names) == 43
+    assert len(names) == 44
     text = tlkit("archs").out.splitlines()
     assert [line.split()[0] for line in text[1:]] == names
     document = tlkit("archs", "--format", "json").json
@@ -14,6 +14,9 @@ def test_all_architectures(tlkit):
     inception = next(row for row in document if row["name"] == "inceptionv3")
     assert inception["size"] == 299
     assert inception["least_size"] == 75
+    assert (inception["kind"], inception["input_shape"]) == ("image", [299, 299, 3])
+    tagger = next(row for row in document if row["kind"] == "audio")
+    assert (tagger["name"], tagger["size"], tagger["input_shape"]) == ("musictaggercrnn", None, [96, 1366, 1])
     assert inception["parameters"] == 23_851_784
     assert inception["blocks"] == [f"mixed{number}" for number in range(11)]
     assert inception["files"]["without_top"]["digest"] == "md5:bcbd6486424b2319ff4ef7d526e38f63"

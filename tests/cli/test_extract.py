@@ -16,7 +16,7 @@ from PIL import Image
 from tlkit.architectures.outputs import up_to
 from tlkit.architectures.pretrained import build_pretrained
 from tlkit.architectures.table import get_architecture
-from tlkit.images.batches import Look
+from tlkit.images.look import PictureLook
 
 SMALL = ["--size", "64"]
 
@@ -48,7 +48,7 @@ def expected(files, layer=None, pooling="avg", size=(64, 64)):
     row = get_architecture("efficientnetlite0")
     model = build_pretrained(row, include_top=False, size=size).model
     model = up_to(model, layer or model.layers[-1].name, pooling)
-    look = Look(size, row.preprocessing)
+    look = PictureLook(size, row.preprocessing)
     return model(look.inputs(np.stack([look.read(str(file)) for file in files])), training=False).numpy()
 
 

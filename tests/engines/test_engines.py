@@ -13,7 +13,7 @@ from tlkit.engines.engine import choose_engine, open_engine, run
 from tlkit.engines.network import Network
 from tlkit.errors import UsageError
 from tlkit.features.compute import relative_error
-from tlkit.images.batches import Look
+from tlkit.images.look import PictureLook
 from tlkit.images.preprocessing import MODES, preprocess
 
 ENGINES = ["keras", "openvino"]
@@ -24,7 +24,7 @@ ROWS = [
 
 
 def network_of(model, size, preprocessing="none", **look):
-    return Network(lambda: model, Look(size, preprocessing, **look))
+    return Network(lambda: model, PictureLook(size, preprocessing, **look))
 
 
 def pixels_of(rows, size, channels=3, seed=0):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tlkit.errors import ImageError
+from tlkit.errors import InputError
 from tlkit.images.decode import MAX_PIXELS, decode
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
@@ -167,24 +167,24 @@ JPEG = saved(Image.effect_noise((64, 64), 90), "JPEG")
     ids=["empty", "text", "html", "truncated", "broken png", "bomb", "float", "int32"],
 )
 def test_what_cannot_be_read_has_a_reason(data, reason):
-    with pytest.raises(ImageError, match=reason):
+    with pytest.raises(InputError, match=reason):
         decode(data)
 
 
 def test_a_picture_just_over_the_limit_is_refused_before_it_is_decoded():
     side = int(MAX_PIXELS**0.5) + 1
     data = saved(Image.new("1", (side, side)), "PNG")
-    with pytest.raises(ImageError, match=f"{side}x{side}"):
+    with pytest.raises(InputError, match=f"{side}x{side}"):
         decode(data)
 
 
 def test_a_missing_file_and_a_folder_have_reasons(tmp_path):
-    with pytest.raises(ImageError, match="no such file"):
+    with pytest.raises(InputError, match="no such file"):
         decode(tmp_path / "nothing.jpg")
-    with pytest.raises(ImageError, match="folder"):
+    with pytest.raises(InputError, match="folder"):
         decode(tmp_path)
     os.mkfifo(tmp_path / "pipe.jpg")
-    with pytest.raises(ImageError, match="not a regular file"):
+    with pytest.raises(InputError, match="not a regular file"):
         decode(tmp_path / "pipe.jpg")
 
 
@@ -198,5 +198,5 @@ def test_flipped_bytes_never_crash():
                 broken[position] ^= 1 << random.integers(0, 8)
             try:
                 assert decode(bytes(broken)).mode == "RGB"
-            except ImageError as error:
+            except InputError as error:
                 assert error.message

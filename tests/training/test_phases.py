@@ -6,7 +6,7 @@ import pytest
 from tlkit.backend import keras
 from tlkit.errors import DataError, RunError, TrainingError, UsageError
 from tlkit.images.augment import KINDS, Augmenter
-from tlkit.images.batches import Look
+from tlkit.images.look import PictureLook
 from tlkit.training.checkpoint import read_checkpoint
 from tlkit.training.feature_sequence import FeatureSequence
 from tlkit.training.heads import choose_head
@@ -16,7 +16,7 @@ from tlkit.training.objective import Objective, PhasePlan, balanced_weights, mak
 from tlkit.training.phases import Training
 from tlkit.training.rows import Rows
 
-LOOK = Look((32, 32), "lite")
+LOOK = PictureLook((32, 32), "lite")
 FEATURES = np.random.default_rng(0).normal(size=(12, 8)).astype(np.float32)
 LABELS = np.arange(6) % 2
 

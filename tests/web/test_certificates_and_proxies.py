@@ -15,7 +15,7 @@ import trustme
 from PIL import Image
 
 from tlkit.errors import TlkitError
-from tlkit.images.fetch import fetch
+from tlkit.inputs.fetch import fetch
 from tlkit.weights.files import PublishedFile
 from tlkit.weights.sources import locate
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tlkit.architectures.labels import published_labels
 from tlkit.config import BuildOptions
 from tlkit.errors import ArchitectureError, UsageError, WeightsError
 from tlkit.keras_home import image_data_format
@@ -16,15 +17,15 @@ from tlkit.weights.files import PackagedFile, PublishedWeights, WeightsFile
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """One network trained on ImageNet, as published.
+    """One network, as published.
 
     Attributes:
         name: Lower case, no separators: ``inceptionv3``.
         title: As its authors write it: ``InceptionV3``.
         builder: ``module:function`` that builds it with the signature of ``keras.applications``.
-        size: Default input height and width, in pixels.
+        size: Default input height and width, in pixels; what takes no pictures has a ``fixed_shape``.
         least_size: The smallest height or width that leaves a feature map.
-        preprocessing: A mode of :mod:`tlkit.images.preprocessing`.
+        preprocessing: A mode of :mod:`tlkit.images.preprocessing`, or the one of :mod:`tlkit.audio.look`.
         parameters: Count with the ImageNet top.
         size_mb: The published weights file with top, in MB.
         top1: Published ImageNet top-1 accuracy (0 to 1), None where none was published.
@@ -43,6 +44,9 @@ class Architecture:
         channels_first: True where it can be built in that layout.
         variants: ``{(alpha, input size): (file with top, file without)}`` where there are several.
         options: Arguments it is built with.
+        kind: What it takes: a name of :data:`tlkit.inputs.kind.KINDS`.
+        labels: What its outputs are called: a table of :mod:`tlkit.architectures.labels`.
+        fixed_shape: Height, width and channels of its input where those are given with the network.
     """
 
     name: str
@@ -69,6 +73,14 @@ class Architecture:
     channels_first: bool = True
     variants: Mapping[tuple[float, int], tuple[WeightsFile, WeightsFile]] = field(default_factory=dict)
     options: BuildOptions = field(default_factory=BuildOptions)
+    kind: str = "image"
+    labels: str = "imagenet"
+    fixed_shape: tuple[int, int, int] | None = None
+
+    @property
+    def default_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the default input."""
+        return self.fixed_shape or (self.size, self.size, 3)
 
     def configured(self, options: BuildOptions) -> Architecture:
         """This architecture built with other arguments.
@@ -112,7 +124,7 @@ class Architecture:
     @property
     def classes(self) -> int:
         """Length of the published classifier's output."""
-        return 1000
+        return len(published_labels(self.labels))
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -129,7 +141,8 @@ class Architecture:
 
     def input_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
         """Of one input, in the layout it is built in."""
-        return (3, *size) if self.is_channels_first else (*size, 3)
+        channels = self.default_shape[2]
+        return (channels, *size) if self.is_channels_first else (*size, channels)
 
     @property
     def published(self) -> tuple[PublishedWeights, ...]:
@@ -199,8 +212,16 @@ class Architecture:
             ArchitectureError: Below the least size, or a size that the classifier cannot take.
         """
         if asked is None:
-            return self.size, self.size
+            return self.default_shape[:2]
         height, width = asked
+        if self.fixed_shape is not None:
+            if asked == self.fixed_shape[:2]:
+                return asked
+            raise ArchitectureError(
+                f"--size {height}x{width} is for pictures; {self.name} takes {self.kind}, which becomes "
+                f"{self.size}x{self.fixed_shape[1]} always.",
+                hint="Leave --size out.",
+            )
         if min(asked) < self.least_size:
             raise ArchitectureError(
                 f"{self.name} needs an input of at least {self.least_size}x{self.least_size} pixels, "

@@ -21,12 +21,12 @@ def build(architecture: Architecture, *, include_top: bool, size: tuple[int, int
 
     Args:
         architecture: The row, with the arguments it is built with.
-        include_top: With the ImageNet classifier (its output is a softmax) or without (a feature map).
+        include_top: With its published classifier or without (a feature map).
         size: Input height and width; None for the default.
 
     Returns:
-        A functional ``keras.Model``, input ``(batch, height, width, 3)`` or, channels first,
-        ``(batch, 3, height, width)``, float32 as the architecture's preprocessing leaves it.
+        A functional ``keras.Model``, input ``(batch, height, width, channels)`` or, channels first,
+        ``(batch, channels, height, width)``, float32 as the architecture's preprocessing leaves it.
 
     Raises:
         ArchitectureError: The size is too small, or there is no such network.

@@ -134,7 +134,10 @@ def build_pretrained(
 
     model = build(architecture, include_top=include_top, size=size)
     if weights.path is not None:
-        load_weights(model, weights.path, architecture, weights.options)
+        options = weights.options
+        if weights.name == "imagenet":  # what is published has TensorFlow's kernels, whether the file says it or not
+            options = dataclasses.replace(options, flip_kernels=False)
+        load_weights(model, weights.path, architecture, options)
     return Pretrained(model, weights.name, weights.digest)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
 def archs(name: str | None, output_format: str) -> None:
     """List the architectures, or with NAME the layers of one.
 
-    Sizes are input pixels, accuracies are the published ones on ImageNet, features is the length of the pooled
-    feature vector. With NAME, the index counts the layers that --freeze N counts; layers of the ImageNet
-    classifier come last, after the base, without an index.
+    Kind is what it takes, image or audio. Sizes are input pixels, accuracies are the published ones on ImageNet,
+    features is the length of the pooled feature vector. With NAME, the index counts the layers that --freeze N
+    counts; layers of the published classifier come last, after the base, without an index.
 
     \b
         tlkit archs
@@ -43,8 +44,10 @@ def _facts(row: Architecture) -> dict[str, Any]:
     return {
         "name": row.name,
         "title": row.title,
-        "size": row.size,
-        "least_size": row.least_size,
+        "kind": row.kind,
+        "size": row.size if row.fixed_shape is None else None,
+        "least_size": row.least_size if row.fixed_shape is None else None,
+        "input_shape": list(row.default_shape),
         "parameters": row.parameters,
         "size_mb": row.size_mb,
         "top1": row.top1,
@@ -64,20 +67,29 @@ def _print_all(rows: tuple[Architecture, ...], output_format: str) -> None:
         facts = [_facts(row) for row in rows]
         echo_csv(
             [*facts[0], "blocks"],
-            ([*fact.values(), " ".join(row.blocks)] for fact, row in zip(facts, rows, strict=True)),
+            (
+                [
+                    *(_cross(value) if isinstance(value, list) else value for value in fact.values()),
+                    " ".join(row.blocks),
+                ]
+                for fact, row in zip(facts, rows, strict=True)
+            ),
         )
     else:
         echo_table(
-            ("name", "size", "least", "parameters", "MB", "top-1", "top-5", "depth", "features", "blocks", "weights"),
+            (
+                "name", "kind", "size", "least", "parameters", "MB", "top-1", "top-5", "depth", "features", "blocks",
+                "weights",
+            ),
             (
                 (
-                    row.name, str(row.size), str(row.least_size), f"{row.parameters:,}", str(row.size_mb),
+                    row.name, row.kind, _input(row), _least(row), f"{row.parameters:,}", str(row.size_mb),
                     _percent(row.top1), _percent(row.top5), str(row.depth or "-"), str(row.features),
                     _span(row.blocks), row.weights_origin,
                 )
                 for row in rows
             ),
-            right=range(1, 9),
+            right=range(2, 10),
         )  # fmt: skip
 
 
@@ -85,6 +97,18 @@ def _files(row: Architecture) -> dict[str, dict[str, Any]]:
     with_top = row.weights_file(include_top=True)
     without_top = row.weights_file(include_top=False)
     return {"with_top": dataclasses.asdict(with_top), "without_top": dataclasses.asdict(without_top)}
+
+
+def _input(row: Architecture) -> str:
+    return str(row.size) if row.fixed_shape is None else _cross(row.default_shape)
+
+
+def _least(row: Architecture) -> str:
+    return str(row.least_size) if row.fixed_shape is None else "-"
+
+
+def _cross(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))
 
 
 def _percent(value: float | None) -> str:
@@ -120,7 +144,7 @@ def _print_one(row: Architecture, output_format: str) -> None:
         )  # fmt: skip
         return
     click.echo(
-        f"{row.title}: input {row.size}x{row.size} (least {row.least_size}), {row.parameters:,} parameters, "
+        f"{row.title}: {row.kind}, input {_shown_input(row)}, {row.parameters:,} parameters, "
         f"{len(base)} layers without its classifier; fine-tuning starts after {row.freeze} unless told otherwise."
     )
     echo_table(
@@ -134,6 +158,12 @@ def _print_one(row: Architecture, output_format: str) -> None:
         ),
         right=(0, 4),
     )  # fmt: skip
+
+
+def _shown_input(row: Architecture) -> str:
+    if row.fixed_shape is not None:
+        return _cross(row.fixed_shape)
+    return f"{row.size}x{row.size} (least {row.least_size})"
 
 
 def _indexed(base: Any, top: Any) -> list[tuple[int | None, LayerInfo]]:

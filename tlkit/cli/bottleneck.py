@@ -47,7 +47,7 @@ from tlkit.text import counted, printable
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_context
 def bottleneck(context: click.Context, as_json: bool, **options: Any) -> None:
-    """Write what the base says of every picture in DATA, which holds class folders as for `tlkit finetune`.
+    """Write what the base says of every picture (or clip) in DATA, which holds class folders as for `tlkit finetune`.
 
     For each split of DATA (train, validation, test): bottleneck_features_SPLIT.npy, bottleneck_labels_SPLIT.npy and
     bottleneck_SPLIT.json (class names, files, provenance); or with --format hdf5 one bottleneck_features.h5 with a

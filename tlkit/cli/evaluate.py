@@ -30,7 +30,7 @@ _MOST = 12
 @format_option("text", "json", "csv")
 @click.pass_context
 def evaluate(context: click.Context, output_format: str, **options: Any) -> None:
-    """Measure how well RUN names the pictures in DATA.
+    """Measure how well RUN names the pictures (or clips) in DATA.
 
     DATA is a folder of class folders, called as the classes of the run, or holds them in test/, validation/ or
     train/. Text and JSON say accuracy, top-5 accuracy where there are more than five classes, precision, recall and
@@ -73,12 +73,12 @@ def evaluate(context: click.Context, output_format: str, **options: Any) -> None
 
 
 def _echo_text(result: Evaluated) -> None:
-    evaluation = result.evaluation
+    evaluation, kind = result.evaluation, result.look.kind
     top5 = "" if evaluation.top5 is None else f", top-5 {evaluation.top5:.3f}"
-    click.echo(f"{counted(len(result.files), 'picture')} ({result.split}): accuracy {evaluation.accuracy:.3f}{top5}")
+    click.echo(f"{counted(len(result.files), kind.noun)} ({result.split}): accuracy {evaluation.accuracy:.3f}{top5}")
     click.echo()
     echo_table(
-        ("class", "pictures", "precision", "recall", "F1"),
+        ("class", kind.nouns, "precision", "recall", "F1"),
         [
             (row.name, f"{row.pictures:,}", *map(_share, (row.precision, row.recall, row.f1)))
             for row in evaluation.by_class

@@ -48,6 +48,8 @@ from tlkit.text import counted, printable
 def extract(context: click.Context, output_format: str, **options: Any) -> None:
     """Write what one layer says of IMAGES: files, folders (all pictures below them) and http(s) addresses.
 
+    Clips where the network takes audio.
+
     Rows are float32, in input order. What they are of travels with them: in an .h5 as `features`, `files` and
     `sha256` with the attribute `provenance`; beside a .npy or .csv as FILE.json. Interrupted, the same command goes
     on where it was. JSON has `output`, `shape`, `provenance`, `computed`, `failed` (each `input`, `error`) and

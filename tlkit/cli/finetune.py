@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 def finetune(
     context: click.Context, data: str | None, arch: str, resume: str | None, output_format: str, **options: Any
 ) -> None:
-    """Train a classifier for the pictures in DATA, in two phases.
+    """Train a classifier for the pictures (or clips) in DATA, in two phases.
 
     DATA holds train/ and validation/ (or val/), and test/ where there is one, of one folder a class; or class
     folders alone, of which a share is held out. What the frozen part of the base says of each picture is computed
@@ -142,7 +142,7 @@ def _echo_text(result: FinetuneResult) -> None:
     if result.test_accuracy is not None:
         click.echo(f"test accuracy {result.test_accuracy:.3f}")
     if result.skipped:
-        click.echo(f"{counted(len(result.skipped), 'picture')} skipped, named above.")
+        click.echo(f"{counted(len(result.skipped), 'file')} skipped, named above.")
     run = printable(result.run)
     look = f"look at {run}/report.html; " if (result.run / "report.html").exists() else ""
     click.echo(f"Run: {run}  ({look}use it: tlkit predict --model {run} IMAGES...)")

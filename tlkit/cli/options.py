@@ -159,9 +159,10 @@ def build_options(*, classes: bool = True, runs: bool = True) -> Callable[[Comma
 
 def resize_option(*, of_run: bool = False) -> Callable[[Command], Command]:
     """``--resize``; with ``of_run`` it stays None unless given, because a run brings its own."""
-    return _defaulting(
-        "--resize", "squash", of_run, type=click.Choice(["squash", "crop"]),
-        help="squash: the whole picture, whatever its proportions. crop: the middle 87.5%.",
+    usual = "squash, or the run's" if of_run else "squash"  # unset otherwise: it says nothing of clips
+    return click.option(
+        "--resize", type=click.Choice(["squash", "crop"]),
+        help=f"squash: the whole picture, whatever its proportions. crop: the middle 87.5%.  [default: {usual}]",
     )  # fmt: skip
 
 
@@ -208,15 +209,15 @@ def batch_size_option(command: Command) -> Command:
         type=click.IntRange(1, 4096),
         default=32,
         show_default=True,
-        help="Pictures at a time.",
+        help="Files at a time.",
     )(command)
 
 
 def engine_batch_option(command: Command) -> Command:
     """``--batch-size`` where an engine knows its own."""
-    return click.option(
-        "--batch-size", type=click.IntRange(1, 4096), help="Pictures at a time.  [default: the engine's]"
-    )(command)
+    return click.option("--batch-size", type=click.IntRange(1, 4096), help="Files at a time.  [default: the engine's]")(
+        command
+    )
 
 
 def seed_option(command: Command) -> Command:

@@ -35,7 +35,7 @@ PREPROCESSING = ("caffe", "tf", "torch", "lite", "unit", "none")
 @click.command()
 @click.argument("inputs", metavar="IMAGES...", nargs=-1, required=True)
 @click.option(
-    "--arch", "architecture", metavar="NAME", help=f"ImageNet network to ask.  [default: {DEFAULT_ARCHITECTURE}]"
+    "--arch", "architecture", metavar="NAME", help=f"Published network to ask.  [default: {DEFAULT_ARCHITECTURE}]"
 )
 @click.option("--model", metavar="RUN|FILE",
               help="Ask a run that `tlkit finetune` made instead, or a full Keras model (.h5, .keras).")  # fmt: skip
@@ -58,6 +58,8 @@ PREPROCESSING = ("caffe", "tf", "torch", "lite", "unit", "none")
 def predict(plot: Path | None, output_format: str, **options: Any) -> None:
     """Name what is in IMAGES: files, folders (all pictures below them) and http(s) addresses.
 
+    A network that takes audio (`tlkit archs` says which) names what is in clips instead: WAV, FLAC, OGG, MP3.
+
     JSON is a list with one object an input, in input order: `input`, and `predictions` (each with `rank`,
     `label`, `name` and `probability`) or `error`. CSV has the columns input, rank, label, name, probability,
     error.
@@ -67,6 +69,7 @@ def predict(plot: Path | None, output_format: str, **options: Any) -> None:
         tlkit predict photos/ --top 3 --format json
         tlkit predict img.jpg --plot img-classes.png
         tlkit predict --model runs/efficientnetlite0-1 img.jpg
+        tlkit predict song.mp3 --arch musictaggercrnn
         tlkit predict --model old.h5 --preprocess tf --labels names.txt img.jpg
     """
     from tlkit.recipes.predict import predict as run
@@ -94,9 +97,10 @@ def predict(plot: Path | None, output_format: str, **options: Any) -> None:
 
 
 def _refuse_to_overwrite(plot: Path, inputs: Sequence[str]) -> None:
-    from tlkit.images.scan import expand_inputs
+    from tlkit.inputs.kind import IMAGE
+    from tlkit.inputs.scan import expand_inputs
 
-    if plot.exists() and any(Path(path).exists() and plot.samefile(path) for path in expand_inputs(inputs)):
+    if plot.exists() and any(Path(path).exists() and plot.samefile(path) for path in expand_inputs(inputs, IMAGE)):
         raise UsageError(
             f"--plot {printable(plot)} would overwrite one of the pictures to predict.", hint="Give it another name."
         )

@@ -125,7 +125,8 @@ def _convert(network: Network, folder: Path) -> None:
     # the front end itself: openvino.convert_model would also report its use to a server
     front_end = FrontEndManager().load_by_framework("tf")
     graph = folder / "graph.pb"
-    graph.write_bytes(_definition(frozen_graph(network)).SerializeToString())
+    # unrolled: the front end knows no word for TensorFlow's loops over lists of tensors
+    graph.write_bytes(_definition(frozen_graph(network, unroll=True)).SerializeToString())
     model = front_end.convert(front_end.load(str(graph)))
     try:
         openvino.save_model(model, folder / MODEL, compress_to_fp16=False)

@@ -22,7 +22,7 @@ Outputs = tuple[np.ndarray, ...]
 
 
 class Engine(Protocol):
-    """A network in inference mode. A row depends on its own picture alone, never on its neighbours in the batch."""
+    """A network in inference mode. A row depends on its own values alone, never on its neighbours in the batch."""
 
     name: str
     """``keras`` or ``openvino``."""
@@ -34,7 +34,7 @@ class Engine(Protocol):
     """Rows to submit at a time that keep it busy; more only means that more is lost when it is broken off."""
 
     def submit(self, pixels: np.ndarray) -> Future[Outputs]:
-        """Start on pixels ``(rows, height, width, channels)`` uint8, 0 to 255, which must not change meanwhile."""
+        """Start on values ``(rows, height, width, channels)`` as the look gives them, unchanged meanwhile."""
         ...
 
 
@@ -83,5 +83,5 @@ def open_engine(network: Network, *, engine: str = "auto", precision: str = "flo
 
 
 def run(engine: Engine, pixels: np.ndarray) -> Outputs:
-    """Outputs for pixels ``(rows, height, width, channels)`` uint8, now."""
+    """Outputs for values ``(rows, height, width, channels)``, now."""
     return engine.submit(pixels).result()

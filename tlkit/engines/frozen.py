@@ -1,32 +1,58 @@
-"""A Keras model as one TensorFlow graph from pixels to outputs, its weights folded in as constants."""
+"""A Keras model as one TensorFlow graph from values to outputs, its weights folded in as constants."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from tlkit.backend import tf
 from tlkit.engines.network import Network
-from tlkit.images.preprocessing import MODES
 
 
-def frozen_graph(network: Network) -> Any:
-    """The graph of a network: uint8 pixels ``(rows, height, width, channels)`` to a list of float32 outputs.
+def frozen_graph(network: Network, *, unroll: bool = False) -> Any:
+    """The graph of a network: values ``(rows, height, width, channels)`` to a list of float32 outputs.
 
-    Preprocessing is part of it, so that the processor's threads do it and bytes are all that is copied. Weights are
-    constants from the start: TensorFlow then folds BatchNorm into convolutions, and taking a graph of variables
+    Preprocessing is part of it, so that the processor's threads do it and of pictures only bytes are copied. Weights
+    are constants from the start: TensorFlow then folds BatchNorm into convolutions, and taking a graph of variables
     apart afterwards would take three times as long.
+
+    Args:
+        network: The network.
+        unroll: Write recurrent layers out step by step, where their number of steps is known.
     """
     model, look = network.model(), network.look
     trainable = [variable.numpy() for variable in model.trainable_variables]
     others = [variable.numpy() for variable in model.non_trainable_variables]
 
     def forward(pixels: Any) -> list[Any]:
-        inputs = MODES[look.preprocessing](tf.cast(pixels, tf.float32))
+        inputs = look.scale(tf.cast(pixels, tf.float32))
         if look.channels_first:
             inputs = tf.transpose(inputs, (0, 3, 1, 2))
         constants = [[tf.constant(value) for value in values] for values in (trainable, others)]
         outputs, _ = model.stateless_call(*constants, inputs, training=False)
         return [tf.cast(output, tf.float32) for output in tf.nest.flatten(outputs)]
 
-    signature = tf.TensorSpec((None, *look.size, look.channels), tf.uint8, name="pixels")
-    return tf.function(forward, input_signature=[signature], autograph=False).get_concrete_function()
+    signature = tf.TensorSpec((None, *look.size, look.channels), look.dtype, name="pixels")
+    with _unrolled(model) if unroll else nullcontext():
+        return tf.function(forward, input_signature=[signature], autograph=False).get_concrete_function()
+
+
+@contextmanager
+def _unrolled(model: Any) -> Iterator[None]:
+    """Have recurrent layers write out their steps inside the block; the model stays as it is."""
+    looping = [layer for layer in model._flatten_layers() if getattr(layer, "unroll", None) is False and _steps(layer)]
+    for layer in looping:
+        layer.unroll = True
+    try:
+        yield
+    finally:
+        for layer in looping:
+            layer.unroll = False
+
+
+def _steps(layer: Any) -> int | None:
+    try:
+        return layer.input.shape[1]
+    except (AttributeError, ValueError):  # it is part of another layer, or called more than once
+        return None

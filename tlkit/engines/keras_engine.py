@@ -30,7 +30,7 @@ class KerasEngine:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="keras-engine")
 
     def submit(self, pixels: np.ndarray) -> Future[Outputs]:
-        """Start on pixels ``(rows, height, width, channels)`` uint8."""
+        """Start on values ``(rows, height, width, channels)``."""
         return self._thread.submit(self._run, pixels)
 
     def _run(self, pixels: np.ndarray) -> Outputs:

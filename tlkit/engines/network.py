@@ -1,4 +1,4 @@
-"""What an engine runs: a network, the outputs that are wanted, and how pictures reach it."""
+"""What an engine runs: a network, the outputs that are wanted, and how files reach it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tlkit.images.batches import Look
+from tlkit.inputs.look import Look
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Network:
 
     Attributes:
         model: Gives the Keras model: one input, and the wanted outputs.
-        look: How a picture becomes its input.
+        look: How a file becomes its input.
         identity: What decides every number it gives (architecture, weights, outputs, …), as JSON knows it; None when
             its weights are known to nobody, so that nothing may be kept of it.
     """

@@ -61,7 +61,7 @@ class OpenVINOEngine:
         weakref.finalize(self, self._queue.wait_all)
 
     def submit(self, pixels: np.ndarray) -> Future[Outputs]:
-        """Start on pixels ``(rows, height, width, channels)`` uint8; returns when the last of them has started."""
+        """Start on values ``(rows, height, width, channels)``; returns when the last of them has started."""
         batch = _Batch(tuple(np.empty((len(pixels), *shape), np.float32) for shape in self.shapes))
         for row in range(len(pixels)):
             self._queue.start_async(pixels[row : row + 1], (batch, row))

@@ -13,12 +13,14 @@ import numpy as np
 
 from tlkit.engines.engine import Engine, open_engine, run
 from tlkit.engines.network import Network
-from tlkit.errors import FeatureError, ImageError
+from tlkit.errors import FeatureError, InputError
 from tlkit.features.fill import Copies, Filled, fill
 from tlkit.features.source import FeatureSource
 from tlkit.features.store import RowStore
 from tlkit.files import whole_file
+from tlkit.inputs.kind import Kind
 from tlkit.progress import logger
+from tlkit.text import counted
 
 NOTES = "notes.json"
 _COMPARED = 8
@@ -51,6 +53,11 @@ class Computing:
     def provenance(self) -> dict[str, Any]:
         """What decides the rows of the first source."""
         return self.provenances[0]
+
+    @property
+    def kind(self) -> Kind:
+        """What it computes features of."""
+        return self.sources[0].network.look.kind
 
     def engine(self, *numbers: int) -> Engine:
         """The engine that gives the outputs of sources by number, in that order."""
@@ -150,14 +157,17 @@ def compare_with_float32(network: Network, engine: Engine, sources: Sequence[str
     for source in sources:
         if len(pixels) == _COMPARED:
             break
-        with suppress(ImageError):
+        with suppress(InputError):
             pixels.append(network.look.read(source))
     if not pixels:
         return {}
     batch = np.stack(pixels)
     error = relative_error(run(engine, batch)[0], run(open_engine(network, engine=engine.name), batch)[0])
     logger.info(
-        "%s differs from float32 by %.2g of its size on the first %d pictures.", engine.precision, error, len(pixels)
+        "%s differs from float32 by %.2g of its size on the first %s.",
+        engine.precision,
+        error,
+        counted(len(pixels), network.look.kind.noun),
     )
     return {"relative_error": error, "pictures_compared": len(pixels)}
 

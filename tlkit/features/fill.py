@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,9 +15,10 @@ import numpy as np
 from tlkit.engines.engine import Engine
 from tlkit.features.forward import forward
 from tlkit.features.store import RowStore
-from tlkit.images.batches import Batch, Look
-from tlkit.images.decode import MAX_BYTES
-from tlkit.images.scan import is_address
+from tlkit.inputs.batches import Batch
+from tlkit.inputs.kind import Kind
+from tlkit.inputs.look import Look
+from tlkit.inputs.scan import is_address
 from tlkit.progress import logger, progress_bar
 
 _AHEAD = 4096
@@ -87,7 +89,9 @@ def fill(
         copies: Variants to compute of each picture instead of the picture itself.
     """
     variants = copies.count if copies else 1
-    digests = [digest for digest in (file_digests(sources) if known is None else known) for _ in range(variants)]
+    digests = [
+        digest for digest in (file_digests(sources, look.kind) if known is None else known) for _ in range(variants)
+    ]
     names = [_name(digest, copies, place % variants) for place, digest in enumerate(digests)]
     missing: list[int] = []
     waiting: set[bytes] = set()
@@ -177,7 +181,7 @@ def _change(copies: Copies, missing: Sequence[int]) -> Callable[[Batch], np.ndar
     return change
 
 
-def file_digests(sources: Sequence[str]) -> list[bytes | None]:
+def file_digests(sources: Sequence[str], kind: Kind) -> list[bytes | None]:
     """SHA-256 of every file's bytes, in order; None for addresses and for what cannot be read."""
     with (
         ThreadPoolExecutor(max(2, os.cpu_count() or 1)) as pool,
@@ -185,18 +189,18 @@ def file_digests(sources: Sequence[str]) -> list[bytes | None]:
     ):
         found: list[bytes | None] = []
         for start in range(0, len(sources), _AHEAD):  # a million futures at once would take a gigabyte
-            for digest in pool.map(_digest, sources[start : start + _AHEAD]):
+            for digest in pool.map(partial(_digest, kind.max_bytes), sources[start : start + _AHEAD]):
                 found.append(digest)
                 bar.update(1)
     return found
 
 
-def _digest(source: str) -> bytes | None:
+def _digest(most: int, source: str) -> bytes | None:
     if is_address(source) or not os.path.isfile(source):
         return None
     try:
         with open(source, "rb") as file:
-            if os.fstat(file.fileno()).st_size > MAX_BYTES:
+            if os.fstat(file.fileno()).st_size > most:
                 return None
             return hashlib.file_digest(file, "sha256").digest()
     except OSError:

@@ -275,7 +275,7 @@ def open_npy(path: Path, beside: Path) -> FeatureRows:
     if dtype != np.dtype("<f4") or fortran or not whole or not shape or shape[0] != len(facts.files):
         raise FeatureError(
             f"{printable(path)} does not go with {printable(beside.name)}: it holds {shape} {dtype}, "
-            f"and {len(facts.files):,} pictures are listed.",
+            f"and {len(facts.files):,} files are listed.",
             hint="Compute the features again.",
         )
     return FeatureRows(facts, tuple(shape[1:]), path, None)

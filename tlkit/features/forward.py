@@ -12,7 +12,8 @@ from PIL import Image
 
 from tlkit.engines.engine import Engine, Outputs
 from tlkit.errors import WeightsError
-from tlkit.images.batches import Batch, Look, read_batches
+from tlkit.inputs.batches import Batch, read_batches
+from tlkit.inputs.look import Look
 from tlkit.progress import progress_bar
 
 
@@ -63,7 +64,7 @@ def forward(
     """
     started: deque[tuple[Batch, Future[Outputs]]] = deque()
 
-    with progress_bar(total=len(sources), unit="image", description=description) as bar:
+    with progress_bar(total=len(sources), unit=look.kind.noun, description=description) as bar:
 
         def finish() -> ForwardBatch:
             batch, future = started.popleft()

@@ -17,8 +17,8 @@ from tlkit.config import LoadOptions
 from tlkit.engines.engine import resolve_engine
 from tlkit.engines.network import Network
 from tlkit.errors import UsageError
-from tlkit.images.batches import Look
-from tlkit.images.decode import DECODER
+from tlkit.inputs.look import Look
+from tlkit.looks import look_of
 from tlkit.text import did_you_mean, printable
 
 FORMAT = 1
@@ -55,7 +55,7 @@ class FeatureSource:
             "size": list(look.size),
             "resize": look.rule,
             "preprocessing": look.preprocessing,
-            "decoder": f"{DECODER}, Pillow {version('pillow')}",
+            "decoder": look.decoder,
             "engine": f"{name}, {', '.join(f'{package} {version(package)}' for package in packages)}",
             "precision": precision,
         }
@@ -69,7 +69,7 @@ def of_architecture(
     layer: str | None = None,
     pooling: str | None = None,
     size: tuple[int, int] | None = None,
-    resize: str = "squash",
+    resize: str | None = None,
     seed: int = 0,
     allow_private: bool = False,
     model: Callable[[], Any] | None = None,
@@ -85,7 +85,7 @@ def of_architecture(
         layer: The layer; None for the last of the base.
         pooling: ``avg``, ``max`` or ``none``; None for ``avg`` where the layer gives a feature map.
         size: Input size; None for the default.
-        resize: A rule of :mod:`tlkit.images.resize`.
+        resize: What of a file is taken; None for the usual.
         seed: Draws random weights.
         allow_private: Addresses may lead inside this network.
         model: Gives the base, built with these very weights, where there is one already.
@@ -106,6 +106,7 @@ def of_architecture(
             or f"`tlkit archs {architecture.name}` lists its layers.",
         )
     side = architecture.input_size(size, include_top=include_top)
+    look = look_of(architecture, side, resize, allow_private=allow_private)
     pooling = _pooling(pooling, len((tops if include_top else layers)[chosen].shape) == 3, chosen)
     choice = (
         choose_weights(architecture, weights, include_top=include_top, size=side, options=load)
@@ -129,7 +130,6 @@ def of_architecture(
 
     # random weights are known by their values alone
     identity: Mapping[str, Any] = choice.identity or {"digest": _values_digest(whole())}
-    look = Look(side, architecture.preprocessing, resize, allow_private, channels_first=architecture.is_channels_first)
     facts = {
         **architecture.facts,
         "weights": {"name": Path(choice.name).name, **identity},

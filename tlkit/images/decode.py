@@ -17,31 +17,22 @@ What has no such meaning (32-bit integers, floating point, Lab) is refused by na
 
 from __future__ import annotations
 
-import hashlib
 import os
-import stat
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from tlkit.errors import ImageError
+from tlkit.errors import InputError
+from tlkit.inputs.files import check_regular, start_of, what_it_is, why_unreadable
+from tlkit.inputs.kind import IMAGE
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 """What Pillow may open; the content says which, never the name."""
 
-EXTENSIONS = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff",
-     ".ppm", ".pgm", ".pbm", ".pnm", ".mpo"}
-)  # fmt: skip
-"""Names that count as pictures when a folder is walked."""
-
 DECODER = 2
 """Raised when the same bytes become other pixels; cached features are known by it and by Pillow's version."""
-
-MAX_BYTES = 2**30
-"""A larger file is no picture that is decoded here."""
 
 MAX_PIXELS = 100_000_000
 """A picture that claims more is refused before anything is decoded."""
@@ -64,31 +55,6 @@ _UPRIGHT = {
 _DIRECT = {"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV"}
 
 
-def bytes_digest(data: bytes) -> bytes:
-    """SHA-256 of a file's bytes: the name under which what was computed from them is kept."""
-    return hashlib.sha256(data).digest()
-
-
-def read_file(path: str) -> bytes:
-    """All bytes of a file.
-
-    Raises:
-        ImageError: It cannot be read, or is too large to be a picture; the message is the reason alone.
-    """
-    try:
-        status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):
-            raise ImageError(_not_a_file(Path(path)))
-        if status.st_size > MAX_BYTES:
-            raise ImageError(f"it has {status.st_size:,} bytes, more than the {MAX_BYTES:,} that are read")
-        with open(path, "rb") as file:
-            return file.read()
-    except FileNotFoundError as error:
-        raise ImageError("there is no such file") from error
-    except OSError as error:
-        raise ImageError(error.strerror or str(error) or "it cannot be read") from error
-
-
 def decode(source: str | os.PathLike[str] | bytes, *, least: tuple[int, int] | None = None) -> Image.Image:
     """Read a picture.
 
@@ -101,16 +67,16 @@ def decode(source: str | os.PathLike[str] | bytes, *, least: tuple[int, int] | N
         A Pillow image in mode RGB, upright, at its own size or reduced.
 
     Raises:
-        ImageError: Not a picture, damaged, too large, or of a kind with no meaning in RGB. The message is the
+        InputError: Not a picture, damaged, too large, or of a kind with no meaning in RGB. The message is the
             reason alone; who calls knows the name.
     """
     try:
-        if not isinstance(source, bytes) and not stat.S_ISREG(os.stat(source).st_mode):
-            raise ImageError(_not_a_file(Path(source)))
+        if not isinstance(source, bytes):
+            check_regular(source, IMAGE)
         with Image.open(BytesIO(source) if isinstance(source, bytes) else Path(source), formats=FORMATS) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
-                raise ImageError(f"it claims {width}x{height} pixels, more than the {MAX_PIXELS:,} that are decoded")
+                raise InputError(f"it claims {width}x{height} pixels, more than the {MAX_PIXELS:,} that are decoded")
             image.seek(0)
             if least is not None and image.format == "JPEG":
                 across, down = (HEADROOM * side for side in least)
@@ -120,37 +86,16 @@ def decode(source: str | os.PathLike[str] | bytes, *, least: tuple[int, int] | N
             image.load()
             turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
             return _rgb(image) if turn is None else _rgb(image).transpose(turn)
-    except ImageError:
+    except InputError:
         raise
     except Image.DecompressionBombError as error:
-        raise ImageError("it claims more pixels than are decoded") from error
+        raise InputError("it claims more pixels than are decoded") from error
     except UnidentifiedImageError as error:
-        raise ImageError(_not_a_picture(source)) from error
-    except FileNotFoundError as error:
-        raise ImageError("there is no such file") from error
+        raise InputError(what_it_is(start_of(source), IMAGE)) from error
     except OSError as error:
-        raise ImageError(error.strerror or str(error) or "it cannot be read") from error
+        raise InputError(why_unreadable(error)) from error
     except Exception as error:  # Pillow's plugins raise many kinds on damaged files
-        raise ImageError(f"it is damaged ({type(error).__name__}: {error})") from error
-
-
-def _not_a_picture(source: str | os.PathLike[str] | bytes) -> str:
-    if isinstance(source, bytes):
-        start = source[:512]
-    else:
-        with Path(source).open("rb") as file:
-            start = file.read(512)
-    if not start:
-        return "it is empty"
-    if start.lstrip()[:1] == b"<":
-        return "it is a web page or XML, not a picture"
-    return "it is not a picture in a format that is read here"
-
-
-def _not_a_file(path: Path) -> str:
-    if not path.is_dir():
-        return "it is not a regular file"
-    return "it is a folder without pictures" if os.access(path, os.R_OK | os.X_OK) else "the folder cannot be read"
+        raise InputError(f"it is damaged ({type(error).__name__}: {error})") from error
 
 
 # 0 to 65535 as 0 to 255, to the nearest
@@ -184,4 +129,4 @@ def _rgb(image: Image.Image) -> Image.Image:
     if image.mode in _DIRECT:
         return image.convert("RGB")
     holds = {"I": "32-bit integers", "F": "floating-point values", "LAB": "Lab colours"}.get(image.mode, image.mode)
-    raise ImageError(f"it holds {holds}, which have no fixed meaning as RGB; save it with 8 or 16 bits a channel")
+    raise InputError(f"it holds {holds}, which have no fixed meaning as RGB; save it with 8 or 16 bits a channel")

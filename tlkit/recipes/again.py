@@ -60,9 +60,9 @@ def option_words(options: BuildOptions | LoadOptions) -> list[str]:
 def versions() -> dict[str, str]:
     """Versions of tlkit, Python and the packages that decide numbers."""
     found = {"tlkit": tlkit.__version__, "python": platform.python_version()}
-    for name in ("tensorflow", "keras", "openvino", "numpy", "pillow", "h5py"):
+    for name in ("tensorflow", "keras", "openvino", "numpy", "pillow", "soundfile", "soxr", "h5py"):
         try:
             found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:  # OpenVINO is an extra
+        except importlib.metadata.PackageNotFoundError:  # some are extras
             continue
     return found

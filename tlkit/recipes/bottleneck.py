@@ -20,7 +20,8 @@ from tlkit.features.formats import Facts, FeatureRows, take_over
 from tlkit.features.sets import existing_sets, undescribed, write_sets
 from tlkit.features.source import of_architecture
 from tlkit.features.store import RowStore, can_go_on, open_store
-from tlkit.images.dataset import Dataset, Split, scan_dataset
+from tlkit.inputs.dataset import Dataset, Split, scan_dataset
+from tlkit.inputs.kind import KINDS, Kind
 from tlkit.locks import locked
 from tlkit.progress import logger
 from tlkit.text import listed, printable
@@ -70,12 +71,12 @@ def bottleneck(config: BottleneckConfig) -> Bottleneck:
             f"{printable(output)} is inside the data folder, where it would be taken for a class.",
             hint="Name a folder elsewhere with -o.",
         )
-    dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed)
-    for warning in dataset.warnings:
-        logger.warning(warning)
+    architecture = get_architecture(config.architecture, config.build)
+    kind = KINDS[architecture.kind]
+    dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed, kind=kind)
     computing = Computing(
         of_architecture(
-            get_architecture(config.architecture, config.build),
+            architecture,
             weights=config.weights,
             load=config.load,
             layer=config.layer,
@@ -87,6 +88,8 @@ def bottleneck(config: BottleneckConfig) -> Bottleneck:
         engine=config.engine,
         precision=config.precision,
     )
+    for warning in dataset.warnings:
+        logger.warning(warning)
     try:
         output.mkdir(parents=True, exist_ok=True)
         with locked(output / LOCK, remove=True):
@@ -103,7 +106,11 @@ def _fill_and_write(output: Path, dataset: Dataset, computing: Computing, config
     if not config.force:
         found = _found(output, computing, config)
         _refuse_foreign(output, config, computing)
-    splits = {name: _Wanted(split, config.data, file_digests(split.files)) for name, split in dataset.splits.items()}
+    kind = computing.kind
+    splits = {
+        name: _Wanted(split, config.data, file_digests(split.files, kind), kind)
+        for name, split in dataset.splits.items()
+    }
     files = write_sets(output, config.format, {}, names=splits)
     there = all(path.is_file() for paths in files.values() for path in paths)
     same = found.keys() == splits.keys() and all(splits[name].is_told_by(rows, dataset) for name, rows in found.items())
@@ -181,11 +188,12 @@ def _found(output: Path, computing: Computing, config: BottleneckConfig) -> dict
 
 @dataclass(frozen=True)
 class _Wanted:
-    """The pictures of one split, and the digests of their bytes."""
+    """The files of one split, and the digests of their bytes."""
 
     split: Split
     data: str
     digests: Sequence[bytes | None]
+    kind: Kind
 
     def is_told_by(self, rows: FeatureRows, dataset: Dataset) -> bool:
         """True when a set has exactly these pictures and these classes."""
@@ -210,8 +218,8 @@ class _Wanted:
         lost = [dataset.classes[label] for label in sorted({*self.split.labels.tolist()} - {*labels.tolist()})]
         if lost:
             raise DataError(
-                f"No picture of {listed(lost)} in {name} can be read.",
-                hint="Replace the pictures named above, or remove the class folder.",
+                f"No {self.kind.noun} of {listed(lost)} in {name} can be read.",
+                hint=f"Replace the {self.kind.nouns} named above, or remove the class folder.",
             )
         return Facts(
             computing.provenance,

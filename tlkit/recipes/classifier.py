@@ -1,4 +1,4 @@
-"""Who is asked: an ImageNet network, a run, or a full Keras model; each with all it takes from file to class names."""
+"""Who is asked: a published network, a run, or a full Keras model; each with all it takes from file to class names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tlkit.architectures.architecture import Architecture
-from tlkit.architectures.imagenet import imagenet_classes
+from tlkit.architectures.labels import published_labels
 from tlkit.architectures.pretrained import build_pretrained, choose_weights
 from tlkit.architectures.table import get_architecture
 from tlkit.config import DEFAULT_ARCHITECTURE, BuildOptions, LoadOptions, PredictConfig
@@ -19,8 +19,9 @@ from tlkit.errors import ConfigError, ModelError, UsageError
 from tlkit.h5.guard import check_readable
 from tlkit.h5.model_config import ConfigLayer, data_layout
 from tlkit.h5.structure import check_is_file
-from tlkit.images.batches import Look
-from tlkit.images.scan import near_names
+from tlkit.images.look import PictureLook
+from tlkit.inputs.scan import near_names
+from tlkit.looks import look_of
 from tlkit.progress import logger
 from tlkit.text import printable
 from tlkit.weights.digest import file_digest
@@ -52,7 +53,7 @@ def choose_classifier(config: PredictConfig) -> Classifier:
         TlkitError: Options that contradict each other, weights that cannot be had, a run or model that cannot be read.
     """
     if config.model is None:
-        return _imagenet_classifier(config)
+        return _published_classifier(config)
     from tlkit.training.run_folder import MODEL, RECORD
 
     path = Path(config.model)
@@ -69,7 +70,7 @@ def choose_classifier(config: PredictConfig) -> Classifier:
     return _model_classifier(config, path)
 
 
-def _imagenet_classifier(config: PredictConfig) -> Classifier:
+def _published_classifier(config: PredictConfig) -> Classifier:
     architecture = get_architecture(
         DEFAULT_ARCHITECTURE if config.architecture is None else config.architecture, config.build
     )
@@ -79,6 +80,7 @@ def _imagenet_classifier(config: PredictConfig) -> Classifier:
             hint="Leave --preprocess out.",
         )
     size = architecture.input_size(config.size, include_top=True)
+    look = look_of(architecture, size, config.resize, allow_private=config.allow_private)
     classes = _class_names(config.labels, architecture)
     weights = choose_weights(
         architecture,
@@ -87,10 +89,6 @@ def _imagenet_classifier(config: PredictConfig) -> Classifier:
         size=size,
         options=config.load,
     )
-    look = Look(
-        size, architecture.preprocessing, config.resize or "squash", config.allow_private,
-        channels_first=architecture.is_channels_first,
-    )  # fmt: skip
     identity = weights.identity and {**architecture.facts, "weights": weights.identity, "whole": True}
     return Classifier(
         Network(
@@ -161,7 +159,7 @@ def _model_classifier(config: PredictConfig, path: Path) -> Classifier:
     return Classifier(Network(lambda: loaded.model, look), classes, probabilities)
 
 
-def _look(model: Any, described: ConfigLayer | None, config: PredictConfig, path: Path) -> Look:
+def _look(model: Any, described: ConfigLayer | None, config: PredictConfig, path: Path) -> PictureLook:
     """How a picture becomes the input of a model file, from the model's input and the options."""
     shape = model.input_shape
     if not isinstance(shape, tuple) or len(shape) != 4:
@@ -189,7 +187,7 @@ def _look(model: Any, described: ConfigLayer | None, config: PredictConfig, path
         )
     if channels == 1 and preprocessing in ("caffe", "torch"):
         raise UsageError(f"--preprocess {preprocessing} is for three channels, and {printable(path)} takes one.")
-    return Look(
+    return PictureLook(
         (size[0], size[1]),
         preprocessing,
         config.resize or "squash",
@@ -240,7 +238,7 @@ def _class_names(labels: str | None, architecture: Architecture) -> Sequence[tup
     count = architecture.options.classes
     if labels is not None:
         return _labels(labels, count or architecture.classes)
-    return imagenet_classes() if count is None else _numbers(count)
+    return published_labels(architecture.labels) if count is None else _numbers(count)
 
 
 def _numbers(count: int) -> list[tuple[str, str]]:

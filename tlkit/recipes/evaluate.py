@@ -1,4 +1,4 @@
-"""Measure a run on labelled pictures."""
+"""Measure a run on labelled pictures or clips."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from tlkit.config import EvaluateConfig, PredictConfig
 from tlkit.engines.engine import open_engine
 from tlkit.errors import DataError, UsageError
 from tlkit.features.forward import forward
-from tlkit.images.dataset import TRAIN, is_held_out, scan_labelled
+from tlkit.inputs.dataset import TRAIN, is_held_out, scan_labelled
+from tlkit.inputs.look import Look
 from tlkit.progress import logger
 from tlkit.recipes.again import command_line, versions
 from tlkit.recipes.classifier import choose_classifier
@@ -22,14 +23,15 @@ from tlkit.training.run_folder import RunRecord, read_run
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What a run does on labelled pictures.
+    """What a run does on labelled pictures or clips.
 
     Attributes:
         split: The folder that was measured: ``test``, ``validation``, ``train``, or ``all`` for class folders alone.
         evaluation: The numbers.
-        files: The pictures, in the order of the numbers.
-        skipped: ``(path, reason)`` of pictures that could not be read.
+        files: In the order of the numbers.
+        skipped: ``(path, reason)`` of files that could not be read.
         warnings: What a person should know before trusting it.
+        look: How the run looks at a file.
     """
 
     split: str
@@ -37,13 +39,14 @@ class Evaluated:
     files: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
+    look: Look
 
 
 def evaluate(config: EvaluateConfig) -> Evaluated:
-    """Name every picture of a labelled folder with a run, and compare.
+    """Name every file of a labelled folder with a run, and compare.
 
     Raises:
-        TlkitError: No such run, classes that it does not know, no picture that can be read.
+        TlkitError: No such run, classes that it does not know, no file that can be read.
     """
     if config.report is not None and not Path(config.report).parent.is_dir():
         raise UsageError(
@@ -52,12 +55,13 @@ def evaluate(config: EvaluateConfig) -> Evaluated:
     folder = Path(config.run)
     record = read_run(folder)
     classifier = choose_classifier(PredictConfig(inputs=(), model=config.run))
-    found = scan_labelled(config.data, record.classes, split=config.split)
+    look = classifier.network.look
+    found = scan_labelled(config.data, record.classes, split=config.split, kind=look.kind)
     warnings = list(found.warnings)
     if _was_trained_on(record, config.data, found.name):
         warnings.append(
-            f"{printable(folder)} was trained on pictures of {printable(config.data)}: it knows them, and the numbers "
-            "flatter it."
+            f"{printable(folder)} was trained on {look.kind.nouns} of {printable(config.data)}: it knows them, and the "
+            "numbers flatter it."
         )
     for warning in warnings:
         logger.warning(warning)
@@ -67,19 +71,17 @@ def evaluate(config: EvaluateConfig) -> Evaluated:
     outputs: list[np.ndarray] = []
     positions: list[int] = []
     skipped: list[tuple[str, str]] = []
-    for batch in forward(
-        files, engine, look=classifier.network.look, batch_size=config.batch_size, description="evaluate"
-    ):
+    for batch in forward(files, engine, look=look, batch_size=config.batch_size, description="evaluate"):
         outputs.append(batch.outputs[0])
         positions += batch.positions
         for position, reason in batch.failed:
             logger.warning("%s is skipped: %s.", printable(files[position]), reason)
             skipped.append((files[position], reason))
     if not positions:
-        raise DataError(f"No picture in {printable(config.data)} can be read.")
+        raise DataError(f"No {look.kind.noun} in {printable(config.data)} can be read.")
     evaluation = Evaluation(tuple(record.classes), found.split.labels[positions], np.concatenate(outputs))
     return Evaluated(
-        found.name, evaluation, tuple(files[position] for position in positions), tuple(skipped), tuple(warnings)
+        found.name, evaluation, tuple(files[position] for position in positions), tuple(skipped), tuple(warnings), look
     )
 
 
@@ -104,10 +106,11 @@ def write_report(result: Evaluated, config: EvaluateConfig) -> None:
     evaluation = result.evaluation
     facts = [("accuracy", f"{evaluation.accuracy:.3f}")]
     facts += [] if evaluation.top5 is None else [("among the first five", f"{evaluation.top5:.3f}")]
-    facts += [("pictures", f"{len(result.files):,}"), ("classes", f"{len(evaluation.classes):,}")]
+    facts += [(result.look.kind.nouns, f"{len(result.files):,}"), ("classes", f"{len(evaluation.classes):,}")]
     counts = {row.name: row.pictures for row in evaluation.by_class}
     page = Page(
         title=f"{Path(config.run).name} on {config.data}",
+        look=result.look,
         facts=facts,
         sections=[draw_section(result.split, evaluation, result.files)],
         balance={result.split: counts},

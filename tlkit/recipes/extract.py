@@ -28,7 +28,7 @@ from tlkit.features.formats import (
 )
 from tlkit.features.source import FeatureSource, of_architecture, of_model
 from tlkit.features.store import RowStore, can_go_on, open_store
-from tlkit.images.scan import expand_inputs
+from tlkit.inputs.scan import expand_inputs
 from tlkit.locks import locked
 from tlkit.text import listed, printable, without_password
 from tlkit.weights.digest import file_digest
@@ -69,7 +69,7 @@ def extract(config: ExtractConfig) -> Extracted:
     if not output.parent.is_dir():
         raise FeatureError(f"There is no folder {printable(output.parent)} to write to.")
     computing = Computing(_source(config), engine=config.engine, precision=config.precision)
-    sources = expand_inputs(config.inputs)
+    sources = expand_inputs(config.inputs, computing.kind)
     part = output.with_name(f"{output.name}.part")
     try:
         with locked(output.with_name(f".{output.name}.lock"), remove=True):
@@ -77,7 +77,7 @@ def extract(config: ExtractConfig) -> Extracted:
             beside = ending in (".npy", ".csv") and _beside(output).exists()
             if (output.exists() or beside) and not config.force and not can_go_on(part, computing.provenance):
                 found = _found(output, ending, computing.provenance)
-            digests = file_digests(sources)
+            digests = file_digests(sources, computing.kind)
             with open_store(part, computing.provenance) as store:
                 if found is not None:
                     take_over(store, found, {digest for digest in digests if digest is not None})
@@ -104,7 +104,7 @@ def _source(config: ExtractConfig) -> FeatureSource:
             layer=config.layer,
             pooling=config.pooling,
             size=config.size,
-            resize=config.resize or "squash",
+            resize=config.resize,
             seed=config.seed,
             allow_private=config.allow_private,
         )

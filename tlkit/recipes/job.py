@@ -15,8 +15,10 @@ from tlkit.architectures.table import get_architecture
 from tlkit.caches import room_for_rows
 from tlkit.config import FinetuneConfig
 from tlkit.errors import UsageError
-from tlkit.images.batches import Look
-from tlkit.images.dataset import Dataset, scan_dataset
+from tlkit.inputs.dataset import Dataset, scan_dataset
+from tlkit.inputs.kind import Kind
+from tlkit.inputs.look import Look
+from tlkit.looks import look_of, refuse_for_pictures
 from tlkit.progress import logger
 from tlkit.reporting.metrics import Evaluation
 from tlkit.text import counted, listed
@@ -76,7 +78,7 @@ class Job:
         config: What was asked for.
         architecture: The base.
         weights: Where its weights come from.
-        look: How a picture becomes its input.
+        look: How a file becomes its input.
         head: The classifier.
         boundaries: Where the base is cut, one a stage of phase 2.
         dataset: The pictures.
@@ -124,8 +126,13 @@ def look_and_decide(config: FinetuneConfig) -> Job:
     size = architecture.input_size(config.size, include_top=False)
     if config.epochs + config.finetune_epochs == 0:
         raise UsageError("--epochs and --finetune-epochs are both 0: there is nothing to train.")
+    refuse_for_pictures(architecture, **{"--augment": None if config.augment == "none" else config.augment})
+    look = look_of(architecture, size, config.resize)
     boundaries = _boundaries(architecture, config)
-    head = choose_head(config.head, pooling=config.pooling, units=config.head_units, dropout=config.dropout)
+    head = choose_head(
+        config.head, pooling=config.pooling, units=config.head_units, dropout=config.dropout,
+        on_map=len(layers_of(architecture, include_top=False)[-1].shape) == 3,
+    )  # fmt: skip
     if config.augment_copies is not None and config.augment == "none":
         raise UsageError("--augment-copies says how many changed copies to keep, and --augment not how to change them.")
     if config.augment != "none" and config.features is not None:
@@ -133,15 +140,14 @@ def look_and_decide(config: FinetuneConfig) -> Job:
             "--features holds features of the pictures as they are, and --augment changes them.",
             hint="Leave one of them out; --augment-copies keeps features of changed pictures.",
         )
-    dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed)
+    dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed, kind=look.kind)
     weights = choose_weights(architecture, config.weights, include_top=False, size=size, options=config.load)
     room = room_for_rows(config.cache_limit)
     for note in (note for boundary in boundaries for note in boundary.notes):
         logger.info(note)
     for warning in dataset.warnings:
         logger.warning(warning)
-    logger.info(_data_line(dataset))
-    look = Look(size, architecture.preprocessing, config.resize, channels_first=architecture.is_channels_first)
+    logger.info(_data_line(dataset, look.kind))
     return Job(config, architecture, weights, look, head, boundaries, dataset, room)
 
 
@@ -160,6 +166,6 @@ def _boundaries(architecture: Architecture, config: FinetuneConfig) -> tuple[Bou
     return resolve_stages(architecture, names, stages)
 
 
-def _data_line(dataset: Dataset) -> str:
-    parts = [f"{counted(len(split.files), 'picture')} for {name}" for name, split in dataset.splits.items()]
+def _data_line(dataset: Dataset, kind: Kind) -> str:
+    parts = [f"{counted(len(split.files), kind.noun)} for {name}" for name, split in dataset.splits.items()]
     return f"{counted(len(dataset.classes), 'class', 'classes')} ({listed(dataset.classes)}): {', '.join(parts)}."

@@ -1,4 +1,4 @@
-"""The pictures of a data set as a base sees them: their features, and those that cannot be read."""
+"""The pictures or clips of a data set as a base sees them: their features, and those that cannot be read."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from tlkit.features.formats import FeatureRows
 from tlkit.features.kept import KeptRows
 from tlkit.features.sets import FORMATS, existing_sets
 from tlkit.features.store import RowStore
-from tlkit.images.batches import Look, read_batches
-from tlkit.images.dataset import TRAIN, Dataset, Split
+from tlkit.inputs.batches import read_batches
+from tlkit.inputs.dataset import TRAIN, Dataset, Split
+from tlkit.inputs.look import Look
 from tlkit.progress import logger
 from tlkit.text import counted, listed, printable
 from tlkit.training.rows import Arrays, Rows
@@ -29,8 +30,8 @@ class Pictures:
 
     Args:
         dataset: What was found.
-        look: How a picture becomes an input.
-        batch_size: Pictures at a time.
+        look: How a file becomes an input.
+        batch_size: Files at a time.
     """
 
     def __init__(self, dataset: Dataset, look: Look, batch_size: int) -> None:
@@ -96,7 +97,7 @@ class Pictures:
     def known(self, split: str) -> list[bytes | None]:
         """SHA-256 of the pictures of a split; None for what cannot be read."""
         if split not in self._digests:
-            self._digests[split] = file_digests(self.splits[split].files)
+            self._digests[split] = file_digests(self.splits[split].files, self.look.kind)
         return self._digests[split]
 
     def fingerprint(self) -> str:
@@ -140,9 +141,10 @@ class Pictures:
         unreadable = self._unreadable([files.index(file) for file in lost], split)
         changed = [file for file in lost if file not in unreadable]
         if changed:
+            number = counted(len(changed), self.look.kind.noun)
             raise FeatureError(
-                f"{printable(folder)} has no features of {counted(len(changed), 'picture')} of {split}, which are new "
-                f"or changed: {listed(changed)}.",
+                f"{printable(folder)} has no features of {number} of {split}, which are new or changed: "
+                f"{listed(changed)}.",
                 hint=f"`tlkit bottleneck DATA -o {printable(folder)}` with the same options computes what is missing.",
             )
         bad = [
@@ -193,11 +195,12 @@ class Pictures:
         lost = [self.classes[label] for label in sorted(set(before.labels.tolist()) - set(labels.tolist()))]
         if lost and (split == TRAIN or not kept):
             raise DataError(
-                f"No picture of {listed(lost)} in {split} can be read.",
-                hint="Replace the pictures named above, or remove the class folder.",
+                f"No {self.look.kind.noun} of {listed(lost)} in {split} can be read.",
+                hint=f"Replace the {self.look.kind.nouns} named above, or remove the class folder.",
             )
         if lost:
-            self.warnings.append(f"No picture of {listed(lost)} in {split} can be read: nothing says how well it does.")
+            noun = self.look.kind.noun
+            self.warnings.append(f"No {noun} of {listed(lost)} in {split} can be read: nothing says how well it does.")
             logger.warning(self.warnings[-1])
         self.splits[split] = Split(tuple(before.files[position] for position in kept), labels)
         if len(self._digests.get(split, ())) == len(before.files):

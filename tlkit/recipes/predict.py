@@ -1,4 +1,4 @@
-"""Name what is in pictures, with an ImageNet network, a run or a model file."""
+"""Name what is in pictures or clips, with a published network, a run or a model file."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from PIL import Image
 
 from tlkit.config import PredictConfig
 from tlkit.engines.engine import open_engine
+from tlkit.errors import UsageError
 from tlkit.features.compute import compare_with_float32
 from tlkit.features.forward import forward
-from tlkit.images.scan import expand_inputs, near_names
+from tlkit.inputs.kind import IMAGE
+from tlkit.inputs.scan import expand_inputs, near_names
 from tlkit.recipes.classifier import choose_classifier
 from tlkit.text import without_password
 
@@ -58,7 +60,13 @@ def predict(config: PredictConfig) -> list[Prediction]:
         TlkitError: Options that contradict each other, weights that cannot be had, a run that cannot be read.
     """
     classifier = choose_classifier(config)
-    sources = expand_inputs(config.inputs)
+    kind = classifier.network.look.kind
+    if config.keep_pictures and kind is not IMAGE:
+        raise UsageError(
+            f"--plot is for pictures, and {config.architecture or 'the run'} takes {kind.name}.",
+            hint="Leave --plot out.",
+        )
+    sources = expand_inputs(config.inputs, kind)
     names = [without_password(source) for source in sources]
 
     engine = open_engine(classifier.network, engine=config.engine, precision=config.precision)

@@ -13,7 +13,7 @@ from tlkit.architectures.pretrained import build_pretrained
 from tlkit.backend import keras
 from tlkit.features.kept import KeptRows
 from tlkit.features.source import of_architecture
-from tlkit.images.dataset import TEST, TRAIN, VALIDATION
+from tlkit.inputs.dataset import TEST, TRAIN, VALIDATION
 from tlkit.progress import logger
 from tlkit.recipes.job import FinetuneResult, Job
 from tlkit.recipes.pictures import Pictures
@@ -47,7 +47,7 @@ def train(job: Job, folder: Path, state: RunState) -> FinetuneResult:
     layout = job.look.data_format
     network = up_to(base, base.layers[-1].name, job.head.pooling, layout)
     features = of_architecture(
-        job.architecture, weights=job.weights, pooling=job.head.pooling, size=job.look.size, resize=job.look.rule,
+        job.architecture, weights=job.weights, pooling=job.head.pooling, size=job.look.size, resize=config.resize,
         model=lambda: base,
     )  # fmt: skip
     cuts = cut_base(job, base, network, features)
@@ -101,7 +101,7 @@ def train(job: Job, folder: Path, state: RunState) -> FinetuneResult:
         skipped=tuple(pictures.skipped),
         warnings=(*job.dataset.warnings, *pictures.warnings),
     )
-    whole = attach(base, job.head.pooling, head, job.architecture.name, layout)
+    whole = attach(base, job.head.pooling, head, job.architecture.name, layout, takes=job.look.kind.name)
     write_run(result, job, whole, pictures, data.provenance)
     return result
 

@@ -15,7 +15,7 @@ from tlkit.features.compute import Computing
 from tlkit.features.kept import KeptRows
 from tlkit.features.source import FeatureSource, of_tensors
 from tlkit.images.augment import AugmentedCopies, Augmenter
-from tlkit.images.dataset import TRAIN
+from tlkit.inputs.dataset import TRAIN
 from tlkit.progress import logger
 from tlkit.recipes.job import Job
 from tlkit.recipes.pictures import Pictures
@@ -112,7 +112,10 @@ class TrainingData:
             if source in kept or (source is features and config.features is not None):
                 continue
             if source in self._inputs:
-                logger.info("Nothing with weights is frozen: pictures go through all of the base in every epoch.")
+                logger.info(
+                    "Nothing with weights is frozen: %s go through all of the base in every epoch.",
+                    self._look.kind.nouns,
+                )
                 continue
             rows = sum(
                 len(split.files) * self._variants(split_name) for split_name, split in self._pictures.splits.items()
@@ -123,7 +126,7 @@ class TrainingData:
             else:
                 logger.info(
                     "What %s says of %s takes %s, more than the %s there is room for (--cache-limit): it runs in every "
-                    "epoch.", name, counted(rows, "picture"), sized(rows * size), sized(room),
+                    "epoch.", name, counted(rows, self._look.kind.noun), sized(rows * size), sized(room),
                 )  # fmt: skip
         return kept
 

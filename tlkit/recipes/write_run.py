@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tlkit.files import whole_file
+from tlkit.inputs.look import Look
 from tlkit.progress import logger
 from tlkit.recipes.again import command_line, versions
 from tlkit.recipes.job import FinetuneResult, Job
@@ -42,6 +43,7 @@ def write_run(result: FinetuneResult, job: Job, model: Any, pictures: Pictures, 
         classes=result.classes,
         preprocessing=look.preprocessing,
         size=look.size,
+        kind=look.kind.name,
         resize=look.rule,
         data_format=look.data_format,
         weights={"name": job.weights.name, "digest": job.weights.digest},
@@ -69,14 +71,14 @@ def write_run(result: FinetuneResult, job: Job, model: Any, pictures: Pictures, 
     )
     write_model(result.run, model, result.phases)
     try:
-        _draw(result, record, pictures)
+        _draw(result, record, pictures, look)
     except Exception as error:  # matplotlib, its fonts, its cache folder: the model is worth more
         logger.warning("%s is not whole: %s.", printable(result.run / REPORT), printable(error))
     write_record(result.run, record)
     tidy_up(result.run)
 
 
-def _draw(result: FinetuneResult, record: RunRecord, pictures: Pictures) -> None:
+def _draw(result: FinetuneResult, record: RunRecord, pictures: Pictures, look: Look) -> None:
     curves = draw_history([(phase.name, phase.epochs) for phase in result.phases])
     sections = [
         draw_section(split, evaluation, pictures.splits[split].files)
@@ -97,11 +99,12 @@ def _draw(result: FinetuneResult, record: RunRecord, pictures: Pictures) -> None
         ("base", record.architecture),
         ("of the base trained", counted(len(result.trained), "layer")),
         ("classes", f"{len(result.classes):,}"),
-        ("pictures to train on", f"{result.images['train']:,}"),
+        (f"{look.kind.nouns} to train on", f"{result.images['train']:,}"),
         ("made", record.created[:10]),
     ]
     page = Page(
         title=f"Run {result.run.name}",
+        look=look,
         facts=facts,
         sections=sections,
         curves=curves,

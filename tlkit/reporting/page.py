@@ -9,11 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
-from tlkit.errors import ImageError, TlkitError
+from tlkit.errors import InputError, TlkitError
 from tlkit.files import whole_file
-from tlkit.images.decode import decode
+from tlkit.inputs.look import Look
 from tlkit.progress import logger
 from tlkit.reporting.metrics import Evaluation
 from tlkit.reporting.plots import draw_calibration, draw_confusion
@@ -32,7 +30,7 @@ class Section:
     Attributes:
         split: Its name.
         evaluation: The numbers.
-        files: The pictures, in the order of the numbers.
+        files: Pictures or clips, in the order of the numbers.
         confusion: What was taken for what, PNG.
         calibration: Is it right as often as it says? PNG.
     """
@@ -55,19 +53,21 @@ class Page:
 
     Attributes:
         title: What it is about.
+        look: How the network looks at a file; it also shows one.
         facts: ``(name, value)``: what matters most, in order.
         sections: What was measured.
         curves: The history of the training, PNG.
         phases: What each phase came to, one mapping a row.
-        balance: ``{split: {class: pictures}}``.
+        balance: ``{split: {class: files}}``.
         arguments: Every option.
         versions: Of the software.
         warnings: What a person should know.
-        skipped: ``(path, reason)`` of pictures that could not be read.
+        skipped: ``(path, reason)`` of files that could not be read.
         command: What makes it again.
     """
 
     title: str
+    look: Look
     facts: Sequence[tuple[str, str]]
     sections: Sequence[Section]
     curves: bytes | None = None
@@ -114,7 +114,7 @@ def _render(page: Page) -> str:
             "confusion": _inline(section.confusion),
             "calibration": _inline(section.calibration),
             "mistakes": [
-                (mistake, section.files[mistake.position], _thumbnail(section.files[mistake.position]))
+                (mistake, section.files[mistake.position], _thumbnail(page.look, section.files[mistake.position]))
                 for mistake in section.evaluation.worst(MISTAKES)
             ],
             "wrong": int((section.evaluation.predicted != section.evaluation.labels).sum()),
@@ -123,20 +123,21 @@ def _render(page: Page) -> str:
     ]
     curves = page.curves and _inline(page.curves)
     most = max((count for counts in page.balance.values() for count in counts.values()), default=1)
-    return environment.get_template("report.html.jinja").render(page=page, views=views, curves=curves, most=most)
+    return environment.get_template("report.html.jinja").render(
+        page=page, kind=page.look.kind, views=views, curves=curves, most=most
+    )
 
 
 def _inline(data: bytes, kind: str = "png") -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
-def _thumbnail(file: str) -> str | None:
+def _thumbnail(look: Look, file: str) -> str | None:
     try:
-        picture = decode(file, least=(THUMBNAIL, THUMBNAIL))
-    except ImageError as error:
+        picture = look.show(look.open(file)[0], THUMBNAIL)
+    except InputError as error:
         logger.debug("No thumbnail of %s: %s.", file, error.message)
         return None
-    picture.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=80)
     return _inline(buffer.getvalue(), "jpeg")

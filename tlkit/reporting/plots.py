@@ -124,7 +124,7 @@ def draw_history(phases: Sequence[tuple[str, Sequence[Mapping[str, float]]]]) ->
 
 
 def draw_confusion(evaluation: Evaluation) -> bytes:
-    """Which class was taken for which, as PNG; a row sums to 1, the numbers are pictures."""
+    """Which class was taken for which, as PNG; a row sums to 1, the numbers are files."""
     counts, names = evaluation.confusion, [_literal(name) for name in evaluation.classes]
     classes = len(names)
     side = min(3.2 + 0.45 * classes, 14)

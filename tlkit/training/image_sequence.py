@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tlkit.errors import DataError, ImageError
-from tlkit.images.batches import Look
+from tlkit.errors import DataError, InputError
+from tlkit.inputs.look import Look
 from tlkit.text import printable
 from tlkit.training.epochs import Batches, Order
 from tlkit.training.rows import Arrays
@@ -63,6 +63,6 @@ class ImageSequence(Batches):
         file = self._files[row]
         try:
             return self._look.read(file)
-        except ImageError as error:
+        except InputError as error:
             self.failure = DataError(f"{printable(file)} could be read before and cannot be now: {error.message}.")
             raise self.failure from error

@@ -37,12 +37,14 @@ def build_head(head: Head, feature_shape: Sequence[int], classes: int, data_form
     return keras.Model(inputs, x, name="head")
 
 
-def attach(base: Any, pooling: str, head: Any, name: str, data_format: str = "channels_last") -> Any:
-    """One model from picture to class: base, pooling, head.
+def attach(
+    base: Any, pooling: str, head: Any, name: str, data_format: str = "channels_last", *, takes: str = "image"
+) -> Any:
+    """One model from picture or clip to class: base, pooling, head.
 
     The base runs in inference mode even in training: its BatchNorm keeps the statistics of ImageNet.
     """
-    inputs = keras.Input(base.input_shape[1:], name="image")
+    inputs = keras.Input(base.input_shape[1:], name=takes)
     x = base(inputs, training=False)
     pool = pooling_layer(pooling, data_format)
     return keras.Model(inputs, head(pool(x) if pool else x), name=name)

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from tlkit.errors import ModelError, RunError, WeightsError
 from tlkit.files import whole_file
-from tlkit.images.batches import Look
-from tlkit.images.preprocessing import MODES
-from tlkit.images.resize import RULES
+from tlkit.inputs.kind import IMAGE
+from tlkit.inputs.look import Look
+from tlkit.looks import look_at
 from tlkit.text import printable
 
 if TYPE_CHECKING:
@@ -35,22 +35,23 @@ class RunRecord:
     Attributes:
         architecture: Name in the table.
         classes: Class names; the position is the label.
-        preprocessing: How pixels become inputs.
+        preprocessing: How values become inputs.
         size: Input height and width.
-        resize: How a picture is brought to it.
+        resize: How a picture is brought to it, or what of a recording is taken.
         weights: Where the base's weights were from: ``name`` and ``digest``.
         head: ``kind`` and ``pooling``.
         freeze: ``layers`` frozen of ``total``, ``through`` which, and which ``trained``.
         arguments: Every option, as it was in force.
         versions: Of tlkit and what it ran on.
         created: When, UTC, ISO 8601.
-        data: Pictures a split and class.
+        data: Files a split and class.
         results: Accuracy after each phase and of the finished model, class by class.
         command: What makes this run again.
         features: What decided the features of phase 1: their provenance.
-        skipped: Pictures that could not be read, ``input`` and ``error`` each.
+        skipped: Files that could not be read, ``input`` and ``error`` each.
         warnings: What a person should know before trusting it.
         data_format: The layout of the model: ``channels_last`` or ``channels_first``.
+        kind: What the network takes: ``image`` or ``audio``.
         format: Version of this record.
     """
 
@@ -72,16 +73,21 @@ class RunRecord:
     skipped: Sequence[Mapping[str, str]] = ()
     warnings: Sequence[str] = ()
     data_format: str = "channels_last"
+    kind: str = IMAGE.name
     format: int = FORMAT
 
     def look(self, *, allow_private: bool = False) -> Look:
-        """How a picture becomes an input of the model.
+        """How the model looks at a file.
 
         Args:
             allow_private: Addresses may lead inside this network.
+
+        Raises:
+            ValueError: There is no such look.
+            UsageError: What it takes to read such files is not installed.
         """
-        return Look(
-            self.size, self.preprocessing, self.resize, allow_private,
+        return look_at(
+            self.kind, self.size, self.preprocessing, self.resize, allow_private=allow_private,
             channels_first=self.data_format == "channels_first",
         )  # fmt: skip
 
@@ -143,14 +149,14 @@ def read_run(folder: Path) -> RunRecord:
         record = RunRecord(**{**content, "size": tuple(content["size"])})
         sound = (
             record.format == FORMAT
-            and record.preprocessing in MODES
-            and record.resize in RULES
             and record.data_format in ("channels_last", "channels_first")
             and isinstance(record.classes, list)
             and all(isinstance(name, str) for name in record.classes)
             and all(type(side) is int for side in record.size)
             and len(record.size) == 2
         )
+        if sound:
+            record.look()
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise RunError(f"{printable(folder / RECORD)} cannot be read: {printable(error)}.") from error
     if not sound:
@@ -171,11 +177,11 @@ def load_model(folder: Path, record: RunRecord) -> Any:
         model = load_file(path).model
     except (ModelError, WeightsError) as error:
         raise RunError(error.message, hint=error.hint) from error
-    inputs, outputs = model.input_shape, model.output_shape
-    shape = (3, *record.size) if record.data_format == "channels_first" else (*record.size, 3)
+    inputs, outputs, look = model.input_shape, model.output_shape, record.look()
+    shape = (look.channels, *record.size) if look.channels_first else (*record.size, look.channels)
     if inputs != (None, *shape) or outputs != (None, len(record.classes)):
         raise RunError(
-            f"{printable(path)} takes {inputs} and gives {outputs}, but {RECORD} speaks of pictures of "
+            f"{printable(path)} takes {inputs} and gives {outputs}, but {RECORD} speaks of {look.kind.nouns} of "
             f"{record.size[0]}x{record.size[1]} and {len(record.classes)} classes."
         )
     return model

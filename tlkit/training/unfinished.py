@@ -206,7 +206,7 @@ def check_same_pictures(folder: Path, state: RunState, pictures: str) -> None:
     """
     if state.pictures not in (None, pictures):
         raise DataError(
-            f"The pictures in {printable(state.config.data)} are not those that the run was begun with.",
+            f"The files in {printable(state.config.data)} are not those that the run was begun with.",
             hint="Put back what was there, or start a new run.",
         )
     write_state(folder, dataclasses.replace(state, pictures=pictures))

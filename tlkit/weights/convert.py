@@ -74,6 +74,26 @@ def dense_after_flatten(map_shape: Shape) -> Conversion:
     return Conversion(f"the Dense after the Flatten from channels first to last ({height}x{width}x{channels})", reorder)
 
 
+HARD_SIGMOID_GATES: dict[str, tuple[bool, ...]] = {"gru": (True, True, False), "lstm": (True, True, False, True)}
+"""Which of today's gates (z r h, i f c o) the recurrent activation is for, by the kind of the layer."""
+
+
+def old_hard_sigmoid(gates: tuple[bool, ...]) -> Conversion:
+    """Scale the gates of a recurrent layer from the hard sigmoid of Keras 1 and 2 to that of Keras 3.
+
+    clip(0.2·x + 0.5, 0, 1) is clip(y/6 + 0.5, 0, 1) of y = 1.2·x, and x is linear in kernel, recurrent kernel and bias.
+
+    Args:
+        gates: For each gate along the last axis, whether it computes that.
+    """
+
+    def scale(values: np.ndarray) -> np.ndarray:
+        factors = np.where(gates, 1.2, 1.0).astype(values.dtype)
+        return values * np.repeat(factors, values.shape[-1] // len(gates))
+
+    return Conversion("gates from the hard sigmoid of Keras 1 and 2 to that of Keras 3 (times 1.2)", scale)
+
+
 # The positions, in an old file, of the gates that today are one tensor: kernel, recurrent kernel and bias each.
 GATES: dict[str, tuple[Shape, Shape, Shape]] = {
     "gru": ((0, 3, 6), (1, 4, 7), (2, 5, 8)),

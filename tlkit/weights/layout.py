@@ -13,12 +13,14 @@ from tlkit.h5.names import snake_case
 from tlkit.weights.convert import (
     CONV1D,
     CONV1D_TH,
+    HARD_SIGMOID_GATES,
     TO_TF,
     TRANSPOSED_TF,
     TRANSPOSED_TH,
     Conversion,
     dense_after_flatten,
     flip,
+    old_hard_sigmoid,
 )
 from tlkit.weights.tensors import Fit, Partner
 
@@ -114,6 +116,8 @@ class Layout:
             height, width, channels = fit.wanted.flattened
             if height * width > 1 and channels > 1 and partner.saved_shape[:1] == (height * width * channels,):
                 steps.append(dense_after_flatten(fit.wanted.flattened))
+        if kind in HARD_SIGMOID_GATES and fit.wanted.gates == "hard_sigmoid" and self.generation in (0, 1, 2):
+            steps.append(old_hard_sigmoid(HARD_SIGMOID_GATES[kind]))
         return steps
 
     def _kernel_step(self, kind: str, partner: Partner) -> Conversion | None:

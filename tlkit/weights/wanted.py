@@ -21,6 +21,7 @@ class WantedLayer:
         flattened: ``(height, width, channels)`` of the map that was flattened into its input, for a Dense.
         places: For a layer made of parts, where Keras 3 keeps each tensor inside its folder:
             ``query_dense/vars/0``.
+        gates: What the gates of a recurrent layer compute: ``sigmoid``, ``hard_sigmoid``; empty for all others.
     """
 
     name: str
@@ -29,6 +30,7 @@ class WantedLayer:
     path: tuple[str, ...] = ()
     flattened: Shape | None = None
     places: tuple[str, ...] = ()
+    gates: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,15 @@ def _targets(model: Any, path: tuple[str, ...]) -> Iterator[Target]:
             variables = (*layer.trainable_weights, *layer.non_trainable_weights)
             tensors = tuple((variable.name, tuple(variable.shape)) for variable in variables)
             kind = type(layer).__name__
-            wanted = WantedLayer(layer.name, kind, tensors, path, _flattened(layer), _places(layer, variables))
+            wanted = WantedLayer(
+                layer.name, kind, tensors, path, _flattened(layer), _places(layer, variables), gates_of(layer)
+            )
             yield Target(wanted, layer, variables)
+
+
+def gates_of(layer: Any) -> str:
+    """What the gates of a recurrent layer compute, by the name that Keras has for it; empty for all others."""
+    return getattr(getattr(layer, "recurrent_activation", None), "__name__", "")
 
 
 def _is_model(layer: Any) -> bool:

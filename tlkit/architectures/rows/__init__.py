@@ -8,6 +8,7 @@ row and compares.
 """
 
 from tlkit.architectures.architecture import Architecture
+from tlkit.architectures.rows.audio import AUDIO
 from tlkit.architectures.rows.classic import DENSENET, INCEPTION, NASNET, RESNET, VGG
 from tlkit.architectures.rows.convnext import CONVNEXT
 from tlkit.architectures.rows.efficient import EFFICIENTNET, EFFICIENTNET_LITE, EFFICIENTNET_V2
@@ -24,4 +25,5 @@ ROWS: tuple[Architecture, ...] = (
     *EFFICIENTNET,
     *EFFICIENTNET_V2,
     *CONVNEXT,
+    *AUDIO,
 )

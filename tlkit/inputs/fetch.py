@@ -1,8 +1,8 @@
-"""Pictures from http(s) addresses, within limits on time and size, and never from inside the network unasked."""
+"""Files from http(s) addresses, within limits on time and size, and never from inside the network unasked."""
 
 from __future__ import annotations
 
-from tlkit.errors import ImageError
+from tlkit.errors import InputError
 from tlkit.web.reasons import WebError, reason
 from tlkit.web.session import open_address, pieces
 from tlkit.web.watch import Watch
@@ -19,26 +19,27 @@ def hang_up_all() -> None:
         watch.hang_up()
 
 
-def fetch(address: str, *, allow_private: bool = False) -> bytes:
+def fetch(address: str, *, allow_private: bool = False, wanted: str = "a picture") -> bytes:
     """The bytes at an address.
 
     Args:
         address: An http or https address.
         allow_private: Also take loopback, link-local and private addresses.
+        wanted: What should be there, for messages.
 
     Returns:
         The body, at most 50 MB.
 
     Raises:
-        ImageError: Another scheme (also by redirect), a private address, no answer in time, too large, an
+        InputError: Another scheme (also by redirect), a private address, no answer in time, too large, an
             error status, or a web page. The message is the reason alone.
     """
     with Watch(TOTAL_SECONDS) as watch:
         _active.add(watch)
         try:
-            return _fetch(address, watch, allow_private)
-        except Exception as error:  # whatever a server makes the libraries raise, it is one picture
-            raise ImageError(_too_late() if watch.late else reason(error)) from error
+            return _fetch(address, watch, allow_private, wanted)
+        except Exception as error:  # whatever a server makes the libraries raise, it is one file
+            raise InputError(_too_late() if watch.late else reason(error)) from error
         finally:
             _active.discard(watch)
 
@@ -47,14 +48,14 @@ def _too_late() -> str:
     return f"no complete answer within {TOTAL_SECONDS:.0f} seconds"
 
 
-def _fetch(address: str, watch: Watch, allow_private: bool) -> bytes:
+def _fetch(address: str, watch: Watch, allow_private: bool, wanted: str) -> bytes:
     timeout = (CONNECT_SECONDS, READ_SECONDS)
     with open_address(address, watch, timeout=timeout, only_public=not allow_private) as response:
         if not response.ok:
             raise WebError(f"the server answered {response.status_code}")
         kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if kind in ("text/html", "application/xhtml+xml"):
-            raise WebError("the server answered with a web page, not a picture")
+            raise WebError(f"the server answered with a web page, not {wanted}")
         length = response.headers.get("Content-Length", "")
         if length.isdecimal() and int(length) > MAX_BYTES:
             raise WebError(f"it is larger than {MAX_BYTES // 1_000_000} MB")

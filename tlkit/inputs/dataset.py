@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from tlkit.errors import DataError
-from tlkit.images.decode import EXTENSIONS
-from tlkit.images.scan import is_hidden, is_picture_name, near_names, walk_pictures
+from tlkit.inputs.kind import IMAGE, Kind, other_kinds
+from tlkit.inputs.scan import is_hidden, near_names, walk_files
 from tlkit.text import counted, did_you_mean, listed, printable
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
@@ -22,7 +22,7 @@ _FOLDER_NAMES = {TRAIN: ("train", "training"), VALIDATION: ("validation", "val",
 
 @dataclass(frozen=True)
 class Split:
-    """Pictures with their classes, class by class, sorted by name.
+    """Pictures or clips with their classes, class by class, sorted by name.
 
     Attributes:
         files: Paths.
@@ -56,17 +56,18 @@ def is_held_out(folder: str) -> bool:
 ClassFiles = dict[str, list[str]]
 
 
-def scan_dataset(folder: str, *, val_split: float = 0.2, seed: int = 0) -> Dataset:
-    """Find the classes, the splits and the pictures of a data folder. No picture is opened.
+def scan_dataset(folder: str, *, val_split: float = 0.2, seed: int = 0, kind: Kind = IMAGE) -> Dataset:
+    """Find the classes, the splits and the files of a data folder. No file is opened.
 
     Args:
         folder: Holds ``train/`` and ``validation/`` (or ``val/``), and ``test/`` where there is one, of class
             folders; or class folders alone.
         val_split: The share of each class held out for validation where no folder says which.
-        seed: Decides which pictures are held out.
+        seed: Decides which files are held out.
+        kind: What is looked for.
 
     Raises:
-        DataError: No such folder, fewer than two classes, a class without pictures, classes that differ
+        DataError: No such folder, fewer than two classes, a class without files, classes that differ
             between splits.
     """
     root = Path(folder)
@@ -77,40 +78,40 @@ def scan_dataset(folder: str, *, val_split: float = 0.2, seed: int = 0) -> Datas
         )
     warnings: list[str] = []
     try:
-        named = _split_folders(root)
+        named = _split_folders(root, kind)
     except OSError as error:
         raise DataError(f"Cannot read {printable(error.filename or root)}: {error.strerror}.") from error
     runs = [path.name for path in _folders(root) if _holds_runs(path)]
     if runs:
         warnings.append(f"{listed(runs)} in {printable(root)} holds runs of tlkit and is no class.")
     if not named:
-        loose = sum(is_picture_name(entry.name) and entry.is_file() for entry in root.iterdir())
+        loose = sum(kind.has_name(entry.name) and entry.is_file() for entry in root.iterdir())
         if loose:
             warnings.append(
-                f"{counted(loose, 'picture')} directly in {printable(root)} belong to no class and are left out."
+                f"{counted(loose, kind.noun)} directly in {printable(root)} belong to no class and are left out."
             )
-        by_split = {TRAIN: _scan_classes(root)}
+        by_split = {TRAIN: _scan_classes(root, kind)}
     else:
-        by_split = {name: _scan_classes(path) for name, path in named.items()}
-    classes = _checked_classes(by_split, root)
+        by_split = {name: _scan_classes(path, kind) for name, path in named.items()}
+    classes = _checked_classes(by_split, root, kind)
     if VALIDATION not in by_split:
         by_split[TRAIN], by_split[VALIDATION] = _hold_out(by_split[TRAIN], val_split, seed)
         if not any(by_split[VALIDATION].values()):
             raise DataError(
-                f"No class of {printable(root)} has the two pictures it takes to hold one out for validation.",
-                hint="Add pictures, or a validation folder.",
+                f"No class of {printable(root)} has the two {kind.nouns} it takes to hold one out for validation.",
+                hint=f"Add {kind.nouns}, or a validation folder.",
             )
-    warnings += _warnings(classes, by_split)
+    warnings += _warnings(classes, by_split, kind)
     return Dataset(classes, {name: _as_split(found, classes) for name, found in by_split.items()}, tuple(warnings))
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Labelled pictures to measure with.
+    """Labelled pictures or clips to measure with.
 
     Attributes:
         name: ``test``, ``validation`` or ``train``; ``all`` for class folders alone.
-        split: The pictures, labelled as the classes that were asked for.
+        split: Them, labelled as the classes that were asked for.
         warnings: What a person should know.
     """
 
@@ -119,29 +120,30 @@ class Labelled:
     warnings: tuple[str, ...]
 
 
-def scan_labelled(folder: str, classes: Sequence[str], *, split: str | None = None) -> Labelled:
-    """Find pictures of known classes in a folder of class folders, or of splits of them. No picture is opened.
+def scan_labelled(folder: str, classes: Sequence[str], *, split: str | None = None, kind: Kind = IMAGE) -> Labelled:
+    """Find files of known classes in a folder of class folders, or of splits of them. No file is opened.
 
     Args:
         folder: Where they are.
         classes: The known ones; the position is the label.
         split: Which split; None for ``test`` where there is one, else ``validation``, else ``train``.
+        kind: What is looked for.
 
     Raises:
-        DataError: No such folder or split, a class that is not known, no picture.
+        DataError: No such folder or split, a class that is not known, no file of the kind.
     """
     root = Path(folder)
     if not root.is_dir():
         raise DataError(f"There is no data folder {printable(folder)}.", hint=near_names(folder))
     try:
-        named = _split_folders(root, needs_train=False)
+        named = _split_folders(root, kind, needs_train=False)
         if split is not None and split not in named:
             raise DataError(
                 f"{printable(root)} has no {split} folder.",
                 hint=f"It has {listed(named)}." if named else "It holds class folders alone; leave --split out.",
             )
         name = split or next((each for each in (TEST, VALIDATION, TRAIN) if each in named), "all")
-        found = _scan_classes(named.get(name, root))
+        found = _scan_classes(named.get(name, root), kind)
     except OSError as error:
         raise DataError(f"Cannot read {printable(error.filename or root)}: {error.strerror}.") from error
     unknown = sorted(set(found) - set(classes))
@@ -153,11 +155,11 @@ def scan_labelled(folder: str, classes: Sequence[str], *, split: str | None = No
     files = [file for each in classes for file in found.get(each, [])]
     if not files:
         raise DataError(
-            f"There is no picture of {listed(classes)} in {printable(named.get(name, root))}.",
-            hint="Put the pictures of each class into a folder that is called as the class.",
+            f"There is no {kind.noun} of {listed(classes)} in {printable(named.get(name, root))}.",
+            hint=f"Put the {kind.nouns} of each class into a folder that is called as the class.",
         )
     missing = [each for each in classes if not found.get(each)]
-    warnings = (f"No picture, so nothing says how well it does: {listed(missing)}.",) if missing else ()
+    warnings = (f"No {kind.noun}, so nothing says how well it does: {listed(missing)}.",) if missing else ()
     labels = np.repeat(np.arange(len(classes)), [len(found.get(each, [])) for each in classes])
     return Labelled(name, Split(tuple(files), labels), warnings)
 
@@ -176,7 +178,7 @@ def _holds_runs(folder: Path) -> bool:
     return any((path / name).is_file() for path in (folder, *_folders(folder)) for name in names)
 
 
-def _split_folders(root: Path, *, needs_train: bool = True) -> dict[str, Path]:
+def _split_folders(root: Path, kind: Kind, *, needs_train: bool = True) -> dict[str, Path]:
     """The split folders of a data folder; none when it holds class folders alone.
 
     A folder called ``train`` is a split when it holds folders: a class may be called train too.
@@ -190,7 +192,7 @@ def _split_folders(root: Path, *, needs_train: bool = True) -> dict[str, Path]:
         elif split in found:
             raise DataError(
                 f"{printable(root)} has both {printable(found[split].name)} and {printable(path.name)}, "
-                f"and one folder holds the {split} pictures.",
+                f"and one folder holds the {split} {kind.nouns}.",
                 hint="Remove or rename one.",
             )
         else:
@@ -198,7 +200,7 @@ def _split_folders(root: Path, *, needs_train: bool = True) -> dict[str, Path]:
     if needs_train and found and TRAIN not in found:
         raise DataError(
             f"{printable(root)} has {listed(path.name for path in found.values())} but no train folder.",
-            hint="Put the training pictures, one folder a class, into a folder called train.",
+            hint=f"Put the training {kind.nouns}, one folder a class, into a folder called train.",
         )
     if found and others:
         raise DataError(
@@ -209,7 +211,7 @@ def _split_folders(root: Path, *, needs_train: bool = True) -> dict[str, Path]:
     return {split: found[split] for split in _FOLDER_NAMES if split in found}
 
 
-def _scan_classes(folder: Path) -> ClassFiles:
+def _scan_classes(folder: Path, kind: Kind) -> ClassFiles:
     found: ClassFiles = {}
     for path in _class_folders(folder):
         # macOS writes é as two characters, others as one; both spell the same class
@@ -217,19 +219,19 @@ def _scan_classes(folder: Path) -> ClassFiles:
         if name in found:
             raise DataError(
                 f"{printable(folder)} has two folders called {printable(name)}, spelled with different characters.",
-                hint="Put their pictures into one folder.",
+                hint=f"Put their {kind.nouns} into one folder.",
             )
-        found[name] = list(walk_pictures(str(path)))
+        found[name] = list(walk_files(str(path), kind))
     return found
 
 
-def _checked_classes(by_split: Mapping[str, ClassFiles], root: Path) -> tuple[str, ...]:
+def _checked_classes(by_split: Mapping[str, ClassFiles], root: Path, kind: Kind) -> tuple[str, ...]:
     classes = tuple(sorted(by_split[TRAIN]))
     if len(classes) < 2:
         has = f"only one class, {listed(classes)}" if classes else "no class folder"
         raise DataError(
             f"{printable(root)} has {has}; a classifier needs at least two.",
-            hint="Put the pictures of each class into a folder of its own, named after the class.",
+            hint=f"Put the {kind.nouns} of each class into a folder of its own, named after the class.",
         )
     for split, found in by_split.items():
         missing, extra = set(classes) - set(found), set(found) - set(classes)
@@ -244,16 +246,25 @@ def _checked_classes(by_split: Mapping[str, ClassFiles], root: Path) -> tuple[st
         if empty:
             where = f" in {split}" if len(by_split) > 1 else ""
             raise DataError(
-                f"{counted(len(empty), 'class has', 'classes have')} no picture{where}: {listed(empty)}.",
-                hint=f"Add pictures ({', '.join(sorted(EXTENSIONS))}) or remove the folder.",
+                f"{counted(len(empty), 'class has', 'classes have')} no {kind.noun}{where}: {listed(empty)}.",
+                hint=_other_files(root, kind)
+                or f"Add {kind.nouns} ({', '.join(sorted(kind.endings))}) or remove the folder.",
             )
     return classes
 
 
-def _hold_out(found: ClassFiles, share: float, seed: int) -> tuple[ClassFiles, ClassFiles]:
-    """Split every class by itself; a class of two or more keeps at least one picture on each side.
+def _other_files(root: Path, kind: Kind) -> str | None:
+    """A hint where the data is of another kind than the network takes."""
+    for other in other_kinds(kind):
+        if next((file for file in walk_files(str(root), other) if other.has_name(file)), None):
+            return f"It holds {other.nouns}, and the network takes {kind.nouns}; `tlkit archs` says which takes what."
+    return None
 
-    A class's draw depends on its own name and pictures alone, so adding a class moves no other picture.
+
+def _hold_out(found: ClassFiles, share: float, seed: int) -> tuple[ClassFiles, ClassFiles]:
+    """Split every class by itself; a class of two or more keeps at least one file on each side.
+
+    A class's draw depends on its own name and files alone, so adding a class moves no other file.
     """
     kept: ClassFiles = {}
     held: ClassFiles = {}
@@ -266,7 +277,7 @@ def _hold_out(found: ClassFiles, share: float, seed: int) -> tuple[ClassFiles, C
     return kept, held
 
 
-def _warnings(classes: tuple[str, ...], by_split: Mapping[str, ClassFiles]) -> list[str]:
+def _warnings(classes: tuple[str, ...], by_split: Mapping[str, ClassFiles], kind: Kind) -> list[str]:
     warnings = []
     if all(name.isdecimal() for name in classes) and list(classes) != sorted(classes, key=int):
         warnings.append(
@@ -275,10 +286,10 @@ def _warnings(classes: tuple[str, ...], by_split: Mapping[str, ClassFiles]) -> l
         )
     few = [f"{name} ({len(by_split[TRAIN][name])})" for name in classes if len(by_split[TRAIN][name]) < 5]
     if few:
-        warnings.append(f"Fewer than 5 training pictures: {listed(few)}.")
+        warnings.append(f"Fewer than 5 training {kind.nouns}: {listed(few)}.")
     unseen = [name for name in classes if not by_split[VALIDATION][name]]
     if unseen:
-        warnings.append(f"No validation picture, so nothing says how well it does: {listed(unseen)}.")
+        warnings.append(f"No validation {kind.noun}, so nothing says how well it does: {listed(unseen)}.")
     return warnings
 
 

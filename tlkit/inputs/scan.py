@@ -1,4 +1,4 @@
-"""Find pictures: files, folders and addresses as a person names them."""
+"""Find pictures or clips: files, folders and addresses as a person names them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import PurePath
 
-from tlkit.images.decode import EXTENSIONS
+from tlkit.inputs.kind import Kind
 from tlkit.progress import logger
 from tlkit.text import did_you_mean, printable
 
@@ -22,16 +22,11 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
-def is_picture_name(name: str) -> bool:
-    """True when the name ends like a picture's."""
-    return os.path.splitext(name)[1].lower() in EXTENSIONS
-
-
-def walk_pictures(folder: str) -> Iterator[str]:
-    """Paths of the pictures below a folder, sorted by name at every level.
+def walk_files(folder: str, kind: Kind) -> Iterator[str]:
+    """Paths of the files of a kind below a folder, sorted by name at every level.
 
     Hidden names are passed over. Symbolic links are followed, but no folder is walked twice. A folder that cannot be
-    read is given back as if it were a picture: it fails when it is read, by name.
+    read is given back as if it were such a file: it fails when it is read, by name.
     """
     seen: set[tuple[int, int]] = set()
     waiting = [(folder, True)]
@@ -51,7 +46,7 @@ def walk_pictures(folder: str) -> Iterator[str]:
         except OSError:
             yield path
             continue
-        found = [(name, is_folder) for name, is_folder in found if is_folder or is_picture_name(name)]
+        found = [(name, is_folder) for name, is_folder in found if is_folder or kind.has_name(name)]
         waiting += [(os.path.join(path, name), is_folder) for name, is_folder in sorted(found, reverse=True)]
 
 
@@ -62,18 +57,18 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def expand_inputs(inputs: Iterable[str]) -> list[str]:
+def expand_inputs(inputs: Iterable[str], kind: Kind) -> list[str]:
     """Files, folders and addresses as one list, in the order given; folders are walked.
 
     A file that is named is kept whatever its name ends with. What does not exist, and a folder without
-    pictures, is kept too: it fails when it is read, by name, and the others go on.
+    files of the kind, is kept too: it fails when it is read, by name, and the others go on.
     """
     found: list[str] = []
     for item in inputs:
-        pictures: list[str] = []
+        files: list[str] = []
         if not is_address(item) and os.path.isdir(item):
-            pictures = list(walk_pictures(item))
-        found += pictures or [item]
+            files = list(walk_files(item, kind))
+        found += files or [item]
     return found
 
 

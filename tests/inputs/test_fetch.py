@@ -10,9 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from PIL import Image
 
-from tlkit.errors import ImageError
-from tlkit.images import fetch as fetching
-from tlkit.images.fetch import fetch
+from tlkit.errors import InputError
+from tlkit.inputs import fetch as fetching
+from tlkit.inputs.fetch import fetch
 from tlkit.text import printable, without_password
 from tlkit.web import hosts
 from tlkit.web.hosts import is_public
@@ -103,7 +103,7 @@ def hung_up(server):
 
 
 def reason(address, **options) -> str:
-    with pytest.raises(ImageError) as caught:
+    with pytest.raises(InputError) as caught:
         fetch(address, **options)
     return caught.value.message
 

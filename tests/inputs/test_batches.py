@@ -3,9 +3,10 @@ import time
 import numpy as np
 import pytest
 
-from tlkit.images.batches import Look, read_batches
+from tlkit.images.look import PictureLook
+from tlkit.inputs.batches import read_batches
 
-LOOK = Look((8, 6), "none")
+LOOK = PictureLook((8, 6), "none")
 
 
 @pytest.mark.parametrize("count", [1, 4, 7, 8, 9])
@@ -35,22 +36,22 @@ def test_bad_pictures_are_named_and_rows_stay_aligned(tmp_path, noise):
 
 def test_order_is_kept_when_pictures_take_unequal_time(tmp_path, noise, monkeypatch):
     files = [str(noise(tmp_path / f"{number}.png", number)) for number in range(12)]
-    slow = Look.open
+    slow = PictureLook.open
 
     def sometimes_slow(self, source, **asked):
         time.sleep(0.05 if source == files[0] else 0)
         return slow(self, source, **asked)
 
-    monkeypatch.setattr(Look, "open", sometimes_slow)
+    monkeypatch.setattr(PictureLook, "open", sometimes_slow)
     batches = list(read_batches(files, LOOK, 5, workers=4))
     assert [position for batch in batches for position in batch.positions] == list(range(12))
 
 
 def test_only_a_few_pictures_are_read_ahead(tmp_path, noise, monkeypatch):
     file = str(noise(tmp_path / "a.png"))
-    read = []
+    read, real = [], PictureLook.open
     monkeypatch.setattr(
-        Look, "open", lambda self, source, real=Look.open, **asked: (read.append(1), real(self, source, **asked))[1]
+        PictureLook, "open", lambda self, source, **asked: (read.append(1), real(self, source, **asked))[1]
     )
     batches = read_batches([file] * 1000, LOOK, 4, workers=2)
     next(batches)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tlkit.errors import DataError
-from tlkit.images.dataset import scan_dataset
+from tlkit.inputs.dataset import scan_dataset
 
 
 def make(root, **folders):

@@ -3,7 +3,8 @@ import subprocess
 
 import pytest
 
-from tlkit.images.scan import expand_inputs, is_address, walk_pictures
+from tlkit.inputs.kind import IMAGE
+from tlkit.inputs.scan import expand_inputs, is_address, walk_files
 
 
 def touch(root, *names):
@@ -14,7 +15,7 @@ def touch(root, *names):
 
 
 def below(root):
-    return [os.path.relpath(path, root) for path in walk_pictures(str(root))]
+    return [os.path.relpath(path, root) for path in walk_files(str(root), IMAGE)]
 
 
 def test_pictures_are_found_at_every_level_in_order(tmp_path):
@@ -30,7 +31,7 @@ def test_what_systems_leave_behind_is_passed_over(tmp_path):
 def test_a_folder_named_like_a_picture_is_a_folder(tmp_path):
     touch(tmp_path, "x.jpg/inside.png")
     assert below(tmp_path) == ["x.jpg/inside.png"]
-    assert expand_inputs([str(tmp_path / "x.jpg")]) == [str(tmp_path / "x.jpg" / "inside.png")]
+    assert expand_inputs([str(tmp_path / "x.jpg")], IMAGE) == [str(tmp_path / "x.jpg" / "inside.png")]
 
 
 def test_loops_of_links_end(tmp_path):
@@ -63,7 +64,7 @@ def test_very_deep_folders(tmp_path, monkeypatch):
         os.chdir("d")
     os.chdir(tmp_path)
     try:
-        assert list(walk_pictures("d")) == []
+        assert list(walk_files("d", IMAGE)) == []
     finally:  # pytest's own clean-up is recursive
         subprocess.run(["rm", "-rf", "d"], check=True)
 
@@ -78,14 +79,14 @@ def test_names_that_are_not_utf8_are_kept(tmp_path):
     raw = os.fsencode(tmp_path) + b"/\xff\xfe.jpg"
     with open(raw, "wb"):
         pass
-    (found,) = walk_pictures(str(tmp_path))
+    (found,) = walk_files(str(tmp_path), IMAGE)
     assert os.fsencode(found) == raw
 
 
 def test_inputs_keep_their_order_and_missing_ones_stay(tmp_path):
     touch(tmp_path, "d/1.jpg", "d/2.jpg", "empty/notes.txt", "z.bin")
     folder, file, empty = str(tmp_path / "d"), str(tmp_path / "z.bin"), str(tmp_path / "empty")
-    assert expand_inputs([file, "https://host/x.jpg", folder, "nothing.jpg", empty]) == [
+    assert expand_inputs([file, "https://host/x.jpg", folder, "nothing.jpg", empty], IMAGE) == [
         file, "https://host/x.jpg", os.path.join(folder, "1.jpg"), os.path.join(folder, "2.jpg"), "nothing.jpg", empty,
     ]  # fmt: skip
 

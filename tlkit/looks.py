@@ -1,0 +1,94 @@
+"""The look of each kind of network: which package answers for which kind of input."""
+
+from __future__ import annotations
+
+from tlkit.architectures.architecture import Architecture
+from tlkit.errors import UsageError
+from tlkit.inputs.kind import AUDIO, IMAGE
+from tlkit.inputs.look import Look
+
+
+def _pictures(
+    size: tuple[int, int], preprocessing: str, resize: str, allow_private: bool, channels_first: bool
+) -> Look:
+    from tlkit.images.look import PictureLook
+    from tlkit.images.preprocessing import MODES
+    from tlkit.images.resize import RULES
+
+    if preprocessing not in MODES or resize not in RULES:
+        raise ValueError(f"no such look: {preprocessing}, {resize}")
+    return PictureLook(size, preprocessing, resize, allow_private, channels_first=channels_first)
+
+
+def _clips(size: tuple[int, int], preprocessing: str, resize: str, allow_private: bool, channels_first: bool) -> Look:
+    from tlkit.audio.look import PREPROCESSING, RULE, SIZE, ClipLook
+
+    if (size, preprocessing, resize) != (SIZE, PREPROCESSING, RULE) or channels_first:
+        raise ValueError(f"no such look: {preprocessing}, {resize}, {size}")
+    return ClipLook(allow_private)
+
+
+_MAKERS = {IMAGE.name: (_pictures, "squash"), AUDIO.name: (_clips, "middle")}
+"""By kind: what makes the look, and its rule unless told otherwise."""
+
+
+def look_at(
+    kind: str,
+    size: tuple[int, int],
+    preprocessing: str,
+    resize: str | None = None,
+    *,
+    allow_private: bool = False,
+    channels_first: bool = False,
+) -> Look:
+    """How a network looks at a file.
+
+    Args:
+        kind: A name of :data:`tlkit.inputs.kind.KINDS`.
+        size: Height and width of its input.
+        preprocessing: What is done to the values.
+        resize: What of a file is taken; None for the usual of its kind.
+        allow_private: Addresses may lead inside this network.
+        channels_first: Its inputs are ``(channels, height, width)``.
+
+    Raises:
+        ValueError: There is no such look.
+        UsageError: What it takes to read such files is not installed.
+    """
+    if kind not in _MAKERS:
+        raise ValueError(f"no such kind: {kind}")
+    make, usual = _MAKERS[kind]
+    return make(size, preprocessing, resize or usual, allow_private, channels_first)
+
+
+def look_of(
+    architecture: Architecture, size: tuple[int, int], resize: str | None = None, *, allow_private: bool = False
+) -> Look:
+    """How an architecture looks at a file.
+
+    Raises:
+        UsageError: ``--resize`` for what are no pictures; what it takes to read such files is not installed.
+    """
+    refuse_for_pictures(architecture, **{"--resize": resize})
+    return look_at(
+        architecture.kind, size, architecture.preprocessing, resize, allow_private=allow_private,
+        channels_first=architecture.is_channels_first,
+    )  # fmt: skip
+
+
+def refuse_for_pictures(architecture: Architecture, **options: object) -> None:
+    """Refuse options that only make sense for pictures, given with a network that takes none.
+
+    Args:
+        architecture: The row of the table.
+        options: What was given, by option; None for what was not.
+
+    Raises:
+        UsageError: One was given.
+    """
+    given = [name for name, value in options.items() if value is not None]
+    if architecture.kind != IMAGE.name and given:
+        raise UsageError(
+            f"{given[0]} is for pictures, and {architecture.name} takes {architecture.kind}.",
+            hint=f"Leave {given[0]} out.",
+        )
