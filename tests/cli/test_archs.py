@@ -24,6 +24,27 @@ def test_all_architectures(tlkit):
     assert [row["name"] for row in rows] == names
 
 
+def test_what_each_accepts_and_what_is_here(tlkit, tmp_path, monkeypatch):
+    monkeypatch.setenv("TLKIT_WEIGHTS_MIRROR", str(tmp_path))
+    (tmp_path / "mobilenet_5_0_160_tf.h5").write_bytes(b"its name is enough to list it")
+    (tmp_path / "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5").write_bytes(b"this too")
+    rows = {row["name"]: row for row in tlkit("archs", "--format", "json").json}
+    assert rows["mobilenet"]["accepts"] == {
+        "size": True, "size_with_top": True, "alpha": [0.25, 0.5, 0.75, 1.0], "depth_multiplier": True,
+        "data_format": ["channels_last", "channels_first"],
+    }  # fmt: skip
+    assert rows["vgg16"]["accepts"]["size_with_top"] is False
+    assert rows["densenet121"]["accepts"]["data_format"] == ["channels_last"]
+    assert rows["musictaggercrnn"]["accepts"]["size"] is False
+    assert rows["mobilenet"]["installed"] == ["mobilenet_5_0_160_tf.h5"]
+    text = {line.split()[0]: line for line in tlkit("archs").out.splitlines()}
+    assert text["vgg16"].endswith("without top")
+    assert text["mobilenet"].endswith("1 of 32")
+    assert text["efficientnetlite0"].endswith("all")
+    assert "alpha, depth-multiplier, channels_first" in text["mobilenet"]
+    assert "0.35, 0.5, 0.75, 1, 1.3, 1.4" in tlkit("archs", "mobilenetv2").out
+
+
 def test_the_layers_of_one(tlkit):
     layers = tlkit("archs", "InceptionV3", "--format", "json").json["layers"]
     base = [layer for layer in layers if layer["index"] is not None]
@@ -34,7 +55,7 @@ def test_the_layers_of_one(tlkit):
     }  # fmt: skip
     assert [layer["name"] for layer in layers[311:]] == ["avg_pool", "predictions"]
     text = tlkit("archs", "inceptionv3").out.splitlines()
-    assert text[2 + 248].split() == ["248", "mixed8", "Concatenate", "8x8x1280", "0", "mixed8"]
+    assert text[3 + 248].split() == ["248", "mixed8", "Concatenate", "8x8x1280", "0", "mixed8"]
     rows = list(csv.DictReader(io.StringIO(tlkit("archs", "vgg16", "--format", "csv").out)))
     assert sum(int(row["parameters"]) for row in rows) == 138_357_544
 

@@ -127,6 +127,18 @@ class Architecture:
         return len(published_labels(self.labels))
 
     @property
+    def accepts(self) -> dict[str, Any]:
+        """What can be chosen, by the option's name: the values, those with published weights, or whether it can."""
+        pictures = self.fixed_shape is None
+        return {
+            "size": pictures,
+            "size_with_top": pictures and not self.fixed_top,
+            "alpha": list(self.alphas),
+            "depth_multiplier": self.depth_multiplier,
+            "data_format": ["channels_last", *(["channels_first"] if self.channels_first else [])],
+        }
+
+    @property
     def arguments(self) -> dict[str, Any]:
         """What decides its layers beside its name; empty where all is as usual."""
         own = {"alpha": self.options.alpha, "depth_multiplier": self.options.depth_multiplier}

@@ -23,7 +23,8 @@ def archs(name: str | None, output_format: str) -> None:
     """List the architectures, or with NAME the layers of one.
 
     Kind is what it takes, image or audio. Sizes are input pixels, accuracies are the published ones on ImageNet,
-    features is the length of the pooled feature vector. With NAME, the index counts the layers that --freeze N
+    features is the length of the pooled feature vector, accepts is what options may change, and here says which of its
+    weights are on this machine. With NAME, the index counts the layers that --freeze N
     counts; layers of the published classifier come last, after the base, without an index.
 
     \b
@@ -40,7 +41,9 @@ def archs(name: str | None, output_format: str) -> None:
 
 
 def _facts(row: Architecture) -> dict[str, Any]:
-    """One architecture as JSON and CSV have it."""
+    """One architecture as JSON has it."""
+    from tlkit.recipes.weights import list_weights
+
     return {
         "name": row.name,
         "title": row.title,
@@ -57,6 +60,8 @@ def _facts(row: Architecture) -> dict[str, Any]:
         "preprocessing": row.preprocessing,
         "freeze": row.freeze,
         "weights": row.weights_origin,
+        "accepts": row.accepts,
+        "installed": [one.published.name for one in list_weights((row.name,)) if one.path is not None],
     }
 
 
@@ -69,7 +74,12 @@ def _print_all(rows: tuple[Architecture, ...], output_format: str) -> None:
             [*facts[0], "blocks"],
             (
                 [
-                    *(_cross(value) if isinstance(value, list) else value for value in fact.values()),
+                    *{
+                        **fact,
+                        "input_shape": _cross(row.default_shape),
+                        "accepts": _accepts(row),
+                        "installed": " ".join(fact["installed"]),
+                    }.values(),
                     " ".join(row.blocks),
                 ]
                 for fact, row in zip(facts, rows, strict=True)
@@ -79,13 +89,13 @@ def _print_all(rows: tuple[Architecture, ...], output_format: str) -> None:
         echo_table(
             (
                 "name", "kind", "size", "least", "parameters", "MB", "top-1", "top-5", "depth", "features", "blocks",
-                "weights",
+                "accepts", "weights", "here",
             ),
             (
                 (
                     row.name, row.kind, _input(row), _least(row), f"{row.parameters:,}", str(row.size_mb),
                     _percent(row.top1), _percent(row.top5), str(row.depth or "-"), str(row.features),
-                    _span(row.blocks), row.weights_origin,
+                    _span(row.blocks), _accepts(row), row.weights_origin, _installed(row),
                 )
                 for row in rows
             ),
@@ -97,6 +107,27 @@ def _files(row: Architecture) -> dict[str, dict[str, Any]]:
     with_top = row.weights_file(include_top=True)
     without_top = row.weights_file(include_top=False)
     return {"with_top": dataclasses.asdict(with_top), "without_top": dataclasses.asdict(without_top)}
+
+
+def _accepts(row: Architecture) -> str:
+    """The options that say how it is built, for people."""
+    words = {"alpha": "alpha", "depth_multiplier": "depth-multiplier"}
+    size = "size" if row.accepts["size_with_top"] else "size without top" if row.accepts["size"] else None
+    taken = [size, *(word for name, word in words.items() if row.accepts[name])]
+    return ", ".join([word for word in taken if word] + row.accepts["data_format"][1:]) or "-"
+
+
+def _installed(row: Architecture) -> str:
+    """Which of its weights files are here, for people."""
+    from tlkit.recipes.weights import list_weights
+
+    files = list_weights((row.name,))
+    here = [one for one in files if one.path is not None]
+    if len(here) in (0, len(files)):
+        return "all" if here else "-"
+    if len(files) == 2:
+        return "with top" if here[0].published.top == "yes" else "without top"
+    return f"{len(here)} of {len(files)}"
 
 
 def _input(row: Architecture) -> str:
@@ -147,6 +178,8 @@ def _print_one(row: Architecture, output_format: str) -> None:
         f"{row.title}: {row.kind}, input {_shown_input(row)}, {row.parameters:,} parameters, "
         f"{len(base)} layers without its classifier; fine-tuning starts after {row.freeze} unless told otherwise."
     )
+    widths = f" (weights for alpha {', '.join(f'{alpha:g}' for alpha in row.alphas)})" if row.alphas else ""
+    click.echo(f"Accepts: {_accepts(row)}{widths}. Weights here: {_installed(row)} (`tlkit weights list {row.name}`).")
     echo_table(
         ("index", "name", "kind", "output", "parameters", "block"),
         (
