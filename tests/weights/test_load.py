@@ -171,7 +171,7 @@ def test_published_weights_give_the_numbers_that_keras_gives(name, tmp_path, mon
     donor = build(row, include_top=False, size=shape[:2])
     random = np.random.default_rng(0)
     donor.set_weights([random.uniform(0.5, 1.5, weight.shape) * 0.1 for weight in donor.get_weights()])
-    published = row.weights_file(include_top=False)
+    published = row.weights_file(include_top=False, size=shape[:2])
     (tmp_path / "models").mkdir()
     path = write_keras2(tmp_path / "models" / published.name, donor)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
