@@ -212,6 +212,8 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
 
 
 def _shown(value: Any) -> str:
+    if value is None:  # provenance names what is not as usual
+        return "the usual"
     if isinstance(value, Mapping):
         return " ".join(printable(item) if len(str(item)) < 30 else f"{str(item)[:20]}…" for item in value.values())
     return "x".join(map(str, value)) if isinstance(value, list) else printable(value)
