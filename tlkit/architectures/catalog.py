@@ -2,8 +2,9 @@
 
 ``data/layers/NAME.tsv`` holds one layer a line: where it occurs (``both``, ``base`` only without the
 classifier, ``top`` only with it), name, kind, output shape at the default size, and its weights with their
-shapes, in the layer's own order. ``python -m tlkit.architectures.catalog [NAMES]`` writes the files anew from the
-Keras that is installed; a test holds that they say what Keras builds.
+shapes, in the layer's own order; a grouped convolution has its number of groups behind them. ``python -m
+tlkit.architectures.catalog [NAMES]`` writes the files anew from the Keras that is installed; a test holds that they say
+what Keras builds.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit.weights.wanted import WantedLayer
+from tlkit.weights.wanted import WantedLayer, groups_of
 
 if TYPE_CHECKING:
     from tlkit.architectures.architecture import Architecture
@@ -34,6 +35,7 @@ class LayerInfo:
         kind: The Keras class.
         shape: Output shape without the batch, at the architecture's default input size.
         weights: ``(name, shape)`` of each weight; in a layer that is a model itself, ``layer/name``.
+        groups: Of a convolution: into how many its channels are divided.
     """
 
     part: str
@@ -41,6 +43,7 @@ class LayerInfo:
     kind: str
     shape: Shape
     weights: tuple[tuple[str, Shape], ...]
+    groups: int = 1
 
     @property
     def parameters(self) -> int:
@@ -50,14 +53,16 @@ class LayerInfo:
     def line(self) -> str:
         """The line of the file."""
         weights = " ".join(f"{name}:{_cross(shape)}" for name, shape in self.weights)
-        return "\t".join((self.part, self.name, self.kind, _cross(self.shape), weights))
+        groups = [str(self.groups)] if self.groups > 1 else []
+        return "\t".join((self.part, self.name, self.kind, _cross(self.shape), weights, *groups))
 
     @classmethod
     def from_line(cls, line: str) -> LayerInfo:
         """Read one line of a file."""
-        part, name, kind, shape, weights = line.split("\t")
+        part, name, kind, shape, weights, *groups = line.split("\t")
         pairs = (item.split(":") for item in weights.split(" ") if item)
-        return cls(part, name, kind, _uncross(shape), tuple((key, _uncross(value)) for key, value in pairs))
+        tensors = tuple((key, _uncross(value)) for key, value in pairs)
+        return cls(part, name, kind, _uncross(shape), tensors, *map(int, groups))
 
 
 def _cross(shape: Shape) -> str:
@@ -85,7 +90,7 @@ def describe(model: Any, part: str = "both") -> tuple[LayerInfo, ...]:
     return tuple(
         LayerInfo(
             part, layer.name, type(layer).__name__, shape(layer),
-            tuple((_weight_name(layer, weight), tuple(weight.shape)) for weight in layer.weights),
+            tuple((_weight_name(layer, weight), tuple(weight.shape)) for weight in layer.weights), groups_of(layer),
         )
         for layer in model.layers
     )  # fmt: skip
@@ -117,7 +122,8 @@ def wanted_layers(architecture: Architecture, *, include_top: bool) -> list[Want
                 wanted.append(WantedLayer(owner, kind, tuple(tensors), (layer.name,)))
             else:
                 map_shape = flattened if layer.kind == "Dense" and len(flattened or ()) == 3 else None
-                wanted.append(WantedLayer(layer.name, layer.kind, tuple(tensors), (), map_shape))
+                kind, groups = layer.kind, layer.groups
+                wanted.append(WantedLayer(layer.name, kind, tuple(tensors), (), map_shape, groups=groups))
         if layer.weights:
             flattened = None
         before = layer.shape
@@ -133,7 +139,7 @@ def catalog_lines(base: Any, whole: Any) -> list[str]:
 
 
 def _rest(layer: LayerInfo) -> tuple[Any, ...]:
-    return layer.name, layer.kind, layer.shape, layer.weights
+    return layer.name, layer.kind, layer.shape, layer.weights, layer.groups
 
 
 def _write(names: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tlkit.backend import tf
+from tlkit.engines.grouped import natively
 from tlkit.engines.network import Network
 from tlkit.images.preprocessing import MODES
 
@@ -25,7 +26,8 @@ def frozen_graph(network: Network) -> Any:
         if look.channels_first:
             inputs = tf.transpose(inputs, (0, 3, 1, 2))
         constants = [[tf.constant(value) for value in values] for values in (trainable, others)]
-        outputs, _ = model.stateless_call(*constants, inputs, training=False)
+        with natively(model):
+            outputs, _ = model.stateless_call(*constants, inputs, training=False)
         return [tf.cast(output, tf.float32) for output in tf.nest.flatten(outputs)]
 
     signature = tf.TensorSpec((None, *look.size, look.channels), tf.uint8, name="pixels")

@@ -21,6 +21,7 @@ class WantedLayer:
         flattened: ``(height, width, channels)`` of the map that was flattened into its input, for a Dense.
         places: For a layer made of parts, where Keras 3 keeps each tensor inside its folder:
             ``query_dense/vars/0``.
+        groups: Of a convolution: into how many its channels are divided.
     """
 
     name: str
@@ -29,6 +30,7 @@ class WantedLayer:
     path: tuple[str, ...] = ()
     flattened: Shape | None = None
     places: tuple[str, ...] = ()
+    groups: int = 1
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,15 @@ def _targets(model: Any, path: tuple[str, ...]) -> Iterator[Target]:
             variables = (*layer.trainable_weights, *layer.non_trainable_weights)
             tensors = tuple((variable.name, tuple(variable.shape)) for variable in variables)
             kind = type(layer).__name__
-            wanted = WantedLayer(layer.name, kind, tensors, path, _flattened(layer), _places(layer, variables))
+            wanted = WantedLayer(
+                layer.name, kind, tensors, path, _flattened(layer), _places(layer, variables), groups_of(layer)
+            )
             yield Target(wanted, layer, variables)
+
+
+def groups_of(layer: Any) -> int:
+    """Into how many groups a layer divides its channels; 1 for all but a grouped convolution."""
+    return getattr(layer, "groups", 1) if hasattr(layer, "kernel_size") else 1
 
 
 def _is_model(layer: Any) -> bool:
