@@ -13,7 +13,7 @@ from tlkit.architectures.table import all_architectures, get_architecture
 LARGE = {
     "convnextbase", "convnextlarge", "convnextxlarge", "densenet169", "densenet201", "efficientnetb3", "efficientnetb4",
     "efficientnetb5", "efficientnetb6", "efficientnetb7", "efficientnetv2m", "efficientnetv2l", "nasnetlarge",
-    "resnet152", "resnet152v2",
+    "resnet152", "resnet152v2", "resnext101",
 }  # fmt: skip
 ROWS = [
     pytest.param(row, id=row.name, marks=[pytest.mark.every] if row.name in LARGE else [])
@@ -49,8 +49,8 @@ def test_keras_builds_what_the_layer_table_says(row):
     expected = layers_of(row, include_top=True)
     built = describe(model)
     # top layers stand last in the table; where the base alone has another end, the order may differ
-    as_said = {layer.name: (layer.kind, layer.shape, layer.weights) for layer in expected}
-    assert {layer.name: (layer.kind, layer.shape, layer.weights) for layer in built} == as_said
+    as_said = {layer.name: (layer.kind, layer.shape, layer.weights, layer.groups) for layer in expected}
+    assert {layer.name: (layer.kind, layer.shape, layer.weights, layer.groups) for layer in built} == as_said
     assert model.count_params() == row.parameters
     assert model.output_shape == (None, len(published_labels(row.labels)))
     del model

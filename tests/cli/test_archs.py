@@ -6,7 +6,7 @@ from tlkit.architectures.table import all_architectures
 
 def test_all_architectures(tlkit):
     names = [row.name for row in all_architectures()]
-    assert len(names) == 44
+    assert len(names) == 46
     text = tlkit("archs").out.splitlines()
     assert [line.split()[0] for line in text[1:]] == names
     document = tlkit("archs", "--format", "json").json

@@ -81,6 +81,29 @@ def depthwise(seed: int = 0) -> Network:
     )
 
 
+def grouped(seed: int = 0) -> Network:
+    """Two convolutions in groups, as ResNeXt has them: 3 groups of 2 channels, then 2 groups of 3."""
+    return _fill(
+        seed,
+        (
+            ("input_1", "InputLayer", {"shape": (9, 8, 3)}),
+            ("conv1", "Conv2D", {"filters": 6, "kernel_size": (3, 2), "activation": "relu"}),
+            ("block1_2_conv", "Conv2D", {"filters": 6, "kernel_size": (2, 3), "groups": 3, "use_bias": False}),
+            ("bn1", "BatchNormalization", {"epsilon": 1e-3}),
+            ("relu1", "Activation", {"activation": "relu"}),
+            ("conv2", "Conv2D", {"filters": 6, "kernel_size": (1, 1)}),
+            (
+                "block2_2_conv",
+                "Conv2D",
+                {"filters": 6, "kernel_size": (3, 2), "strides": 2, "groups": 2, "use_bias": False},
+            ),
+            ("bn2", "BatchNormalization", {"epsilon": 1e-3}),
+            ("avg", "GlobalAveragePooling2D", {}),
+            ("predictions", "Dense", {"units": 3, "activation": "softmax"}),
+        ),
+    )
+
+
 def picture(network: Network, seed: int = 0) -> np.ndarray:
     """Noise of the size the network takes, ``(H, W, C)`` float64."""
     return np.random.default_rng([seed, 1]).normal(size=network[0].config["shape"])

@@ -1,10 +1,10 @@
 """The layers of every architecture as data, so that listing them needs no TensorFlow.
 
 ``data/layers/NAME.tsv`` holds one layer a line: where it occurs (``both``, ``base`` only without the
-classifier, ``top`` only with it), name, kind, output shape at the default size, its weights with their
-shapes, in the layer's own order, and, where it is recurrent, what its gates compute.
-``python -m tlkit.architectures.catalog [NAMES]`` writes the files anew from the Keras that is installed; a test
-holds that they say what Keras builds.
+classifier, ``top`` only with it), name, kind, output shape at the default size, its weights with their shapes, in the
+layer's own order, and what else decides how files load: ``groups=32`` of a convolution, ``gates=hard_sigmoid`` of a
+recurrent layer. ``python -m tlkit.architectures.catalog [NAMES]`` writes the files anew from the Keras that is
+installed; a test holds that they say what Keras builds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlkit.config import BuildOptions
-from tlkit.weights.wanted import WantedLayer, gates_of
+from tlkit.weights.wanted import WantedLayer, gates_of, groups_of
 
 if TYPE_CHECKING:
     from tlkit.architectures.architecture import Architecture
@@ -39,6 +39,7 @@ class LayerInfo:
         shape: Output shape without the batch, at the architecture's default input size.
         weights: ``(name, shape)`` of each weight; in a layer that is a model itself, ``layer/name``.
         gates: The activation of the gates of a recurrent layer; empty for all others.
+        groups: Of a convolution: into how many its channels are divided.
     """
 
     part: str
@@ -47,6 +48,7 @@ class LayerInfo:
     shape: Shape
     weights: tuple[tuple[str, Shape], ...]
     gates: str = ""
+    groups: int = 1
 
     @property
     def parameters(self) -> int:
@@ -56,15 +58,20 @@ class LayerInfo:
     def line(self) -> str:
         """The line of the file."""
         weights = " ".join(f"{name}:{_cross(shape)}" for name, shape in self.weights)
-        gates = (self.gates,) if self.gates else ()
-        return "\t".join((self.part, self.name, self.kind, _cross(self.shape), weights, *gates))
+        extra = [f"groups={self.groups}"] if self.groups > 1 else []
+        extra += [f"gates={self.gates}"] if self.gates else []
+        return "\t".join((self.part, self.name, self.kind, _cross(self.shape), weights, *extra))
 
     @classmethod
     def from_line(cls, line: str) -> LayerInfo:
         """Read one line of a file."""
-        part, name, kind, shape, weights, *gates = line.split("\t")
+        part, name, kind, shape, weights, *extra = line.split("\t")
         pairs = (item.split(":") for item in weights.split(" ") if item)
-        return cls(part, name, kind, _uncross(shape), tuple((key, _uncross(value)) for key, value in pairs), *gates)
+        facts = dict(item.split("=") for item in extra)
+        return cls(
+            part, name, kind, _uncross(shape), tuple((key, _uncross(value)) for key, value in pairs),
+            facts.get("gates", ""), int(facts.get("groups", 1)),
+        )  # fmt: skip
 
 
 def _cross(shape: Shape) -> str:
@@ -120,6 +127,7 @@ def describe(model: Any, part: str = "both") -> tuple[LayerInfo, ...]:
         LayerInfo(
             part, layer.name, type(layer).__name__, shape(layer),
             tuple((_weight_name(layer, weight), tuple(weight.shape)) for weight in layer.weights), gates_of(layer),
+            groups_of(layer),
         )
         for layer in model.layers
     )  # fmt: skip
@@ -151,7 +159,11 @@ def wanted_layers(architecture: Architecture, *, include_top: bool) -> list[Want
                 wanted.append(WantedLayer(owner, kind, tuple(tensors), (layer.name,)))
             else:
                 map_shape = flattened if layer.kind == "Dense" and len(flattened or ()) == 3 else None
-                wanted.append(WantedLayer(layer.name, layer.kind, tuple(tensors), (), map_shape, gates=layer.gates))
+                wanted.append(
+                    WantedLayer(
+                        layer.name, layer.kind, tuple(tensors), (), map_shape, gates=layer.gates, groups=layer.groups
+                    )
+                )
         if layer.weights:
             flattened = None
         before = layer.shape
@@ -167,7 +179,7 @@ def catalog_lines(base: Any, whole: Any) -> list[str]:
 
 
 def _rest(layer: LayerInfo) -> tuple[Any, ...]:
-    return layer.name, layer.kind, layer.shape, layer.weights, layer.gates
+    return layer.name, layer.kind, layer.shape, layer.weights, layer.gates, layer.groups
 
 
 def _write(names: Sequence[str]) -> None:

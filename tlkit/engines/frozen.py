@@ -7,6 +7,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from tlkit.backend import tf
+from tlkit.engines.grouped import natively
 from tlkit.engines.network import Network
 
 
@@ -30,7 +31,8 @@ def frozen_graph(network: Network, *, unroll: bool = False) -> Any:
         if look.channels_first:
             inputs = tf.transpose(inputs, (0, 3, 1, 2))
         constants = [[tf.constant(value) for value in values] for values in (trainable, others)]
-        outputs, _ = model.stateless_call(*constants, inputs, training=False)
+        with natively(model):
+            outputs, _ = model.stateless_call(*constants, inputs, training=False)
         return [tf.cast(output, tf.float32) for output in tf.nest.flatten(outputs)]
 
     signature = tf.TensorSpec((None, *look.size, look.channels), look.dtype, name="pixels")

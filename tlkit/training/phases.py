@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tlkit.backend import keras
+from tlkit.engines.grouped import to_train
 from tlkit.errors import TrainingError
 from tlkit.progress import interruption, logger
 from tlkit.training.checkpoint import Checkpoint, CheckpointWriter
@@ -79,7 +80,7 @@ class Training:
             DataError: A picture cannot be read any more.
         """
         # another model of the same layers: what is compiled keeps its loss in its file, where it may not load
-        model = keras.Model(model.inputs, model.outputs)
+        model = to_train(model)
         optimizer = make_optimizer(plan, len(train))
         model.compile(optimizer=optimizer, loss=self._objective.loss, metrics=["accuracy"])
         optimizer.build(model.trainable_variables)

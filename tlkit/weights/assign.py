@@ -9,6 +9,7 @@ import numpy as np
 
 from tlkit.errors import WeightsError
 from tlkit.text import counted, listed, printable
+from tlkit.weights.grouped import check_sums
 from tlkit.weights.plan import Plan, TensorPlan
 from tlkit.weights.wanted import Target
 
@@ -67,15 +68,17 @@ def assign_by_name(places: Sequence[Target], arrays: Mapping[str, Sequence[np.nd
 
 
 def assign_plan(places: Sequence[Target], plan: Plan) -> LoadReport:
-    """Carry out a plan. Every value is read and converted before the first is set.
+    """Carry out a plan. Every value is read, judged and converted before the first is set.
 
     Args:
         places: The layers of a model, as the plan was made for.
         plan: The plan.
 
     Raises:
+        WeightsError: A layer that was to be left out does more than add up.
         Whatever HDF5 raises on damage; the model is as it was.
     """
+    check_sums(plan.sums)
     # the shapes fit, so this takes as much memory as the model has weights
     _set([(places[layer.position], [_value(tensor) for tensor in layer.tensors]) for layer in plan.layers])
     return LoadReport(

@@ -106,6 +106,8 @@ class Layout:
         return found
 
     def _steps(self, fit: Fit, partner: Partner) -> list[Conversion]:
+        if fit.conversion:
+            return [fit.conversion]
         kind, steps = snake_case(fit.wanted.kind), []
         if kind in KERNELS and partner.role.endswith("kernel"):
             step = self._kernel_step(kind, partner)
@@ -139,6 +141,7 @@ def decide_layout(evidence: Evidence, fits: Sequence[Fit], *, layout: str | None
         flip: Whether kernels are Theano's, where a person said so.
     """
     old = evidence.header.generation in (0, 1)
+    fits = [fit for fit in fits if not fit.conversion]
     kernels = [
         partner
         for fit in fits

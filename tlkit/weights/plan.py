@@ -15,6 +15,7 @@ from tlkit.config import LoadOptions
 from tlkit.h5.facts import Header
 from tlkit.h5.layers import SavedLayer
 from tlkit.weights.convert import Conversion
+from tlkit.weights.grouped import CHECKED, without_sums
 from tlkit.weights.layout import Evidence, decide_layout
 from tlkit.weights.pairing import Pairing, pairings
 from tlkit.weights.tensors import Fit, fit_layer
@@ -68,6 +69,8 @@ class Plan:
         conversions: What is done to how many tensors, in words.
         notes: What a person should know.
         wanted: How many layers the network has.
+        sums: Layers of the file that the network needs no more, once :func:`tlkit.weights.grouped.check_sums` has seen
+            that they only add up.
     """
 
     matched_by: str
@@ -79,6 +82,7 @@ class Plan:
     conversions: Mapping[str, int]
     notes: tuple[str, ...]
     wanted: int
+    sums: tuple[SavedLayer, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -109,10 +113,10 @@ def make_plan(
         options: What was asked for.
         old_names: ``{name of a layer in old files: its name today}``.
     """
-    holders = [layer for layer in file.layers if layer.tensors]
+    holders, sums = without_sums([layer for layer in file.layers if layer.tensors], wanted)
     best: Plan | None = None
     for pairing in pairings(holders, wanted, by_name=options.by_name, old_names=old_names or {}):
-        plan = _plan(file.header, pairing, wanted, options)
+        plan = _plan(file.header, pairing, wanted, options, sums)
         if plan.complete:
             return plan
         if best is None or plan.problems < best.problems:
@@ -121,7 +125,13 @@ def make_plan(
     return best
 
 
-def _plan(header: Header, pairing: Pairing, wanted: Sequence[WantedLayer], options: LoadOptions) -> Plan:
+def _plan(
+    header: Header,
+    pairing: Pairing,
+    wanted: Sequence[WantedLayer],
+    options: LoadOptions,
+    sums: Sequence[SavedLayer],
+) -> Plan:
     evidence = Evidence(header, [saved for _, saved in pairing.pairs])
     fits: list[tuple[int, SavedLayer, Fit | str]] = [
         (position, saved, fit_layer(saved, wanted[position])) for position, saved in pairing.pairs
@@ -133,7 +143,7 @@ def _plan(header: Header, pairing: Pairing, wanted: Sequence[WantedLayer], optio
         flip=options.flip_kernels,
     )
     layers, mismatched = [], []
-    conversions: Counter[str] = Counter()
+    conversions: Counter[str] = Counter({CHECKED: len(sums)} if sums else {})
     for position, saved, fit in fits:
         planned = fit if isinstance(fit, str) else layout.convert(fit)
         if isinstance(planned, str):
@@ -153,4 +163,5 @@ def _plan(header: Header, pairing: Pairing, wanted: Sequence[WantedLayer], optio
         conversions=dict(conversions),
         notes=(*pairing.notes, *layout.notes),
         wanted=len(wanted),
+        sums=tuple(sums),
     )

@@ -7,7 +7,8 @@ from typing import Any
 
 from tlkit.h5.layers import SavedLayer, SavedTensor
 from tlkit.h5.names import snake_case
-from tlkit.weights.convert import GATES
+from tlkit.weights.convert import GATES, Conversion
+from tlkit.weights.grouped import group_kernel, is_depthwise_form
 from tlkit.weights.wanted import Shape, WantedLayer
 
 
@@ -34,15 +35,25 @@ class Partner:
 
 @dataclass(frozen=True)
 class Fit:
-    """A layer of the network whose every tensor has a partner; shapes are not yet compared."""
+    """A layer of the network whose every tensor has a partner; shapes are not yet compared.
+
+    Attributes:
+        wanted: The layer.
+        partners: Its tensors.
+        conversion: What its kernel goes through, where the layer of the file shows that, whatever the file's layout.
+    """
 
     wanted: WantedLayer
     partners: tuple[Partner, ...]
+    conversion: Conversion | None = None
 
 
 def fit_layer(saved: SavedLayer, wanted: WantedLayer) -> Fit | str:
     """Pair the tensors of two layers, or say why they are not the same layer."""
     kind = snake_case(wanted.kind)
+    if is_depthwise_form(saved, wanted):
+        (role, shape), (tensor,) = wanted.tensors[0], saved.tensors
+        return Fit(wanted, (Partner(role, shape, (tensor.values,)),), group_kernel(wanted.groups))
     if saved.kind is not None and saved.kind != kind:
         return f"it is a {saved.kind} in the file and a {kind} here"
     gates = GATES.get(kind)

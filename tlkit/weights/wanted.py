@@ -22,6 +22,7 @@ class WantedLayer:
         places: For a layer made of parts, where Keras 3 keeps each tensor inside its folder:
             ``query_dense/vars/0``.
         gates: What the gates of a recurrent layer compute: ``sigmoid``, ``hard_sigmoid``; empty for all others.
+        groups: Of a convolution: into how many its channels are divided.
     """
 
     name: str
@@ -31,6 +32,7 @@ class WantedLayer:
     flattened: Shape | None = None
     places: tuple[str, ...] = ()
     gates: str = ""
+    groups: int = 1
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,14 @@ def _targets(model: Any, path: tuple[str, ...]) -> Iterator[Target]:
             tensors = tuple((variable.name, tuple(variable.shape)) for variable in variables)
             kind = type(layer).__name__
             wanted = WantedLayer(
-                layer.name, kind, tensors, path, _flattened(layer), _places(layer, variables), gates_of(layer)
+                layer.name,
+                kind,
+                tensors,
+                path,
+                _flattened(layer),
+                _places(layer, variables),
+                gates_of(layer),
+                groups_of(layer),
             )
             yield Target(wanted, layer, variables)
 
@@ -64,6 +73,11 @@ def _targets(model: Any, path: tuple[str, ...]) -> Iterator[Target]:
 def gates_of(layer: Any) -> str:
     """What the gates of a recurrent layer compute, by the name that Keras has for it; empty for all others."""
     return getattr(getattr(layer, "recurrent_activation", None), "__name__", "")
+
+
+def groups_of(layer: Any) -> int:
+    """Into how many groups a layer divides its channels; 1 for all but a grouped convolution."""
+    return getattr(layer, "groups", 1) if hasattr(layer, "kernel_size") else 1
 
 
 def _is_model(layer: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tlkit.architectures.architecture import Architecture
-from tlkit.architectures.rows.published import APPLICATIONS, kernels, numbered
+from tlkit.architectures.rows.published import APPLICATIONS, kernels, numbered, residual_blocks
 from tlkit.weights.files import PublishedFile
 
 # --- VGG -------------------------------------------------------------------------------------------------
@@ -30,9 +30,7 @@ VGG = (
 
 
 def _resnet(title: str, stages: tuple[int, int, int, int], *md5: str, **row: Any) -> Architecture:
-    blocks = tuple(
-        f"conv{stage}_block{block}_out" for stage, count in enumerate(stages, start=2) for block in range(1, count + 1)
-    )
+    blocks = residual_blocks(stages)
     second = title.endswith("V2")
     return Architecture(
         name=title.lower(), title=title, builder=f"keras.applications:{title}", size=224, least_size=32,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tlkit.weights.files import PublishedFile
@@ -28,3 +29,10 @@ def kernels(folder: str, stem: str, md5_top: str, md5_no_top: str) -> dict[str, 
 def numbered(pattern: str, first: int, last: int) -> tuple[str, ...]:
     """Names with the numbers ``first`` to ``last``."""
     return tuple(pattern.format(number) for number in range(first, last + 1))
+
+
+def residual_blocks(stages: Sequence[int]) -> tuple[str, ...]:
+    """Where the blocks of a ResNet end, its four stages being ``conv2`` to ``conv5`` with so many blocks each."""
+    return tuple(
+        f"conv{stage}_block{block}_out" for stage, count in enumerate(stages, start=2) for block in range(1, count + 1)
+    )

@@ -1,0 +1,120 @@
+"""Grouped convolutions: TensorFlow's own, forward and in training, with the numbers that Keras gives through XLA."""
+
+import numpy as np
+import pytest
+from tlkit.images.batches import Look
+
+from tlkit.architectures.build import build
+from tlkit.architectures.table import get_architecture
+from tlkit.backend import keras, tf
+from tlkit.engines import grouped
+from tlkit.engines.engine import open_engine, run
+from tlkit.engines.frozen import frozen_graph
+from tlkit.engines.network import Network
+from tlkit.features.compute import relative_error
+from tlkit.images.preprocessing import preprocess
+
+SIZE = (20, 18)
+PIXELS = np.random.default_rng(0).integers(0, 256, (5, *SIZE, 3), dtype=np.uint8)
+
+
+def network_of(model, **look):
+    return Network(lambda: model, Look(SIZE, "tf", **look))
+
+
+@pytest.fixture
+def model():
+    """Convolutions in 4 and in 8 groups with what stands around them in ResNeXt, inside a model inside a model."""
+    keras.utils.set_random_seed(0)
+    inner_inputs = keras.Input((None, None, 16))
+    x = keras.layers.Conv2D(16, 3, groups=4, use_bias=False, name="grouped")(inner_inputs)
+    x = keras.layers.Activation("relu")(keras.layers.BatchNormalization()(x))
+    x = keras.layers.Conv2D(24, 3, strides=2, groups=8, name="grouped_with_bias")(x)
+    inner = keras.Model(inner_inputs, x, name="inner")
+    inputs = keras.Input((*SIZE, 3))
+    x = inner(keras.layers.Conv2D(16, 1)(inputs))
+    outputs = keras.layers.Dense(3, activation="softmax")(keras.layers.GlobalAveragePooling2D()(x))
+    model = keras.Model(inputs, outputs)
+    norm = model.get_layer("inner").layers[2]
+    norm.set_weights([np.random.default_rng(1).uniform(0.5, 1.5, 16) for _ in range(4)])
+    return model
+
+
+@pytest.mark.parametrize("engine", ["keras", "openvino"])
+def test_both_engines_give_the_numbers_of_keras(model, engine):
+    expected = model(preprocess(PIXELS, "tf"), training=False).numpy()
+    (got,) = run(open_engine(network_of(model), engine=engine), PIXELS)
+    np.testing.assert_allclose(got, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("engine", ["keras", "openvino"])
+def test_bfloat16_computes_too(model, engine):
+    exact = model(preprocess(PIXELS, "tf"), training=False).numpy()
+    (less,) = run(open_engine(network_of(model), engine=engine, precision="bfloat16"), PIXELS)
+    assert relative_error(less, exact) < 0.05
+
+
+def test_nothing_in_the_frozen_graph_is_closed_to_the_optimizer(model):
+    graph = frozen_graph(network_of(model)).graph.as_graph_def()
+    assert not graph.library.function
+    assert sum(node.op == "Conv2D" for node in graph.node) == 3
+    assert not tf.config.functions_run_eagerly()
+
+
+def test_channels_first_stays_with_xla():
+    """On a processor TensorFlow itself may not have it."""
+    inputs = keras.Input((4, *SIZE))
+    convolution = keras.layers.Conv2D(8, 3, groups=2, data_format="channels_first")
+    first = keras.Model(inputs, convolution(inputs))
+    pixels = PIXELS[..., [0, 1, 2, 0]]
+    look = Look(SIZE, "tf", channels=4, channels_first=True)
+    network = Network(lambda: first, look)
+    assert frozen_graph(network).graph.as_graph_def().library.function
+    (got,) = run(open_engine(network, engine="keras"), pixels)
+    last = keras.layers.Conv2D(8, 3, groups=2)
+    expected = keras.Sequential([keras.Input((*SIZE, 4)), last])
+    last.set_weights(convolution.get_weights())
+    np.testing.assert_allclose(got.transpose(0, 2, 3, 1), expected(pixels / 127.5 - 1).numpy(), atol=1e-5)
+
+
+def losses(make, model, precision="float32"):
+    """Of three steps from the same weights."""
+    keras.utils.set_random_seed(3)
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    trained = make(copy)
+    trained.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+    batch = preprocess(PIXELS, "tf"), np.arange(len(PIXELS)) % 3
+    return [float(trained.train_on_batch(*batch)) for _ in range(3)], trained.get_weights()
+
+
+def test_training_takes_the_steps_that_keras_takes(model):
+    expected, weights = losses(lambda copy: keras.Model(copy.inputs, copy.outputs), model)
+    got, ours = losses(grouped.to_train, model)
+    assert expected[2] < expected[0]
+    np.testing.assert_allclose(got, expected, rtol=1e-5)
+    for left, right in zip(ours, weights, strict=True):
+        np.testing.assert_allclose(left, right, atol=1e-5)
+
+
+def test_without_gradients_of_tensorflow_training_stays_with_xla(model, monkeypatch):
+    """So it is without oneDNN. Then the graph of the training holds what XLA compiles."""
+
+    def refuses(*arguments, **options):
+        raise tf.errors.InvalidArgumentError(None, None, "not supported on CPU")
+
+    def is_compiled(trained):
+        graph = tf.function(trained).get_concrete_function(tf.TensorSpec((1, *SIZE, 3))).graph
+        return bool(graph.as_graph_def().library.function)
+
+    grouped._has_gradients.cache_clear()
+    with monkeypatch.context() as patched:
+        patched.setattr(tf.GradientTape, "gradient", refuses)
+        assert is_compiled(grouped.to_train(model))
+    grouped._has_gradients.cache_clear()
+    assert is_compiled(grouped.to_train(model)) != grouped._has_gradients()
+
+
+def test_what_has_no_groups_is_trained_as_it_is():
+    model = build(get_architecture("mobilenetv2"), include_top=False, size=(32, 32))
+    assert type(grouped.to_train(model)) is type(keras.Model(model.inputs, model.outputs))

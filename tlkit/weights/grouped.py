@@ -1,0 +1,111 @@
+"""Grouped convolutions out of files of a Keras that had none.
+
+Until Keras had ``Conv2D(groups=…)``, a convolution in groups of ``c`` channels was a DepthwiseConv2D that answers ``c``
+times for every channel, and behind it a sum over the channels of a group: without weights (a Reshape and a Lambda;
+keras-applications 1.0.7 and 1.0.8, tf.keras) or as a 1x1 convolution of zeros and ones that does not train
+(keras-applications after 1.0.8, called ``…_gconv``). With channel ``j`` of group ``g`` counted ``g * c + j``, the
+kernel of both is ``K[:, :, j, g * c + m] = depthwise[:, :, g * c + j, m]``.
+
+No file has its depthwise kernels turned: Keras 2 turned them back itself when Theano computed (``theano_backend.py``
+of Keras 2.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tlkit.errors import WeightsError
+from tlkit.h5.layers import SavedLayer
+from tlkit.text import printable
+from tlkit.weights.convert import Conversion
+from tlkit.weights.wanted import Shape, WantedLayer
+
+CHECKED = "1x1 kernels that only add up what depthwise ones give, each checked when loaded, to nothing"
+"""What happens to a sum, for reports."""
+_ROWS = 4096
+"""Rows of a sum to read at a time: 16 MB where it gives 1024 channels."""
+
+
+def group_kernel(groups: int) -> Conversion:
+    """A depthwise kernel whose answers are added up in groups, to the kernel of one grouped convolution."""
+
+    def regroup(kernel: np.ndarray) -> np.ndarray:
+        height, width, channels, times = kernel.shape
+        parts = kernel.reshape(height, width, groups, times, times)
+        return parts.transpose(0, 1, 3, 2, 4).reshape(height, width, times, channels)
+
+    return Conversion(
+        "depthwise kernels (height, width, in, times), summed by group, to grouped ones "
+        "(height, width, in of a group, out)",
+        regroup,
+    )
+
+
+def is_depthwise_form(saved: SavedLayer, wanted: WantedLayer) -> bool:
+    """True when a layer of a file is the depthwise part of a grouped convolution of the network."""
+    if wanted.kind != "Conv2D" or wanted.groups < 2 or len(wanted.tensors) != 1:
+        return False
+    height, width, group, filters = wanted.tensors[0][1]
+    return group * wanted.groups == filters and _depthwise_shape(saved) == (height, width, filters, group)
+
+
+def without_sums(
+    saved: Sequence[SavedLayer], wanted: Sequence[WantedLayer]
+) -> tuple[list[SavedLayer], list[SavedLayer]]:
+    """Take the 1x1 convolutions out of a file that only add up what depthwise kernels give.
+
+    They are told by their shape, which says how many channels come from how many, and only where the network wants the
+    depthwise kernel as a grouped one and has no convolution of that shape itself.
+
+    Returns:
+        The other layers, and those; :func:`check_sums` must see them before anything is set.
+    """
+    grouped = [place for place in wanted if place.groups > 1]
+    converted = [place.tensors[0][1] for place in grouped if any(is_depthwise_form(layer, place) for layer in saved)]
+    shapes = {(1, 1, filters * group, filters) for _, _, group, filters in converted if group > 1}
+    shapes -= {shape for place in wanted for _, shape in place.tensors}
+    sums = [layer for layer in saved if _kernel_shape(layer) in shapes]
+    return [layer for layer in saved if not any(layer is other for other in sums)], sums
+
+
+def check_sums(sums: Sequence[SavedLayer]) -> None:
+    """Read the 1x1 convolutions and see that each adds up the channels of a group and does nothing else.
+
+    Raises:
+        WeightsError: One does something else; a grouped convolution has no place for that.
+    """
+    for layer in sums:
+        kernel = layer.tensors[0].values
+        rows, filters = kernel.shape[2:]
+        times = rows // filters
+        for start in range(0, rows, _ROWS):
+            found = np.asarray(kernel[0, 0, start : start + _ROWS])
+            row = np.arange(start, start + len(found))
+            expected = np.zeros_like(found)
+            expected[row - start, row // times**2 * times + row % times] = 1
+            if not np.array_equal(found, expected):
+                raise WeightsError(
+                    f"{printable(kernel.file.filename)}: layer {printable(layer.name)}, a 1x1 convolution behind a "
+                    "depthwise one, does more than add up the channels of a group; it was trained, or is damaged. No "
+                    "grouped convolution computes that.",
+                    hint="It loads into the network that it was saved from: --model, where the file describes it.",
+                )
+
+
+def _depthwise_shape(layer: SavedLayer) -> Shape | None:
+    """The shape of a layer's depthwise kernel, where that is all it has."""
+    if len(layer.tensors) != 1:
+        return None
+    tensor: Any = layer.tensors[0]
+    says = layer.kind == "depthwise_conv2d" or (layer.kind is None and tensor.role == "depthwise_kernel")
+    return tuple(tensor.values.shape) if says else None
+
+
+def _kernel_shape(layer: SavedLayer) -> Shape | None:
+    """The shape of a layer's kernel, where that is all it has."""
+    if len(layer.tensors) != 1 or layer.kind not in (None, "conv2d") or layer.tensors[0].role not in (None, "kernel"):
+        return None
+    return tuple(layer.tensors[0].values.shape)
