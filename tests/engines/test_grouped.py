@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tlkit.images.batches import Look
+from tlkit.images.look import PictureLook
 
 from tlkit.architectures.build import build
 from tlkit.architectures.table import get_architecture
@@ -19,7 +19,7 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (5, *SIZE, 3), dtype=np.uint8
 
 
 def network_of(model, **look):
-    return Network(lambda: model, Look(SIZE, "tf", **look))
+    return Network(lambda: model, PictureLook(SIZE, "tf", **look))
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_channels_first_stays_with_xla():
     convolution = keras.layers.Conv2D(8, 3, groups=2, data_format="channels_first")
     first = keras.Model(inputs, convolution(inputs))
     pixels = PIXELS[..., [0, 1, 2, 0]]
-    look = Look(SIZE, "tf", channels=4, channels_first=True)
+    look = PictureLook(SIZE, "tf", channels=4, channels_first=True)
     network = Network(lambda: first, look)
     assert frozen_graph(network).graph.as_graph_def().library.function
     (got,) = run(open_engine(network, engine="keras"), pixels)
