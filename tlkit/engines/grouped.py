@@ -19,11 +19,11 @@ from tlkit.backend import keras, tf
 def natively(model: Any) -> Iterator[None]:
     """A model that is called inside the block computes its grouped convolutions with TensorFlow's own operation.
 
-    Nothing changes for a model without them, nor for one with channels first, which needs XLA.
+    Nothing changes for a model without them, nor where TensorFlow cannot compute all that Keras hands to XLA.
     """
     before = tf.config.functions_run_eagerly()
     # run eagerly, a function that is called while a graph is made becomes part of that graph
-    tf.config.run_functions_eagerly(before or _is_grouped(model))
+    tf.config.run_functions_eagerly(before or _is_native(model, backward=False))
     try:
         yield
     finally:
@@ -33,11 +33,9 @@ def natively(model: Any) -> Iterator[None]:
 def to_train(model: Any) -> Any:
     """Another model of the same layers, to compile and train.
 
-    Its grouped convolutions are TensorFlow's own where that has their gradients: on a processor oneDNN has them, which
-    is switched on where it knows the processor's instructions.
+    Its grouped convolutions are TensorFlow's own where that has their gradients.
     """
-    grouped = _is_grouped(model) and _has_gradients()
-    return (Natively if grouped else keras.Model)(model.inputs, model.outputs)
+    return (Natively if _is_native(model, backward=True) else keras.Model)(model.inputs, model.outputs)
 
 
 class Natively(keras.Model):
@@ -50,10 +48,11 @@ class Natively(keras.Model):
             return super().call(inputs, training=training, mask=mask)
 
 
-def _is_grouped(model: Any) -> bool:
-    layers = list(_leaves(model))
-    return any(isinstance(layer, keras.layers.Conv2D) and layer.groups > 1 for layer in layers) and not any(
-        getattr(layer, "data_format", None) == "channels_first" for layer in layers
+def _is_native(model: Any, *, backward: bool) -> bool:
+    """True when XLA compiles something of a model, and TensorFlow computes all of that itself."""
+    compiled = [layer for layer in _leaves(model) if _is_compiled(layer)]
+    return bool(compiled) and all(
+        isinstance(layer, keras.layers.Conv2D) and _computes(layer.data_format, backward) for layer in compiled
     )
 
 
@@ -65,14 +64,39 @@ def _leaves(model: Any) -> Iterator[Any]:
             yield layer
 
 
+def _is_compiled(layer: Any) -> bool:
+    """What ``conv`` of ``keras/src/backend/tensorflow/nn.py`` hands to XLA."""
+    if not hasattr(layer, "kernel_size"):
+        return False
+    return getattr(layer, "groups", 1) > 1 or (len(layer.kernel_size) == 3 and layer.data_format == "channels_first")
+
+
 @cache
-def _has_gradients() -> bool:
-    picture, kernel = tf.ones((1, 3, 3, 4)), tf.ones((3, 3, 2, 4))
+def _computes(data_format: str, backward: bool) -> bool:
+    """Whether TensorFlow computes grouped convolutions of pictures here, or their gradients: tried out.
+
+    Without oneDNN, which is switched on where it knows the processor's instructions, it has neither their gradients nor
+    channels first, and refuses one with a bias behind it.
+    """
+    first = data_format == "channels_first"
+    layout, axis = ("NCHW", 1) if first else ("NHWC", 3)
+
+    def convolve(picture: Any, kernel: Any) -> Any:
+        return tf.nn.conv2d(picture, kernel, 1, "VALID", data_format=layout)
+
+    def apart(picture: Any, kernel: Any) -> Any:
+        groups = zip(tf.split(picture, 4, axis), tf.split(kernel, 4, 3), strict=True)
+        return tf.concat([convolve(*group) for group in groups], axis)
+
+    def numbers(way: Any, picture: Any, kernel: Any, bias: Any) -> Any:
+        found = tf.nn.relu(tf.nn.bias_add(way(picture, kernel), bias, data_format=layout))
+        return [found, *(tf.gradients(found, [picture, kernel]) if backward else ())]
+
     try:
-        with tf.GradientTape() as tape:
-            tape.watch([picture, kernel])
-            outputs = tf.nn.conv2d(picture, kernel, 1, "VALID")
-        tape.gradient(outputs, [picture, kernel])
+        with tf.init_scope():  # now, not in the graph that is being made; no tape sees it
+            picture = tf.reshape(tf.sin(tf.range(2.0 * 9 * 9 * 16)), (2, 16, 9, 9) if first else (2, 9, 9, 16))
+            kernel, bias = tf.reshape(tf.cos(tf.range(3.0 * 3 * 4 * 16)), (3, 3, 4, 16)), tf.sin(tf.range(16.0))
+            ways = [tf.function(numbers)(way, picture, kernel, bias) for way in (convolve, apart)]
+            return all(bool(tf.reduce_all(tf.abs(one - other) < 1e-3)) for one, other in zip(*ways, strict=True))
     except tf.errors.OpError:
         return False
-    return True
