@@ -2,7 +2,6 @@
 
 import json
 import os
-import os
 from dataclasses import dataclass
 from pathlib import Path
 

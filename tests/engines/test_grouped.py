@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from tlkit.images.look import PictureLook
 
 from tlkit.architectures.build import build
 from tlkit.architectures.table import get_architecture
@@ -12,6 +11,7 @@ from tlkit.engines.engine import open_engine, run
 from tlkit.engines.frozen import frozen_graph
 from tlkit.engines.network import Network
 from tlkit.features.compute import relative_error
+from tlkit.images.look import PictureLook
 from tlkit.images.preprocessing import preprocess
 
 SIZE = (20, 18)
