@@ -41,8 +41,11 @@ def tlkit():
 
 @pytest.fixture(scope="session")
 def converted(tmp_path_factory):
-    """Networks converted for OpenVINO, kept from test to test: each takes TensorFlow seconds."""
-    return tmp_path_factory.mktemp("converted")
+    """Networks converted for OpenVINO, kept from test to test, for all workers: each takes TensorFlow seconds."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "converted"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(autouse=True)

@@ -25,8 +25,8 @@ STOREYS = [
     {"h5"},
     {"caches"},
     {"locks", "web"},
-    {"backend"},
-    {"config", "config_file", "files", "keras_home", "progress"},
+    {"backend", "keras_home"},
+    {"config", "config_file", "files", "progress"},
     {"errors", "text"},
     {"__init__"},
 ]

@@ -35,8 +35,8 @@ class UsageError(TlkitError):
     exit_code = 2
 
 
-class ArchitectureError(TlkitError):
-    """An architecture cannot be built as asked (size, layer, name)."""
+class ArchitectureError(UsageError):
+    """An architecture cannot be built as asked (size, width, layout)."""
 
 
 class WeightsError(TlkitError):

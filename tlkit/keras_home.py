@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from functools import cache
 from pathlib import Path
-from typing import Any
+
+from tlkit.progress import logger
+from tlkit.text import printable
 
 
 def keras_home() -> Path:
@@ -16,14 +19,22 @@ def keras_home() -> Path:
 
 def image_data_format() -> str:
     """``channels_last`` or ``channels_first``: what Keras would build networks in, without starting it."""
-    said = keras_settings().get("image_data_format")
-    return said if said in ("channels_last", "channels_first") else "channels_last"
-
-
-def keras_settings() -> dict[str, Any]:
-    """What stands in ``keras.json``; nothing where there is none, or none that Keras could read."""
+    path = keras_home() / "keras.json"
     try:
-        content = json.loads((keras_home() / "keras.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+        content = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return "channels_last"
+    except (OSError, ValueError) as error:
+        _warn(f"{printable(path)} is not used: {printable(error)}.")
+        return "channels_last"
+    said = content.get("image_data_format", "channels_last") if isinstance(content, dict) else "channels_last"
+    if said not in ("channels_last", "channels_first"):
+        _warn(f"{printable(path)} says image_data_format {printable(said)!r}; channels_last is used.")
+        return "channels_last"
+    return said
+
+
+@cache
+def _warn(text: str) -> None:
+    """Say something once."""
+    logger.warning(text)

@@ -130,10 +130,19 @@ def test_keras_json_decides_the_layout(tlkit, cat, tmp_path, monkeypatch):
     assert tlkit("extract", cat, *options, "--data-format", "channels_last", "-o", tmp_path / "b.npy").code == 0
     assert np.load(tmp_path / "b.npy").shape == (1, 16, 16, 32)
     ran = tlkit("predict", cat, "--arch", "densenet121", "--weights", "none")
-    assert ran.code == 1
+    assert ran.code == 2
     assert "keras.json" in ran.err
     assert "--data-format channels_last" in ran.err
     assert tlkit("archs", "densenet121").code == 0
+    assert get_architecture("musictaggercrnn", BuildOptions()).options.data_format is None
+
+
+@pytest.mark.parametrize("content", ['{"image_data_format": "sideways"}', "{broken"])
+def test_a_keras_json_that_makes_no_sense_is_named(tmp_path, monkeypatch, caplog, content):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    (tmp_path / "keras.json").write_text(content)
+    assert get_architecture("vgg16", BuildOptions()).options.data_format is None
+    assert str(tmp_path / "keras.json") in caplog.text
 
 
 @pytest.mark.parametrize("name", ["densenet121", "nasnetmobile", "convnexttiny"])
@@ -236,6 +245,9 @@ def test_the_number_of_classes_can_be_chosen_where_weights_leave_it_open(tlkit, 
     ran = tlkit("predict", cat, *three)
     assert ran.code == 1
     assert "1,000 classes" in ran.err
+    ran = tlkit("extract", cat, *three, "--weights", "none", "-o", tmp_path / "below.npy")
+    assert ran.code == 2
+    assert "top_activation lies below it" in ran.err
     ran = tlkit("extract", cat, *three, "--weights", "none", "--layer", "predictions", "-o", tmp_path / "logits.npy")
     assert ran.code == 0
     assert np.load(tmp_path / "logits.npy").shape == (1, 3)

@@ -141,13 +141,32 @@ def test_samples_that_are_no_sound_are_refused(tmp_path):
     assert "50 samples a second" in reason(tmp_path / "slow.wav")
 
 
-@pytest.mark.parametrize("name", ["a.wav", "a.flac"])
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg"])
 def test_a_cut_recording_is_refused(tmp_path, name):
     soundfile.write(tmp_path / name, chirp(22_050, 40), 22_050)
     data = (tmp_path / name).read_bytes()
     for share in (0.3, 0.6, 0.95):
         (tmp_path / f"cut-{name}").write_bytes(data[: int(share * len(data))])
         assert reason(tmp_path / f"cut-{name}").startswith("it is cut")
+
+
+def test_an_ogg_with_a_hole_or_a_flipped_bit_is_refused(tmp_path):
+    """Its decoder would give other sound, and no word."""
+    soundfile.write(tmp_path / "a.ogg", chirp(22_050, 40), 22_050)
+    data = (tmp_path / "a.ogg").read_bytes()
+    pages = [place for place in range(len(data)) if data[place : place + 4] == b"OggS"]
+    first, last = pages[len(pages) // 2], pages[len(pages) // 2 + 2]
+    flipped = bytearray(data)
+    flipped[first + 100] ^= 1
+    for damaged, says in (
+        (data[:first] + data[last:], "it is cut: page"),
+        (data[: pages[-1]], "its last page is missing"),
+        (bytes(flipped), "it is damaged: page"),
+    ):
+        (tmp_path / "b.ogg").write_bytes(damaged)
+        assert says in reason(tmp_path / "b.ogg")
+        with pytest.raises(InputError, match=says):
+            decode(damaged)
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.mp3"])

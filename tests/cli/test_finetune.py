@@ -110,6 +110,8 @@ def test_training_and_predicting_agree_on_the_validation_pictures(trained, textu
         (("--resize", "crop"), "--resize crop contradicts"),
         (("--weights", "none"), "--weights contradicts --model"),
         (("--labels", "x.txt"), "--labels contradicts --model"),
+        (("--alpha", "0.5"), "Error: --alpha contradicts --model"),
+        (("--data-format", "channels_first"), "Error: --data-format contradicts --model"),
     ],
 )
 def test_flags_that_contradict_the_run_are_refused(trained, tlkit, cat, flags, says):

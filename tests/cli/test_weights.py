@@ -148,6 +148,21 @@ def test_a_folder_is_a_mirror_too(tlkit, mirror, monkeypatch, no_packages):
     assert tlkit("weights", "path", "efficientnetlite0").out.strip() == str(mirror / LITE0.name)
 
 
+def test_what_only_a_shared_folder_has_is_copied_by_pull(tlkit, mirror, monkeypatch, tmp_path):
+    monkeypatch.setenv(sources.MIRROR_VARIABLE, str(mirror))
+    name = published("mobilenet", top=False)
+    write_weights(mirror / name, "mobilenet", top=False)
+    ran = tlkit("weights", "pull", "mobilenet", "--no-top")
+    assert ran.out.split() == ["fetched", str(weights_folder() / name)]
+    monkeypatch.delenv(sources.MIRROR_VARIABLE)
+    assert tlkit("weights", "path", "mobilenet", "--no-top").out.strip() == str(weights_folder() / name)
+    not_a_number(weights_folder() / name)
+    for command in (("path", "mobilenet", "--no-top"), ("verify", "mobilenet")):
+        ran = tlkit("weights", *command)
+        assert ran.code == 1
+        assert "holds nan" in ran.out + ran.err
+
+
 def truncate(path):
     path.write_bytes(path.read_bytes()[:-1000])
 

@@ -109,6 +109,11 @@ def write_keras1(path, name, arrays):
             group[f"{name}_{key}:0"] = array
 
 
+def write_keras1_backwards(path, name, arrays):
+    """Names tell which gate is which, whatever their order."""
+    write_keras1(path, name, dict(reversed(arrays.items())))
+
+
 def write_keras0(path, name, arrays):
     with h5py.File(path, "w") as file:
         file.attrs["nb_layers"] = 1
@@ -118,7 +123,7 @@ def write_keras0(path, name, arrays):
             group[f"param_{number}"] = array
 
 
-@pytest.mark.parametrize("write", [write_keras0, write_keras1])
+@pytest.mark.parametrize("write", [write_keras0, write_keras1, write_keras1_backwards])
 @pytest.mark.parametrize(
     ("gates", "reference", "make"),
     [

@@ -98,7 +98,7 @@ class Architecture:
                     f"{self.name} takes no {option}.", hint="`tlkit archs` says what each architecture accepts."
                 )
         data_format = options.data_format
-        if data_format is None and image_data_format() == "channels_first":
+        if data_format is None and self.fixed_shape is None and image_data_format() == "channels_first":
             data_format = "channels_first"
         if data_format == "channels_first" and not self.channels_first:
             raise ArchitectureError(

@@ -10,8 +10,8 @@ shorter                      zeros at the end
 8, 16, 24, 32 bits, float    scaled to -1…1; float as it is
 ===========================  ==================================================================
 
-A cut file is refused where it says how long it was: WAV and FLAC do, MP3 where its encoder wrote that down, Ogg does
-not, and is a shorter recording then.
+A cut file is refused where it says how long it was: WAV and FLAC do, Ogg numbers its pages, MP3 where its encoder wrote
+that down.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from tlkit.audio.ogg import ogg_problem
 from tlkit.errors import InputError, UsageError
 from tlkit.inputs.files import check_regular, start_of, what_it_is, why_unreadable
 from tlkit.inputs.kind import AUDIO
@@ -94,7 +95,7 @@ def decode(source: str | int | bytes) -> np.ndarray:
     start = _start(source)
     try:
         with soundfile.SoundFile(BytesIO(source) if isinstance(source, bytes) else source, closefd=False) as recording:
-            _check(recording)
+            _check(recording, source)
             return _middle(recording)
     except soundfile.LibsndfileError as error:
         if "unrecogni" in str(error) or "Format not" in str(error) or not start:
@@ -117,7 +118,7 @@ def _plain(error: Exception) -> str:
     return str(getattr(error, "error_string", None) or error).strip().rstrip(".")
 
 
-def _check(recording: Any) -> None:
+def _check(recording: Any, source: int | bytes) -> None:
     if recording.format not in FORMATS:
         raise InputError(f"it is {recording.format}, and WAV, FLAC, OGG and MP3 are read here")
     if not _RATES[0] <= recording.samplerate <= _RATES[1]:
@@ -130,6 +131,15 @@ def _check(recording: Any) -> None:
         said = re.search(r"^data\s*:\s*(\d+) \(should be (\d+)\)", recording.extra_info, re.MULTILINE)
         if said and int(said[1]) > int(said[2]) and int(said[1]) not in _UNKNOWN_LENGTHS:
             raise InputError(f"it is cut: {int(said[2]):,} of {int(said[1]):,} bytes of sound are there")
+    if recording.format == "OGG":
+        with BytesIO(source) if isinstance(source, bytes) else open(os.dup(source), "rb") as file:
+            place = 0 if isinstance(source, bytes) else os.lseek(source, 0, os.SEEK_CUR)
+            file.seek(0)  # the two descriptors share their place in the file
+            problem = ogg_problem(file)
+            if not isinstance(source, bytes):
+                os.lseek(source, place, os.SEEK_SET)
+        if problem:
+            raise InputError(problem)
     if recording.format == "FLAC":  # its header names a length that nothing has checked
         try:
             recording.seek(recording.frames - 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -143,6 +144,6 @@ def _echo_text(result: FinetuneResult) -> None:
         click.echo(f"test accuracy {result.test_accuracy:.3f}")
     if result.skipped:
         click.echo(f"{counted(len(result.skipped), 'file')} skipped, named above.")
-    run = printable(result.run)
+    run = printable(shlex.quote(str(result.run)))
     look = f"look at {run}/report.html; " if (result.run / "report.html").exists() else ""
     click.echo(f"Run: {run}  ({look}use it: tlkit predict --model {run} IMAGES...)")

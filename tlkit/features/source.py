@@ -105,6 +105,11 @@ def of_architecture(
             hint=did_you_mean(chosen, [*architecture.blocks, *layers, *tops])
             or f"`tlkit archs {architecture.name}` lists its layers.",
         )
+    if architecture.options.classes and not include_top:
+        raise UsageError(
+            f"--classes {architecture.options.classes} is of the classifier, and {printable(chosen)} lies below it.",
+            hint="Leave --classes out.",
+        )
     side = architecture.input_size(size, include_top=include_top)
     look = look_of(architecture, side, resize, allow_private=allow_private)
     pooling = _pooling(pooling, len((tops if include_top else layers)[chosen].shape) == 3, chosen)

@@ -57,6 +57,11 @@ def option_words(options: BuildOptions | LoadOptions) -> list[str]:
     return words
 
 
+def options_said(*groups: BuildOptions | LoadOptions) -> list[str]:
+    """The names of the options that were given: ``--alpha``."""
+    return [word for group in groups for word in option_words(group) if word.startswith("--")]
+
+
 def versions() -> dict[str, str]:
     """Versions of tlkit, Python and the packages that decide numbers."""
     found = {"tlkit": tlkit.__version__, "python": platform.python_version()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.labels import published_labels
 from tlkit.architectures.pretrained import build_pretrained, choose_weights
 from tlkit.architectures.table import get_architecture
-from tlkit.config import DEFAULT_ARCHITECTURE, BuildOptions, LoadOptions, PredictConfig
+from tlkit.config import DEFAULT_ARCHITECTURE, PredictConfig
 from tlkit.engines.network import Network
 from tlkit.errors import ConfigError, ModelError, UsageError
 from tlkit.h5.guard import check_readable
@@ -23,6 +24,7 @@ from tlkit.images.look import PictureLook
 from tlkit.inputs.scan import near_names
 from tlkit.looks import look_of
 from tlkit.progress import logger
+from tlkit.recipes.again import options_said
 from tlkit.text import printable
 from tlkit.weights.digest import file_digest
 
@@ -114,13 +116,12 @@ def _run_classifier(config: PredictConfig, folder: Path) -> Classifier:
                 f"{option} {_shown(asked)} contradicts the run {printable(folder)}, trained with {_shown(own)}.",
                 hint=f"Leave {option} out: a run brings its own.",
             )
-    load = None if config.load == LoadOptions() else config.load
-    build = None if config.build == BuildOptions() else config.build
+    same = config.build.data_format in (None, record.data_format)
+    build = dataclasses.replace(config.build, data_format=None) if same else config.build
     for option, given in (
         ("--weights", config.weights),
         ("--labels", config.labels),
-        ("--by-name, --skip-mismatch, --layout or --flip-kernels", load),
-        ("--alpha, --depth-multiplier, --classes or --data-format", build),
+        *((option, True) for option in options_said(config.load, build)),
     ):
         if given is not None:
             raise UsageError(f"{option} contradicts --model: a run brings its own.", hint=f"Leave {option} out.")
@@ -140,7 +141,7 @@ def _model_classifier(config: PredictConfig, path: Path) -> Classifier:
     for option, given in (
         ("--arch", config.architecture),
         ("--weights", config.weights),
-        ("--alpha, --depth-multiplier, --classes or --data-format", config.build != BuildOptions() or None),
+        *((option, True) for option in options_said(config.build)),
     ):
         if given is not None:
             raise UsageError(f"{option} contradicts --model {printable(path)}: the file is the whole network.")

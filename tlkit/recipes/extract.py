@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tlkit.architectures.table import get_architecture
-from tlkit.config import DEFAULT_ARCHITECTURE, BuildOptions, ExtractConfig, LoadOptions
+from tlkit.config import DEFAULT_ARCHITECTURE, ExtractConfig
 from tlkit.errors import FeatureError, UsageError
 from tlkit.features.compute import Computing, refuse_difference
 from tlkit.features.fill import Filled, file_digests
@@ -30,6 +30,7 @@ from tlkit.features.source import FeatureSource, of_architecture, of_model
 from tlkit.features.store import RowStore, can_go_on, open_store
 from tlkit.inputs.scan import expand_inputs
 from tlkit.locks import locked
+from tlkit.recipes.again import options_said
 from tlkit.text import listed, printable, without_password
 from tlkit.weights.digest import file_digest
 
@@ -113,8 +114,7 @@ def _source(config: ExtractConfig) -> FeatureSource:
         ("--weights", config.weights),
         ("--size", config.size),
         ("--resize", config.resize),
-        ("--by-name, --skip-mismatch, --layout or --flip-kernels", config.load != LoadOptions() or None),
-        ("--alpha, --depth-multiplier, --classes or --data-format", config.build != BuildOptions() or None),
+        *((option, True) for option in options_said(config.load, config.build)),
     ):
         if given is not None:
             raise UsageError(f"{option} contradicts --model: a run brings its own.", hint=f"Leave {option} out.")

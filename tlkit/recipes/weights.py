@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,11 +13,12 @@ from tlkit.architectures.checking import published_problem
 from tlkit.architectures.table import all_architectures, get_architecture
 from tlkit.config import BuildOptions
 from tlkit.errors import TlkitError, UsageError, WeightsError
+from tlkit.files import whole_file
 from tlkit.progress import logger
 from tlkit.text import counted, did_you_mean, printable
 from tlkit.weights.caches import weights_folder
 from tlkit.weights.files import PackagedFile, PublishedWeights
-from tlkit.weights.sources import UseFile, addresses, fetch, look, missing_package, places, warn_of_damaged
+from tlkit.weights.sources import UseFile, addresses, fetch, look, mirror, missing_package, places, warn_of_damaged
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,8 @@ class Published:
         return urls[0] if urls else f"package {file.distribution}"  # type: ignore[union-attr]
 
     def problem(self, path: Path) -> str | None:
-        """What is wrong with a copy; None when nothing is."""
-        return published_problem(self.architecture, self.weights.file, path)
+        """What is wrong with a copy, looked at as `tlkit weights verify` does; None when nothing is."""
+        return published_problem(self.architecture, self.weights.file, path, thorough=True)
 
 
 @dataclass(frozen=True)
@@ -180,18 +182,43 @@ class Pulled:
 
 
 def pull(files: Iterable[Published]) -> Iterator[Pulled]:
-    """Fetch files, one after the other; one that fails does not keep the others from coming."""
+    """Fetch files, one after the other; one that fails does not keep the others from coming.
+
+    What only a shared folder has is copied from there: that may be gone tomorrow.
+    """
+    _, shared = mirror()
     for published in files:
         seen = look(published.weights.file, published.problem)
-        if isinstance(seen, UseFile):
-            yield Pulled(published, "here", seen.path)
-            continue
         try:
+            if isinstance(seen, UseFile) and seen.path.parent == shared:
+                yield Pulled(published, "fetched", _copied(seen.path, published))
+                continue
+            if isinstance(seen, UseFile):
+                yield Pulled(published, "here", seen.path)
+                continue
             name = published.architecture.name
             path = fetch(published.weights.file, seen, architecture=name, problem=published.problem)
             yield Pulled(published, "fetched", path)
         except WeightsError as error:
             yield Pulled(published, "failed", error=error)
+
+
+def _copied(source: Path, published: Published) -> Path:
+    """A good copy of a file in tlkit's own folder."""
+    path = weights_folder() / published.name
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as part:
+            shutil.copyfile(source, part)
+            wrong = published.problem(part)
+            if wrong:
+                raise WeightsError(f"{printable(source)} changed while it was copied: {wrong}.")
+    except OSError as error:
+        raise WeightsError(
+            f"Cannot copy {printable(source)} into {printable(path.parent)}: {error.strerror or error}.",
+            hint="Name another folder with TLKIT_CACHE_DIR.",
+        ) from error
+    return path
 
 
 @dataclass(frozen=True)

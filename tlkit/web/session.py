@@ -104,8 +104,8 @@ class _Adapter(HTTPAdapter):
         super().__init__()
 
     def send(self, request: Any, *args: Any, **kwargs: Any) -> requests.Response:
-        # behind a proxy no connection of ours shows where it ends, so the name is looked at; every redirect comes here
-        if self._only_public and requests.utils.select_proxy(request.url, kwargs.get("proxies")):
+        # behind a proxy no connection of ours shows where it ends; every redirect comes here
+        if self._only_public:
             check_host(urlsplit(request.url).hostname or "")
         return super().send(request, *args, **kwargs)
 

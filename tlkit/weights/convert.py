@@ -99,3 +99,5 @@ GATES: dict[str, tuple[Shape, Shape, Shape]] = {
     "gru": ((0, 3, 6), (1, 4, 7), (2, 5, 8)),
     "lstm": ((0, 6, 3, 9), (1, 7, 4, 10), (2, 8, 5, 11)),  # i c f o in the file, i f c o today
 }
+GATE_NAMES = {"gru": "zrh", "lstm": "icfo"}
+"""The gates in the order that Keras 1 wrote them."""

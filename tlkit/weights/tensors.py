@@ -7,7 +7,7 @@ from typing import Any
 
 from tlkit.h5.layers import SavedLayer, SavedTensor
 from tlkit.h5.names import snake_case
-from tlkit.weights.convert import GATES, Conversion
+from tlkit.weights.convert import GATE_NAMES, GATES, Conversion
 from tlkit.weights.grouped import group_kernel, is_depthwise_form
 from tlkit.weights.wanted import Shape, WantedLayer
 
@@ -59,7 +59,8 @@ def fit_layer(saved: SavedLayer, wanted: WantedLayer) -> Fit | str:
     gates = GATES.get(kind)
     if gates and len(wanted.tensors) == 3 and len(saved.tensors) == sum(map(len, gates)):
         # One array a gate, until Keras 1; biases have one axis, kernels two.
-        groups = [tuple(saved.tensors[position].values for position in group) for group in gates]
+        tensors = _gates_by_name(saved.tensors, kind) or saved.tensors
+        groups = [tuple(tensors[position].values for position in group) for group in gates]
         if any(len({source.shape[:-1] for source in group}) > 1 or not group[0].shape for group in groups):
             return f"its gates differ in shape: {_shapes(saved)}"
         return Fit(
@@ -81,6 +82,13 @@ def fit_layer(saved: SavedLayer, wanted: WantedLayer) -> Fit | str:
             for (role, shape), tensor in zip(wanted.tensors, ordered, strict=True)
         ),
     )
+
+
+def _gates_by_name(tensors: tuple[SavedTensor, ...], kind: str) -> tuple[SavedTensor, ...] | None:
+    """The tensors of gates in the order that Keras 1 wrote them, by their names; None where those do not tell."""
+    roles = {tensor.role: tensor for tensor in tensors}
+    wanted = [f"{role}_{gate}" for gate in GATE_NAMES[kind] for role in ("kernel", "recurrent_kernel", "bias")]
+    return tuple(roles[role] for role in wanted) if set(roles) == set(wanted) else None
 
 
 _NORMALISING = {"gamma", "beta", "moving_mean", "moving_variance"}
