@@ -298,7 +298,7 @@ main(sys.argv[1:])
 """
 
 
-@pytest.mark.parametrize("engine", ["keras", "openvino"])
+@pytest.mark.parametrize("engine", [pytest.param("keras", marks=pytest.mark.every), "openvino"])
 def test_a_full_disk_ends_with_1_and_nothing_else(tmp_path, folder, engine):
     """As a process of its own, because requests that are still under way must not bring it down when it ends."""
     command = ["extract", folder, *SMALL, "--batch-size", "2", "--engine", engine, "-o", tmp_path / "f.npy"]

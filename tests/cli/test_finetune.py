@@ -232,6 +232,7 @@ def test_without_room_the_frozen_part_runs_in_every_epoch_and_comes_to_the_same(
     assert tlkit("finetune", textures, "--cache-limit", "much").code == 2
 
 
+@pytest.mark.every
 def test_copies_without_room_come_to_the_same(textures, tlkit, tmp_path):
     losses = []
     for name, limit in (("kept", "1GB"), ("passing", "1kB")):
@@ -243,6 +244,7 @@ def test_copies_without_room_come_to_the_same(textures, tlkit, tmp_path):
     np.testing.assert_allclose(*losses, rtol=1e-3)
 
 
+@pytest.mark.every
 def test_cuts_between_which_nothing_trains_are_one(textures, tlkit, tmp_path):
     # between these two lies a pooling alone
     options = ("--arch", "vgg16", "--weights", "none", "--size", 32, "--epochs", 1, "--finetune-epochs", 1)

@@ -39,7 +39,7 @@ KINDS = {
     "tf_keras": (write_tf_keras_weights, {}),
     "archive": (write_keras_archive, {}),
 }
-INSPECTIONS, BATCH, LOADS = 2_000, 50, 200
+INSPECTIONS, BATCH, LOADS = 2_000, 50, 80
 
 
 def broken_copies(tmp_path, kind, count):
@@ -59,7 +59,7 @@ def inspect(path, seconds):
     """What went wrong in another way than the documented one; None when nothing did."""
     signal.alarm(seconds)  # in the child: the end of a search that does not end
     try:
-        _inspect(InspectConfig(file=str(path), stats=True))
+        _inspect(InspectConfig(file=str(path), stats=True), None)
     except TlkitError as error:
         return unlike_one_line(error, path)
     except Exception as error:

@@ -7,9 +7,8 @@ import pytest
 
 from tlkit.architectures.table import all_architectures
 from tlkit.images.preprocessing import MODES, preprocess
-from tlkit.weights.files import PackagedFile
 
-KERAS_ROWS = [row for row in all_architectures() if row.kind == "image" and not isinstance(row.with_top, PackagedFile)]
+KERAS_ROWS = [row for row in all_architectures() if row.builder.startswith("keras.applications:")]
 
 
 @pytest.mark.parametrize("row", KERAS_ROWS, ids=lambda row: row.name)
