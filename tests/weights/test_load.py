@@ -156,7 +156,8 @@ FAMILIES = [
     "vgg16", "inceptionv3", "mobilenetv2", "mobilenetv3small", "efficientnetb0",
     *(
         pytest.param(name, marks=pytest.mark.every)
-        for name in ("resnet50", "mobilenet", "densenet121", "resnet50v2", "xception", "inceptionresnetv2", "nasnetmobile", "efficientnetv2b0", "convnexttiny")
+        for name in ("resnet50", "mobilenet", "densenet121", "resnet50v2", "xception", "inceptionresnetv2",
+                     "nasnetmobile", "efficientnetv2b0", "convnexttiny")
     ),
 ]  # fmt: skip
 
