@@ -11,9 +11,10 @@ from tlkit.architectures.table import all_architectures, get_architecture
 
 # Families' larger members are built from the same code as their smallest: seconds each, so only by `make test-all`.
 LARGE = {
-    "convnextbase", "convnextlarge", "convnextxlarge", "densenet169", "densenet201", "efficientnetb3", "efficientnetb4",
-    "efficientnetb5", "efficientnetb6", "efficientnetb7", "efficientnetv2m", "efficientnetv2l", "nasnetlarge",
-    "resnet152", "resnet152v2", "resnext101",
+    "convnextsmall", "convnextbase", "convnextlarge", "convnextxlarge", "densenet169", "densenet201", "efficientnetb1",
+    "efficientnetb2", "efficientnetb3", "efficientnetb4", "efficientnetb5", "efficientnetb6", "efficientnetb7",
+    "efficientnetv2b1", "efficientnetv2b2", "efficientnetv2b3", "efficientnetv2s", "efficientnetv2m", "efficientnetv2l",
+    "nasnetlarge", "resnet101", "resnet152", "resnet101v2", "resnet152v2", "resnext101",
 }  # fmt: skip
 ROWS = [
     pytest.param(row, id=row.name, marks=[pytest.mark.every] if row.name in LARGE else [])

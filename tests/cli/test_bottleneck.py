@@ -246,6 +246,7 @@ def test_a_row_that_changed_since_does_not_train(tlkit, tmp_path, data, kind):
     assert tlkit("finetune", data, *TRAIN, "--features", tmp_path / "f", "-o", tmp_path / "run").code == 0
 
 
+@pytest.mark.every
 def test_of_two_formats_the_one_that_fits_trains(tlkit, tmp_path, data, noise):
     tlkit("bottleneck", data, "-o", tmp_path / "f", *SMALL, "--format", "hdf5")
     change(data, "edited", noise)

@@ -217,6 +217,7 @@ def test_a_training_that_comes_apart_is_an_error(textures, tlkit, tmp_path):
     assert tlkit("finetune", textures, "--lr", "nan").code == 2
 
 
+@pytest.mark.every
 def test_without_room_the_frozen_part_runs_in_every_epoch_and_comes_to_the_same(textures, tlkit, tmp_path):
     losses = []
     for name, limit in (("kept", "1GB"), ("passing", "1kB")):
@@ -276,6 +277,7 @@ def test_weights_that_changed_are_not_gone_on_with(textures, tlkit, tmp_path, mo
     assert "are not those that the run was begun with" in ran.err
 
 
+@pytest.mark.every
 def test_all_of_the_base_can_train(textures, tlkit, tmp_path):
     ran = tlkit("finetune", textures, *QUICK, "--epochs", 1, "--freeze", 0, "-o", tmp_path / "run", "--format", "json")
     assert ran.code == 0
