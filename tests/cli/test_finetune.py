@@ -302,7 +302,7 @@ def test_172_on_inceptionv3_is_obeyed_and_explained(textures, tlkit, tmp_path):
     assert "--freeze mixed8" in ran.err
 
 
-@pytest.mark.parametrize("head", ["linear", "flatten"])
+@pytest.mark.parametrize("head", [pytest.param("linear", marks=pytest.mark.every), "flatten"])
 def test_other_heads(textures, tlkit, tmp_path, head):
     options = ("--head", head, "--finetune-epochs", 0)
     ran = tlkit("finetune", textures, *QUICK, *options, "-o", tmp_path / "run", "--format", "json")

@@ -17,7 +17,7 @@ from tlkit.images.look import PictureLook
 from tlkit.images.preprocessing import MODES, preprocess
 
 ENGINES = ["keras", "openvino"]
-FEW = {"efficientnetlite0", "mobilenetv3small"}
+FEW = {"efficientnetlite0", "mobilenetv2"}
 ROWS = [
     pytest.param(row, id=row.name, marks=[] if row.name in FEW else [pytest.mark.every]) for row in all_architectures()
 ]

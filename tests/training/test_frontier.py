@@ -72,7 +72,7 @@ def test_the_frontier_is_where_the_least_is_kept(name, frozen, size, names):
     ("name", "frozen", "batchnorm"),
     [
         ("efficientnetlite0", 129, "frozen"),
-        ("efficientnetlite0", "block6d_add", "train"),
+        pytest.param("efficientnetlite0", "block6d_add", "train", marks=pytest.mark.every),
         pytest.param("inceptionv3", 172, "frozen", marks=pytest.mark.every),
         pytest.param("nasnetmobile", 650, "frozen", marks=pytest.mark.every),
         pytest.param("convnexttiny", 100, "frozen", marks=pytest.mark.every),
