@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tagger import BLOCKS, old_weights, write
+from keras_writers.tagger import BLOCKS, old_weights, write
 
 from tlkit.architectures.build import build
 from tlkit.architectures.labels import published_labels

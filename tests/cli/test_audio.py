@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 import soundfile
+from keras_writers.tagger import old_weights, write
 from PIL import Image
-from tagger import old_weights, write
 
 ARCH = ("--arch", "musictaggercrnn")
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import h5py
 import numpy as np
 import pytest
-from test_extract import killed
+from cli.test_extract import killed
 
 SMALL = ["--size", "64"]
 

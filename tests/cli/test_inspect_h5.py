@@ -12,10 +12,10 @@ import unicodedata
 import zipfile
 
 import h5py
-import networks
 import numpy as np
 import pytest
-from dialects import (
+from keras_writers import networks
+from keras_writers.dialects import (
     write_full_keras1,
     write_full_keras2,
     write_full_keras3h5,

@@ -11,7 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from published import published, write_weights
+from cli.published import published, write_weights
 
 from tlkit.architectures.pretrained import choose_weights
 from tlkit.architectures.table import all_architectures, get_architecture

@@ -7,12 +7,13 @@ import shutil
 import tarfile
 
 import pytest
-from published import published, write_weights
+from cli.published import published, write_weights
 
 from tlkit.architectures.pretrained import choose_weights
 from tlkit.architectures.table import get_architecture
 from tlkit.cli import main
-from tlkit.weights import archive, sources
+from tlkit.weights import archive as bundle
+from tlkit.weights import sources
 from tlkit.weights.caches import weights_folder
 
 ROW = get_architecture("efficientnetlite0")
@@ -257,14 +258,14 @@ def test_a_member_of_another_published_digest_is_refused(tlkit, both, elsewhere,
 
 
 def test_a_full_disk_leaves_nothing(tlkit, both, elsewhere, monkeypatch):
-    real = archive.OpenArchive.copy
+    real = bundle.OpenArchive.copy
 
     def full(self, item, target):
         if item.name == NAME:
             raise OSError(28, "No space left on device")
         real(self, item, target)
 
-    monkeypatch.setattr(archive.OpenArchive, "copy", full)
+    monkeypatch.setattr(bundle.OpenArchive, "copy", full)
     ran = tlkit("weights", "unpack", both)
     assert ran.code == 1
     assert f"Cannot write to {elsewhere}: No space left" in ran.err

@@ -2,11 +2,11 @@
 
 import h5py
 import keras
-import networks
 import numpy as np
 import pytest
-from dialects import write_full_keras3h5, write_keras3_weights, write_keras_archive
-from reference import forward
+from keras_writers import networks
+from keras_writers.dialects import write_full_keras3h5, write_keras3_weights, write_keras_archive
+from keras_writers.reference import forward
 
 
 def answer(model, network):

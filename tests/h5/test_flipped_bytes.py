@@ -2,11 +2,11 @@
 
 import signal
 
-import networks
 import numpy as np
 import pytest
-from building import keras_model
-from dialects import (
+from keras_writers import networks
+from keras_writers.building import keras_model
+from keras_writers.dialects import (
     write_full_keras1,
     write_full_keras2,
     write_full_keras3h5,

@@ -4,11 +4,11 @@ import json
 
 import h5py
 import keras
-import networks
 import numpy as np
 import pytest
-from building import answer, renamed
-from dialects import (
+from keras_writers import networks
+from keras_writers.building import answer, renamed
+from keras_writers.dialects import (
     write_full_keras1,
     write_full_keras2,
     write_full_keras3h5,
@@ -17,8 +17,8 @@ from dialects import (
     write_keras_archive,
     write_nb_layers,
 )
+from keras_writers.reference import forward
 from PIL import Image
-from reference import forward
 
 from tlkit.config import LoadOptions
 from tlkit.errors import ModelError, WeightsError

@@ -1,11 +1,10 @@
 import numpy as np
 import pytest
+from keras_writers.configs import functional, input_layer, item, keras1_sequential, layer, nested, sequential
 
 from tlkit.backend import keras
 from tlkit.errors import ModelError
 from tlkit.models.rebuild import rebuild
-
-from .configs import functional, input_layer, item, keras1_sequential, layer, nested, sequential
 
 GENERATOR = np.random.default_rng(0)
 

@@ -1,11 +1,7 @@
 import copy
 
 import pytest
-
-from tlkit.errors import ModelError
-from tlkit.models.repair import repair_config
-
-from .configs import (
+from keras_writers.configs import (
     functional,
     input_layer,
     item,
@@ -17,6 +13,9 @@ from .configs import (
     nested,
     sequential,
 )
+
+from tlkit.errors import ModelError
+from tlkit.models.repair import repair_config
 
 
 def repaired_layer(class_name, version="2.12.0", **config):

@@ -3,11 +3,10 @@ import subprocess
 import sys
 
 import pytest
+from keras_writers.configs import functional, input_layer, item, keras1_sequential, layer, sequential
 
 from tlkit.models import known
 from tlkit.models.safety import MOST_IN_SEQUENTIAL, MOST_LAYERS, config_problems
-
-from .configs import functional, input_layer, item, keras1_sequential, layer, sequential
 
 DENSE = item("Dense", "fc", units=2)
 
@@ -120,9 +119,8 @@ def test_compile_settings_are_not_looked_at():
 
 
 def test_needs_no_keras():
-    code = (
-        "import sys, tlkit.models.safety, tlkit.models.repair; print({'keras', 'tensorflow', 'numpy'} & {*sys.modules})"
-    )
+    imports = "import sys\nimport tlkit.models.safety\nimport tlkit.models.repair\n"
+    code = imports + "print({'keras', 'tensorflow', 'numpy'} & {*sys.modules})"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
 
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import h5py
 import keras
-import networks
 import numpy as np
 import pytest
-from building import answer, keras_model, renamed, values, without
-from dialects import (
+from keras_writers import networks
+from keras_writers.building import answer, keras_model, renamed, values, without
+from keras_writers.dialects import (
     Network,
     write_full_keras1,
     write_full_keras2,
@@ -21,7 +21,7 @@ from dialects import (
     write_nb_layers,
     write_tf_keras_weights,
 )
-from reference import forward
+from keras_writers.reference import forward
 
 from tlkit.architectures.catalog import wanted_layers
 from tlkit.architectures.table import get_architecture

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import h5py
 import keras
-import networks
 import numpy as np
 import pytest
-from building import answer, keras_model, renamed, values
-from dialects import (
+from keras_writers import networks
+from keras_writers.building import answer, keras_model, renamed, values
+from keras_writers.dialects import (
     Layer,
     Network,
     write_full_keras2,
@@ -17,8 +17,8 @@ from dialects import (
     write_keras3_weights,
     write_keras_archive,
 )
+from keras_writers.reference import forward
 from PIL import Image
-from reference import forward
 
 from tlkit.architectures.build import build
 from tlkit.architectures.catalog import wanted_layers

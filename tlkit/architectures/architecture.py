@@ -25,7 +25,8 @@ class Architecture:
         builder: ``module:function`` that builds it with the signature of ``keras.applications``.
         size: Default input height and width, in pixels; what takes no pictures has a ``fixed_shape``.
         least_size: The smallest height or width that leaves a feature map.
-        preprocessing: A mode of :mod:`tlkit.images.preprocessing`, or the one of :mod:`tlkit.audio.look`.
+        preprocessing: A mode of :mod:`tlkit.images.preprocessing`, or that of
+            :mod:`tlkit.audio.look`.
         parameters: Count with the ImageNet top.
         size_mb: The published weights file with top, in MB.
         top1: Published ImageNet top-1 accuracy (0 to 1), None where none was published.

@@ -142,7 +142,7 @@ def _weight_name(layer: Any, weight: Any) -> str:
 
 
 def wanted_layers(architecture: Architecture, *, include_top: bool) -> list[WantedLayer]:
-    """What an architecture wants of a weights file, as :func:`tlkit.weights.wanted.targets` says it of a built one."""
+    """The layers that an architecture expects in a weights file, from its table instead of a built model."""
     wanted: list[WantedLayer] = []
     flattened: Shape | None = None
     before: Shape = ()

@@ -3,7 +3,8 @@
 Paper: Aggregated Residual Transformations for Deep Neural Networks (Xie et al., 2017). Layers and their names follow
 ``resnet_common.py`` (``block3``, ``stack3``) of keras-applications, so that its files match by name. That package knew
 no grouped convolution: it filtered every channel alone, ``filters / 32`` times, and then added up the answers of each
-group, which is the same function with many more products. :mod:`tlkit.weights.grouped` reads its kernels.
+group, which is the same function with many more products. :mod:`tlkit.weights.grouped`
+reads its kernels.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The model config of any Keras file, written as Keras 3 writes its own.
 
-Layers are translated one by one (:mod:`tlkit.models.translate`), connections in :mod:`tlkit.models.nodes`; here is what
-concerns a model: names, the input of a Sequential, models inside models, objects inside layers.
+Layers are upgraded one by one in :mod:`tlkit.models.translate` and connections in
+:mod:`tlkit.models.nodes`; here is what concerns a model: names, the input of a
+Sequential, models inside models, objects inside layers.
 """
 
 from __future__ import annotations

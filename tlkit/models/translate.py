@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tlkit.errors import ModelError
-from tlkit.models import arguments, known
+from tlkit.models import arguments as argument_tables
+from tlkit.models import known as allowlist
 from tlkit.text import printable
 
 _LONGEST = 200  # of what a file says, in a message
@@ -65,8 +66,8 @@ def translate(layer: Layer) -> None:
 
 
 def _gone(layer: Layer) -> None:
-    if layer.class_name in known.GONE:
-        raise layer.refuse(known.GONE[layer.class_name])
+    if layer.class_name in allowlist.GONE:
+        raise layer.refuse(allowlist.GONE[layer.class_name])
 
 
 def _merge(layer: Layer) -> None:
@@ -76,31 +77,31 @@ def _merge(layer: Layer) -> None:
     mode = config.get("mode")
     if config.get("mode_type", "raw") != "raw" or not isinstance(mode, str):
         raise layer.refuse("its mode is Python code")
-    if mode not in arguments.MERGES:
+    if mode not in argument_tables.MERGES:
         raise layer.refuse(f"its mode {mode} has no exact counterpart in Keras 3")
     if config.get("layers"):
         raise layer.refuse("it merges branches at the start of a Sequential, which Keras 3 has no form for")
     layer.config = {key: config[key] for key in ("name", "trainable") if key in config}
     if mode == "concat":
         layer.config["axis"] = config.get("concat_axis", -1)
-    layer.class_name = arguments.MERGES[mode]
+    layer.class_name = argument_tables.MERGES[mode]
     layer.note(f"Merge: became {layer.class_name}")
 
 
 def _class_name(layer: Layer) -> None:
     if layer.class_name == "SyncBatchNormalization":
         layer.config["synchronized"] = True
-    new = known.ALIASES.get(layer.class_name)
+    new = allowlist.ALIASES.get(layer.class_name)
     if new:
         layer.note(f"{layer.class_name}: became {new}")
         # The arguments of the old class go with its name.
-        _rename(layer, arguments.RENAMED_IN.get(layer.class_name, {}))
+        _rename(layer, argument_tables.RENAMED_IN.get(layer.class_name, {}))
         layer.class_name = new
 
 
 def _arguments(layer: Layer) -> None:
-    _rename(layer, arguments.RENAMED_IN.get(layer.class_name, {}))
-    _rename(layer, arguments.RENAMED)
+    _rename(layer, argument_tables.RENAMED_IN.get(layer.class_name, {}))
+    _rename(layer, argument_tables.RENAMED)
 
 
 def _rename(layer: Layer, names: dict[str, str]) -> None:
@@ -115,13 +116,13 @@ def _rename(layer: Layer, names: dict[str, str]) -> None:
 
 
 def _dropped(layer: Layer) -> None:
-    for classes, key, neutral in arguments.DROPPED:
+    for classes, key, neutral in argument_tables.DROPPED:
         if key in layer.config and (classes is None or layer.class_name in classes):
             value = layer.config[key]
-            if neutral is not arguments.ANY and value not in neutral:
+            if neutral is not argument_tables.ANY and value not in neutral:
                 raise layer.refuse(f"Keras 3 has no {key}={value}")
             del layer.config[key]
-            if key not in arguments.SILENT:
+            if key not in argument_tables.SILENT:
                 layer.note(f"{layer.class_name}: {key} dropped")
 
 
@@ -134,14 +135,19 @@ def _kernel_size(layer: Layer) -> None:
 
 def _data_format(layer: Layer) -> None:
     config = layer.config
-    if config.get("data_format") in arguments.ORDERINGS:
-        config["data_format"] = arguments.ORDERINGS[config["data_format"]]
+    if config.get("data_format") in argument_tables.ORDERINGS:
+        config["data_format"] = argument_tables.ORDERINGS[config["data_format"]]
     if "data_format" in config and config["data_format"] is None:
         del config["data_format"]  # Keras's default, which tlkit holds at channels_last
         if layer.ordering and layer.class_name != "Flatten":  # with it, Flatten would change the order of values
             config["data_format"] = layer.ordering
     # Keras 1 forgot to write it for these; they ran with the one order that its backend was set to.
-    if layer.keras == 1 and layer.class_name in arguments.SPATIAL and "data_format" not in config and layer.ordering:
+    if (
+        layer.keras == 1
+        and layer.class_name in argument_tables.SPATIAL
+        and "data_format" not in config
+        and layer.ordering
+    ):
         config["data_format"] = layer.ordering
         layer.note(f"{layer.class_name}: data_format {layer.ordering}, as the rest of the model")
 
@@ -173,11 +179,13 @@ def _penalties(layer: Layer) -> None:
     """Regularizers and constraints as Keras 1 wrote them: ``{"name": "L1L2Regularizer", "l1": 0.0, "l2": 0.01}``."""
     for key, value in layer.config.items():
         if key.endswith(("_regularizer", "_constraint")) and isinstance(value, str):
-            layer.config[key] = arguments.OLD_PENALTIES.get(value, value)
+            layer.config[key] = argument_tables.OLD_PENALTIES.get(value, value)
         elif key.endswith(("_regularizer", "_constraint")) and isinstance(value, dict) and "class_name" not in value:
-            new = arguments.OLD_PENALTIES.get(value["name"], value["name"])
+            new = argument_tables.OLD_PENALTIES.get(value["name"], value["name"])
             inner = {
-                arguments.CONSTRAINT_ARGUMENTS.get(name, name): item for name, item in value.items() if name != "name"
+                argument_tables.CONSTRAINT_ARGUMENTS.get(name, name): item
+                for name, item in value.items()
+                if name != "name"
             }
             layer.config[key] = {"class_name": new, "config": inner}
             layer.note(f"{layer.class_name}: {key} as a {new}")

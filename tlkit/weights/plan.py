@@ -69,8 +69,8 @@ class Plan:
         conversions: What is done to how many tensors, in words.
         notes: What a person should know.
         wanted: How many layers the network has.
-        sums: Layers of the file that the network needs no more, once :func:`tlkit.weights.grouped.check_sums` has seen
-            that they only add up.
+        sums: Layers of the file that the network does not need, once
+            :func:`tlkit.weights.grouped.check_sums` has verified that they only sum channels.
     """
 
     matched_by: str

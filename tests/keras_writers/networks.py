@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from dialects import Layer, Network, output_shapes
+
+from keras_writers.dialects import Layer, Network, output_shapes
 
 
 def small(seed: int = 0) -> Network:

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import keras
 import numpy as np
-from dialects import Layer, Network
-from networks import picture
+
+from keras_writers.dialects import Layer, Network
+from keras_writers.networks import picture
 
 
 def keras_model(network: Network, *, nested: str | None = None, seed: int = 99) -> keras.Model:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from dialects import Layer, Network, pair, same_padding
 from scipy.signal import correlate
+
+from keras_writers.dialects import Layer, Network, pair, same_padding
 
 
 def forward(network: Network, pixels: np.ndarray) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""Writers of old Keras files, and references to compare what is read from them with."""
