@@ -20,7 +20,6 @@ STOREYS = [
     {"features"},
     {"engines", "inference", "reporting"},
     {"looks"},
-    {"looks"},
     {"architectures"},
     {"models", "images", "audio"},
     {"data"},

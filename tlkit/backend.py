@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tlkit.errors import TlkitError
-from tlkit.progress import logger
+from tlkit.utils.logging import logger
 
 
 @contextmanager

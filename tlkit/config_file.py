@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tlkit.errors import ConfigError
-from tlkit.text import did_you_mean, printable
+from tlkit.utils.text import did_you_mean, printable
 
 
 def read_options(path: Path, known: Iterable[str]) -> dict[str, Any]:

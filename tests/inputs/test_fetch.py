@@ -13,7 +13,7 @@ from PIL import Image
 from tlkit.errors import InputError
 from tlkit.inputs import fetch as fetching
 from tlkit.inputs.fetch import fetch
-from tlkit.text import printable, without_password
+from tlkit.utils.text import printable, without_password
 from tlkit.web import hosts
 from tlkit.web.hosts import is_public
 

@@ -10,8 +10,8 @@ from typing import Any
 from tlkit.architectures.labels import published_labels
 from tlkit.config import BuildOptions
 from tlkit.errors import ArchitectureError, UsageError, WeightsError
-from tlkit.keras_home import image_data_format
-from tlkit.text import listed
+from tlkit.utils.keras_home import image_data_format
+from tlkit.utils.text import listed
 from tlkit.weights.files import PackagedFile, PublishedWeights, WeightsFile
 
 

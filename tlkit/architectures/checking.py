@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.catalog import wanted_layers
 from tlkit.errors import WeightsError
-from tlkit.text import listed, printable
+from tlkit.utils.text import listed, printable
 from tlkit.weights.files import PackagedFile, WeightsFile
 from tlkit.weights.sources import file_problem
 

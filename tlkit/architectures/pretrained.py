@@ -13,9 +13,9 @@ from tlkit.architectures.checking import published_problem
 from tlkit.config import LoadOptions
 from tlkit.errors import UsageError, WeightsError
 from tlkit.h5.structure import is_archive, is_hdf5, structure_problem
-from tlkit.progress import logger
-from tlkit.text import counted, listed, printable
-from tlkit.weights.digest import file_digest
+from tlkit.utils.hashing import file_digest
+from tlkit.utils.logging import logger
+from tlkit.utils.text import counted, listed, printable
 from tlkit.weights.files import PackagedFile
 from tlkit.weights.sources import check_weights, locate
 from tlkit.weights.torch_stream import is_torch_stream

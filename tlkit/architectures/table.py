@@ -6,7 +6,7 @@ from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.rows import ROWS
 from tlkit.config import BuildOptions
 from tlkit.errors import UsageError
-from tlkit.text import did_you_mean, printable
+from tlkit.utils.text import did_you_mean, printable
 
 _TABLE = {row.name: row for row in ROWS}
 

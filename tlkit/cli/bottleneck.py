@@ -22,7 +22,7 @@ from tlkit.cli.options import (
 )
 from tlkit.cli.render import echo_json
 from tlkit.config import DEFAULT_ARCHITECTURE, BottleneckConfig
-from tlkit.text import counted, printable
+from tlkit.utils.text import counted, printable
 
 
 @click.command()

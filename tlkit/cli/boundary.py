@@ -17,8 +17,8 @@ from typing import Any
 import click
 
 from tlkit.errors import TlkitError
-from tlkit.progress import interruption, logger
-from tlkit.text import did_you_mean, printable
+from tlkit.utils.logging import interruption, logger
+from tlkit.utils.text import did_you_mean, printable
 
 INTERRUPTED = 130
 SOME_SKIPPED = 3

@@ -30,8 +30,8 @@ def cache(context: click.Context, output_format: str) -> None:
 
 
 def _list(output_format: str) -> None:
-    from tlkit.caches import cache_folder, cache_limit, describe, entries
-    from tlkit.text import printable, sized
+    from tlkit.utils.cache_dir import cache_folder, cache_limit, describe, entries
+    from tlkit.utils.text import printable, sized
 
     folder, limit, found = cache_folder(), cache_limit(), entries()
     if output_format == "json":
@@ -65,8 +65,8 @@ def clear(kinds: tuple[str, ...], output_format: str) -> None:
 
     What another tlkit uses right now stays. Weights go only when they are named. JSON has `removed` and `bytes`.
     """
-    from tlkit.caches import LIMITED, entries, remove
-    from tlkit.text import sized
+    from tlkit.utils.cache_dir import LIMITED, entries, remove
+    from tlkit.utils.text import sized
 
     known = [entry for entry in entries() if entry.kind in (kinds or LIMITED)]
     gone = [entry for entry in known if remove(entry)]

@@ -9,7 +9,7 @@ import click
 from tlkit.cli.options import build_options, format_option, load_options
 from tlkit.cli.render import echo_json
 from tlkit.config import ConvertConfig
-from tlkit.text import counted, printable
+from tlkit.utils.text import counted, printable
 
 
 @click.command("convert-h5")

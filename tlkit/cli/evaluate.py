@@ -10,7 +10,7 @@ from tlkit.cli.boundary import SOME_SKIPPED
 from tlkit.cli.options import batch_size_option, engine_options, format_option
 from tlkit.cli.render import echo_csv, echo_json, echo_table
 from tlkit.config import EvaluateConfig
-from tlkit.text import counted, printable
+from tlkit.utils.text import counted, printable
 
 if TYPE_CHECKING:
     from tlkit.recipes.evaluate import Evaluated

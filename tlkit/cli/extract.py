@@ -22,8 +22,8 @@ from tlkit.cli.options import (
 )
 from tlkit.cli.render import echo_json
 from tlkit.config import DEFAULT_ARCHITECTURE, ExtractConfig
-from tlkit.progress import logger
-from tlkit.text import counted, printable
+from tlkit.utils.logging import logger
+from tlkit.utils.text import counted, printable
 
 
 @click.command()

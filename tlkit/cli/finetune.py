@@ -25,7 +25,7 @@ from tlkit.cli.options import (
 from tlkit.cli.render import echo_json
 from tlkit.cli.training_options import cut_options, data_options, head_options, phase_options
 from tlkit.config import DEFAULT_ARCHITECTURE, FinetuneConfig
-from tlkit.text import counted, printable
+from tlkit.utils.text import counted, printable
 
 if TYPE_CHECKING:
     from tlkit.recipes.finetune import FinetuneResult

@@ -11,7 +11,7 @@ import click
 from tlkit.cli.options import build_options, format_option, load_options
 from tlkit.cli.render import echo_csv, echo_json, echo_table
 from tlkit.config import BuildOptions, InspectConfig, LoadOptions
-from tlkit.text import counted, listed, printable, sized
+from tlkit.utils.text import counted, listed, printable, sized
 
 if TYPE_CHECKING:
     from tlkit.h5.facts import Attribute, Node, Stats

@@ -22,8 +22,8 @@ from tlkit.cli.options import (
 from tlkit.cli.render import echo_csv, echo_json
 from tlkit.config import DEFAULT_ARCHITECTURE, PredictConfig
 from tlkit.errors import UsageError
-from tlkit.progress import logger
-from tlkit.text import printable
+from tlkit.utils.logging import logger
+from tlkit.utils.text import printable
 
 if TYPE_CHECKING:
     from tlkit.recipes.predict import Prediction

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from tlkit.text import printable
+from tlkit.utils.text import printable
 
 
 def echo_json(document: Any) -> None:

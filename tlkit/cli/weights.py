@@ -11,8 +11,8 @@ import click
 from tlkit.cli.boundary import SOME_SKIPPED
 from tlkit.cli.options import FiniteRange, format_option
 from tlkit.cli.render import echo_csv, echo_json, echo_table
-from tlkit.progress import logger
-from tlkit.text import counted, printable, sized, without_password
+from tlkit.utils.logging import logger
+from tlkit.utils.text import counted, printable, sized, without_password
 
 if TYPE_CHECKING:
     from tlkit.recipes.weights import Choice, Listed, Published, Pulled, Verified

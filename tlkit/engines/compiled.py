@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import tlkit
-from tlkit.caches import PART, cache_folder, keep_below_limit, touch
 from tlkit.engines.network import Network, digest_of
 from tlkit.errors import WeightsError
-from tlkit.progress import logger
-from tlkit.weights.digest import digest_problem, file_digest
+from tlkit.utils.cache_dir import PART, cache_folder, keep_below_limit, touch
+from tlkit.utils.hashing import digest_problem, file_digest
+from tlkit.utils.logging import logger
 
 CONVERSION = 2
 """Raised when the same network is converted otherwise."""

@@ -17,10 +17,10 @@ from tlkit.errors import FeatureError, InputError
 from tlkit.features.fill import Copies, Filled, fill
 from tlkit.features.source import FeatureSource
 from tlkit.features.store import RowStore
-from tlkit.files import whole_file
 from tlkit.inputs.kind import Kind
-from tlkit.progress import logger
-from tlkit.text import counted
+from tlkit.utils.atomic_write import whole_file
+from tlkit.utils.logging import logger
+from tlkit.utils.text import counted
 
 NOTES = "notes.json"
 _COMPARED = 8

@@ -19,7 +19,7 @@ from tlkit.inputs.batches import Batch
 from tlkit.inputs.kind import Kind
 from tlkit.inputs.look import Look
 from tlkit.inputs.scan import is_address
-from tlkit.progress import logger, progress_bar
+from tlkit.utils.logging import logger, progress_bar
 
 _AHEAD = 4096
 

@@ -15,9 +15,9 @@ import numpy as np
 
 from tlkit.errors import FeatureError
 from tlkit.features.store import RowStore
-from tlkit.files import whole_file
 from tlkit.h5.dialects import FEATURES
-from tlkit.text import printable
+from tlkit.utils.atomic_write import whole_file
+from tlkit.utils.text import printable
 
 ENDINGS = (".npy", ".h5", ".hdf5", ".csv")
 FORMAT = 1

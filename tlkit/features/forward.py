@@ -14,7 +14,7 @@ from tlkit.engines.engine import Engine, Outputs
 from tlkit.errors import WeightsError
 from tlkit.inputs.batches import Batch, read_batches
 from tlkit.inputs.look import Look
-from tlkit.progress import progress_bar
+from tlkit.utils.logging import progress_bar
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from tlkit.engines.network import Network
 from tlkit.errors import UsageError
 from tlkit.inputs.look import Look
 from tlkit.looks import look_of
-from tlkit.text import did_you_mean, printable
+from tlkit.utils.text import did_you_mean, printable
 
 FORMAT = 1
 """Version of what provenance says."""

@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 
 from tlkit.errors import FeatureError
-from tlkit.files import whole_file
-from tlkit.text import listed, printable
+from tlkit.utils.atomic_write import whole_file
+from tlkit.utils.text import listed, printable
 
 PROVENANCE, INDEX = "provenance.json", "index.bin"
 DIGEST_BYTES = 32
@@ -38,7 +38,7 @@ _LOOKED_AT = 256
 class RowStore:
     """The rows of one provenance.
 
-    Only one process may append (:func:`tlkit.locks.locked`); others may read what was there when they opened it.
+    Only one process may append (:func:`tlkit.utils.locks.locked`); others may read what was there when they opened it.
 
     Args:
         folder: Where it is.

@@ -15,7 +15,7 @@ import h5py
 
 from tlkit.errors import WeightsError
 from tlkit.h5.model_config import ARCHIVE_CONFIG, ARCHIVE_METADATA, parse_json
-from tlkit.text import printable
+from tlkit.utils.text import printable
 
 ARCHIVE_WEIGHTS = "model.weights.h5"
 MAX_JSON = 64 * 2**20

@@ -12,7 +12,7 @@ from tlkit.h5.facts import Header
 from tlkit.h5.links import has, inside, names
 from tlkit.h5.model_config import ARCHIVE_CONFIG, ARCHIVE_METADATA, parse_config, parse_json
 from tlkit.h5.opening import OpenFile
-from tlkit.text import printable
+from tlkit.utils.text import printable
 
 FEATURES = "tlkit_features"
 """The root attribute of a file of features that tlkit wrote; its value is the version of the format."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tlkit.errors import TlkitError, WeightsError
-from tlkit.text import printable
+from tlkit.utils.text import printable
 
 Result = TypeVar("Result")
 

@@ -21,7 +21,7 @@ from tlkit.h5.facts import Header
 from tlkit.h5.links import decoded, has, inside, names, numbers
 from tlkit.h5.model_config import ConfigLayer
 from tlkit.h5.names import is_automatic, numbered, owner_and_role, snake_case
-from tlkit.text import printable
+from tlkit.utils.text import printable
 
 MAX_DEPTH = 32
 """Layers inside layers; deeper folders are no network."""

@@ -14,7 +14,7 @@ from typing import Any
 import h5py
 
 from tlkit.errors import WeightsError
-from tlkit.text import printable
+from tlkit.utils.text import printable
 
 
 def encoded(name: str) -> bytes:

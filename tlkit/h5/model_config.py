@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tlkit.errors import WeightsError
-from tlkit.text import printable
+from tlkit.utils.text import printable
 
 ARCHIVE_CONFIG, ARCHIVE_METADATA = "config.json", "metadata.json"
 MAX_DEPTH = 32

@@ -12,7 +12,7 @@ import h5py
 
 from tlkit.errors import WeightsError
 from tlkit.h5.structure import check_is_file, is_archive, structure_problem
-from tlkit.text import printable
+from tlkit.utils.text import printable
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 
 from tlkit.h5.facts import Stats
 from tlkit.h5.links import storage
-from tlkit.text import counted
+from tlkit.utils.text import counted
 
 PIECE = 2**22
 """Values that are read at a time."""

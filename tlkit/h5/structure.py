@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 from tlkit.errors import WeightsError
-from tlkit.text import printable
+from tlkit.utils.text import printable
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 

@@ -14,7 +14,7 @@ import numpy as np
 from tlkit.errors import DataError
 from tlkit.inputs.kind import IMAGE, Kind, other_kinds
 from tlkit.inputs.scan import is_hidden, near_names, walk_files
-from tlkit.text import counted, did_you_mean, listed, printable
+from tlkit.utils.text import counted, did_you_mean, listed, printable
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 _FOLDER_NAMES = {TRAIN: ("train", "training"), VALIDATION: ("validation", "val", "valid"), TEST: ("test", "testing")}

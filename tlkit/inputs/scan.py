@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePath
 
 from tlkit.inputs.kind import Kind
-from tlkit.progress import logger
-from tlkit.text import did_you_mean, printable
+from tlkit.utils.logging import logger
+from tlkit.utils.text import did_you_mean, printable
 
 
 def is_address(text: str) -> bool:

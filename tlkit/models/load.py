@@ -14,8 +14,8 @@ from tlkit.h5.facts import TITLES, Header
 from tlkit.h5.layers import saved_layers
 from tlkit.h5.opening import open_file
 from tlkit.models.rebuild import rebuild
-from tlkit.progress import logger
-from tlkit.text import counted, listed, printable
+from tlkit.utils.logging import logger
+from tlkit.utils.text import counted, listed, printable
 from tlkit.weights.assign import assign_plan
 from tlkit.weights.load import refuse
 from tlkit.weights.plan import SavedFile, make_plan

@@ -15,7 +15,7 @@ from tlkit.errors import ModelError
 from tlkit.models.repair import repair_config
 from tlkit.models.safety import config_problems
 from tlkit.models.translate import KERAS_2_HINT
-from tlkit.text import counted, printable
+from tlkit.utils.text import counted, printable
 
 # Keras's own limit for one array of a file; no image model comes near it.
 MOST_BYTES_A_WEIGHT = 4 * 2**30

@@ -16,7 +16,7 @@ from tlkit.models import known
 from tlkit.models.arguments import ORDERINGS
 from tlkit.models.nodes import Nodes
 from tlkit.models.translate import Layer, refusal, translate
-from tlkit.text import counted
+from tlkit.utils.text import counted
 
 _KERAS_1_KEYS = frozenset({"dim_ordering", "border_mode", "nb_filter", "input_dtype", "W_regularizer"})
 _PARTS = {

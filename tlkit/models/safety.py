@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tlkit.models import known
-from tlkit.text import counted, printable
+from tlkit.utils.text import counted, printable
 
 # Above any real model (4 levels for a model in a model, about 1,000 layers in NASNet), far below what hurts. Keras
 # builds a Sequential anew for each layer it adds, so long ones take the square of the time.

@@ -9,7 +9,7 @@ from typing import Any
 from tlkit.errors import ModelError
 from tlkit.models import arguments as argument_tables
 from tlkit.models import known as allowlist
-from tlkit.text import printable
+from tlkit.utils.text import printable
 
 _LONGEST = 200  # of what a file says, in a message
 KERAS_2_HINT = "Load it with tf_keras (Keras 2), and save there what Keras 3 can build."

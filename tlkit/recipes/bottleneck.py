@@ -22,9 +22,9 @@ from tlkit.features.source import of_architecture
 from tlkit.features.store import RowStore, can_go_on, open_store
 from tlkit.inputs.dataset import Dataset, Split, scan_dataset
 from tlkit.inputs.kind import KINDS, Kind
-from tlkit.locks import locked
-from tlkit.progress import logger
-from tlkit.text import listed, printable
+from tlkit.utils.locks import locked
+from tlkit.utils.logging import logger
+from tlkit.utils.text import listed, printable
 
 PART, LOCK = "bottleneck_features.part", ".tlkit.lock"
 

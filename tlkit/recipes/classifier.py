@@ -23,10 +23,10 @@ from tlkit.h5.structure import check_is_file
 from tlkit.images.look import PictureLook
 from tlkit.inputs.scan import near_names
 from tlkit.looks import look_of
-from tlkit.progress import logger
 from tlkit.recipes.again import options_said
-from tlkit.text import printable
-from tlkit.weights.digest import file_digest
+from tlkit.utils.hashing import file_digest
+from tlkit.utils.logging import logger
+from tlkit.utils.text import printable
 
 
 def _as_they_are(outputs: np.ndarray) -> np.ndarray:

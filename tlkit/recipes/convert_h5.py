@@ -14,9 +14,9 @@ from tlkit.architectures.catalog import wanted_layers
 from tlkit.architectures.table import get_architecture
 from tlkit.config import ConvertConfig, LoadOptions
 from tlkit.errors import UsageError, WeightsError
-from tlkit.files import whole_file
 from tlkit.h5.structure import check_is_file
-from tlkit.text import printable
+from tlkit.utils.atomic_write import whole_file
+from tlkit.utils.text import printable
 from tlkit.weights.assign import LoadReport
 from tlkit.weights.files import PackagedFile
 from tlkit.weights.load import open_saved, refuse

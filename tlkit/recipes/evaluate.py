@@ -13,12 +13,12 @@ from tlkit.errors import DataError, UsageError
 from tlkit.features.forward import forward
 from tlkit.inputs.dataset import TRAIN, is_held_out, scan_labelled
 from tlkit.inputs.look import Look
-from tlkit.progress import logger
 from tlkit.recipes.again import command_line, versions
 from tlkit.recipes.classifier import choose_classifier
 from tlkit.reporting.metrics import Evaluation
-from tlkit.text import printable
 from tlkit.training.run_folder import RunRecord, read_run
+from tlkit.utils.logging import logger
+from tlkit.utils.text import printable
 
 
 @dataclass(frozen=True)

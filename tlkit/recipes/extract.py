@@ -29,10 +29,10 @@ from tlkit.features.formats import (
 from tlkit.features.source import FeatureSource, of_architecture, of_model
 from tlkit.features.store import RowStore, can_go_on, open_store
 from tlkit.inputs.scan import expand_inputs
-from tlkit.locks import locked
 from tlkit.recipes.again import options_said
-from tlkit.text import listed, printable, without_password
-from tlkit.weights.digest import file_digest
+from tlkit.utils.hashing import file_digest
+from tlkit.utils.locks import locked
+from tlkit.utils.text import listed, printable, without_password
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from pathlib import Path
 from tlkit.config import FinetuneConfig
 from tlkit.engines.engine import resolve_engine
 from tlkit.errors import RunError
-from tlkit.progress import logger
 from tlkit.recipes.again import versions
 from tlkit.recipes.job import FinetuneResult, Job, look_and_decide
-from tlkit.text import listed, printable
 from tlkit.training.unfinished import RunState, claim_folder, read_state, reclaim_folder, write_state
+from tlkit.utils.logging import logger
+from tlkit.utils.text import listed, printable
 
 
 def finetune(config: FinetuneConfig) -> FinetuneResult:

@@ -13,7 +13,7 @@ from tlkit.config import InspectConfig
 from tlkit.errors import WeightsError
 from tlkit.h5.facts import TITLES, Header, Node, Stats
 from tlkit.h5.guard import guarded
-from tlkit.progress import progress_bar
+from tlkit.utils.logging import progress_bar
 
 if TYPE_CHECKING:
     from tlkit.architectures.architecture import Architecture

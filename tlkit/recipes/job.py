@@ -12,19 +12,19 @@ from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.catalog import layers_of
 from tlkit.architectures.pretrained import WeightsChoice, choose_weights
 from tlkit.architectures.table import get_architecture
-from tlkit.caches import room_for_rows
 from tlkit.config import FinetuneConfig
 from tlkit.errors import UsageError
 from tlkit.inputs.dataset import Dataset, scan_dataset
 from tlkit.inputs.kind import Kind
 from tlkit.inputs.look import Look
 from tlkit.looks import look_of, refuse_for_pictures
-from tlkit.progress import logger
 from tlkit.reporting.metrics import Evaluation
-from tlkit.text import counted, listed
 from tlkit.training.freeze import Boundary, resolve_boundary, resolve_stages
 from tlkit.training.heads import Head, choose_head
 from tlkit.training.history import Phase
+from tlkit.utils.cache_dir import room_for_rows
+from tlkit.utils.logging import logger
+from tlkit.utils.text import counted, listed
 
 if TYPE_CHECKING:
     from tlkit.training.objective import PhasePlan

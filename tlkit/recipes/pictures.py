@@ -20,9 +20,9 @@ from tlkit.features.store import RowStore
 from tlkit.inputs.batches import read_batches
 from tlkit.inputs.dataset import TRAIN, Dataset, Split
 from tlkit.inputs.look import Look
-from tlkit.progress import logger
-from tlkit.text import counted, listed, printable
 from tlkit.training.rows import Arrays, Rows
+from tlkit.utils.logging import logger
+from tlkit.utils.text import counted, listed, printable
 
 
 class Pictures:

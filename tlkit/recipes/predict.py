@@ -16,7 +16,7 @@ from tlkit.features.forward import forward
 from tlkit.inputs.kind import IMAGE
 from tlkit.inputs.scan import expand_inputs, near_names
 from tlkit.recipes.classifier import choose_classifier
-from tlkit.text import without_password
+from tlkit.utils.text import without_password
 
 
 @dataclass(frozen=True)

@@ -14,19 +14,19 @@ from tlkit.backend import keras
 from tlkit.features.kept import KeptRows
 from tlkit.features.source import of_architecture
 from tlkit.inputs.dataset import TEST, TRAIN, VALIDATION
-from tlkit.progress import logger
 from tlkit.recipes.job import FinetuneResult, Job
 from tlkit.recipes.pictures import Pictures
 from tlkit.recipes.training_data import TrainingData, cut_base
 from tlkit.recipes.write_run import write_run
 from tlkit.reporting.metrics import Evaluation
-from tlkit.text import counted, listed
 from tlkit.training.checkpoint import read_checkpoint
 from tlkit.training.freeze import Boundary
 from tlkit.training.model import above, attach, build_head, computing_in
 from tlkit.training.objective import Objective, balanced_weights
 from tlkit.training.phases import Training, set_trainable
 from tlkit.training.unfinished import ROWS, RunState, check_same_pictures
+from tlkit.utils.logging import logger
+from tlkit.utils.text import counted, listed
 
 
 def train(job: Job, folder: Path, state: RunState) -> FinetuneResult:

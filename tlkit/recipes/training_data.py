@@ -16,16 +16,16 @@ from tlkit.features.kept import KeptRows
 from tlkit.features.source import FeatureSource, of_tensors
 from tlkit.images.augment import AugmentedCopies, Augmenter
 from tlkit.inputs.dataset import TRAIN
-from tlkit.progress import logger
 from tlkit.recipes.job import Job
 from tlkit.recipes.pictures import Pictures
-from tlkit.text import counted, printable, sized
 from tlkit.training.feature_sequence import FeatureSequence
 from tlkit.training.freeze import Boundary
 from tlkit.training.frontier import Frontier, find_frontier
 from tlkit.training.image_sequence import ImageSequence
 from tlkit.training.phases import set_trainable
 from tlkit.training.rows import Rows, memory_for_rows
+from tlkit.utils.logging import logger
+from tlkit.utils.text import counted, printable, sized
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from tlkit.architectures.checking import published_problem
 from tlkit.architectures.table import all_architectures, get_architecture
 from tlkit.config import BuildOptions
 from tlkit.errors import TlkitError, UsageError, WeightsError
-from tlkit.files import whole_file
-from tlkit.progress import logger
-from tlkit.text import counted, did_you_mean, printable
+from tlkit.utils.atomic_write import whole_file
+from tlkit.utils.logging import logger
+from tlkit.utils.text import counted, did_you_mean, printable
 from tlkit.weights.caches import weights_folder
 from tlkit.weights.files import PackagedFile, PublishedWeights
 from tlkit.weights.sources import UseFile, addresses, fetch, look, mirror, missing_package, places, warn_of_damaged
@@ -313,7 +313,7 @@ def _verified(path: Path, published: Published | None) -> Verified:
 
 def _by_digest(path: Path) -> Published | None:
     """The published file that these bytes are, whatever they are called."""
-    from tlkit.weights.digest import file_digest
+    from tlkit.utils.hashing import file_digest
 
     digests = {file_digest(path, algorithm) for algorithm in ("md5", "sha256")}
     return next((one for one in choose_all((), EVERY) if one.weights.file.digest in digests), None)

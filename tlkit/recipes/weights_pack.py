@@ -10,13 +10,13 @@ from pathlib import Path
 
 from tlkit.architectures.checking import fit_problem
 from tlkit.errors import UsageError, WeightsError
-from tlkit.files import whole_file
-from tlkit.progress import logger
 from tlkit.recipes.weights import Published, known_files, pull
-from tlkit.text import printable, sized
+from tlkit.utils.atomic_write import whole_file
+from tlkit.utils.hashing import file_digest
+from tlkit.utils.logging import logger
+from tlkit.utils.text import printable, sized
 from tlkit.weights.archive import OpenArchive, Packed, open_archive, write_archive
 from tlkit.weights.caches import weights_folder
-from tlkit.weights.digest import file_digest
 from tlkit.weights.files import PackagedFile
 
 ENDING = ".tar"

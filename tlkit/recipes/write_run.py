@@ -8,17 +8,17 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from tlkit.files import whole_file
 from tlkit.inputs.look import Look
-from tlkit.progress import logger
 from tlkit.recipes.again import command_line, versions
 from tlkit.recipes.job import FinetuneResult, Job
 from tlkit.recipes.pictures import Pictures
 from tlkit.reporting.page import Page, draw_section, write_page
 from tlkit.reporting.plots import draw_history
-from tlkit.text import counted, printable
 from tlkit.training.run_folder import REPORT, RunRecord, write_model, write_record
 from tlkit.training.unfinished import tidy_up
+from tlkit.utils.atomic_write import whole_file
+from tlkit.utils.logging import logger
+from tlkit.utils.text import counted, printable
 
 
 def write_run(result: FinetuneResult, job: Job, model: Any, pictures: Pictures, features: Mapping[str, Any]) -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from tlkit.errors import InputError, TlkitError
-from tlkit.files import whole_file
 from tlkit.inputs.look import Look
-from tlkit.progress import logger
 from tlkit.reporting.metrics import Evaluation
 from tlkit.reporting.plots import draw_calibration, draw_confusion
-from tlkit.text import printable
+from tlkit.utils.atomic_write import whole_file
+from tlkit.utils.logging import logger
+from tlkit.utils.text import printable
 
 THUMBNAIL = 160
 """The longer side of a thumbnail, in pixels."""

@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image
 
 from tlkit.errors import TlkitError
-from tlkit.files import whole_file
 from tlkit.reporting.metrics import Evaluation
-from tlkit.text import printable
+from tlkit.utils.atomic_write import whole_file
+from tlkit.utils.text import printable
 
 FORMATS = (".png", ".jpg", ".jpeg", ".pdf", ".svg")
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from tlkit.errors import RunError
-from tlkit.files import whole_file
-from tlkit.text import printable
 from tlkit.training.history import CHECKPOINT, Phase
+from tlkit.utils.atomic_write import whole_file
+from tlkit.utils.text import printable
 
 _KINDS = ("variables", "optimizer", "best")
 

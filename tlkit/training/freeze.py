@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tlkit.architectures.architecture import Architecture
 from tlkit.errors import UsageError
-from tlkit.text import counted, did_you_mean, printable
+from tlkit.utils.text import counted, did_you_mean, printable
 
 
 @dataclass(frozen=True)

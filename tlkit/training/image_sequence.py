@@ -11,9 +11,9 @@ import numpy as np
 
 from tlkit.errors import DataError, InputError
 from tlkit.inputs.look import Look
-from tlkit.text import printable
 from tlkit.training.epochs import Batches, Order
 from tlkit.training.rows import Arrays
+from tlkit.utils.text import printable
 
 
 class ImageSequence(Batches):

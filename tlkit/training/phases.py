@@ -14,11 +14,11 @@ import numpy as np
 from tlkit.backend import keras
 from tlkit.engines.grouped import to_train
 from tlkit.errors import TrainingError
-from tlkit.progress import interruption, logger
 from tlkit.training.checkpoint import Checkpoint, CheckpointWriter
 from tlkit.training.freeze import Boundary
 from tlkit.training.history import Phase
 from tlkit.training.objective import Objective, PhasePlan, make_optimizer
+from tlkit.utils.logging import interruption, logger
 
 
 def set_trainable(base: Any, boundary: Boundary, *, batchnorm: str = "frozen") -> list[Any]:

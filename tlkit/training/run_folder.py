@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlkit.errors import ModelError, RunError, WeightsError
-from tlkit.files import whole_file
 from tlkit.inputs.kind import IMAGE
 from tlkit.inputs.look import Look
 from tlkit.looks import look_at
-from tlkit.text import printable
+from tlkit.utils.atomic_write import whole_file
+from tlkit.utils.text import printable
 
 if TYPE_CHECKING:
     from tlkit.training.history import Phase

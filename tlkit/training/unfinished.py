@@ -15,12 +15,12 @@ from pathlib import Path
 
 from tlkit.config import BuildOptions, FinetuneConfig, LoadOptions
 from tlkit.errors import DataError, RunError, TrainingError
-from tlkit.files import whole_file
-from tlkit.locks import locked
-from tlkit.progress import logger
-from tlkit.text import printable
 from tlkit.training.history import CHECKPOINT
 from tlkit.training.run_folder import RECORD
+from tlkit.utils.atomic_write import whole_file
+from tlkit.utils.locks import locked
+from tlkit.utils.logging import logger
+from tlkit.utils.text import printable
 
 MARK, STATE, ROWS = ".being-written", "unfinished.json", ".features"
 

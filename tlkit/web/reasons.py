@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import requests
 import urllib3
 
-from tlkit.text import printable
+from tlkit.utils.text import printable
 
 _UNKNOWN_ISSUER = {18, 19, 20, 21}
 """OpenSSL's codes for a certificate whose issuer nobody here trusts."""

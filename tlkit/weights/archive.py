@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from tlkit.errors import WeightsError
-from tlkit.files import whole_file
 from tlkit.h5.structure import check_is_file
-from tlkit.text import printable, sized
+from tlkit.utils.atomic_write import whole_file
+from tlkit.utils.text import printable, sized
 
 MANIFEST = "manifest.json"
 FORMAT, VERSION = "tlkit-weights", 1

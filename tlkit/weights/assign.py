@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tlkit.errors import WeightsError
-from tlkit.text import counted, listed, printable
+from tlkit.utils.text import counted, listed, printable
 from tlkit.weights.grouped import check_sums
 from tlkit.weights.plan import Plan, TensorPlan
 from tlkit.weights.wanted import Target

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tlkit.caches import cache_folder
-from tlkit.keras_home import keras_home
+from tlkit.utils.cache_dir import cache_folder
+from tlkit.utils.keras_home import keras_home
 
 
 def keras_weights_folder() -> Path:

@@ -9,8 +9,8 @@ from typing import Any, BinaryIO
 
 from tlkit.errors import WeightsError
 from tlkit.h5.structure import SIGNATURE, structure_problem
-from tlkit.progress import logger, progress_bar
-from tlkit.text import printable, sized
+from tlkit.utils.logging import logger, progress_bar
+from tlkit.utils.text import printable, sized
 from tlkit.weights.files import PackagedFile, WeightsFile
 
 CONNECT_SECONDS, READ_SECONDS = 10.0, 30.0

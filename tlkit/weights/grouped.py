@@ -19,7 +19,7 @@ import numpy as np
 
 from tlkit.errors import WeightsError
 from tlkit.h5.layers import SavedLayer
-from tlkit.text import printable
+from tlkit.utils.text import printable
 from tlkit.weights.convert import Conversion
 from tlkit.weights.wanted import Shape, WantedLayer
 

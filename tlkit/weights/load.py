@@ -12,7 +12,7 @@ from tlkit.h5.dialects import read_header
 from tlkit.h5.facts import TITLES
 from tlkit.h5.layers import saved_layers
 from tlkit.h5.opening import OpenFile, open_file
-from tlkit.text import counted, listed, printable
+from tlkit.utils.text import counted, listed, printable
 from tlkit.weights.assign import LoadReport, assign_plan
 from tlkit.weights.plan import Plan, SavedFile, make_plan
 from tlkit.weights.wanted import Target

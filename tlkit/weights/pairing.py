@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tlkit.h5.layers import SavedLayer
 from tlkit.h5.names import is_automatic, numbered, snake_case
-from tlkit.text import counted, listed
+from tlkit.utils.text import counted, listed
 from tlkit.weights.wanted import WantedLayer
 
 

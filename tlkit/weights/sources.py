@@ -16,10 +16,10 @@ from pathlib import Path
 from tlkit.errors import WeightsError
 from tlkit.h5.guard import check_readable
 from tlkit.h5.structure import is_archive, is_hdf5, structure_problem
-from tlkit.progress import logger
-from tlkit.text import did_you_mean, printable
+from tlkit.utils.hashing import digest_problem
+from tlkit.utils.logging import logger
+from tlkit.utils.text import did_you_mean, printable
 from tlkit.weights.caches import keras_weights_folder, weights_folder
-from tlkit.weights.digest import digest_problem
 from tlkit.weights.files import PackagedFile, WeightsFile
 
 MIRROR_VARIABLE = "TLKIT_WEIGHTS_MIRROR"

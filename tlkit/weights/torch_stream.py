@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tlkit.errors import WeightsError
-from tlkit.text import printable
+from tlkit.utils.text import printable
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001

@@ -7,8 +7,8 @@ import os
 from functools import cache
 from pathlib import Path
 
-from tlkit.progress import logger
-from tlkit.text import printable
+from tlkit.utils.logging import logger
+from tlkit.utils.text import printable
 
 
 def keras_home() -> Path:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from tlkit.errors import ConfigError
-from tlkit.progress import logger
-from tlkit.text import printable
+from tlkit.utils.logging import logger
+from tlkit.utils.text import printable
 
 FOLDER_VARIABLE, LIMIT_VARIABLE = "TLKIT_CACHE_DIR", "TLKIT_CACHE_LIMIT"
 DEFAULT_LIMIT = 10 * 10**9
@@ -147,7 +147,7 @@ def touch(path: Path) -> None:
 
 def remove(entry: CacheEntry) -> bool:
     """Remove a thing from the cache, unless another process has it open; True when it is gone."""
-    from tlkit.locks import locked
+    from tlkit.utils.locks import locked
 
     path = entry.path
     try:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tlkit.progress import logger
-from tlkit.text import printable
+from tlkit.utils.logging import logger
+from tlkit.utils.text import printable
 
 _NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}
 """What file systems without locks answer; some network file systems are."""
