@@ -258,7 +258,7 @@ def test_the_number_of_classes_can_be_chosen_where_weights_leave_it_open(tlkit, 
 
 
 def test_a_dense_after_a_flatten_counts_channels_last_in_both_layouts():
-    from tlkit.weights.wanted import targets
+    from tlkit.keras_files.loading.layer_spec import targets
 
     shapes = []
     for layout in ("channels_last", "channels_first"):

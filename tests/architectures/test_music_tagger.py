@@ -10,8 +10,8 @@ from tlkit.architectures.pretrained import build_pretrained, load_weights
 from tlkit.architectures.table import get_architecture
 from tlkit.backend import keras
 from tlkit.config import LoadOptions
-from tlkit.weights.load import load_file
-from tlkit.weights.wanted import targets
+from tlkit.keras_files.loading.layer_spec import targets
+from tlkit.keras_files.loading.load import load_file
 
 ROW = get_architecture("musictaggercrnn")
 

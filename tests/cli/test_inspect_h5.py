@@ -179,7 +179,7 @@ ODD = {
 @pytest.mark.parametrize("pieces", [2**22, 4])
 @pytest.mark.parametrize("packed", [False, True])
 def test_statistics_are_those_of_numpy(tlkit, tmp_path, monkeypatch, pieces, packed):
-    monkeypatch.setattr("tlkit.h5.stats.PIECE", pieces)
+    monkeypatch.setattr("tlkit.keras_files.hdf5.tensor_stats.PIECE", pieces)
     with h5py.File(tmp_path / "s.h5", "w") as file:
         for name, array in ODD.items():
             options = {"chunks": (2,) * array.ndim, "compression": "gzip"} if packed and array.ndim else {}

@@ -20,11 +20,11 @@ from keras_writers.dialects import (
 
 from tlkit.config import InspectConfig, LoadOptions
 from tlkit.errors import TlkitError
-from tlkit.h5.guard import check_readable, guarded
-from tlkit.models.load import load_model
+from tlkit.keras_files.hdf5.subprocess_guard import check_readable, guarded
+from tlkit.keras_files.load_model import load_model
+from tlkit.keras_files.loading.layer_spec import targets
+from tlkit.keras_files.loading.load import load_file
 from tlkit.recipes.inspect_h5 import _inspect
-from tlkit.weights.load import load_file
-from tlkit.weights.wanted import targets
 
 TWINS = networks.twins()
 KINDS = {

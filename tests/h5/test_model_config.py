@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from tlkit.h5.model_config import parse_json
+from tlkit.keras_files.model_config import parse_json
 
 
 def config(initializer, count):
@@ -20,7 +20,7 @@ def config(initializer, count):
 
 @pytest.mark.parametrize("initializer", ["of Keras 2", "of tf_keras"])
 def test_start_values_that_fill_megabytes_are_not_kept(initializer, monkeypatch):
-    monkeypatch.setattr("tlkit.h5.model_config.LONG", 2000)
+    monkeypatch.setattr("tlkit.keras_files.model_config.LONG", 2000)
     short, long = config(initializer, 16), config(initializer, 4000)
     assert parse_json(json.dumps(short), "it") == short
     text = json.dumps(long)

@@ -22,7 +22,7 @@ from PIL import Image
 
 from tlkit.config import LoadOptions
 from tlkit.errors import ModelError, WeightsError
-from tlkit.models.load import load_model
+from tlkit.keras_files.load_model import load_model
 
 SMALL, SQUARE, TWINS, DEPTHWISE = (
     make(seed=4) for make in (networks.small, networks.square, networks.twins, networks.depthwise)

@@ -4,7 +4,7 @@ from keras_writers.configs import functional, input_layer, item, keras1_sequenti
 
 from tlkit.backend import keras
 from tlkit.errors import ModelError
-from tlkit.models.rebuild import rebuild
+from tlkit.keras_files.upgrade.build import rebuild
 
 GENERATOR = np.random.default_rng(0)
 

@@ -15,7 +15,7 @@ from keras_writers.configs import (
 )
 
 from tlkit.errors import ModelError
-from tlkit.models.repair import repair_config
+from tlkit.keras_files.upgrade.config import repair_config
 
 
 def repaired_layer(class_name, version="2.12.0", **config):

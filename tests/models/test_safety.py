@@ -5,8 +5,8 @@ import sys
 import pytest
 from keras_writers.configs import functional, input_layer, item, keras1_sequential, layer, sequential
 
-from tlkit.models import known
-from tlkit.models.safety import MOST_IN_SEQUENTIAL, MOST_LAYERS, config_problems
+from tlkit.keras_files.upgrade import allowlist as known
+from tlkit.keras_files.upgrade.validate import MOST_IN_SEQUENTIAL, MOST_LAYERS, config_problems
 
 DENSE = item("Dense", "fc", units=2)
 
@@ -119,7 +119,7 @@ def test_compile_settings_are_not_looked_at():
 
 
 def test_needs_no_keras():
-    imports = "import sys\nimport tlkit.models.safety\nimport tlkit.models.repair\n"
+    imports = "import sys\nimport tlkit.keras_files.upgrade.validate\nimport tlkit.keras_files.upgrade.config\n"
     code = imports + "print({'keras', 'tensorflow', 'numpy'} & {*sys.modules})"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
 

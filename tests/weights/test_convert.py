@@ -9,9 +9,17 @@ import pytest
 from scipy.signal import convolve, correlate
 
 from tlkit.config import LoadOptions
-from tlkit.weights.convert import CONV1D, CONV1D_TH, TO_TF, TRANSPOSED_TF, TRANSPOSED_TH, dense_after_flatten, flip
-from tlkit.weights.load import load_file
-from tlkit.weights.wanted import targets
+from tlkit.keras_files.loading.layer_spec import targets
+from tlkit.keras_files.loading.load import load_file
+from tlkit.keras_files.loading.transforms import (
+    CONV1D,
+    CONV1D_TH,
+    TO_TF,
+    TRANSPOSED_TF,
+    TRANSPOSED_TH,
+    dense_after_flatten,
+    flip,
+)
 
 
 def numbers(*shape, seed=0):

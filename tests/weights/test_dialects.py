@@ -27,9 +27,9 @@ from tlkit.architectures.catalog import wanted_layers
 from tlkit.architectures.table import get_architecture
 from tlkit.config import LoadOptions
 from tlkit.errors import WeightsError
-from tlkit.weights.load import load_file, open_saved
-from tlkit.weights.plan import make_plan
-from tlkit.weights.wanted import targets
+from tlkit.keras_files.loading.layer_spec import targets
+from tlkit.keras_files.loading.load import load_file, open_saved
+from tlkit.keras_files.loading.plan import make_plan
 
 
 def load(path, model, **options):

@@ -26,8 +26,8 @@ from tlkit.architectures.table import get_architecture
 from tlkit.config import LoadOptions
 from tlkit.errors import WeightsError
 from tlkit.images.preprocessing import preprocess
-from tlkit.weights.load import load_file
-from tlkit.weights.wanted import targets
+from tlkit.keras_files.loading.layer_spec import targets
+from tlkit.keras_files.loading.load import load_file
 
 GROUPED = networks.grouped(seed=3)
 

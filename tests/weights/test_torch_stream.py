@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tlkit.errors import WeightsError
-from tlkit.weights.torch_stream import MAGIC, PROTOCOL, read_torch_stream
+from tlkit.keras_files.torch_legacy_reader import MAGIC, PROTOCOL, read_torch_stream
 
 
 class Named:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlkit.config import BuildOptions
-from tlkit.weights.wanted import WantedLayer, gates_of, groups_of
+from tlkit.keras_files.loading.layer_spec import WantedLayer, gates_of, groups_of
 
 if TYPE_CHECKING:
     from tlkit.architectures.architecture import Architecture

@@ -14,7 +14,7 @@ from tlkit.weights.files import PackagedFile, WeightsFile
 from tlkit.weights.sources import file_problem
 
 if TYPE_CHECKING:
-    from tlkit.weights.plan import Plan
+    from tlkit.keras_files.loading.plan import Plan
 
 LARGEST = 1e6
 """No weight of a published network is near this; a flipped bit makes 1e38 of a small number."""
@@ -54,7 +54,7 @@ def fit_problem(path: Path, architecture: Architecture, file: WeightsFile, *, va
         file: Which of its files it is to be.
         values: Also read every tensor and refuse numbers that no network has.
     """
-    from tlkit.h5.guard import guarded
+    from tlkit.keras_files.hdf5.subprocess_guard import guarded
 
     try:
         return guarded(lambda: _compare(path, architecture, file, values), path)
@@ -64,9 +64,9 @@ def fit_problem(path: Path, architecture: Architecture, file: WeightsFile, *, va
 
 def _compare(path: Path, architecture: Architecture, file: WeightsFile, values: bool) -> str | None:
     from tlkit.config import BuildOptions, LoadOptions
-    from tlkit.h5.structure import structure_problem
-    from tlkit.weights.load import open_saved, why_not
-    from tlkit.weights.plan import make_plan
+    from tlkit.keras_files.hdf5.validate import structure_problem
+    from tlkit.keras_files.loading.load import open_saved, why_not
+    from tlkit.keras_files.loading.plan import make_plan
 
     wrong = structure_problem(path)
     if wrong:

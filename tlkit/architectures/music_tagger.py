@@ -2,7 +2,7 @@
 
 Source: Keras 1.2.2, ``applications/music_tagger_crnn.py``. Its GRUs applied the reset gate before the product, and
 computed their gates with the hard sigmoid of that time, clip(0.2·x + 0.5). Keras 3 computes clip(x/6 + 0.5) by that
-name, which is the same of 1.2·x; :mod:`tlkit.weights.layout` brings weights of an older Keras to that.
+name, which is the same of 1.2·x; :mod:`tlkit.keras_files.loading.layout` brings weights of an older Keras to that.
 """
 
 from __future__ import annotations

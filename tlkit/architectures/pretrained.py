@@ -12,16 +12,16 @@ from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.checking import published_problem
 from tlkit.config import LoadOptions
 from tlkit.errors import UsageError, WeightsError
-from tlkit.h5.structure import is_archive, is_hdf5, structure_problem
+from tlkit.keras_files.hdf5.validate import is_archive, is_hdf5, structure_problem
+from tlkit.keras_files.torch_legacy_reader import is_torch_stream
 from tlkit.utils.hashing import file_digest
 from tlkit.utils.logging import logger
 from tlkit.utils.text import counted, listed, printable
 from tlkit.weights.files import PackagedFile
 from tlkit.weights.sources import check_weights, locate
-from tlkit.weights.torch_stream import is_torch_stream
 
 if TYPE_CHECKING:
-    from tlkit.weights.assign import LoadReport
+    from tlkit.keras_files.loading.assign import LoadReport
 
 
 @dataclass(frozen=True)
@@ -153,15 +153,15 @@ def load_weights(model: Any, path: Path, architecture: Architecture, options: Lo
     Raises:
         WeightsError: Not a weights file, damaged, or of another model; the model is as it was.
     """
-    from tlkit.weights.assign import assign_by_name
-    from tlkit.weights.load import load_file
-    from tlkit.weights.wanted import targets
+    from tlkit.keras_files.loading.assign import assign_by_name
+    from tlkit.keras_files.loading.layer_spec import targets
+    from tlkit.keras_files.loading.load import load_file
 
     options = options or LoadOptions()
     places = targets(model)
     if isinstance(architecture.with_top, PackagedFile) and is_torch_stream(path):
         from tlkit.architectures.efficientnet_lite import keras_layout
-        from tlkit.weights.torch_stream import read_torch_stream
+        from tlkit.keras_files.torch_legacy_reader import read_torch_stream
 
         report = assign_by_name(places, keras_layout(model, read_torch_stream(path)), source=path.name)
     elif is_hdf5(path) or is_archive(path):

@@ -3,7 +3,7 @@
 Paper: Aggregated Residual Transformations for Deep Neural Networks (Xie et al., 2017). Layers and their names follow
 ``resnet_common.py`` (``block3``, ``stack3``) of keras-applications, so that its files match by name. That package knew
 no grouped convolution: it filtered every channel alone, ``filters / 32`` times, and then added up the answers of each
-group, which is the same function with many more products. :mod:`tlkit.weights.grouped`
+group, which is the same function with many more products. :mod:`tlkit.keras_files.loading.grouped_conv`
 reads its kernels.
 """
 

@@ -14,7 +14,7 @@ from tlkit.config import BuildOptions, InspectConfig, LoadOptions
 from tlkit.utils.text import counted, listed, printable, sized
 
 if TYPE_CHECKING:
-    from tlkit.h5.facts import Attribute, Node, Stats
+    from tlkit.keras_files.types import Attribute, Node, Stats
     from tlkit.recipes.inspect_h5 import Inspection, TensorInfo
     from tlkit.recipes.loading import Loading
 

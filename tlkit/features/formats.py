@@ -15,7 +15,7 @@ import numpy as np
 
 from tlkit.errors import FeatureError
 from tlkit.features.store import RowStore
-from tlkit.h5.dialects import FEATURES
+from tlkit.keras_files.format_detection import FEATURES
 from tlkit.utils.atomic_write import whole_file
 from tlkit.utils.text import printable
 
@@ -288,9 +288,9 @@ def open_h5(path: Path, group: str = "") -> FeatureRows:
         FeatureError: It cannot be read, or is no set of features.
         WeightsError: It is no HDF5 file.
     """
-    from tlkit.h5.attributes import text
-    from tlkit.h5.links import has, inside, numbers
-    from tlkit.h5.opening import open_file
+    from tlkit.keras_files.hdf5.attributes import text
+    from tlkit.keras_files.hdf5.links import has, inside, numbers
+    from tlkit.keras_files.hdf5.open import open_file
 
     with open_file(path) as opened:
         root = opened.root
@@ -317,7 +317,7 @@ def open_h5(path: Path, group: str = "") -> FeatureRows:
 
 
 def _texts(group: Any, name: str) -> list[str]:
-    from tlkit.h5.links import inside
+    from tlkit.keras_files.hdf5.links import inside
 
     return [item.decode("utf-8", "surrogateescape") for item in inside(group, name)[()].tolist()]
 

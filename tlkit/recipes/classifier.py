@@ -17,11 +17,11 @@ from tlkit.architectures.table import get_architecture
 from tlkit.config import DEFAULT_ARCHITECTURE, PredictConfig
 from tlkit.engines.network import Network
 from tlkit.errors import ConfigError, ModelError, UsageError
-from tlkit.h5.guard import check_readable
-from tlkit.h5.model_config import ConfigLayer, data_layout
-from tlkit.h5.structure import check_is_file
 from tlkit.images.look import PictureLook
 from tlkit.inputs.scan import near_names
+from tlkit.keras_files.hdf5.subprocess_guard import check_readable
+from tlkit.keras_files.hdf5.validate import check_is_file
+from tlkit.keras_files.model_config import ConfigLayer, data_layout
 from tlkit.looks import look_of
 from tlkit.recipes.again import options_said
 from tlkit.utils.hashing import file_digest
@@ -147,7 +147,7 @@ def _model_classifier(config: PredictConfig, path: Path) -> Classifier:
             raise UsageError(f"{option} contradicts --model {printable(path)}: the file is the whole network.")
 
     check_readable(path)
-    from tlkit.models.load import load_model
+    from tlkit.keras_files.load_model import load_model
 
     loaded = load_model(path, config.load)
     look = _look(loaded.model, loaded.header.config, config, path)

@@ -14,15 +14,15 @@ from tlkit.architectures.catalog import wanted_layers
 from tlkit.architectures.table import get_architecture
 from tlkit.config import ConvertConfig, LoadOptions
 from tlkit.errors import UsageError, WeightsError
-from tlkit.h5.structure import check_is_file
+from tlkit.keras_files.hdf5.validate import check_is_file
+from tlkit.keras_files.loading.assign import LoadReport
+from tlkit.keras_files.loading.load import open_saved, refuse
+from tlkit.keras_files.loading.plan import make_plan
+from tlkit.keras_files.torch_legacy_reader import is_torch_stream
 from tlkit.utils.atomic_write import whole_file
 from tlkit.utils.text import printable
-from tlkit.weights.assign import LoadReport
 from tlkit.weights.files import PackagedFile
-from tlkit.weights.load import open_saved, refuse
-from tlkit.weights.plan import make_plan
 from tlkit.weights.sources import check_weights
-from tlkit.weights.torch_stream import is_torch_stream
 
 ENDING = ".weights.h5"
 
@@ -67,7 +67,7 @@ def convert_h5(config: ConvertConfig) -> Converted:
 
     from tlkit.architectures.build import build
     from tlkit.architectures.pretrained import load_weights
-    from tlkit.weights.wanted import targets
+    from tlkit.keras_files.loading.layer_spec import targets
 
     model = build(architecture, include_top=include_top)
     report = load_weights(model, source, architecture, config.load)

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from tlkit.config import InspectConfig
 from tlkit.errors import WeightsError
-from tlkit.h5.facts import TITLES, Header, Node, Stats
-from tlkit.h5.guard import guarded
+from tlkit.keras_files.hdf5.subprocess_guard import guarded
+from tlkit.keras_files.types import TITLES, Header, Node, Stats
 from tlkit.utils.logging import progress_bar
 
 if TYPE_CHECKING:
     from tlkit.architectures.architecture import Architecture
-    from tlkit.h5.layers import SavedLayer
+    from tlkit.keras_files.layers import SavedLayer
     from tlkit.recipes.loading import Loading
 
 
@@ -142,13 +142,13 @@ def _architecture(config: InspectConfig) -> Architecture | None:
 
 def _inspect(config: InspectConfig, architecture: Architecture | None) -> Inspection:
     # h5py starts in the child only, while the parent gets ready to print
-    from tlkit.h5.dialects import read_header
-    from tlkit.h5.layers import kernel_layout, saved_layers
-    from tlkit.h5.links import inside
-    from tlkit.h5.model_config import data_layout
-    from tlkit.h5.opening import open_file
-    from tlkit.h5.stats import stats
-    from tlkit.h5.tree import walk
+    from tlkit.keras_files.format_detection import read_header
+    from tlkit.keras_files.hdf5.links import inside
+    from tlkit.keras_files.hdf5.open import open_file
+    from tlkit.keras_files.hdf5.tensor_stats import stats
+    from tlkit.keras_files.hdf5.walk import walk
+    from tlkit.keras_files.layers import kernel_layout, saved_layers
+    from tlkit.keras_files.model_config import data_layout
 
     path = Path(config.file)
     with open_file(path) as opened:
@@ -161,7 +161,7 @@ def _inspect(config: InspectConfig, architecture: Architecture | None) -> Inspec
         except WeightsError as error:
             problems.append(error.message)
         if header.is_model:
-            from tlkit.models.safety import config_problems
+            from tlkit.keras_files.upgrade.validate import config_problems
 
             problems += config_problems(header.raw_config) if header.problem is None else []
         loading: tuple[Loading, ...] = ()
@@ -202,8 +202,8 @@ def _progress(saved: Sequence[SavedLayer], reads: bool) -> Iterator[SavedLayer]:
 
 
 def _layer(layer: SavedLayer, with_stats: bool) -> LayerInfo:
-    from tlkit.h5.attributes import type_name
-    from tlkit.h5.stats import stats
+    from tlkit.keras_files.hdf5.attributes import type_name
+    from tlkit.keras_files.hdf5.tensor_stats import stats
 
     tensors = tuple(
         TensorInfo(

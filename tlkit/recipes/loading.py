@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.catalog import wanted_layers
 from tlkit.config import LoadOptions
-from tlkit.h5.facts import Header
-from tlkit.h5.layers import SavedLayer
+from tlkit.keras_files.layers import SavedLayer
+from tlkit.keras_files.loading.layer_matching import BETWEEN
+from tlkit.keras_files.loading.layer_spec import WantedLayer
+from tlkit.keras_files.loading.load import QUESTIONS
+from tlkit.keras_files.loading.plan import Plan, SavedFile, make_plan
+from tlkit.keras_files.types import Header
 from tlkit.recipes.again import option_words
-from tlkit.weights.load import QUESTIONS
-from tlkit.weights.pairing import BETWEEN
-from tlkit.weights.plan import Plan, SavedFile, make_plan
-from tlkit.weights.wanted import WantedLayer
 
 ANSWERS = {"layout": ("--layout tf", "--layout th"), "flip_kernels": ("--no-flip-kernels", "--flip-kernels")}
 """What answers a question that a file leaves open."""

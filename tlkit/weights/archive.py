@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from tlkit.errors import WeightsError
-from tlkit.h5.structure import check_is_file
+from tlkit.keras_files.hdf5.validate import check_is_file
 from tlkit.utils.atomic_write import whole_file
 from tlkit.utils.text import printable, sized
 

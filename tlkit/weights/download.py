@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from tlkit.errors import WeightsError
-from tlkit.h5.structure import SIGNATURE, structure_problem
+from tlkit.keras_files.hdf5.validate import SIGNATURE, structure_problem
 from tlkit.utils.logging import logger, progress_bar
 from tlkit.utils.text import printable, sized
 from tlkit.weights.files import PackagedFile, WeightsFile

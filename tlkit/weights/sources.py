@@ -14,8 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tlkit.errors import WeightsError
-from tlkit.h5.guard import check_readable
-from tlkit.h5.structure import is_archive, is_hdf5, structure_problem
+from tlkit.keras_files.hdf5.subprocess_guard import check_readable
+from tlkit.keras_files.hdf5.validate import is_archive, is_hdf5, structure_problem
 from tlkit.utils.hashing import digest_problem
 from tlkit.utils.logging import logger
 from tlkit.utils.text import did_you_mean, printable

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import h5py
 import numpy as np
 
-from tlkit.h5.facts import Stats
-from tlkit.h5.links import storage
+from tlkit.keras_files.hdf5.links import storage
+from tlkit.keras_files.types import Stats
 from tlkit.utils.text import counted
 
 PIECE = 2**22

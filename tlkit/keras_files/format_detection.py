@@ -7,11 +7,11 @@ from typing import Any
 import h5py
 
 from tlkit.errors import WeightsError
-from tlkit.h5.attributes import text, text_list
-from tlkit.h5.facts import Header
-from tlkit.h5.links import has, inside, names
-from tlkit.h5.model_config import ARCHIVE_CONFIG, ARCHIVE_METADATA, parse_config, parse_json
-from tlkit.h5.opening import OpenFile
+from tlkit.keras_files.hdf5.attributes import text, text_list
+from tlkit.keras_files.hdf5.links import has, inside, names
+from tlkit.keras_files.hdf5.open import OpenFile
+from tlkit.keras_files.model_config import ARCHIVE_CONFIG, ARCHIVE_METADATA, parse_config, parse_json
+from tlkit.keras_files.types import Header
 from tlkit.utils.text import printable
 
 FEATURES = "tlkit_features"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tlkit.h5.layers import SavedLayer
-from tlkit.h5.names import is_automatic, numbered, snake_case
+from tlkit.keras_files.layers import SavedLayer
+from tlkit.keras_files.legacy_names import is_automatic, numbered, snake_case
+from tlkit.keras_files.loading.layer_spec import WantedLayer
 from tlkit.utils.text import counted, listed
-from tlkit.weights.wanted import WantedLayer
 
 
 @dataclass(frozen=True)

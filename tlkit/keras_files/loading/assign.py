@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from tlkit.errors import WeightsError
+from tlkit.keras_files.loading.grouped_conv import check_sums
+from tlkit.keras_files.loading.layer_spec import Target
+from tlkit.keras_files.loading.plan import Plan, TensorPlan
 from tlkit.utils.text import counted, listed, printable
-from tlkit.weights.grouped import check_sums
-from tlkit.weights.plan import Plan, TensorPlan
-from tlkit.weights.wanted import Target
 
 
 @dataclass(frozen=True)

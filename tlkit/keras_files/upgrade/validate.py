@@ -1,6 +1,6 @@
 """Why a model config from a file must not be built. Looks at the config alone; Keras is never asked.
 
-A config names classes, and building it runs them. Only names from :mod:`tlkit.models.known` pass.
+A config names classes, and building it runs them. Only names from :mod:`tlkit.keras_files.upgrade.allowlist` pass.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tlkit.models import known
+from tlkit.keras_files.upgrade import allowlist as known
 from tlkit.utils.text import counted, printable
 
 # Above any real model (4 levels for a model in a model, about 1,000 layers in NASNet), far below what hurts. Keras

@@ -1,7 +1,7 @@
 """The model config of any Keras file, written as Keras 3 writes its own.
 
-Layers are upgraded one by one in :mod:`tlkit.models.translate` and connections in
-:mod:`tlkit.models.nodes`; here is what concerns a model: names, the input of a
+Layers are upgraded one by one in :mod:`tlkit.keras_files.upgrade.layers` and connections in
+:mod:`tlkit.keras_files.upgrade.connections`; here is what concerns a model: names, the input of a
 Sequential, models inside models, objects inside layers.
 """
 
@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tlkit.models import known
-from tlkit.models.arguments import ORDERINGS
-from tlkit.models.nodes import Nodes
-from tlkit.models.translate import Layer, refusal, translate
+from tlkit.keras_files.upgrade import allowlist as known
+from tlkit.keras_files.upgrade.argument_tables import ORDERINGS
+from tlkit.keras_files.upgrade.connections import Nodes
+from tlkit.keras_files.upgrade.layers import Layer, refusal, translate
 from tlkit.utils.text import counted
 
 _KERAS_1_KEYS = frozenset({"dim_ordering", "border_mode", "nb_filter", "input_dtype", "W_regularizer"})

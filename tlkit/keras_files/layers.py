@@ -15,12 +15,12 @@ import h5py
 import numpy as np
 
 from tlkit.errors import WeightsError
-from tlkit.h5.attributes import text, text_list, value_of
-from tlkit.h5.dialects import FOLDERS, weights_root
-from tlkit.h5.facts import Header
-from tlkit.h5.links import decoded, has, inside, names, numbers
-from tlkit.h5.model_config import ConfigLayer
-from tlkit.h5.names import is_automatic, numbered, owner_and_role, snake_case
+from tlkit.keras_files.format_detection import FOLDERS, weights_root
+from tlkit.keras_files.hdf5.attributes import text, text_list, value_of
+from tlkit.keras_files.hdf5.links import decoded, has, inside, names, numbers
+from tlkit.keras_files.legacy_names import is_automatic, numbered, owner_and_role, snake_case
+from tlkit.keras_files.model_config import ConfigLayer
+from tlkit.keras_files.types import Header
 from tlkit.utils.text import printable
 
 MAX_DEPTH = 32

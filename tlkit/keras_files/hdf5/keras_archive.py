@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import h5py
 
 from tlkit.errors import WeightsError
-from tlkit.h5.model_config import ARCHIVE_CONFIG, ARCHIVE_METADATA, parse_json
+from tlkit.keras_files.model_config import ARCHIVE_CONFIG, ARCHIVE_METADATA, parse_json
 from tlkit.utils.text import printable
 
 ARCHIVE_WEIGHTS = "model.weights.h5"

@@ -84,9 +84,9 @@ def check_readable(path: Path) -> None:
 @lru_cache(maxsize=64)
 def _check_once(path: Path, inode: int, size: int, changed: int) -> None:
     def look() -> None:
-        from tlkit.h5.dialects import read_header
-        from tlkit.h5.layers import saved_layers
-        from tlkit.h5.opening import open_file
+        from tlkit.keras_files.format_detection import read_header
+        from tlkit.keras_files.hdf5.open import open_file
+        from tlkit.keras_files.layers import saved_layers
 
         with open_file(path) as opened:
             for layer in saved_layers(opened.root, read_header(opened)):

@@ -1,7 +1,7 @@
 """What a model config may name, as data. Everything that is not here is refused.
 
 The names are those that Keras 3 exports (a test holds that each exists), and those of Keras 1 and 2 that
-:mod:`tlkit.models.repair` translates or refuses with a reason. None of these layers reads a file, opens an
+:mod:`tlkit.keras_files.upgrade.config` translates or refuses with a reason. None of these layers reads a file, opens an
 address or holds code.
 """
 

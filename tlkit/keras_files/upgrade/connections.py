@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tlkit.models import known
-from tlkit.models.translate import refusal
+from tlkit.keras_files.upgrade import allowlist as known
+from tlkit.keras_files.upgrade.layers import refusal
 
 _CONSTANT = "_CONSTANT_VALUE"  # how Keras 2 wrote the 1 of `1 - x`
 _TAKES_STATES = frozenset(

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tlkit.h5.facts import Header
-from tlkit.h5.layers import SavedLayer
-from tlkit.h5.model_config import data_layout
-from tlkit.h5.names import snake_case
-from tlkit.weights.convert import (
+from tlkit.keras_files.layers import SavedLayer
+from tlkit.keras_files.legacy_names import snake_case
+from tlkit.keras_files.loading.tensor_matching import Fit, Partner
+from tlkit.keras_files.loading.transforms import (
     CONV1D,
     CONV1D_TH,
     HARD_SIGMOID_GATES,
@@ -22,7 +21,8 @@ from tlkit.weights.convert import (
     flip,
     old_hard_sigmoid,
 )
-from tlkit.weights.tensors import Fit, Partner
+from tlkit.keras_files.model_config import data_layout
+from tlkit.keras_files.types import Header
 
 SPATIAL = {"conv1d": 1, "conv2d": 2, "conv2d_transpose": 2, "conv3d": 3}
 """Kinds whose kernels Theano turned, and their number of spatial axes."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tlkit.errors import ModelError
-from tlkit.models import arguments as argument_tables
-from tlkit.models import known as allowlist
+from tlkit.keras_files.upgrade import allowlist as allowlist
+from tlkit.keras_files.upgrade import argument_tables as argument_tables
 from tlkit.utils.text import printable
 
 _LONGEST = 200  # of what a file says, in a message

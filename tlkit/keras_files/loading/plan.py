@@ -1,7 +1,7 @@
 """Which tensor of a file goes where in a network, and through which conversions: decided before anything is read.
 
 :func:`make_plan` looks at names and shapes and returns a :class:`Plan`; ``inspect-h5 --arch`` prints one, and
-:mod:`tlkit.weights.assign` carries one out.
+:mod:`tlkit.keras_files.loading.assign` carries one out.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from tlkit.config import LoadOptions
-from tlkit.h5.facts import Header
-from tlkit.h5.layers import SavedLayer
-from tlkit.weights.convert import Conversion
-from tlkit.weights.grouped import CHECKED, without_sums
-from tlkit.weights.layout import Evidence, decide_layout
-from tlkit.weights.pairing import Pairing, pairings
-from tlkit.weights.tensors import Fit, fit_layer
-from tlkit.weights.wanted import WantedLayer
+from tlkit.keras_files.layers import SavedLayer
+from tlkit.keras_files.loading.grouped_conv import CHECKED, without_sums
+from tlkit.keras_files.loading.layer_matching import Pairing, pairings
+from tlkit.keras_files.loading.layer_spec import WantedLayer
+from tlkit.keras_files.loading.layout import Evidence, decide_layout
+from tlkit.keras_files.loading.tensor_matching import Fit, fit_layer
+from tlkit.keras_files.loading.transforms import Conversion
+from tlkit.keras_files.types import Header
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Plan:
         notes: What a person should know.
         wanted: How many layers the network has.
         sums: Layers of the file that the network does not need, once
-            :func:`tlkit.weights.grouped.check_sums` has verified that they only sum channels.
+            :func:`tlkit.keras_files.loading.grouped_conv.check_sums` has verified that they only sum channels.
     """
 
     matched_by: str

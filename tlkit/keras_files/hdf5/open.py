@@ -11,7 +11,7 @@ from typing import Any
 import h5py
 
 from tlkit.errors import WeightsError
-from tlkit.h5.structure import check_is_file, is_archive, structure_problem
+from tlkit.keras_files.hdf5.validate import check_is_file, is_archive, structure_problem
 from tlkit.utils.text import printable
 
 
@@ -40,7 +40,7 @@ def open_file(path: Path) -> Iterator[OpenFile]:
     check_is_file(path)
     try:
         if is_archive(path):
-            from tlkit.h5.archive import open_archive  # half of all start-up time that is ours
+            from tlkit.keras_files.hdf5.keras_archive import open_archive  # half of all start-up time that is ours
 
             with open_archive(path) as (root, texts):
                 yield OpenFile(path, root, texts)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from tlkit.h5.model_config import ConfigLayer
+from tlkit.keras_files.model_config import ConfigLayer
 
 TITLES = {
     "keras0-weights": "weights of Keras 0 (nb_layers)",

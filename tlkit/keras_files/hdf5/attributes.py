@@ -7,8 +7,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from tlkit.h5.facts import Attribute
-from tlkit.h5.links import decoded, encoded
+from tlkit.keras_files.hdf5.links import decoded, encoded
+from tlkit.keras_files.types import Attribute
 
 MAX_VALUE = 2**20
 """Bytes of an attribute that are read."""

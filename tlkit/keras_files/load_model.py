@@ -9,17 +9,17 @@ from typing import Any
 
 from tlkit.config import LoadOptions
 from tlkit.errors import ModelError, WeightsError
-from tlkit.h5.dialects import read_header
-from tlkit.h5.facts import TITLES, Header
-from tlkit.h5.layers import saved_layers
-from tlkit.h5.opening import open_file
-from tlkit.models.rebuild import rebuild
+from tlkit.keras_files.format_detection import read_header
+from tlkit.keras_files.hdf5.open import open_file
+from tlkit.keras_files.layers import saved_layers
+from tlkit.keras_files.loading.assign import assign_plan
+from tlkit.keras_files.loading.layer_spec import targets
+from tlkit.keras_files.loading.load import refuse
+from tlkit.keras_files.loading.plan import SavedFile, make_plan
+from tlkit.keras_files.types import TITLES, Header
+from tlkit.keras_files.upgrade.build import rebuild
 from tlkit.utils.logging import logger
 from tlkit.utils.text import counted, listed, printable
-from tlkit.weights.assign import assign_plan
-from tlkit.weights.load import refuse
-from tlkit.weights.plan import SavedFile, make_plan
-from tlkit.weights.wanted import targets
 
 
 @dataclass(frozen=True)

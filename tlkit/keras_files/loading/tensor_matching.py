@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tlkit.h5.layers import SavedLayer, SavedTensor
-from tlkit.h5.names import snake_case
-from tlkit.weights.convert import GATE_NAMES, GATES, Conversion
-from tlkit.weights.grouped import group_kernel, is_depthwise_form
-from tlkit.weights.wanted import Shape, WantedLayer
+from tlkit.keras_files.layers import SavedLayer, SavedTensor
+from tlkit.keras_files.legacy_names import snake_case
+from tlkit.keras_files.loading.grouped_conv import group_kernel, is_depthwise_form
+from tlkit.keras_files.loading.layer_spec import Shape, WantedLayer
+from tlkit.keras_files.loading.transforms import GATE_NAMES, GATES, Conversion
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from tlkit.config import LoadOptions
 from tlkit.errors import WeightsError
-from tlkit.h5.dialects import read_header
-from tlkit.h5.facts import TITLES
-from tlkit.h5.layers import saved_layers
-from tlkit.h5.opening import OpenFile, open_file
+from tlkit.keras_files.format_detection import read_header
+from tlkit.keras_files.hdf5.open import OpenFile, open_file
+from tlkit.keras_files.layers import saved_layers
+from tlkit.keras_files.loading.assign import LoadReport, assign_plan
+from tlkit.keras_files.loading.layer_spec import Target
+from tlkit.keras_files.loading.plan import Plan, SavedFile, make_plan
+from tlkit.keras_files.types import TITLES
 from tlkit.utils.text import counted, listed, printable
-from tlkit.weights.assign import LoadReport, assign_plan
-from tlkit.weights.plan import Plan, SavedFile, make_plan
-from tlkit.weights.wanted import Target
 
 QUESTIONS = {
     "layout": "whether it was trained with channels first (--layout th) or last (--layout tf)",

@@ -7,9 +7,9 @@ from typing import Any
 
 import h5py
 
-from tlkit.h5.attributes import attributes, type_name
-from tlkit.h5.facts import Node
-from tlkit.h5.links import decoded, link, storage_of
+from tlkit.keras_files.hdf5.attributes import attributes, type_name
+from tlkit.keras_files.hdf5.links import decoded, link, storage_of
+from tlkit.keras_files.types import Node
 
 MAX_DEPTH = 256
 """Groups inside groups that are entered."""

@@ -12,9 +12,9 @@ from typing import Any
 
 from tlkit.backend import keras
 from tlkit.errors import ModelError
-from tlkit.models.repair import repair_config
-from tlkit.models.safety import config_problems
-from tlkit.models.translate import KERAS_2_HINT
+from tlkit.keras_files.upgrade.config import repair_config
+from tlkit.keras_files.upgrade.layers import KERAS_2_HINT
+from tlkit.keras_files.upgrade.validate import config_problems
 from tlkit.utils.text import counted, printable
 
 # Keras's own limit for one array of a file; no image model comes near it.

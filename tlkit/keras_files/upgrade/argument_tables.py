@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tlkit.models import known
+from tlkit.keras_files.upgrade import allowlist as known
 
 ANY = object()
 

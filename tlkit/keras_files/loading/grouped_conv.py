@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from tlkit.errors import WeightsError
-from tlkit.h5.layers import SavedLayer
+from tlkit.keras_files.layers import SavedLayer
+from tlkit.keras_files.loading.layer_spec import Shape, WantedLayer
+from tlkit.keras_files.loading.transforms import Conversion
 from tlkit.utils.text import printable
-from tlkit.weights.convert import Conversion
-from tlkit.weights.wanted import Shape, WantedLayer
 
 CHECKED = "1x1 kernels that only add up what depthwise ones give, each checked when loaded, to nothing"
 """What happens to a sum, for reports."""
