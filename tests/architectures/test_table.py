@@ -9,10 +9,10 @@ import pytest
 from tlkit.architectures.catalog import layers_of
 from tlkit.architectures.labels import published_labels
 from tlkit.architectures.table import all_architectures, get_architecture
+from tlkit.downloads.weights_file import PackagedFile
 from tlkit.errors import ArchitectureError, UsageError
 from tlkit.inputs.kind import KINDS
 from tlkit.looks import look_of
-from tlkit.weights.files import PackagedFile
 
 ROWS = all_architectures()
 each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)

@@ -15,8 +15,8 @@ from cli.published import published, write_weights
 
 from tlkit.architectures.pretrained import choose_weights
 from tlkit.architectures.table import all_architectures, get_architecture
-from tlkit.weights import sources
-from tlkit.weights.caches import keras_weights_folder, weights_folder
+from tlkit.downloads import locate as sources
+from tlkit.downloads.folders import keras_weights_folder, weights_folder
 
 LITE0 = get_architecture("efficientnetlite0").with_top
 

@@ -12,9 +12,9 @@ from cli.published import published, write_weights
 from tlkit.architectures.pretrained import choose_weights
 from tlkit.architectures.table import get_architecture
 from tlkit.cli import main
-from tlkit.weights import archive as bundle
-from tlkit.weights import sources
-from tlkit.weights.caches import weights_folder
+from tlkit.downloads import bundle as bundle
+from tlkit.downloads import locate as sources
+from tlkit.downloads.folders import weights_folder
 
 ROW = get_architecture("efficientnetlite0")
 NAME = published("mobilenet", top=False)

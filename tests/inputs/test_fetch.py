@@ -10,12 +10,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from PIL import Image
 
+from tlkit.downloads.http import private_networks as hosts
+from tlkit.downloads.http.private_networks import is_public
 from tlkit.errors import InputError
 from tlkit.inputs import fetch as fetching
 from tlkit.inputs.fetch import fetch
 from tlkit.utils.text import printable, without_password
-from tlkit.web import hosts
-from tlkit.web.hosts import is_public
 
 
 def png() -> bytes:
@@ -143,8 +143,8 @@ def test_a_redirect_into_the_network_is_refused(server, monkeypatch):
             check_address(address)
 
     asked, check_address = [], hosts.check_address
-    monkeypatch.setattr("tlkit.web.session.check_host", lambda host: None)  # what a name lies about
-    monkeypatch.setattr("tlkit.web.session.check_address", first_is_public)
+    monkeypatch.setattr("tlkit.downloads.http.session.check_host", lambda host: None)  # what a name lies about
+    monkeypatch.setattr("tlkit.downloads.http.session.check_address", first_is_public)
     assert "it leads to 127.0.0.1, an address inside this network" in reason(f"{server}/to?{server}/ok.png")
     assert len(asked) == 2
 

@@ -11,10 +11,10 @@ import h5py
 import numpy as np
 import pytest
 
+from tlkit.downloads.locate import locate
+from tlkit.downloads.weights_file import PublishedFile
 from tlkit.errors import WeightsError
 from tlkit.weights import download, sources
-from tlkit.weights.files import PublishedFile
-from tlkit.weights.sources import locate
 
 
 @pytest.fixture(scope="module")

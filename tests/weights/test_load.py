@@ -145,7 +145,7 @@ def test_keras3_weights_of_another_model_are_refused(tmp_path, model):
 
 
 def test_the_pytorch_file_of_another_lite_is_refused(tmp_path):
-    from tlkit.weights.sources import locate
+    from tlkit.downloads.locate import locate
 
     path = locate(get_architecture("efficientnetlite1").with_top, architecture="lite1")
     with pytest.raises(WeightsError, match="fit|nothing"):
@@ -176,7 +176,7 @@ def test_published_weights_give_the_numbers_that_keras_gives(name, tmp_path, mon
     (tmp_path / "models").mkdir()
     path = write_keras2(tmp_path / "models" / published.name, donor)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    monkeypatch.setattr("tlkit.weights.sources.digest_problem", lambda path, expected: None)
+    monkeypatch.setattr("tlkit.downloads.locate.digest_problem", lambda path, expected: None)
     monkeypatch.setattr("keras.src.utils.file_utils.get_file", lambda *args, **kwargs: str(path))
 
     reference = getattr(keras.applications, row.title)(include_top=False, weights="imagenet", input_shape=shape)

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from tlkit.architectures.table import get_architecture
+from tlkit.downloads import locate as sources
+from tlkit.downloads.locate import Download, UseFile, decide, locate
+from tlkit.downloads.weights_file import PackagedFile, PublishedFile
 from tlkit.errors import WeightsError
-from tlkit.weights import sources
-from tlkit.weights.files import PackagedFile, PublishedFile
-from tlkit.weights.sources import Download, UseFile, decide, locate
 
 FILE = PublishedFile("net.h5", "https://publisher/net.h5", "md5:00")
 KERAS, OWN = Path("/keras"), Path("/own")

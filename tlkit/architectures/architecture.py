@@ -9,10 +9,10 @@ from typing import Any
 
 from tlkit.architectures.labels import published_labels
 from tlkit.config import BuildOptions
+from tlkit.downloads.weights_file import PackagedFile, PublishedWeights, WeightsFile
 from tlkit.errors import ArchitectureError, UsageError, WeightsError
 from tlkit.utils.keras_home import image_data_format
 from tlkit.utils.text import listed
-from tlkit.weights.files import PackagedFile, PublishedWeights, WeightsFile
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.catalog import wanted_layers
+from tlkit.downloads.locate import file_problem
+from tlkit.downloads.weights_file import PackagedFile, WeightsFile
 from tlkit.errors import WeightsError
 from tlkit.utils.text import listed, printable
-from tlkit.weights.files import PackagedFile, WeightsFile
-from tlkit.weights.sources import file_problem
 
 if TYPE_CHECKING:
     from tlkit.keras_files.loading.plan import Plan

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.checking import published_problem
 from tlkit.config import LoadOptions
+from tlkit.downloads.locate import check_weights, locate
+from tlkit.downloads.weights_file import PackagedFile
 from tlkit.errors import UsageError, WeightsError
 from tlkit.keras_files.hdf5.validate import is_archive, is_hdf5, structure_problem
 from tlkit.keras_files.torch_legacy_reader import is_torch_stream
 from tlkit.utils.hashing import file_digest
 from tlkit.utils.logging import logger
 from tlkit.utils.text import counted, listed, printable
-from tlkit.weights.files import PackagedFile
-from tlkit.weights.sources import check_weights, locate
 
 if TYPE_CHECKING:
     from tlkit.keras_files.loading.assign import LoadReport

@@ -290,8 +290,8 @@ def unpack_(file: str, force: bool, output_format: str) -> None:
     """
     import dataclasses
 
+    from tlkit.downloads.folders import weights_folder
     from tlkit.recipes.weights_pack import unpack
-    from tlkit.weights.caches import weights_folder
 
     done = unpack(file, force=force)
     if output_format == "json":

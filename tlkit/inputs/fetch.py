@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from tlkit.downloads.http.deadline import Watch
+from tlkit.downloads.http.error_messages import WebError, reason
+from tlkit.downloads.http.session import open_address, pieces
 from tlkit.errors import InputError
-from tlkit.web.reasons import WebError, reason
-from tlkit.web.session import open_address, pieces
-from tlkit.web.watch import Watch
 
 MAX_BYTES = 50_000_000
 CONNECT_SECONDS, READ_SECONDS, TOTAL_SECONDS = 10.0, 15.0, 60.0

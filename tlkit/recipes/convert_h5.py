@@ -13,6 +13,8 @@ from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.catalog import wanted_layers
 from tlkit.architectures.table import get_architecture
 from tlkit.config import ConvertConfig, LoadOptions
+from tlkit.downloads.locate import check_weights
+from tlkit.downloads.weights_file import PackagedFile
 from tlkit.errors import UsageError, WeightsError
 from tlkit.keras_files.hdf5.validate import check_is_file
 from tlkit.keras_files.loading.assign import LoadReport
@@ -21,8 +23,6 @@ from tlkit.keras_files.loading.plan import make_plan
 from tlkit.keras_files.torch_legacy_reader import is_torch_stream
 from tlkit.utils.atomic_write import whole_file
 from tlkit.utils.text import printable
-from tlkit.weights.files import PackagedFile
-from tlkit.weights.sources import check_weights
 
 ENDING = ".weights.h5"
 

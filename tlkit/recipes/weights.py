@@ -12,13 +12,13 @@ from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.checking import published_problem
 from tlkit.architectures.table import all_architectures, get_architecture
 from tlkit.config import BuildOptions
+from tlkit.downloads.folders import weights_folder
+from tlkit.downloads.locate import UseFile, addresses, fetch, look, mirror, missing_package, places, warn_of_damaged
+from tlkit.downloads.weights_file import PackagedFile, PublishedWeights
 from tlkit.errors import TlkitError, UsageError, WeightsError
 from tlkit.utils.atomic_write import whole_file
 from tlkit.utils.logging import logger
 from tlkit.utils.text import counted, did_you_mean, printable
-from tlkit.weights.caches import weights_folder
-from tlkit.weights.files import PackagedFile, PublishedWeights
-from tlkit.weights.sources import UseFile, addresses, fetch, look, mirror, missing_package, places, warn_of_damaged
 
 
 @dataclass(frozen=True)

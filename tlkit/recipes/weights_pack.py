@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlkit.architectures.checking import fit_problem
+from tlkit.downloads.bundle import OpenArchive, Packed, open_archive, write_archive
+from tlkit.downloads.folders import weights_folder
+from tlkit.downloads.weights_file import PackagedFile
 from tlkit.errors import UsageError, WeightsError
 from tlkit.recipes.weights import Published, known_files, pull
 from tlkit.utils.atomic_write import whole_file
 from tlkit.utils.hashing import file_digest
 from tlkit.utils.logging import logger
 from tlkit.utils.text import printable, sized
-from tlkit.weights.archive import OpenArchive, Packed, open_archive, write_archive
-from tlkit.weights.caches import weights_folder
-from tlkit.weights.files import PackagedFile
 
 ENDING = ".tar"
 

@@ -8,7 +8,7 @@ Trained on the Million Song Dataset.
 from __future__ import annotations
 
 from tlkit.architectures.architecture import Architecture
-from tlkit.weights.files import PublishedFile
+from tlkit.downloads.weights_file import PublishedFile
 
 _FILE = "music_tagger_crnn_weights_tf_kernels_tf_dim_ordering.h5"
 

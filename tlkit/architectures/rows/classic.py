@@ -6,7 +6,7 @@ from typing import Any
 
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.rows.published import APPLICATIONS, kernels, numbered, residual_blocks
-from tlkit.weights.files import PublishedFile
+from tlkit.downloads.weights_file import PublishedFile
 
 # --- VGG -------------------------------------------------------------------------------------------------
 

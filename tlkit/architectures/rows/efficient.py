@@ -6,7 +6,7 @@ from typing import Any
 
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.rows.published import APPLICATIONS, published
-from tlkit.weights.files import PackagedFile
+from tlkit.downloads.weights_file import PackagedFile
 
 # --- EfficientNet ------------------------------------------------------------------------------------------
 

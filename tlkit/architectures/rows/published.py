@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tlkit.weights.files import PublishedFile
+from tlkit.downloads.weights_file import PublishedFile
 
 APPLICATIONS = "https://storage.googleapis.com/tensorflow/keras-applications"
 

@@ -13,14 +13,14 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
+from tlkit.downloads.folders import keras_weights_folder, weights_folder
+from tlkit.downloads.weights_file import PackagedFile, WeightsFile
 from tlkit.errors import WeightsError
 from tlkit.keras_files.hdf5.subprocess_guard import check_readable
 from tlkit.keras_files.hdf5.validate import is_archive, is_hdf5, structure_problem
 from tlkit.utils.hashing import digest_problem
 from tlkit.utils.logging import logger
 from tlkit.utils.text import did_you_mean, printable
-from tlkit.weights.caches import keras_weights_folder, weights_folder
-from tlkit.weights.files import PackagedFile, WeightsFile
 
 MIRROR_VARIABLE = "TLKIT_WEIGHTS_MIRROR"
 
@@ -170,7 +170,7 @@ def fetch(
         raise missing_package(file, architecture, seen.damaged)
     warn_of_damaged(seen)
 
-    from tlkit.weights.download import download
+    from tlkit.downloads.download import download
 
     return download(file, urls=seen.urls, folder=weights_folder(), architecture=architecture, problem=problem)
 

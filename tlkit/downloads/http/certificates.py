@@ -7,8 +7,8 @@ import ssl
 from functools import lru_cache
 from pathlib import Path
 
+from tlkit.downloads.http.error_messages import WebError
 from tlkit.utils.text import printable
-from tlkit.web.reasons import WebError
 
 VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """OpenSSL's, requests' and curl's; requests itself knows only the last two."""

@@ -6,7 +6,7 @@ import contextlib
 import ipaddress
 import socket
 
-from tlkit.web.reasons import WebError
+from tlkit.downloads.http.error_messages import WebError
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _COMPATIBLE = ipaddress.IPv6Network("::/96")

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from tlkit.downloads.weights_file import PackagedFile, WeightsFile
 from tlkit.errors import WeightsError
 from tlkit.keras_files.hdf5.validate import SIGNATURE, structure_problem
 from tlkit.utils.logging import logger, progress_bar
 from tlkit.utils.text import printable, sized
-from tlkit.weights.files import PackagedFile, WeightsFile
 
 CONNECT_SECONDS, READ_SECONDS = 10.0, 30.0
 RETRIES = 2
@@ -49,7 +49,7 @@ def download(
     """
     import pooch
 
-    from tlkit.web.reasons import reason
+    from tlkit.downloads.http.error_messages import reason
 
     pooch.get_logger().setLevel(logging.ERROR)
     try:
@@ -119,9 +119,9 @@ class _Download:
             raise _Unfit(wrong)
 
     def _receive(self, url: str, output: BinaryIO) -> None:
-        from tlkit.web.reasons import WebError
-        from tlkit.web.session import open_address, pieces
-        from tlkit.web.watch import Watch
+        from tlkit.downloads.http.deadline import Watch
+        from tlkit.downloads.http.error_messages import WebError
+        from tlkit.downloads.http.session import open_address, pieces
 
         stalled = f"it stalled: fewer than {sized(STALL_BYTES)} within {STALL_SECONDS:.0f} seconds"
         too_large = f"it is larger than {sized(MAX_BYTES)}, more than any weights file"

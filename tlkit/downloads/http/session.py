@@ -13,10 +13,10 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 import tlkit
-from tlkit.web.certificates import trusted
-from tlkit.web.hosts import check_address, check_host
-from tlkit.web.reasons import WebError
-from tlkit.web.watch import Watch
+from tlkit.downloads.http.certificates import trusted
+from tlkit.downloads.http.deadline import Watch
+from tlkit.downloads.http.error_messages import WebError
+from tlkit.downloads.http.private_networks import check_address, check_host
 
 MAX_REDIRECTS = 5
 PIECE = 1 << 16
@@ -37,7 +37,7 @@ def open_address(
 
     Raises:
         WebError: Refused, or too many redirects.
-        requests.RequestException: No answer; :func:`tlkit.web.reasons.reason` has words for it.
+        requests.RequestException: No answer; :func:`tlkit.downloads.http.error_messages.reason` has words for it.
     """
     address, who = _without_user(address)
     with _Session() as session:
