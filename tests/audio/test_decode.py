@@ -9,8 +9,8 @@ import soundfile
 import soxr
 from PIL import Image
 
-from tlkit.audio.decode import RATE, SAMPLES, decode
-from tlkit.audio.look import ClipLook
+from tlkit.data.audio.decode import RATE, SAMPLES, decode
+from tlkit.data.audio.preprocessor import ClipLook
 from tlkit.errors import InputError
 
 
@@ -192,6 +192,6 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch):
             file.write(b"more")
         return real(source)
 
-    monkeypatch.setattr("tlkit.audio.look.decode", meddling)
+    monkeypatch.setattr("tlkit.data.audio.preprocessor.decode", meddling)
     with pytest.raises(InputError, match="changed while it was read"):
         ClipLook().open(str(tmp_path / "a.wav"), digest=True)

@@ -3,7 +3,7 @@
 import numpy as np
 import scipy.signal
 
-from tlkit.audio.spectrogram import mel_filters, mel_spectrogram
+from tlkit.data.audio.mel_spectrogram import mel_filters, mel_spectrogram
 
 
 def chord() -> np.ndarray:

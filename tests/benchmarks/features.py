@@ -89,9 +89,9 @@ class Ours:
 
     def run(self, count: int) -> float:
         """Seconds for all pictures, from the files to the features on disk."""
+        from tlkit.data.discovery import expand_inputs
         from tlkit.features.formats import Facts, write_npy
         from tlkit.features.store import open_store
-        from tlkit.inputs.scan import expand_inputs
 
         with tempfile.TemporaryDirectory() as folder:
             start = time.perf_counter()

@@ -203,7 +203,7 @@ def test_clips_for_a_network_that_takes_pictures(tlkit, tones):
 
 
 def test_without_the_extra(tlkit, tones, monkeypatch):
-    monkeypatch.setattr("tlkit.audio.decode.find_spec", lambda name: None)
+    monkeypatch.setattr("tlkit.data.audio.decode.find_spec", lambda name: None)
     for command in (("predict", tones), ("finetune", tones), ("extract", tones, "-o", "a.npy")):
         ran = tlkit(*command, *ARCH)
         assert ran.code == 2

@@ -123,7 +123,7 @@ def test_numbers_are_those_of_scikit_learn():
 
 
 def test_names_from_folders_do_not_become_markup(tmp_path):
-    from tlkit.images.look import PictureLook
+    from tlkit.data.images.preprocessor import PictureLook
     from tlkit.reporting.page import Page, draw_section, write_page
 
     look = PictureLook((8, 8), "none")

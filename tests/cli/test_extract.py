@@ -16,7 +16,7 @@ from PIL import Image
 from tlkit.architectures.outputs import up_to
 from tlkit.architectures.pretrained import build_pretrained
 from tlkit.architectures.table import get_architecture
-from tlkit.images.look import PictureLook
+from tlkit.data.images.preprocessor import PictureLook
 
 SMALL = ["--size", "64"]
 

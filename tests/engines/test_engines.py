@@ -9,12 +9,12 @@ from tlkit.architectures.build import build
 from tlkit.architectures.outputs import up_to
 from tlkit.architectures.table import all_architectures, get_architecture
 from tlkit.backend import keras
+from tlkit.data.images.normalization import MODES, preprocess
+from tlkit.data.images.preprocessor import PictureLook
 from tlkit.engines.engine import choose_engine, open_engine, run
 from tlkit.engines.network import Network
 from tlkit.errors import UsageError
 from tlkit.features.compute import relative_error
-from tlkit.images.look import PictureLook
-from tlkit.images.preprocessing import MODES, preprocess
 
 ENGINES = ["keras", "openvino"]
 FEW = {"efficientnetlite0", "mobilenetv2"}

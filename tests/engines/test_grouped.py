@@ -6,13 +6,13 @@ import pytest
 from tlkit.architectures.build import build
 from tlkit.architectures.table import get_architecture
 from tlkit.backend import keras, tf
+from tlkit.data.images.normalization import preprocess
+from tlkit.data.images.preprocessor import PictureLook
 from tlkit.engines import grouped
 from tlkit.engines.engine import open_engine, run
 from tlkit.engines.frozen import frozen_graph
 from tlkit.engines.network import Network
 from tlkit.features.compute import relative_error
-from tlkit.images.look import PictureLook
-from tlkit.images.preprocessing import preprocess
 
 SIZE = (20, 18)
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, *SIZE, 3), dtype=np.uint8)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tlkit.data.images.decode import MAX_PIXELS, decode
 from tlkit.errors import InputError
-from tlkit.images.decode import MAX_PIXELS, decode
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tlkit.architectures.table import all_architectures
-from tlkit.images.preprocessing import MODES, preprocess
+from tlkit.data.images.normalization import MODES, preprocess
 
 KERAS_ROWS = [row for row in all_architectures() if row.builder.startswith("keras.applications:")]
 

@@ -1,7 +1,7 @@
 import numpy as np
 from PIL import Image
 
-from tlkit.images.resize import resize
+from tlkit.data.images.resize import resize
 
 
 def test_squash_takes_the_whole_picture():

@@ -3,8 +3,8 @@ import time
 import numpy as np
 import pytest
 
-from tlkit.images.look import PictureLook
-from tlkit.inputs.batches import read_batches
+from tlkit.data.batches import read_batches
+from tlkit.data.images.preprocessor import PictureLook
 
 LOOK = PictureLook((8, 6), "none")
 

@@ -3,8 +3,8 @@ import unicodedata
 import numpy as np
 import pytest
 
+from tlkit.data.dataset import scan_dataset
 from tlkit.errors import DataError
-from tlkit.inputs.dataset import scan_dataset
 
 
 def make(root, **folders):

@@ -10,11 +10,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from PIL import Image
 
+from tlkit.data import url as fetching
+from tlkit.data.url import fetch
 from tlkit.downloads.http import private_networks as hosts
 from tlkit.downloads.http.private_networks import is_public
 from tlkit.errors import InputError
-from tlkit.inputs import fetch as fetching
-from tlkit.inputs.fetch import fetch
 from tlkit.utils.text import printable, without_password
 
 

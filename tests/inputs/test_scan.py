@@ -3,8 +3,8 @@ import subprocess
 
 import pytest
 
-from tlkit.inputs.kind import IMAGE
-from tlkit.inputs.scan import expand_inputs, is_address, walk_files
+from tlkit.data.discovery import expand_inputs, is_address, walk_files
+from tlkit.data.modality import IMAGE
 
 
 def touch(root, *names):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tlkit.backend import keras
+from tlkit.data.images.augmentation import KINDS, Augmenter
+from tlkit.data.images.preprocessor import PictureLook
 from tlkit.errors import DataError, RunError, TrainingError, UsageError
-from tlkit.images.augment import KINDS, Augmenter
-from tlkit.images.look import PictureLook
 from tlkit.training.checkpoint import read_checkpoint
 from tlkit.training.feature_sequence import FeatureSequence
 from tlkit.training.heads import choose_head

@@ -14,10 +14,10 @@ import pytest
 import trustme
 from PIL import Image
 
+from tlkit.data.url import fetch
 from tlkit.downloads.locate import locate
 from tlkit.downloads.weights_file import PublishedFile
 from tlkit.errors import TlkitError
-from tlkit.inputs.fetch import fetch
 
 VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")

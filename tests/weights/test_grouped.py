@@ -24,8 +24,8 @@ from tlkit.architectures.build import build
 from tlkit.architectures.catalog import wanted_layers
 from tlkit.architectures.table import get_architecture
 from tlkit.config import LoadOptions
+from tlkit.data.images.normalization import preprocess
 from tlkit.errors import WeightsError
-from tlkit.images.preprocessing import preprocess
 from tlkit.keras_files.loading.layer_spec import targets
 from tlkit.keras_files.loading.load import load_file
 

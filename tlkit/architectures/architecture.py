@@ -25,8 +25,8 @@ class Architecture:
         builder: ``module:function`` that builds it with the signature of ``keras.applications``.
         size: Default input height and width, in pixels; what takes no pictures has a ``fixed_shape``.
         least_size: The smallest height or width that leaves a feature map.
-        preprocessing: A mode of :mod:`tlkit.images.preprocessing`, or that of
-            :mod:`tlkit.audio.look`.
+        preprocessing: A mode of :mod:`tlkit.data.images.normalization`, or that of
+            :mod:`tlkit.data.audio.preprocessor`.
         parameters: Count with the ImageNet top.
         size_mb: The published weights file with top, in MB.
         top1: Published ImageNet top-1 accuracy (0 to 1), None where none was published.
@@ -45,7 +45,7 @@ class Architecture:
         channels_first: True where it can be built in that layout.
         variants: ``{(alpha, input size): (file with top, file without)}`` where there are several.
         options: Arguments it is built with.
-        kind: What it takes: a name of :data:`tlkit.inputs.kind.KINDS`.
+        kind: What it takes: a name of :data:`tlkit.data.modality.KINDS`.
         labels: What its outputs are called: a table of :mod:`tlkit.architectures.labels`.
         fixed_shape: Height, width and channels of its input where those are given with the network.
     """

@@ -97,8 +97,8 @@ def predict(plot: Path | None, output_format: str, **options: Any) -> None:
 
 
 def _refuse_to_overwrite(plot: Path, inputs: Sequence[str]) -> None:
-    from tlkit.inputs.kind import IMAGE
-    from tlkit.inputs.scan import expand_inputs
+    from tlkit.data.discovery import expand_inputs
+    from tlkit.data.modality import IMAGE
 
     if plot.exists() and any(Path(path).exists() and plot.samefile(path) for path in expand_inputs(inputs, IMAGE)):
         raise UsageError(

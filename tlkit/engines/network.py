@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tlkit.inputs.look import Look
+from tlkit.data.preprocessor import Look
 
 
 @dataclass(frozen=True)

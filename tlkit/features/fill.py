@@ -12,13 +12,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from tlkit.data.batches import Batch
+from tlkit.data.discovery import is_address
+from tlkit.data.modality import Kind
+from tlkit.data.preprocessor import Look
 from tlkit.engines.engine import Engine
 from tlkit.features.forward import forward
 from tlkit.features.store import RowStore
-from tlkit.inputs.batches import Batch
-from tlkit.inputs.kind import Kind
-from tlkit.inputs.look import Look
-from tlkit.inputs.scan import is_address
 from tlkit.utils.logging import logger, progress_bar
 
 _AHEAD = 4096

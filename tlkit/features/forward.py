@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from tlkit.data.batches import Batch, read_batches
+from tlkit.data.preprocessor import Look
 from tlkit.engines.engine import Engine, Outputs
 from tlkit.errors import WeightsError
-from tlkit.inputs.batches import Batch, read_batches
-from tlkit.inputs.look import Look
 from tlkit.utils.logging import progress_bar
 
 

@@ -14,10 +14,10 @@ from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.catalog import layers_of
 from tlkit.architectures.pretrained import WeightsChoice, build_pretrained, choose_weights
 from tlkit.config import LoadOptions
+from tlkit.data.preprocessor import Look
 from tlkit.engines.engine import resolve_engine
 from tlkit.engines.network import Network
 from tlkit.errors import UsageError
-from tlkit.inputs.look import Look
 from tlkit.looks import look_of
 from tlkit.utils.text import did_you_mean, printable
 

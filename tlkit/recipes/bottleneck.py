@@ -13,6 +13,8 @@ import numpy as np
 
 from tlkit.architectures.table import get_architecture
 from tlkit.config import BottleneckConfig
+from tlkit.data.dataset import Dataset, Split, scan_dataset
+from tlkit.data.modality import KINDS, Kind
 from tlkit.errors import DataError, FeatureError, TlkitError, UsageError
 from tlkit.features.compute import Computing, refuse_difference
 from tlkit.features.fill import Filled, file_digests
@@ -20,8 +22,6 @@ from tlkit.features.formats import Facts, FeatureRows, take_over
 from tlkit.features.sets import existing_sets, undescribed, write_sets
 from tlkit.features.source import of_architecture
 from tlkit.features.store import RowStore, can_go_on, open_store
-from tlkit.inputs.dataset import Dataset, Split, scan_dataset
-from tlkit.inputs.kind import KINDS, Kind
 from tlkit.utils.locks import locked
 from tlkit.utils.logging import logger
 from tlkit.utils.text import listed, printable

@@ -15,10 +15,10 @@ from tlkit.architectures.labels import published_labels
 from tlkit.architectures.pretrained import build_pretrained, choose_weights
 from tlkit.architectures.table import get_architecture
 from tlkit.config import DEFAULT_ARCHITECTURE, PredictConfig
+from tlkit.data.discovery import near_names
+from tlkit.data.images.preprocessor import PictureLook
 from tlkit.engines.network import Network
 from tlkit.errors import ConfigError, ModelError, UsageError
-from tlkit.images.look import PictureLook
-from tlkit.inputs.scan import near_names
 from tlkit.keras_files.hdf5.subprocess_guard import check_readable
 from tlkit.keras_files.hdf5.validate import check_is_file
 from tlkit.keras_files.model_config import ConfigLayer, data_layout

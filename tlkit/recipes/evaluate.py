@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from tlkit.config import EvaluateConfig, PredictConfig
+from tlkit.data.dataset import TRAIN, is_held_out, scan_labelled
+from tlkit.data.preprocessor import Look
 from tlkit.engines.engine import open_engine
 from tlkit.errors import DataError, UsageError
 from tlkit.features.forward import forward
-from tlkit.inputs.dataset import TRAIN, is_held_out, scan_labelled
-from tlkit.inputs.look import Look
 from tlkit.recipes.again import command_line, versions
 from tlkit.recipes.classifier import choose_classifier
 from tlkit.reporting.metrics import Evaluation

@@ -9,6 +9,7 @@ from typing import Any
 
 from tlkit.architectures.table import get_architecture
 from tlkit.config import DEFAULT_ARCHITECTURE, ExtractConfig
+from tlkit.data.discovery import expand_inputs
 from tlkit.errors import FeatureError, UsageError
 from tlkit.features.compute import Computing, refuse_difference
 from tlkit.features.fill import Filled, file_digests
@@ -28,7 +29,6 @@ from tlkit.features.formats import (
 )
 from tlkit.features.source import FeatureSource, of_architecture, of_model
 from tlkit.features.store import RowStore, can_go_on, open_store
-from tlkit.inputs.scan import expand_inputs
 from tlkit.recipes.again import options_said
 from tlkit.utils.hashing import file_digest
 from tlkit.utils.locks import locked

@@ -13,10 +13,10 @@ from tlkit.architectures.catalog import layers_of
 from tlkit.architectures.pretrained import WeightsChoice, choose_weights
 from tlkit.architectures.table import get_architecture
 from tlkit.config import FinetuneConfig
+from tlkit.data.dataset import Dataset, scan_dataset
+from tlkit.data.modality import Kind
+from tlkit.data.preprocessor import Look
 from tlkit.errors import UsageError
-from tlkit.inputs.dataset import Dataset, scan_dataset
-from tlkit.inputs.kind import Kind
-from tlkit.inputs.look import Look
 from tlkit.looks import look_of, refuse_for_pictures
 from tlkit.reporting.metrics import Evaluation
 from tlkit.training.freeze import Boundary, resolve_boundary, resolve_stages

@@ -10,6 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from tlkit.data.batches import read_batches
+from tlkit.data.dataset import TRAIN, Dataset, Split
+from tlkit.data.preprocessor import Look
 from tlkit.errors import DataError, FeatureError
 from tlkit.features.compute import Computing, refuse_difference
 from tlkit.features.fill import Copies, file_digests
@@ -17,9 +20,6 @@ from tlkit.features.formats import FeatureRows
 from tlkit.features.kept import KeptRows
 from tlkit.features.sets import FORMATS, existing_sets
 from tlkit.features.store import RowStore
-from tlkit.inputs.batches import read_batches
-from tlkit.inputs.dataset import TRAIN, Dataset, Split
-from tlkit.inputs.look import Look
 from tlkit.training.rows import Arrays, Rows
 from tlkit.utils.logging import logger
 from tlkit.utils.text import counted, listed, printable

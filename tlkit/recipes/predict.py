@@ -9,12 +9,12 @@ import numpy as np
 from PIL import Image
 
 from tlkit.config import PredictConfig
+from tlkit.data.discovery import expand_inputs, near_names
+from tlkit.data.modality import IMAGE
 from tlkit.engines.engine import open_engine
 from tlkit.errors import UsageError
 from tlkit.features.compute import compare_with_float32
 from tlkit.features.forward import forward
-from tlkit.inputs.kind import IMAGE
-from tlkit.inputs.scan import expand_inputs, near_names
 from tlkit.recipes.classifier import choose_classifier
 from tlkit.utils.text import without_password
 

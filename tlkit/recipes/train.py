@@ -11,9 +11,9 @@ import numpy as np
 from tlkit.architectures.outputs import up_to
 from tlkit.architectures.pretrained import build_pretrained
 from tlkit.backend import keras
+from tlkit.data.dataset import TEST, TRAIN, VALIDATION
 from tlkit.features.kept import KeptRows
 from tlkit.features.source import of_architecture
-from tlkit.inputs.dataset import TEST, TRAIN, VALIDATION
 from tlkit.recipes.job import FinetuneResult, Job
 from tlkit.recipes.pictures import Pictures
 from tlkit.recipes.training_data import TrainingData, cut_base

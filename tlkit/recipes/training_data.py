@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from tlkit.backend import keras
+from tlkit.data.dataset import TRAIN
+from tlkit.data.images.augmentation import AugmentedCopies, Augmenter
 from tlkit.engines.engine import run
 from tlkit.features.compute import Computing
 from tlkit.features.kept import KeptRows
 from tlkit.features.source import FeatureSource, of_tensors
-from tlkit.images.augment import AugmentedCopies, Augmenter
-from tlkit.inputs.dataset import TRAIN
 from tlkit.recipes.job import Job
 from tlkit.recipes.pictures import Pictures
 from tlkit.training.feature_sequence import FeatureSequence

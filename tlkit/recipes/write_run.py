@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from tlkit.inputs.look import Look
+from tlkit.data.preprocessor import Look
 from tlkit.recipes.again import command_line, versions
 from tlkit.recipes.job import FinetuneResult, Job
 from tlkit.recipes.pictures import Pictures

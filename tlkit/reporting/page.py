@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tlkit.data.preprocessor import Look
 from tlkit.errors import InputError, TlkitError
-from tlkit.inputs.look import Look
 from tlkit.reporting.metrics import Evaluation
 from tlkit.reporting.plots import draw_calibration, draw_confusion
 from tlkit.utils.atomic_write import whole_file

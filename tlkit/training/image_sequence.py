@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from tlkit.data.preprocessor import Look
 from tlkit.errors import DataError, InputError
-from tlkit.inputs.look import Look
 from tlkit.training.epochs import Batches, Order
 from tlkit.training.rows import Arrays
 from tlkit.utils.text import printable

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from tlkit.data.discovery import is_hidden, near_names, walk_files
+from tlkit.data.modality import IMAGE, Kind, other_kinds
 from tlkit.errors import DataError
-from tlkit.inputs.kind import IMAGE, Kind, other_kinds
-from tlkit.inputs.scan import is_hidden, near_names, walk_files
 from tlkit.utils.text import counted, did_you_mean, listed, printable
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"

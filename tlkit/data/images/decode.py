@@ -24,9 +24,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from tlkit.data.file_checks import check_regular, start_of, what_it_is, why_unreadable
+from tlkit.data.modality import IMAGE
 from tlkit.errors import InputError
-from tlkit.inputs.files import check_regular, start_of, what_it_is, why_unreadable
-from tlkit.inputs.kind import IMAGE
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 """What Pillow may open; the content says which, never the name."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from tlkit.data.preprocessor import Look
 from tlkit.errors import InputError
-from tlkit.inputs.look import Look
 
 
 @dataclass(frozen=True)
@@ -103,5 +103,5 @@ def read_batches(
     finally:
         # whoever stopped asking, Ctrl-C among them, does not wait for a slow server
         pool.shutdown(wait=False, cancel_futures=True)
-        if "tlkit.inputs.fetch" in sys.modules:
-            sys.modules["tlkit.inputs.fetch"].hang_up_all()
+        if "tlkit.data.url" in sys.modules:
+            sys.modules["tlkit.data.url"].hang_up_all()

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tlkit.audio.decode import DECODER, RATE, SAMPLES, check_installed, decode
-from tlkit.audio.spectrogram import BANDS, HOP, mel_spectrogram
+from tlkit.data.audio.decode import DECODER, RATE, SAMPLES, check_installed, decode
+from tlkit.data.audio.mel_spectrogram import BANDS, HOP, mel_spectrogram
+from tlkit.data.discovery import is_address
+from tlkit.data.file_checks import bytes_digest, check_regular, why_unreadable
+from tlkit.data.modality import AUDIO, Kind
 from tlkit.errors import InputError
-from tlkit.inputs.files import bytes_digest, check_regular, why_unreadable
-from tlkit.inputs.kind import AUDIO, Kind
-from tlkit.inputs.scan import is_address
 
 SIZE = (BANDS, 1 + SAMPLES // HOP)
 PREPROCESSING, RULE = "melspectrogram", "middle"
@@ -24,7 +24,7 @@ PREPROCESSING, RULE = "melspectrogram", "middle"
 
 @dataclass(frozen=True)
 class ClipLook:
-    """A :class:`tlkit.inputs.look.Look` at clips; its values are mel-spectrograms, float32, in decibels.
+    """A :class:`tlkit.data.preprocessor.Look` at clips; its values are mel-spectrograms, float32, in decibels.
 
     Attributes:
         allow_private: Addresses may lead inside this network.
@@ -72,7 +72,7 @@ class ClipLook:
 
     @property
     def rule(self) -> str:
-        """The middle of a recording, :data:`tlkit.audio.decode.SAMPLES` long."""
+        """The middle of a recording, :data:`tlkit.data.audio.decode.SAMPLES` long."""
         return RULE
 
     @property
@@ -98,7 +98,7 @@ class ClipLook:
 
     def _listen(self, source: str, digest: bool) -> tuple[np.ndarray, bytes]:
         if is_address(source):
-            from tlkit.inputs.fetch import fetch  # requests takes a while to import
+            from tlkit.data.url import fetch  # requests takes a while to import
 
             data = fetch(source, allow_private=self.allow_private, wanted=AUDIO.stuff)
             return decode(data), bytes_digest(data) if digest else b""

@@ -26,10 +26,10 @@ from typing import Any
 
 import numpy as np
 
-from tlkit.audio.ogg import ogg_problem
+from tlkit.data.audio.ogg import ogg_problem
+from tlkit.data.file_checks import check_regular, start_of, what_it_is, why_unreadable
+from tlkit.data.modality import AUDIO
 from tlkit.errors import InputError, UsageError
-from tlkit.inputs.files import check_regular, start_of, what_it_is, why_unreadable
-from tlkit.inputs.kind import AUDIO
 
 RATE = 12_000
 """Samples a second."""

@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from tlkit.audio.decode import RATE
+from tlkit.data.audio.decode import RATE
 
 N_FFT, HOP, BANDS = 512, 256, 96
 LEAST_POWER, TOP_DB = 1e-10, 80.0
@@ -41,7 +41,7 @@ def mel_spectrogram(sound: np.ndarray) -> np.ndarray:
     """The spectrogram of some sound.
 
     Args:
-        sound: ``(samples,)`` float32 at :data:`tlkit.audio.decode.RATE`, at least 257 samples.
+        sound: ``(samples,)`` float32 at :data:`tlkit.data.audio.decode.RATE`, at least 257 samples.
 
     Returns:
         ``(BANDS, 1 + samples // HOP)`` float32, decibels, low bands first.

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
-from tlkit.inputs.kind import Kind
+from tlkit.data.modality import Kind
 
 
 class Look(Protocol):

@@ -10,22 +10,22 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tlkit.images.decode import DECODER, decode
-from tlkit.images.preprocessing import MODES, preprocess
-from tlkit.images.resize import CROP_FRACTION, resize
-from tlkit.inputs.files import bytes_digest, read_file
-from tlkit.inputs.kind import IMAGE, Kind
-from tlkit.inputs.scan import is_address
+from tlkit.data.discovery import is_address
+from tlkit.data.file_checks import bytes_digest, read_file
+from tlkit.data.images.decode import DECODER, decode
+from tlkit.data.images.normalization import MODES, preprocess
+from tlkit.data.images.resize import CROP_FRACTION, resize
+from tlkit.data.modality import IMAGE, Kind
 
 
 @dataclass(frozen=True)
 class PictureLook:
-    """A :class:`tlkit.inputs.look.Look` at pictures; its values are pixels, uint8, 0 to 255.
+    """A :class:`tlkit.data.preprocessor.Look` at pictures; its values are pixels, uint8, 0 to 255.
 
     Attributes:
         size: Height and width.
-        preprocessing: A mode of :mod:`tlkit.images.preprocessing`.
-        rule: A rule of :mod:`tlkit.images.resize`.
+        preprocessing: A mode of :mod:`tlkit.data.images.normalization`.
+        rule: A rule of :mod:`tlkit.data.images.resize`.
         allow_private: Addresses may lead inside this network.
         channels: 3 for RGB, 1 for grey.
         channels_first: Inputs are ``(channels, height, width)``.
@@ -88,7 +88,7 @@ class PictureLook:
         """
         data: str | bytes = source
         if is_address(source):
-            from tlkit.inputs.fetch import fetch  # requests takes a while to import
+            from tlkit.data.url import fetch  # requests takes a while to import
 
             data = fetch(source, allow_private=self.allow_private, wanted=IMAGE.stuff)
         elif digest:

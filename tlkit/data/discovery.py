@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import PurePath
 
-from tlkit.inputs.kind import Kind
+from tlkit.data.modality import Kind
 from tlkit.utils.logging import logger
 from tlkit.utils.text import did_you_mean, printable
 

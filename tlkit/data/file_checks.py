@@ -7,8 +7,8 @@ import os
 import stat
 from pathlib import Path
 
+from tlkit.data.modality import AUDIO, IMAGE, Kind, other_kinds
 from tlkit.errors import InputError
-from tlkit.inputs.kind import AUDIO, IMAGE, Kind, other_kinds
 
 _STARTS: tuple[tuple[bytes, Kind], ...] = (
     (b"\xff\xd8\xff", IMAGE), (b"\x89PNG\r\n", IMAGE), (b"GIF8", IMAGE), (b"BM", IMAGE), (b"II*\0", IMAGE),
@@ -84,7 +84,7 @@ def _not_a_file(path: Path, kind: Kind) -> str:
         return "it is not a regular file"
     if not os.access(path, os.R_OK | os.X_OK):
         return "the folder cannot be read"
-    from tlkit.inputs.scan import walk_files
+    from tlkit.data.discovery import walk_files
 
     for other in other_kinds(kind):
         if next((file for file in walk_files(str(path), other) if not os.path.isdir(file)), None):
