@@ -57,7 +57,7 @@ bench: $(READY)
 	python tests/benchmarks/finetune.py
 
 catalog: $(READY)
-	python -m tlkit.architectures.catalog
+	python -m tlkit.architectures.layer_tables
 
 clean:
 	rm -rf $(VENV) $(DEMO)

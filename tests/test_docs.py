@@ -84,7 +84,7 @@ def test_every_option_the_readme_names_exists():
 
 
 def test_numbers_in_the_readme():
-    from tlkit.architectures.table import all_architectures
+    from tlkit.architectures.registry.lookup import all_architectures
     from tlkit.data.images.decode import MAX_PIXELS
     from tlkit.data.url import MAX_BYTES, TOTAL_SECONDS
 

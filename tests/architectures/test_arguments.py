@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tlkit.architectures.build import build
-from tlkit.architectures.catalog import describe, layers_of
-from tlkit.architectures.table import all_architectures, get_architecture
+from tlkit.architectures.layer_tables import describe, layers_of
+from tlkit.architectures.registry.lookup import all_architectures, get_architecture
 from tlkit.backend import keras
 from tlkit.config import BuildOptions
 from tlkit.data.images.preprocessor import PictureLook

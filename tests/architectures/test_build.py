@@ -5,9 +5,9 @@ import gc
 import pytest
 
 from tlkit.architectures.build import build
-from tlkit.architectures.catalog import describe, layers_of
 from tlkit.architectures.labels import published_labels
-from tlkit.architectures.table import all_architectures, get_architecture
+from tlkit.architectures.layer_tables import describe, layers_of
+from tlkit.architectures.registry.lookup import all_architectures, get_architecture
 
 # Families' larger members are built from the same code as their smallest: seconds each, so only by `make test-all`.
 LARGE = {

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tlkit.architectures.pretrained import build_pretrained
-from tlkit.architectures.table import get_architecture
+from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.backend import keras
 from tlkit.data.images.normalization import preprocess
 

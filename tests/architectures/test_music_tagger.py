@@ -7,7 +7,7 @@ from keras_writers.tagger import BLOCKS, old_weights, write
 from tlkit.architectures.build import build
 from tlkit.architectures.labels import published_labels
 from tlkit.architectures.pretrained import build_pretrained, load_weights
-from tlkit.architectures.table import get_architecture
+from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.backend import keras
 from tlkit.config import LoadOptions
 from tlkit.keras_files.loading.layer_spec import targets

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tlkit.architectures.build import build
-from tlkit.architectures.table import get_architecture
+from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.backend import keras
 
 layers = keras.layers

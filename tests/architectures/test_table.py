@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tlkit.architectures.catalog import layers_of
 from tlkit.architectures.labels import published_labels
-from tlkit.architectures.table import all_architectures, get_architecture
+from tlkit.architectures.layer_tables import layers_of
+from tlkit.architectures.preprocessor import look_of
+from tlkit.architectures.registry.lookup import all_architectures, get_architecture
 from tlkit.data.modality import KINDS
 from tlkit.downloads.weights_file import PackagedFile
 from tlkit.errors import ArchitectureError, UsageError
-from tlkit.looks import look_of
 
 ROWS = all_architectures()
 each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)

@@ -42,7 +42,7 @@ class Stock:
 
     def __init__(self, architecture, folder: Path) -> None:
         from tlkit.architectures.build import build
-        from tlkit.architectures.outputs import up_to
+        from tlkit.architectures.submodel import up_to
         from tlkit.backend import keras
 
         base = build(architecture, include_top=False)
@@ -119,7 +119,7 @@ class Ours:
 
 def measure(name: str, folder: Path, count: int, rounds: int) -> dict[str, tuple[float, float]]:
     """For each way the pictures a second, and the share of what its engine does forward only; medians."""
-    from tlkit.architectures.table import get_architecture
+    from tlkit.architectures.registry.lookup import get_architecture
 
     architecture = get_architecture(name)
     ways = {"stock": Stock(architecture, folder)}

@@ -121,7 +121,7 @@ def operations(frozen: int) -> float:
     import numpy as np
 
     from tlkit.architectures.build import build
-    from tlkit.architectures.table import get_architecture
+    from tlkit.architectures.registry.lookup import get_architecture
 
     layers = build(get_architecture("inceptionv3"), include_top=False).layers[frozen:]
     kernels = [(layer.kernel.shape, layer.output.shape) for layer in layers if hasattr(layer, "kernel")]

@@ -13,8 +13,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from tlkit.architectures.catalog import wanted_layers
-from tlkit.architectures.table import get_architecture
+from tlkit.architectures.layer_tables import wanted_layers
+from tlkit.architectures.registry.lookup import get_architecture
 
 ROUNDS = 7
 

@@ -22,7 +22,7 @@ def base_and_preprocessing(name, weights, size):
         return base, application.preprocess_input
     # a base with real weights that needs no download; its pixels are (x - 127) / 128
     from tlkit.architectures.pretrained import build_pretrained
-    from tlkit.architectures.table import get_architecture
+    from tlkit.architectures.registry.lookup import get_architecture
 
     base = build_pretrained(get_architecture(name), include_top=False, size=(size, size)).model
     return base, lambda pixels: (pixels - 127.0) / 128.0

@@ -3,8 +3,8 @@
 import h5py
 import numpy as np
 
-from tlkit.architectures.catalog import wanted_layers
-from tlkit.architectures.table import get_architecture
+from tlkit.architectures.layer_tables import wanted_layers
+from tlkit.architectures.registry.lookup import get_architecture
 
 
 def published(name, *, top):

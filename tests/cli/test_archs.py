@@ -1,7 +1,7 @@
 import csv
 import io
 
-from tlkit.architectures.table import all_architectures
+from tlkit.architectures.registry.lookup import all_architectures
 
 
 def test_all_architectures(tlkit):

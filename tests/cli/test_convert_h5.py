@@ -5,7 +5,7 @@ import numpy as np
 
 def test_whether_it_loads_and_how(tlkit, tmp_path):
     from tlkit.architectures.build import build
-    from tlkit.architectures.table import get_architecture
+    from tlkit.architectures.registry.lookup import get_architecture
 
     model = build(get_architecture("mobilenetv2"), include_top=False, size=(32, 32))
     model.save_weights(tmp_path / "base.weights.h5")

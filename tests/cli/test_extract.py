@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tlkit.architectures.outputs import up_to
 from tlkit.architectures.pretrained import build_pretrained
-from tlkit.architectures.table import get_architecture
+from tlkit.architectures.registry.lookup import get_architecture
+from tlkit.architectures.submodel import up_to
 from tlkit.data.images.preprocessor import PictureLook
 
 SMALL = ["--size", "64"]

@@ -198,7 +198,7 @@ def test_a_test_split_that_cannot_be_read_is_found_before_training(textures, tlk
 
 def test_phase_1_leaves_the_base_as_it_came(textures, tlkit, tmp_path):
     from tlkit.architectures.pretrained import build_pretrained
-    from tlkit.architectures.table import get_architecture
+    from tlkit.architectures.registry.lookup import get_architecture
 
     ran = tlkit("finetune", textures, *QUICK, "--finetune-epochs", 0, "-o", tmp_path / "run")
     assert ran.code == 0
@@ -255,7 +255,7 @@ def test_cuts_between_which_nothing_trains_are_one(textures, tlkit, tmp_path):
 
 def test_weights_that_changed_are_not_gone_on_with(textures, tlkit, tmp_path, monkeypatch):
     from tlkit.architectures.build import build
-    from tlkit.architectures.table import get_architecture
+    from tlkit.architectures.registry.lookup import get_architecture
     from tlkit.training.phases import Training
 
     base = build(get_architecture("mobilenet"), include_top=False, size=(32, 32))

@@ -27,8 +27,8 @@ from keras_writers.dialects import (
     write_tf_keras_weights,
 )
 
-from tlkit.architectures.catalog import wanted_layers
-from tlkit.architectures.table import get_architecture
+from tlkit.architectures.layer_tables import wanted_layers
+from tlkit.architectures.registry.lookup import get_architecture
 
 SMALL = networks.small(seed=3)
 WITH_WEIGHTS = [layer for layer in SMALL if layer.weights]

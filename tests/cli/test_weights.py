@@ -14,7 +14,7 @@ import pytest
 from cli.published import published, write_weights
 
 from tlkit.architectures.pretrained import choose_weights
-from tlkit.architectures.table import all_architectures, get_architecture
+from tlkit.architectures.registry.lookup import all_architectures, get_architecture
 from tlkit.downloads import locate as sources
 from tlkit.downloads.folders import keras_weights_folder, weights_folder
 
@@ -260,7 +260,7 @@ def test_files_of_a_width_and_a_size_are_chosen(tlkit):
 def test_a_file_of_another_width_is_not_taken_for_the_right_one(tlkit, tmp_path, monkeypatch):
     """No digest is published for MobileNet: its layers tell."""
     from tlkit.architectures.build import build
-    from tlkit.architectures.table import get_architecture
+    from tlkit.architectures.registry.lookup import get_architecture
     from tlkit.config import BuildOptions
 
     monkeypatch.setenv("TLKIT_WEIGHTS_MIRROR", str(tmp_path))

@@ -10,7 +10,7 @@ import pytest
 from cli.published import published, write_weights
 
 from tlkit.architectures.pretrained import choose_weights
-from tlkit.architectures.table import get_architecture
+from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.cli import main
 from tlkit.downloads import bundle as bundle
 from tlkit.downloads import locate as sources

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tlkit.architectures.build import build
-from tlkit.architectures.outputs import up_to
-from tlkit.architectures.table import all_architectures, get_architecture
+from tlkit.architectures.registry.lookup import all_architectures, get_architecture
+from tlkit.architectures.submodel import up_to
 from tlkit.backend import keras
 from tlkit.data.images.normalization import MODES, preprocess
 from tlkit.data.images.preprocessor import PictureLook

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tlkit.architectures.build import build
-from tlkit.architectures.table import get_architecture
+from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.backend import keras, tf
 from tlkit.data.images.normalization import preprocess
 from tlkit.data.images.preprocessor import PictureLook

@@ -5,7 +5,7 @@ import importlib
 import numpy as np
 import pytest
 
-from tlkit.architectures.table import all_architectures
+from tlkit.architectures.registry.lookup import all_architectures
 from tlkit.data.images.normalization import MODES, preprocess
 
 KERAS_ROWS = [row for row in all_architectures() if row.builder.startswith("keras.applications:")]

@@ -1,7 +1,7 @@
 import pytest
 
-from tlkit.architectures.catalog import layers_of
-from tlkit.architectures.table import get_architecture
+from tlkit.architectures.layer_tables import layers_of
+from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.errors import UsageError
 from tlkit.training.freeze import resolve_boundary, resolve_stages
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tlkit.architectures.build import build
-from tlkit.architectures.outputs import up_to
 from tlkit.architectures.pretrained import build_pretrained
-from tlkit.architectures.table import get_architecture
+from tlkit.architectures.registry.lookup import get_architecture
+from tlkit.architectures.submodel import up_to
 from tlkit.backend import keras
 from tlkit.training.freeze import Boundary
 from tlkit.training.frontier import find_frontier

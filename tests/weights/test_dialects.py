@@ -23,8 +23,8 @@ from keras_writers.dialects import (
 )
 from keras_writers.reference import forward
 
-from tlkit.architectures.catalog import wanted_layers
-from tlkit.architectures.table import get_architecture
+from tlkit.architectures.layer_tables import wanted_layers
+from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.config import LoadOptions
 from tlkit.errors import WeightsError
 from tlkit.keras_files.loading.layer_spec import targets

@@ -21,8 +21,8 @@ from keras_writers.reference import forward
 from PIL import Image
 
 from tlkit.architectures.build import build
-from tlkit.architectures.catalog import wanted_layers
-from tlkit.architectures.table import get_architecture
+from tlkit.architectures.layer_tables import wanted_layers
+from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.config import LoadOptions
 from tlkit.data.images.normalization import preprocess
 from tlkit.errors import WeightsError

@@ -6,7 +6,7 @@ import pytest
 
 from tlkit.architectures.build import build
 from tlkit.architectures.pretrained import build_pretrained, load_weights
-from tlkit.architectures.table import get_architecture
+from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.errors import WeightsError
 
 ROW = get_architecture("mobilenetv2")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tlkit.architectures.table import get_architecture
+from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.downloads import locate as sources
 from tlkit.downloads.locate import Download, UseFile, decide, locate
 from tlkit.downloads.weights_file import PackagedFile, PublishedFile

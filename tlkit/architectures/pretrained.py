@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlkit.architectures.architecture import Architecture
-from tlkit.architectures.checking import published_problem
+from tlkit.architectures.verify_weights import published_problem
 from tlkit.config import LoadOptions
 from tlkit.downloads.locate import check_weights, locate
 from tlkit.downloads.weights_file import PackagedFile

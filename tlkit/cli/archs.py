@@ -13,7 +13,7 @@ from tlkit.cli.render import echo_csv, echo_json, echo_table
 
 if TYPE_CHECKING:
     from tlkit.architectures.architecture import Architecture
-    from tlkit.architectures.catalog import LayerInfo
+    from tlkit.architectures.layer_tables import LayerInfo
 
 
 @click.command()
@@ -32,7 +32,7 @@ def archs(name: str | None, output_format: str) -> None:
         tlkit archs inceptionv3
         tlkit archs vgg16 --format json
     """
-    from tlkit.architectures.table import all_architectures, get_architecture
+    from tlkit.architectures.registry.lookup import all_architectures, get_architecture
 
     if name is None:
         _print_all(all_architectures(), output_format)
@@ -151,7 +151,7 @@ def _span(blocks: tuple[str, ...]) -> str:
 
 
 def _print_one(row: Architecture, output_format: str) -> None:
-    from tlkit.architectures.catalog import layers_of
+    from tlkit.architectures.layer_tables import layers_of
 
     base = layers_of(row, include_top=False)
     top = [layer for layer in layers_of(row, include_top=True) if layer.part == "top"]

@@ -14,9 +14,9 @@ from tlkit.config import BuildOptions, InspectConfig, LoadOptions
 from tlkit.utils.text import counted, listed, printable, sized
 
 if TYPE_CHECKING:
+    from tlkit.architectures.weights_compatibility import Loading
     from tlkit.keras_files.types import Attribute, Node, Stats
     from tlkit.recipes.inspect_h5 import Inspection, TensorInfo
-    from tlkit.recipes.loading import Loading
 
 BOOKKEEPING = {
     "layer_names",

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from tlkit.architectures.architecture import Architecture
-from tlkit.architectures.catalog import layers_of
+from tlkit.architectures.layer_tables import layers_of
+from tlkit.architectures.preprocessor import look_of
 from tlkit.architectures.pretrained import WeightsChoice, build_pretrained, choose_weights
 from tlkit.config import LoadOptions
 from tlkit.data.preprocessor import Look
 from tlkit.engines.engine import resolve_engine
 from tlkit.engines.network import Network
 from tlkit.errors import UsageError
-from tlkit.looks import look_of
 from tlkit.utils.text import did_you_mean, printable
 
 FORMAT = 1
@@ -129,7 +129,7 @@ def of_architecture(
         return build_pretrained(architecture, weights=choice, include_top=include_top, size=side).model
 
     def wanted() -> Any:
-        from tlkit.architectures.outputs import up_to
+        from tlkit.architectures.submodel import up_to
 
         return up_to(whole(), chosen, pooling, look.data_format)
 
@@ -175,7 +175,7 @@ def of_model(
     Raises:
         UsageError: No such layer, or pooling of what is no feature map.
     """
-    from tlkit.architectures.outputs import layer_names, up_to
+    from tlkit.architectures.submodel import layer_names, up_to
 
     base = next((inner for inner in model.layers if getattr(inner, "layers", None)), model)
     names = layer_names(model)

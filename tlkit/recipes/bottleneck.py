@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tlkit.architectures.table import get_architecture
+from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.config import BottleneckConfig
 from tlkit.data.dataset import Dataset, Split, scan_dataset
 from tlkit.data.modality import KINDS, Kind

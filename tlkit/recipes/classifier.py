@@ -12,8 +12,9 @@ import numpy as np
 
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.labels import published_labels
+from tlkit.architectures.preprocessor import look_of
 from tlkit.architectures.pretrained import build_pretrained, choose_weights
-from tlkit.architectures.table import get_architecture
+from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.config import DEFAULT_ARCHITECTURE, PredictConfig
 from tlkit.data.discovery import near_names
 from tlkit.data.images.preprocessor import PictureLook
@@ -22,7 +23,6 @@ from tlkit.errors import ConfigError, ModelError, UsageError
 from tlkit.keras_files.hdf5.subprocess_guard import check_readable
 from tlkit.keras_files.hdf5.validate import check_is_file
 from tlkit.keras_files.model_config import ConfigLayer, data_layout
-from tlkit.looks import look_of
 from tlkit.recipes.again import options_said
 from tlkit.utils.hashing import file_digest
 from tlkit.utils.logging import logger

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from tlkit.architectures.architecture import Architecture
-from tlkit.architectures.catalog import wanted_layers
-from tlkit.architectures.table import get_architecture
+from tlkit.architectures.layer_tables import wanted_layers
+from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.config import ConvertConfig, LoadOptions
 from tlkit.downloads.locate import check_weights
 from tlkit.downloads.weights_file import PackagedFile

@@ -17,8 +17,8 @@ from tlkit.utils.logging import progress_bar
 
 if TYPE_CHECKING:
     from tlkit.architectures.architecture import Architecture
+    from tlkit.architectures.weights_compatibility import Loading
     from tlkit.keras_files.layers import SavedLayer
-    from tlkit.recipes.loading import Loading
 
 
 @dataclass(frozen=True)
@@ -131,8 +131,8 @@ def _architecture(config: InspectConfig) -> Architecture | None:
     """The architecture that was asked about, its layers known: building one in the child would hang in TensorFlow."""
     if config.architecture is None:
         return None
-    from tlkit.architectures.catalog import layers_of
-    from tlkit.architectures.table import get_architecture
+    from tlkit.architectures.layer_tables import layers_of
+    from tlkit.architectures.registry.lookup import get_architecture
 
     architecture = get_architecture(config.architecture, dataclasses.replace(config.build, data_format="channels_last"))
     for top in (True, False):
@@ -166,7 +166,7 @@ def _inspect(config: InspectConfig, architecture: Architecture | None) -> Inspec
             problems += config_problems(header.raw_config) if header.problem is None else []
         loading: tuple[Loading, ...] = ()
         if architecture:
-            from tlkit.recipes.loading import how_it_loads
+            from tlkit.architectures.weights_compatibility import how_it_loads
 
             loading = how_it_loads(config.file, header, saved, architecture, config.load)
         layers = tuple(_layer(layer, config.stats) for layer in _progress(saved, config.stats))

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tlkit.architectures.architecture import Architecture
-from tlkit.architectures.catalog import layers_of
+from tlkit.architectures.layer_tables import layers_of
+from tlkit.architectures.preprocessor import look_of, refuse_for_pictures
 from tlkit.architectures.pretrained import WeightsChoice, choose_weights
-from tlkit.architectures.table import get_architecture
+from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.config import FinetuneConfig
 from tlkit.data.dataset import Dataset, scan_dataset
 from tlkit.data.modality import Kind
 from tlkit.data.preprocessor import Look
 from tlkit.errors import UsageError
-from tlkit.looks import look_of, refuse_for_pictures
 from tlkit.reporting.metrics import Evaluation
 from tlkit.training.freeze import Boundary, resolve_boundary, resolve_stages
 from tlkit.training.heads import Head, choose_head

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tlkit.architectures.outputs import up_to
 from tlkit.architectures.pretrained import build_pretrained
+from tlkit.architectures.submodel import up_to
 from tlkit.backend import keras
 from tlkit.data.dataset import TEST, TRAIN, VALIDATION
 from tlkit.features.kept import KeptRows

@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 
 from tlkit.architectures.architecture import Architecture
-from tlkit.architectures.checking import published_problem
-from tlkit.architectures.table import all_architectures, get_architecture
+from tlkit.architectures.registry.lookup import all_architectures, get_architecture
+from tlkit.architectures.verify_weights import published_problem
 from tlkit.config import BuildOptions
 from tlkit.downloads.folders import weights_folder
 from tlkit.downloads.locate import UseFile, addresses, fetch, look, mirror, missing_package, places, warn_of_damaged

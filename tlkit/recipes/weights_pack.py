@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from tlkit.architectures.checking import fit_problem
+from tlkit.architectures.verify_weights import fit_problem
 from tlkit.downloads.bundle import OpenArchive, Packed, open_archive, write_archive
 from tlkit.downloads.folders import weights_folder
 from tlkit.downloads.weights_file import PackagedFile

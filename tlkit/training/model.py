@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from tlkit.architectures.outputs import pooling_layer
+from tlkit.architectures.submodel import pooling_layer
 from tlkit.backend import keras
 from tlkit.training.frontier import Frontier
 from tlkit.training.heads import Head

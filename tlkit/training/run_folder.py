@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tlkit.architectures.preprocessor import look_at
 from tlkit.data.modality import IMAGE
 from tlkit.data.preprocessor import Look
 from tlkit.errors import ModelError, RunError, WeightsError
-from tlkit.looks import look_at
 from tlkit.utils.atomic_write import whole_file
 from tlkit.utils.text import printable
 

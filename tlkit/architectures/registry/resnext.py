@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from tlkit.architectures.architecture import Architecture
-from tlkit.architectures.rows.published import published, residual_blocks
+from tlkit.architectures.registry.published import published, residual_blocks
 
 RELEASE = "https://github.com/keras-team/keras-applications/releases/download/resnet"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tlkit.architectures.architecture import Architecture
-from tlkit.architectures.rows.published import APPLICATIONS, kernels, numbered, residual_blocks
+from tlkit.architectures.registry.published import APPLICATIONS, kernels, numbered, residual_blocks
 from tlkit.downloads.weights_file import PublishedFile
 
 # --- VGG -------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tlkit.architectures.architecture import Architecture
-from tlkit.architectures.rows.published import APPLICATIONS, published
+from tlkit.architectures.registry.published import APPLICATIONS, published
 
 
 def _convnext(variant: str, stages: tuple[int, int, int, int], *sha256: str, size_mb: int, **row: Any) -> Architecture:

@@ -3,7 +3,7 @@
 ``data/layers/NAME.tsv`` holds one layer a line: where it occurs (``both``, ``base`` only without the
 classifier, ``top`` only with it), name, kind, output shape at the default size, its weights with their shapes, in the
 layer's own order, and what else decides how files load: ``groups=32`` of a convolution, ``gates=hard_sigmoid`` of a
-recurrent layer. ``python -m tlkit.architectures.catalog [NAMES]`` writes the files anew from the Keras that is
+recurrent layer. ``python -m tlkit.architectures.layer_tables [NAMES]`` writes the files anew from the Keras that is
 installed; a test holds that they say what Keras builds.
 """
 
@@ -106,7 +106,7 @@ def _file_name(architecture: Architecture) -> str | None:
 @cache
 def _built_layers(name: str, options: BuildOptions, include_top: bool) -> tuple[LayerInfo, ...]:
     from tlkit.architectures.build import build
-    from tlkit.architectures.table import get_architecture
+    from tlkit.architectures.registry.lookup import get_architecture
 
     usual = dataclasses.replace(options, data_format="channels_last")  # as the files have it
     found = describe(build(get_architecture(name, usual), include_top=include_top))
@@ -184,7 +184,7 @@ def _rest(layer: LayerInfo) -> tuple[Any, ...]:
 
 def _write(names: Sequence[str]) -> None:
     from tlkit.architectures.build import build
-    from tlkit.architectures.table import all_architectures, get_architecture
+    from tlkit.architectures.registry.lookup import all_architectures, get_architecture
 
     folder = Path(__file__).parent / "data" / "layers"
     for usual in map(get_architecture, names) if names else all_architectures():

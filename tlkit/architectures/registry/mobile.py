@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tlkit.architectures.architecture import Architecture
-from tlkit.architectures.rows.published import APPLICATIONS, numbered, published
+from tlkit.architectures.registry.published import APPLICATIONS, numbered, published
 
 _V1_WIDTHS = {0.25: "2_5", 0.5: "5_0", 0.75: "7_5", 1.0: "1_0"}
 _V2_WIDTHS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)

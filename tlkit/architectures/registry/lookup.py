@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tlkit.architectures.architecture import Architecture
-from tlkit.architectures.rows import ROWS
+from tlkit.architectures.registry import ROWS
 from tlkit.config import BuildOptions
 from tlkit.errors import UsageError
 from tlkit.utils.text import did_you_mean, printable

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlkit.architectures.architecture import Architecture
-from tlkit.architectures.catalog import wanted_layers
+from tlkit.architectures.layer_tables import wanted_layers
 from tlkit.downloads.locate import file_problem
 from tlkit.downloads.weights_file import PackagedFile, WeightsFile
 from tlkit.errors import WeightsError

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tlkit.architectures.architecture import Architecture
-from tlkit.architectures.catalog import wanted_layers
+from tlkit.architectures.layer_tables import wanted_layers
 from tlkit.config import LoadOptions
 from tlkit.keras_files.layers import SavedLayer
 from tlkit.keras_files.loading.layer_matching import BETWEEN

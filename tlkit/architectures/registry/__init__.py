@@ -8,12 +8,12 @@ everything on; ``tests/architectures`` builds every row and compares.
 """
 
 from tlkit.architectures.architecture import Architecture
-from tlkit.architectures.rows.audio import AUDIO
-from tlkit.architectures.rows.classic import DENSENET, INCEPTION, NASNET, RESNET, VGG
-from tlkit.architectures.rows.convnext import CONVNEXT
-from tlkit.architectures.rows.efficient import EFFICIENTNET, EFFICIENTNET_LITE, EFFICIENTNET_V2
-from tlkit.architectures.rows.mobile import MOBILENET
-from tlkit.architectures.rows.resnext import RESNEXT
+from tlkit.architectures.registry.audio import AUDIO
+from tlkit.architectures.registry.classic import DENSENET, INCEPTION, NASNET, RESNET, VGG
+from tlkit.architectures.registry.convnext import CONVNEXT
+from tlkit.architectures.registry.efficient import EFFICIENTNET, EFFICIENTNET_LITE, EFFICIENTNET_V2
+from tlkit.architectures.registry.mobile import MOBILENET
+from tlkit.architectures.registry.resnext import RESNEXT
 
 ROWS: tuple[Architecture, ...] = (
     *EFFICIENTNET_LITE,
