@@ -11,9 +11,9 @@ from tlkit.architectures.registry.lookup import all_architectures, get_architect
 from tlkit.backend import keras
 from tlkit.config import BuildOptions
 from tlkit.data.images.preprocessor import PictureLook
-from tlkit.engines.engine import open_engine, run
-from tlkit.engines.network import Network
 from tlkit.errors import ArchitectureError, UsageError, WeightsError
+from tlkit.inference.lazy_model import Network
+from tlkit.inference.select import open_engine, run
 
 FIRST = BuildOptions(data_format="channels_first")
 

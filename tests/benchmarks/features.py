@@ -76,9 +76,9 @@ class Ours:
     def __init__(self, architecture, folder: Path, engine: str, precision: str) -> None:
         import numpy as np
 
-        from tlkit.engines.engine import run
         from tlkit.features.compute import Computing
         from tlkit.features.source import of_architecture
+        from tlkit.inference.select import run
 
         self.folder = folder
         self.computing = Computing(of_architecture(architecture, weights="none"), engine=engine, precision=precision)

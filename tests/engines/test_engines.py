@@ -11,10 +11,10 @@ from tlkit.architectures.submodel import up_to
 from tlkit.backend import keras
 from tlkit.data.images.normalization import MODES, preprocess
 from tlkit.data.images.preprocessor import PictureLook
-from tlkit.engines.engine import choose_engine, open_engine, run
-from tlkit.engines.network import Network
 from tlkit.errors import UsageError
 from tlkit.features.compute import relative_error
+from tlkit.inference.lazy_model import Network
+from tlkit.inference.select import choose_engine, open_engine, run
 
 ENGINES = ["keras", "openvino"]
 FEW = {"efficientnetlite0", "mobilenetv2"}

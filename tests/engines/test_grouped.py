@@ -8,11 +8,11 @@ from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.backend import keras, tf
 from tlkit.data.images.normalization import preprocess
 from tlkit.data.images.preprocessor import PictureLook
-from tlkit.engines import grouped
-from tlkit.engines.engine import open_engine, run
-from tlkit.engines.frozen import frozen_graph
-from tlkit.engines.network import Network
 from tlkit.features.compute import relative_error
+from tlkit.inference import grouped_conv as grouped
+from tlkit.inference.frozen_graph import frozen_graph
+from tlkit.inference.lazy_model import Network
+from tlkit.inference.select import open_engine, run
 
 SIZE = (20, 18)
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, *SIZE, 3), dtype=np.uint8)

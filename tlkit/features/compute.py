@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from tlkit.data.modality import Kind
-from tlkit.engines.engine import Engine, open_engine, run
-from tlkit.engines.network import Network
 from tlkit.errors import FeatureError, InputError
 from tlkit.features.fill import Copies, Filled, fill
 from tlkit.features.source import FeatureSource
 from tlkit.features.store import RowStore
+from tlkit.inference.lazy_model import Network
+from tlkit.inference.select import Engine, open_engine, run
 from tlkit.utils.atomic_write import whole_file
 from tlkit.utils.logging import logger
 from tlkit.utils.text import counted

@@ -16,9 +16,9 @@ from tlkit.data.batches import Batch
 from tlkit.data.discovery import is_address
 from tlkit.data.modality import Kind
 from tlkit.data.preprocessor import Look
-from tlkit.engines.engine import Engine
-from tlkit.features.forward import forward
 from tlkit.features.store import RowStore
+from tlkit.inference.loop import forward
+from tlkit.inference.select import Engine
 from tlkit.utils.logging import logger, progress_bar
 
 _AHEAD = 4096

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tlkit.engines.network import digest_of
 from tlkit.errors import FeatureError
 from tlkit.features.store import RowStore, open_store
+from tlkit.inference.lazy_model import digest_of
 from tlkit.utils.cache_dir import LOCK, cache_folder, cache_limit, keep_below_limit, touch
 from tlkit.utils.locks import locked
 from tlkit.utils.logging import logger

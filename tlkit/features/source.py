@@ -16,9 +16,9 @@ from tlkit.architectures.preprocessor import look_of
 from tlkit.architectures.pretrained import WeightsChoice, build_pretrained, choose_weights
 from tlkit.config import LoadOptions
 from tlkit.data.preprocessor import Look
-from tlkit.engines.engine import resolve_engine
-from tlkit.engines.network import Network
 from tlkit.errors import UsageError
+from tlkit.inference.lazy_model import Network
+from tlkit.inference.select import resolve_engine
 from tlkit.utils.text import did_you_mean, printable
 
 FORMAT = 1

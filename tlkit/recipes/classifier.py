@@ -18,8 +18,8 @@ from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.config import DEFAULT_ARCHITECTURE, PredictConfig
 from tlkit.data.discovery import near_names
 from tlkit.data.images.preprocessor import PictureLook
-from tlkit.engines.network import Network
 from tlkit.errors import ConfigError, ModelError, UsageError
+from tlkit.inference.lazy_model import Network
 from tlkit.keras_files.hdf5.subprocess_guard import check_readable
 from tlkit.keras_files.hdf5.validate import check_is_file
 from tlkit.keras_files.model_config import ConfigLayer, data_layout

@@ -10,9 +10,9 @@ import numpy as np
 from tlkit.config import EvaluateConfig, PredictConfig
 from tlkit.data.dataset import TRAIN, is_held_out, scan_labelled
 from tlkit.data.preprocessor import Look
-from tlkit.engines.engine import open_engine
 from tlkit.errors import DataError, UsageError
-from tlkit.features.forward import forward
+from tlkit.inference.loop import forward
+from tlkit.inference.select import open_engine
 from tlkit.recipes.again import command_line, versions
 from tlkit.recipes.classifier import choose_classifier
 from tlkit.reporting.metrics import Evaluation

@@ -6,8 +6,8 @@ import dataclasses
 from pathlib import Path
 
 from tlkit.config import FinetuneConfig
-from tlkit.engines.engine import resolve_engine
 from tlkit.errors import RunError
+from tlkit.inference.select import resolve_engine
 from tlkit.recipes.again import versions
 from tlkit.recipes.job import FinetuneResult, Job, look_and_decide
 from tlkit.training.unfinished import RunState, claim_folder, read_state, reclaim_folder, write_state

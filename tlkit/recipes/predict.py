@@ -11,10 +11,10 @@ from PIL import Image
 from tlkit.config import PredictConfig
 from tlkit.data.discovery import expand_inputs, near_names
 from tlkit.data.modality import IMAGE
-from tlkit.engines.engine import open_engine
 from tlkit.errors import UsageError
 from tlkit.features.compute import compare_with_float32
-from tlkit.features.forward import forward
+from tlkit.inference.loop import forward
+from tlkit.inference.select import open_engine
 from tlkit.recipes.classifier import choose_classifier
 from tlkit.utils.text import without_password
 

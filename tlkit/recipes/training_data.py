@@ -12,10 +12,10 @@ import numpy as np
 from tlkit.backend import keras
 from tlkit.data.dataset import TRAIN
 from tlkit.data.images.augmentation import AugmentedCopies, Augmenter
-from tlkit.engines.engine import run
 from tlkit.features.compute import Computing
 from tlkit.features.kept import KeptRows
 from tlkit.features.source import FeatureSource, of_tensors
+from tlkit.inference.select import run
 from tlkit.recipes.job import Job
 from tlkit.recipes.pictures import Pictures
 from tlkit.training.feature_sequence import FeatureSequence

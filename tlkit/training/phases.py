@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from tlkit.backend import keras
-from tlkit.engines.grouped import to_train
 from tlkit.errors import TrainingError
+from tlkit.inference.grouped_conv import to_train
 from tlkit.training.checkpoint import Checkpoint, CheckpointWriter
 from tlkit.training.freeze import Boundary
 from tlkit.training.history import Phase

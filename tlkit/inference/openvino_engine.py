@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 import openvino
 
-from tlkit.engines.compiled import BLOBS, converted_model
-from tlkit.engines.engine import Outputs
-from tlkit.engines.network import Network
 from tlkit.errors import UsageError
+from tlkit.inference.lazy_model import Network
+from tlkit.inference.openvino_cache import BLOBS, converted_model
+from tlkit.inference.select import Outputs
 
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
 
 class OpenVINOEngine:
-    """The ``openvino`` engine; see :class:`tlkit.engines.engine.Engine`.
+    """The ``openvino`` engine; see :class:`tlkit.inference.select.Engine`.
 
     Pictures go one by one to as many streams as there are cores: as fast as large batches or faster, and no row can
     depend on another.

@@ -12,8 +12,8 @@ from PIL import Image
 
 from tlkit.data.batches import Batch, read_batches
 from tlkit.data.preprocessor import Look
-from tlkit.engines.engine import Engine, Outputs
 from tlkit.errors import WeightsError
+from tlkit.inference.select import Engine, Outputs
 from tlkit.utils.logging import progress_bar
 
 

@@ -10,8 +10,8 @@ from typing import Protocol
 
 import numpy as np
 
-from tlkit.engines.network import Network
 from tlkit.errors import UsageError
+from tlkit.inference.lazy_model import Network
 
 ENGINES = ("auto", "keras", "openvino")
 PRECISIONS = ("float32", "bfloat16")
@@ -74,10 +74,10 @@ def open_engine(network: Network, *, engine: str = "auto", precision: str = "flo
         UsageError: The engine is not installed, or this processor cannot compute in ``precision``.
     """
     if resolve_engine(engine) == "openvino":
-        from tlkit.engines.openvino_engine import OpenVINOEngine
+        from tlkit.inference.openvino_engine import OpenVINOEngine
 
         return OpenVINOEngine(network, precision)
-    from tlkit.engines.keras_engine import KerasEngine
+    from tlkit.inference.keras_engine import KerasEngine
 
     return KerasEngine(network, precision)
 

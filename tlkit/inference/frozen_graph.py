@@ -7,8 +7,8 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from tlkit.backend import tf
-from tlkit.engines.grouped import natively
-from tlkit.engines.network import Network
+from tlkit.inference.grouped_conv import natively
+from tlkit.inference.lazy_model import Network
 
 
 def frozen_graph(network: Network, *, unroll: bool = False) -> Any:

@@ -9,16 +9,16 @@ from contextlib import contextmanager
 import numpy as np
 
 from tlkit.backend import tf
-from tlkit.engines.engine import Outputs
-from tlkit.engines.frozen import frozen_graph
-from tlkit.engines.network import Network
+from tlkit.inference.frozen_graph import frozen_graph
+from tlkit.inference.lazy_model import Network
+from tlkit.inference.select import Outputs
 
 ROWS = 16
 """Rows that the graph is given at a time, always: a fuller or emptier batch may round otherwise."""
 
 
 class KerasEngine:
-    """The ``keras`` engine; see :class:`tlkit.engines.engine.Engine`."""
+    """The ``keras`` engine; see :class:`tlkit.inference.select.Engine`."""
 
     name = "keras"
     batch = ROWS

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import tlkit
-from tlkit.engines.network import Network, digest_of
 from tlkit.errors import WeightsError
+from tlkit.inference.lazy_model import Network, digest_of
 from tlkit.utils.cache_dir import PART, cache_folder, keep_below_limit, touch
 from tlkit.utils.hashing import digest_problem, file_digest
 from tlkit.utils.logging import logger
@@ -120,7 +120,7 @@ def _convert(network: Network, folder: Path) -> None:
     import openvino
     from openvino.frontend import FrontEndManager
 
-    from tlkit.engines.frozen import frozen_graph
+    from tlkit.inference.frozen_graph import frozen_graph
 
     # the front end itself: openvino.convert_model would also report its use to a server
     front_end = FrontEndManager().load_by_framework("tf")
