@@ -76,8 +76,8 @@ class Ours:
     def __init__(self, architecture, folder: Path, engine: str, precision: str) -> None:
         import numpy as np
 
-        from tlkit.features.compute import Computing
-        from tlkit.features.source import of_architecture
+        from tlkit.features.extractor import Computing
+        from tlkit.features.spec import of_architecture
         from tlkit.inference.select import run
 
         self.folder = folder
@@ -90,7 +90,7 @@ class Ours:
     def run(self, count: int) -> float:
         """Seconds for all pictures, from the files to the features on disk."""
         from tlkit.data.discovery import expand_inputs
-        from tlkit.features.formats import Facts, write_npy
+        from tlkit.features.io import Facts, write_npy
         from tlkit.features.store import open_store
 
         with tempfile.TemporaryDirectory() as folder:

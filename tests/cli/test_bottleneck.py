@@ -222,7 +222,7 @@ def test_features_computed_before_train_the_same_head(tlkit, tmp_path, data):
 
 def test_a_second_run_computes_nothing(tlkit, tmp_path, data, monkeypatch):
     assert tlkit("finetune", data, *TRAIN, "-o", tmp_path / "one").code == 0
-    monkeypatch.setattr("tlkit.features.compute.open_engine", None)
+    monkeypatch.setattr("tlkit.features.extractor.open_engine", None)
     data.rename(tmp_path / "moved")
     assert tlkit("finetune", tmp_path / "moved", *TRAIN, "-o", tmp_path / "two", "--batch-size", "5").code == 0
 

@@ -12,7 +12,7 @@ from tlkit.backend import keras
 from tlkit.data.images.normalization import MODES, preprocess
 from tlkit.data.images.preprocessor import PictureLook
 from tlkit.errors import UsageError
-from tlkit.features.compute import relative_error
+from tlkit.features.extractor import relative_error
 from tlkit.inference.lazy_model import Network
 from tlkit.inference.select import choose_engine, open_engine, run
 

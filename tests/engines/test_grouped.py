@@ -8,7 +8,7 @@ from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.backend import keras, tf
 from tlkit.data.images.normalization import preprocess
 from tlkit.data.images.preprocessor import PictureLook
-from tlkit.features.compute import relative_error
+from tlkit.features.extractor import relative_error
 from tlkit.inference import grouped_conv as grouped
 from tlkit.inference.frozen_graph import frozen_graph
 from tlkit.inference.lazy_model import Network

@@ -16,11 +16,11 @@ from tlkit.config import BottleneckConfig
 from tlkit.data.dataset import Dataset, Split, scan_dataset
 from tlkit.data.modality import KINDS, Kind
 from tlkit.errors import DataError, FeatureError, TlkitError, UsageError
-from tlkit.features.compute import Computing, refuse_difference
-from tlkit.features.fill import Filled, file_digests
-from tlkit.features.formats import Facts, FeatureRows, take_over
-from tlkit.features.sets import existing_sets, undescribed, write_sets
-from tlkit.features.source import of_architecture
+from tlkit.features.bottleneck_files import existing_sets, undescribed, write_sets
+from tlkit.features.compute_missing import Filled, file_digests
+from tlkit.features.extractor import Computing, refuse_difference
+from tlkit.features.io import Facts, FeatureRows, take_over
+from tlkit.features.spec import of_architecture
 from tlkit.features.store import RowStore, can_go_on, open_store
 from tlkit.utils.locks import locked
 from tlkit.utils.logging import logger

@@ -11,9 +11,9 @@ from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.config import DEFAULT_ARCHITECTURE, ExtractConfig
 from tlkit.data.discovery import expand_inputs
 from tlkit.errors import FeatureError, UsageError
-from tlkit.features.compute import Computing, refuse_difference
-from tlkit.features.fill import Filled, file_digests
-from tlkit.features.formats import (
+from tlkit.features.compute_missing import Filled, file_digests
+from tlkit.features.extractor import Computing, refuse_difference
+from tlkit.features.io import (
     ENDINGS,
     Facts,
     FeatureRows,
@@ -27,7 +27,7 @@ from tlkit.features.formats import (
     write_json,
     write_npy,
 )
-from tlkit.features.source import FeatureSource, of_architecture, of_model
+from tlkit.features.spec import FeatureSource, of_architecture, of_model
 from tlkit.features.store import RowStore, can_go_on, open_store
 from tlkit.recipes.again import options_said
 from tlkit.utils.hashing import file_digest

@@ -14,11 +14,11 @@ from tlkit.data.batches import read_batches
 from tlkit.data.dataset import TRAIN, Dataset, Split
 from tlkit.data.preprocessor import Look
 from tlkit.errors import DataError, FeatureError
-from tlkit.features.compute import Computing, refuse_difference
-from tlkit.features.fill import Copies, file_digests
-from tlkit.features.formats import FeatureRows
-from tlkit.features.kept import KeptRows
-from tlkit.features.sets import FORMATS, existing_sets
+from tlkit.features.bottleneck_files import FORMATS, existing_sets
+from tlkit.features.cache import KeptRows
+from tlkit.features.compute_missing import Copies, file_digests
+from tlkit.features.extractor import Computing, refuse_difference
+from tlkit.features.io import FeatureRows
 from tlkit.features.store import RowStore
 from tlkit.training.rows import Arrays, Rows
 from tlkit.utils.logging import logger

@@ -12,7 +12,7 @@ from tlkit.config import PredictConfig
 from tlkit.data.discovery import expand_inputs, near_names
 from tlkit.data.modality import IMAGE
 from tlkit.errors import UsageError
-from tlkit.features.compute import compare_with_float32
+from tlkit.features.extractor import compare_with_float32
 from tlkit.inference.loop import forward
 from tlkit.inference.select import open_engine
 from tlkit.recipes.classifier import choose_classifier

@@ -12,8 +12,8 @@ from tlkit.architectures.pretrained import build_pretrained
 from tlkit.architectures.submodel import up_to
 from tlkit.backend import keras
 from tlkit.data.dataset import TEST, TRAIN, VALIDATION
-from tlkit.features.kept import KeptRows
-from tlkit.features.source import of_architecture
+from tlkit.features.cache import KeptRows
+from tlkit.features.spec import of_architecture
 from tlkit.recipes.job import FinetuneResult, Job
 from tlkit.recipes.pictures import Pictures
 from tlkit.recipes.training_data import TrainingData, cut_base

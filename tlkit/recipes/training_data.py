@@ -12,9 +12,9 @@ import numpy as np
 from tlkit.backend import keras
 from tlkit.data.dataset import TRAIN
 from tlkit.data.images.augmentation import AugmentedCopies, Augmenter
-from tlkit.features.compute import Computing
-from tlkit.features.kept import KeptRows
-from tlkit.features.source import FeatureSource, of_tensors
+from tlkit.features.cache import KeptRows
+from tlkit.features.extractor import Computing
+from tlkit.features.spec import FeatureSource, of_tensors
 from tlkit.inference.select import run
 from tlkit.recipes.job import Job
 from tlkit.recipes.pictures import Pictures

@@ -13,8 +13,8 @@ import numpy as np
 
 from tlkit.data.modality import Kind
 from tlkit.errors import FeatureError, InputError
-from tlkit.features.fill import Copies, Filled, fill
-from tlkit.features.source import FeatureSource
+from tlkit.features.compute_missing import Copies, Filled, fill
+from tlkit.features.spec import FeatureSource
 from tlkit.features.store import RowStore
 from tlkit.inference.lazy_model import Network
 from tlkit.inference.select import Engine, open_engine, run
@@ -84,7 +84,7 @@ class Computing:
         known: Sequence[bytes | None] | None = None,
         copies: Copies | None = None,
     ) -> Filled:
-        """Have a row in the store of each source for every picture; see :func:`tlkit.features.fill.fill`.
+        """Have a row in the store of each source for every picture; see :func:`tlkit.features.compute_missing.fill`.
 
         Args:
             files: Files and addresses.
@@ -184,7 +184,7 @@ def refuse_difference(what: str, holds: Mapping[str, Any], wanted: Mapping[str, 
     Raises:
         FeatureError: They differ.
     """
-    from tlkit.features.source import differences
+    from tlkit.features.spec import differences
 
     told = differences(holds, wanted)
     if told:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tlkit.features.formats import Facts, FeatureRows, open_h5, open_npy, write_h5, write_json, write_npy
+from tlkit.features.io import Facts, FeatureRows, open_h5, open_npy, write_h5, write_json, write_npy
 from tlkit.utils.atomic_write import whole_file
 
 FORMATS = ("npy", "hdf5")
