@@ -256,7 +256,7 @@ def test_cuts_between_which_nothing_trains_are_one(textures, tlkit, tmp_path):
 def test_weights_that_changed_are_not_gone_on_with(textures, tlkit, tmp_path, monkeypatch):
     from tlkit.architectures.build import build
     from tlkit.architectures.registry.lookup import get_architecture
-    from tlkit.training.phases import Training
+    from tlkit.training.trainer import Training
 
     base = build(get_architecture("mobilenet"), include_top=False, size=(32, 32))
     base.save_weights(tmp_path / "w.weights.h5")

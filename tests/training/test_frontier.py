@@ -8,13 +8,13 @@ from tlkit.architectures.pretrained import build_pretrained
 from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.architectures.submodel import up_to
 from tlkit.backend import keras
+from tlkit.training.compile_options import Objective, PhasePlan
 from tlkit.training.freeze import Boundary
 from tlkit.training.frontier import find_frontier
 from tlkit.training.heads import choose_head
 from tlkit.training.history import Phase
 from tlkit.training.model import above, attach, build_head, computing_in
-from tlkit.training.objective import Objective, PhasePlan
-from tlkit.training.phases import Training, set_trainable
+from tlkit.training.trainer import Training, set_trainable
 
 
 class Held(keras.utils.PyDataset):

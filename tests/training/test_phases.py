@@ -8,13 +8,13 @@ from tlkit.data.images.augmentation import KINDS, Augmenter
 from tlkit.data.images.preprocessor import PictureLook
 from tlkit.errors import DataError, RunError, TrainingError, UsageError
 from tlkit.training.checkpoint import read_checkpoint
+from tlkit.training.compile_options import Objective, PhasePlan, balanced_weights, make_optimizer
+from tlkit.training.datasets import ImageSequence
 from tlkit.training.feature_sequence import FeatureSequence
 from tlkit.training.heads import choose_head
-from tlkit.training.image_sequence import ImageSequence
 from tlkit.training.model import build_head
-from tlkit.training.objective import Objective, PhasePlan, balanced_weights, make_optimizer
-from tlkit.training.phases import Training
 from tlkit.training.rows import Rows
+from tlkit.training.trainer import Training
 
 LOOK = PictureLook((32, 32), "lite")
 FEATURES = np.random.default_rng(0).normal(size=(12, 8)).astype(np.float32)

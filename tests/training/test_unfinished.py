@@ -2,7 +2,7 @@ import pytest
 
 from tlkit.config import FinetuneConfig, LoadOptions
 from tlkit.errors import RunError
-from tlkit.training.unfinished import RunState, claim_folder, read_state, reclaim_folder, write_state
+from tlkit.training.run_state import RunState, claim_folder, read_state, reclaim_folder, write_state
 
 
 def test_a_new_run_takes_the_next_free_number(tmp_path, monkeypatch):

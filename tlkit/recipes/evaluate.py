@@ -13,9 +13,9 @@ from tlkit.data.preprocessor import Look
 from tlkit.errors import DataError, UsageError
 from tlkit.inference.loop import forward
 from tlkit.inference.select import open_engine
-from tlkit.recipes.again import command_line, versions
-from tlkit.recipes.classifier import choose_classifier
 from tlkit.reporting.metrics import Evaluation
+from tlkit.training.classifier import choose_classifier
+from tlkit.training.reproduce import command_line, versions
 from tlkit.training.run_folder import RunRecord, read_run
 from tlkit.utils.logging import logger
 from tlkit.utils.text import printable

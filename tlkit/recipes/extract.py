@@ -29,7 +29,7 @@ from tlkit.features.io import (
 )
 from tlkit.features.spec import FeatureSource, of_architecture, of_model
 from tlkit.features.store import RowStore, can_go_on, open_store
-from tlkit.recipes.again import options_said
+from tlkit.training.reproduce import options_said
 from tlkit.utils.hashing import file_digest
 from tlkit.utils.locks import locked
 from tlkit.utils.text import listed, printable, without_password

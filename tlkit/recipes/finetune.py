@@ -8,9 +8,9 @@ from pathlib import Path
 from tlkit.config import FinetuneConfig
 from tlkit.errors import RunError
 from tlkit.inference.select import resolve_engine
-from tlkit.recipes.again import versions
-from tlkit.recipes.job import FinetuneResult, Job, look_and_decide
-from tlkit.training.unfinished import RunState, claim_folder, read_state, reclaim_folder, write_state
+from tlkit.training.plan import FinetuneResult, Job, look_and_decide
+from tlkit.training.reproduce import versions
+from tlkit.training.run_state import RunState, claim_folder, read_state, reclaim_folder, write_state
 from tlkit.utils.logging import logger
 from tlkit.utils.text import listed, printable
 

@@ -15,7 +15,7 @@ from tlkit.errors import UsageError
 from tlkit.features.extractor import compare_with_float32
 from tlkit.inference.loop import forward
 from tlkit.inference.select import open_engine
-from tlkit.recipes.classifier import choose_classifier
+from tlkit.training.classifier import choose_classifier
 from tlkit.utils.text import without_password
 
 

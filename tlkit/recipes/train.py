@@ -14,17 +14,17 @@ from tlkit.backend import keras
 from tlkit.data.dataset import TEST, TRAIN, VALIDATION
 from tlkit.features.cache import KeptRows
 from tlkit.features.spec import of_architecture
-from tlkit.recipes.job import FinetuneResult, Job
-from tlkit.recipes.pictures import Pictures
-from tlkit.recipes.training_data import TrainingData, cut_base
-from tlkit.recipes.write_run import write_run
 from tlkit.reporting.metrics import Evaluation
+from tlkit.training.batches import TrainingData, cut_base
 from tlkit.training.checkpoint import read_checkpoint
+from tlkit.training.compile_options import Objective, balanced_weights
+from tlkit.training.dataset_features import Pictures
 from tlkit.training.freeze import Boundary
 from tlkit.training.model import above, attach, build_head, computing_in
-from tlkit.training.objective import Objective, balanced_weights
-from tlkit.training.phases import Training, set_trainable
-from tlkit.training.unfinished import ROWS, RunState, check_same_pictures
+from tlkit.training.plan import FinetuneResult, Job
+from tlkit.training.run_state import ROWS, RunState, check_same_pictures
+from tlkit.training.save_run import write_run
+from tlkit.training.trainer import Training, set_trainable
 from tlkit.utils.logging import logger
 from tlkit.utils.text import counted, listed
 

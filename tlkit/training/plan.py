@@ -27,7 +27,7 @@ from tlkit.utils.logging import logger
 from tlkit.utils.text import counted, listed
 
 if TYPE_CHECKING:
-    from tlkit.training.objective import PhasePlan
+    from tlkit.training.compile_options import PhasePlan
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Job:
 
     def plans(self) -> list[PhasePlan]:
         """The phases, in order."""
-        from tlkit.training.objective import PhasePlan
+        from tlkit.training.compile_options import PhasePlan
 
         config = self.config
         plans = []

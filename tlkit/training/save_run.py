@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tlkit.data.preprocessor import Look
-from tlkit.recipes.again import command_line, versions
-from tlkit.recipes.job import FinetuneResult, Job
-from tlkit.recipes.pictures import Pictures
 from tlkit.reporting.page import Page, draw_section, write_page
 from tlkit.reporting.plots import draw_history
+from tlkit.training.dataset_features import Pictures
+from tlkit.training.plan import FinetuneResult, Job
+from tlkit.training.reproduce import command_line, versions
 from tlkit.training.run_folder import REPORT, RunRecord, write_model, write_record
-from tlkit.training.unfinished import tidy_up
+from tlkit.training.run_state import tidy_up
 from tlkit.utils.atomic_write import whole_file
 from tlkit.utils.logging import logger
 from tlkit.utils.text import counted, printable

@@ -15,9 +15,9 @@ from tlkit.backend import keras
 from tlkit.errors import TrainingError
 from tlkit.inference.grouped_conv import to_train
 from tlkit.training.checkpoint import Checkpoint, CheckpointWriter
+from tlkit.training.compile_options import Objective, PhasePlan, make_optimizer
 from tlkit.training.freeze import Boundary
 from tlkit.training.history import Phase
-from tlkit.training.objective import Objective, PhasePlan, make_optimizer
 from tlkit.utils.logging import interruption, logger
 
 

@@ -16,14 +16,14 @@ from tlkit.features.cache import KeptRows
 from tlkit.features.extractor import Computing
 from tlkit.features.spec import FeatureSource, of_tensors
 from tlkit.inference.select import run
-from tlkit.recipes.job import Job
-from tlkit.recipes.pictures import Pictures
+from tlkit.training.dataset_features import Pictures
+from tlkit.training.datasets import ImageSequence
 from tlkit.training.feature_sequence import FeatureSequence
 from tlkit.training.freeze import Boundary
 from tlkit.training.frontier import Frontier, find_frontier
-from tlkit.training.image_sequence import ImageSequence
-from tlkit.training.phases import set_trainable
+from tlkit.training.plan import Job
 from tlkit.training.rows import Rows, memory_for_rows
+from tlkit.training.trainer import set_trainable
 from tlkit.utils.logging import logger
 from tlkit.utils.text import counted, printable, sized
 
