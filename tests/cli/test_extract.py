@@ -315,7 +315,7 @@ def test_broken_off_between_features_and_names_it_goes_on(tlkit, tmp_path, folde
     def dies(*given):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tlkit.recipes.extract.write_json", dies)
+    monkeypatch.setattr("tlkit.commands.extract.write_json", dies)
     assert tlkit(*command).code == 130
     assert (tmp_path / "f.npy").exists()
     monkeypatch.undo()

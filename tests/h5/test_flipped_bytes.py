@@ -18,13 +18,13 @@ from keras_writers.dialects import (
     write_tf_keras_weights,
 )
 
+from tlkit.commands.inspect_h5 import _inspect
 from tlkit.config import InspectConfig, LoadOptions
 from tlkit.errors import TlkitError
 from tlkit.keras_files.hdf5.subprocess_guard import check_readable, guarded
 from tlkit.keras_files.load_model import load_model
 from tlkit.keras_files.loading.layer_spec import targets
 from tlkit.keras_files.loading.load import load_file
-from tlkit.recipes.inspect_h5 import _inspect
 
 TWINS = networks.twins()
 KINDS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from tlkit import __version__
-from tlkit.cli.boundary import TlkitGroup, set_up_output
+from tlkit.cli.app import TlkitGroup, set_up_output
 
 COMMANDS = {
     "predict": "tlkit.cli.predict:predict",

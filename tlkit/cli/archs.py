@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tlkit.cli.options import format_option
-from tlkit.cli.render import echo_csv, echo_json, echo_table
+from tlkit.cli.output import echo_csv, echo_json, echo_table
 
 if TYPE_CHECKING:
     from tlkit.architectures.architecture import Architecture
@@ -42,7 +42,7 @@ def archs(name: str | None, output_format: str) -> None:
 
 def _facts(row: Architecture) -> dict[str, Any]:
     """One architecture as JSON has it."""
-    from tlkit.recipes.weights import list_weights
+    from tlkit.commands.weights import list_weights
 
     return {
         "name": row.name,
@@ -119,7 +119,7 @@ def _accepts(row: Architecture) -> str:
 
 def _installed(row: Architecture) -> str:
     """Which of its weights files are here, for people."""
-    from tlkit.recipes.weights import list_weights
+    from tlkit.commands.weights import list_weights
 
     files = list_weights((row.name,))
     here = [one for one in files if one.path is not None]

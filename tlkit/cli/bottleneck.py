@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from tlkit.cli.boundary import SOME_SKIPPED
+from tlkit.cli.app import SOME_SKIPPED
 from tlkit.cli.options import (
     FiniteRange,
     build_options,
@@ -20,7 +20,7 @@ from tlkit.cli.options import (
     size_option,
     weights_option,
 )
-from tlkit.cli.render import echo_json
+from tlkit.cli.output import echo_json
 from tlkit.config import DEFAULT_ARCHITECTURE, BottleneckConfig
 from tlkit.utils.text import counted, printable
 
@@ -60,7 +60,7 @@ def bottleneck(context: click.Context, as_json: bool, **options: Any) -> None:
         tlkit bottleneck data/ -o maps/ --arch vgg16 --size 150 --pooling none --format hdf5
         tlkit finetune data/ --features features/
     """
-    from tlkit.recipes.bottleneck import bottleneck as run
+    from tlkit.commands.bottleneck import bottleneck as run
 
     done = run(BottleneckConfig(**options))
     if as_json:

@@ -7,7 +7,7 @@ import time
 import click
 
 from tlkit.cli.options import format_option
-from tlkit.cli.render import echo_json, echo_table
+from tlkit.cli.output import echo_json, echo_table
 
 
 @click.group(invoke_without_command=True)

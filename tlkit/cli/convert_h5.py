@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from tlkit.cli.options import build_options, format_option, load_options
-from tlkit.cli.render import echo_json
+from tlkit.cli.output import echo_json
 from tlkit.config import ConvertConfig
 from tlkit.utils.text import counted, printable
 
@@ -31,7 +31,7 @@ def convert_h5(output_format: str, **options: Any) -> None:
         tlkit convert-h5 vgg16_2016.h5 vgg16.weights.h5 --arch vgg16 --flip-kernels
         tlkit convert-h5 finetuned.h5 base.weights.h5 --arch inceptionv3
     """
-    from tlkit.recipes.convert_h5 import convert_h5 as run
+    from tlkit.commands.convert_h5 import convert_h5 as run
 
     done = run(ConvertConfig(**options))
     report = done.report

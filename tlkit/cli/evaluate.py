@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tlkit.cli.boundary import SOME_SKIPPED
+from tlkit.cli.app import SOME_SKIPPED
 from tlkit.cli.options import batch_size_option, engine_options, format_option
-from tlkit.cli.render import echo_csv, echo_json, echo_table
+from tlkit.cli.output import echo_csv, echo_json, echo_table
 from tlkit.config import EvaluateConfig
 from tlkit.utils.text import counted, printable
 
 if TYPE_CHECKING:
-    from tlkit.recipes.evaluate import Evaluated
+    from tlkit.commands.evaluate import Evaluated
 
 _MOST = 12
 """Classes up to which text shows what was taken for what."""
@@ -40,7 +40,7 @@ def evaluate(context: click.Context, output_format: str, **options: Any) -> None
         tlkit evaluate runs/flowers data/
         tlkit evaluate runs/flowers new-pictures/ --report flowers.html --format json
     """
-    from tlkit.recipes import evaluate as recipe
+    from tlkit.commands import evaluate as recipe
 
     config = EvaluateConfig(**options)
     result = recipe.evaluate(config)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from tlkit.cli.boundary import SOME_SKIPPED
+from tlkit.cli.app import SOME_SKIPPED
 from tlkit.cli.options import (
     build_options,
     config_option,
@@ -20,7 +20,7 @@ from tlkit.cli.options import (
     size_option,
     weights_option,
 )
-from tlkit.cli.render import echo_json
+from tlkit.cli.output import echo_json
 from tlkit.config import DEFAULT_ARCHITECTURE, ExtractConfig
 from tlkit.utils.logging import logger
 from tlkit.utils.text import counted, printable
@@ -60,7 +60,7 @@ def extract(context: click.Context, output_format: str, **options: Any) -> None:
         tlkit extract photos/ --arch vgg19 --layer block4_pool --pooling none -o maps.h5
         tlkit extract photos/ --model runs/efficientnetlite0-1 --layer fc -o photos.csv
     """
-    from tlkit.recipes.extract import extract as run
+    from tlkit.commands.extract import extract as run
 
     done = run(ExtractConfig(**options))
     for source, reason in done.failed:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from tlkit.cli.boundary import SOME_SKIPPED
+from tlkit.cli.app import SOME_SKIPPED
 from tlkit.cli.options import (
     batch_size_option,
     build_options,
@@ -22,13 +22,13 @@ from tlkit.cli.options import (
     size_option,
     weights_option,
 )
-from tlkit.cli.render import echo_json
+from tlkit.cli.output import echo_json
 from tlkit.cli.training_options import cut_options, data_options, head_options, phase_options
 from tlkit.config import DEFAULT_ARCHITECTURE, FinetuneConfig
 from tlkit.utils.text import counted, printable
 
 if TYPE_CHECKING:
-    from tlkit.recipes.finetune import FinetuneResult
+    from tlkit.commands.finetune import FinetuneResult
 
 
 @click.command()
@@ -82,7 +82,7 @@ def finetune(
         tlkit finetune data/ --augment light --augment-copies 5 --patience 3
         tlkit finetune data/ --config configs/thorough.yaml --epochs 20
     """
-    from tlkit.recipes import finetune as recipe
+    from tlkit.commands import finetune as recipe
 
     if resume is not None:
         _refuse_options(context, "data", "resume", "output_format")

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tlkit.cli.options import build_options, format_option, load_options
-from tlkit.cli.render import echo_csv, echo_json, echo_table
+from tlkit.cli.output import echo_csv, echo_json, echo_table
 from tlkit.config import BuildOptions, InspectConfig, LoadOptions
 from tlkit.utils.text import counted, listed, printable, sized
 
 if TYPE_CHECKING:
     from tlkit.architectures.weights_compatibility import Loading
+    from tlkit.commands.inspect_h5 import Inspection, TensorInfo
     from tlkit.keras_files.types import Attribute, Node, Stats
-    from tlkit.recipes.inspect_h5 import Inspection, TensorInfo
 
 BOOKKEEPING = {
     "layer_names",
@@ -60,7 +60,7 @@ def inspect_h5(context: click.Context, output_format: str, **options: Any) -> No
         tlkit inspect-h5 weights.h5 --arch vgg16
         tlkit inspect-h5 model.keras --stats --format json
     """
-    from tlkit.recipes.inspect_h5 import inspect_h5 as run
+    from tlkit.commands.inspect_h5 import inspect_h5 as run
 
     if options["architecture"] is None and (options["load"], options["build"]) != (LoadOptions(), BuildOptions()):
         raise click.UsageError(

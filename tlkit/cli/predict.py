@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tlkit.cli.boundary import SOME_SKIPPED
+from tlkit.cli.app import SOME_SKIPPED
 from tlkit.cli.options import (
     batch_size_option,
     build_options,
@@ -19,14 +19,14 @@ from tlkit.cli.options import (
     size_option,
     weights_option,
 )
-from tlkit.cli.render import echo_csv, echo_json
+from tlkit.cli.output import echo_csv, echo_json
 from tlkit.config import DEFAULT_ARCHITECTURE, PredictConfig
 from tlkit.errors import UsageError
 from tlkit.utils.logging import logger
 from tlkit.utils.text import printable
 
 if TYPE_CHECKING:
-    from tlkit.recipes.predict import Prediction
+    from tlkit.commands.predict import Prediction
 
 MAX_PLOTTED = 16
 PREPROCESSING = ("caffe", "tf", "torch", "lite", "unit", "none")
@@ -72,7 +72,7 @@ def predict(plot: Path | None, output_format: str, **options: Any) -> None:
         tlkit predict song.mp3 --arch musictaggercrnn
         tlkit predict --model old.h5 --preprocess tf --labels names.txt img.jpg
     """
-    from tlkit.recipes.predict import predict as run
+    from tlkit.commands.predict import predict as run
 
     if plot:
         from tlkit.reporting.plots import check_plot_path

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tlkit.cli.boundary import SOME_SKIPPED
+from tlkit.cli.app import SOME_SKIPPED
 from tlkit.cli.options import FiniteRange, format_option
-from tlkit.cli.render import echo_csv, echo_json, echo_table
+from tlkit.cli.output import echo_csv, echo_json, echo_table
 from tlkit.utils.logging import logger
 from tlkit.utils.text import counted, printable, sized, without_password
 
 if TYPE_CHECKING:
-    from tlkit.recipes.weights import Choice, Listed, Published, Pulled, Verified
+    from tlkit.commands.weights import Choice, Listed, Published, Pulled, Verified
 
 top_option: Callable[..., Any] = click.option(
     "--top/--no-top", "top", default=None,
@@ -34,7 +34,7 @@ def choice_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def collect(*args: Any, **values: Any) -> Any:
-        from tlkit.recipes.weights import Choice
+        from tlkit.commands.weights import Choice
 
         given = {name: values.pop(name) for name in ("top", "every", "alpha", "size") if name in values}
         if given.get("every") and (given["alpha"] or given["size"]):
@@ -75,7 +75,7 @@ def list_(names: tuple[str, ...], output_format: str) -> None:
         tlkit weights list
         tlkit weights list vgg16 resnet50 --format json
     """
-    from tlkit.recipes.weights import list_weights
+    from tlkit.commands.weights import list_weights
 
     found = list_weights(names)
     if output_format == "json":
@@ -138,7 +138,7 @@ def path_(name: str, choice: Choice) -> None:
     \b
         tlkit weights path vgg16 --no-top
     """
-    from tlkit.recipes.weights import find
+    from tlkit.commands.weights import find
 
     click.echo(find(name, choice))
 
@@ -162,7 +162,7 @@ def pull_(context: click.Context, names: tuple[str, ...], choice: Choice, output
         tlkit weights pull vgg16 resnet50
         tlkit weights pull mobilenet --no-top --alpha 0.5 --size 160
     """
-    from tlkit.recipes.weights import choose_all, pull
+    from tlkit.commands.weights import choose_all, pull
 
     if not names and not choice.every:
         raise click.UsageError("Name architectures, or say --all.")
@@ -213,7 +213,7 @@ def verify_(context: click.Context, names: tuple[str, ...], output_format: str) 
         tlkit weights verify
         tlkit weights verify /mnt/mirror
     """
-    from tlkit.recipes.weights import counts, verify
+    from tlkit.commands.weights import counts, verify
 
     found = verify(names)
     rows = [_verified(one) for one in found]
@@ -261,8 +261,8 @@ def pack_(names: tuple[str, ...], choice: Choice, output: str, force: bool, outp
     """
     import dataclasses
 
-    from tlkit.recipes.weights import choose_all
-    from tlkit.recipes.weights_pack import pack
+    from tlkit.commands.weights import choose_all
+    from tlkit.commands.weights_bundle import pack
 
     packed = pack(choose_all(names, choice), output, force=force)
     if output_format == "json":
@@ -290,8 +290,8 @@ def unpack_(file: str, force: bool, output_format: str) -> None:
     """
     import dataclasses
 
+    from tlkit.commands.weights_bundle import unpack
     from tlkit.downloads.folders import weights_folder
-    from tlkit.recipes.weights_pack import unpack
 
     done = unpack(file, force=force)
     if output_format == "json":

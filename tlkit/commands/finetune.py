@@ -62,6 +62,6 @@ def resume(run: str, data: str | None = None) -> FinetuneResult:
 
 
 def _train(job: Job, folder: Path, state: RunState) -> FinetuneResult:
-    from tlkit.recipes.train import train  # Keras starts here
+    from tlkit.commands.train import train  # Keras starts here
 
     return train(job, folder, state)

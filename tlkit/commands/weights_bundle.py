@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlkit.architectures.verify_weights import fit_problem
+from tlkit.commands.weights import Published, known_files, pull
 from tlkit.downloads.bundle import OpenArchive, Packed, open_archive, write_archive
 from tlkit.downloads.folders import weights_folder
 from tlkit.downloads.weights_file import PackagedFile
 from tlkit.errors import UsageError, WeightsError
-from tlkit.recipes.weights import Published, known_files, pull
 from tlkit.utils.atomic_write import whole_file
 from tlkit.utils.hashing import file_digest
 from tlkit.utils.logging import logger
