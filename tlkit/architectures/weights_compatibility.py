@@ -16,7 +16,7 @@ from tlkit.keras_files.loading.layer_spec import WantedLayer
 from tlkit.keras_files.loading.load import QUESTIONS
 from tlkit.keras_files.loading.plan import Plan, SavedFile, make_plan
 from tlkit.keras_files.types import Header
-from tlkit.training.reproduce import option_words
+from tlkit.utils.options import option_words
 
 ANSWERS = {"layout": ("--layout tf", "--layout th"), "flip_kernels": ("--no-flip-kernels", "--flip-kernels")}
 """What answers a question that a file leaves open."""

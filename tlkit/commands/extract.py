@@ -29,9 +29,9 @@ from tlkit.features.io import (
 )
 from tlkit.features.spec import FeatureSource, of_architecture, of_model
 from tlkit.features.store import RowStore, can_go_on, open_store
-from tlkit.training.reproduce import options_said
 from tlkit.utils.hashing import file_digest
 from tlkit.utils.locks import locked
+from tlkit.utils.options import options_said
 from tlkit.utils.text import listed, printable, without_password
 
 

@@ -23,9 +23,9 @@ from tlkit.inference.lazy_model import Network
 from tlkit.keras_files.hdf5.subprocess_guard import check_readable
 from tlkit.keras_files.hdf5.validate import check_is_file
 from tlkit.keras_files.model_config import ConfigLayer, data_layout
-from tlkit.training.reproduce import options_said
 from tlkit.utils.hashing import file_digest
 from tlkit.utils.logging import logger
+from tlkit.utils.options import options_said
 from tlkit.utils.text import printable
 
 

@@ -11,9 +11,7 @@ from typing import Any
 
 import tlkit
 from tlkit.config import BuildOptions, LoadOptions
-
-_CALLED = {"architecture": "arch"}
-"""Options of the command line that are called otherwise in a config."""
+from tlkit.utils.options import option_name, option_words
 
 
 def command_line(command: str, config: Any, *, positional: Sequence[str], leave_out: Sequence[str] = ()) -> str:
@@ -31,35 +29,12 @@ def command_line(command: str, config: Any, *, positional: Sequence[str], leave_
         if item.name in (*positional, *leave_out) or value == item.default:
             continue
         grouped = isinstance(value, BuildOptions | LoadOptions)
-        words += option_words(value) if grouped else [_option(item.name), _shown(value)]
+        words += option_words(value) if grouped else [option_name(item.name), _shown(value)]
     return shlex.join(words)
-
-
-def _option(name: str) -> str:
-    return f"--{_CALLED.get(name, name).replace('_', '-')}"
 
 
 def _shown(value: Any) -> str:
     return f"{value[0]}x{value[1]}" if isinstance(value, tuple) else str(value)
-
-
-def option_words(options: BuildOptions | LoadOptions) -> list[str]:
-    """What says options on the command line; those left alone are left out."""
-    words = []
-    for item in dataclasses.fields(options):
-        value = getattr(options, item.name)
-        if value is True:
-            words.append(_option(item.name))
-        elif value is False and item.default is None:
-            words.append(f"--no-{_option(item.name)[2:]}")
-        elif value:
-            words += [_option(item.name), str(value)]
-    return words
-
-
-def options_said(*groups: BuildOptions | LoadOptions) -> list[str]:
-    """The names of the options that were given: ``--alpha``."""
-    return [word for group in groups for word in option_words(group) if word.startswith("--")]
 
 
 def versions() -> dict[str, str]:
