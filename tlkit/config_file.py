@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tlkit.errors import ConfigError
-from tlkit.utils.text import did_you_mean, printable
+from tlkit.utils.text import did_you_mean
 
 
 def read_options(path: Path, known: Iterable[str]) -> dict[str, Any]:
@@ -38,24 +38,24 @@ def read_options(path: Path, known: Iterable[str]) -> dict[str, Any]:
     try:
         content = yaml.load(path.read_text("utf-8"), UniqueKeys)
     except OSError as error:
-        raise ConfigError(f"Cannot read the configuration {printable(path)}: {error.strerror}.") from error
+        raise ConfigError(f"Cannot read the configuration {path}: {error.strerror}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{printable(path)} is not plain YAML: {printable(' '.join(str(error).split()))}.") from error
+        raise ConfigError(f"{path} is not plain YAML: {' '.join(str(error).split())}.") from error
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise ConfigError(f"{printable(path)} must hold lines of `option: value`, not a {type(content).__name__}.")
+        raise ConfigError(f"{path} must hold lines of `option: value`, not a {type(content).__name__}.")
     names, options = sorted(known), {}
     for key, value in content.items():
         name = str(key).replace("_", "-")
         if name not in names:
             raise ConfigError(
-                f"{printable(path)} has an unknown option {printable(key)!r}.",
+                f"{path} has an unknown option {key!r}.",
                 hint=did_you_mean(name, names) or f"The options are {', '.join(names)}.",
             )
         if name in options:
-            raise ConfigError(f"{printable(path)} gives {name} twice.")
+            raise ConfigError(f"{path} gives {name} twice.")
         if isinstance(value, dict | list) or value is None:
-            raise ConfigError(f"{printable(path)}: {name} takes one value, not a {type(value).__name__}.")
+            raise ConfigError(f"{path}: {name} takes one value, not a {type(value).__name__}.")
         options[name] = value
     return options

@@ -10,9 +10,9 @@ from tlkit.architectures.layer_tables import describe, layers_of
 from tlkit.architectures.registry.lookup import all_architectures, get_architecture
 from tlkit.backend import keras
 from tlkit.config import BuildOptions
-from tlkit.data.images.preprocessor import PictureLook
+from tlkit.data.images.preprocessor import ImagePreprocessor
 from tlkit.errors import ArchitectureError, UsageError, WeightsError
-from tlkit.inference.lazy_model import Network
+from tlkit.inference.lazy_model import LazyModel
 from tlkit.inference.select import open_engine, run
 
 FIRST = BuildOptions(data_format="channels_first")
@@ -20,9 +20,9 @@ FIRST = BuildOptions(data_format="channels_first")
 
 def in_layout(row, model_of, size, engine):
     """What a network says of fixed pixels; maps as channels last."""
-    look = PictureLook((size, size), row.preprocessing, channels_first=row.is_channels_first)
+    preprocessor = ImagePreprocessor((size, size), row.preprocessing, channels_first=row.is_channels_first)
     pixels = np.random.default_rng(1).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
-    (maps,) = run(open_engine(Network(model_of, look), engine=engine), pixels)
+    (maps,) = run(open_engine(LazyModel(model_of, preprocessor), engine=engine), pixels)
     return np.moveaxis(maps, 1, -1) if row.is_channels_first else maps
 
 
@@ -258,11 +258,11 @@ def test_the_number_of_classes_can_be_chosen_where_weights_leave_it_open(tlkit, 
 
 
 def test_a_dense_after_a_flatten_counts_channels_last_in_both_layouts():
-    from tlkit.keras_files.loading.layer_spec import targets
+    from tlkit.keras_files.loading.layer_spec import target_layers
 
     shapes = []
     for layout in ("channels_last", "channels_first"):
         inputs = keras.Input((2, 3, 4) if layout == "channels_last" else (4, 2, 3))
         outputs = keras.layers.Dense(1)(keras.layers.Flatten(data_format=layout)(inputs))
-        shapes.append(targets(keras.Model(inputs, outputs))[0].wanted.flattened)
+        shapes.append(target_layers(keras.Model(inputs, outputs))[0].wanted.flattened)
     assert shapes == [(2, 3, 4), (2, 3, 4)]

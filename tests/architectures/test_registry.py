@@ -8,9 +8,9 @@ import pytest
 
 from tlkit.architectures.labels import published_labels
 from tlkit.architectures.layer_tables import layers_of
-from tlkit.architectures.preprocessor import look_of
+from tlkit.architectures.preprocessor import preprocessor_for
 from tlkit.architectures.registry.lookup import all_architectures, get_architecture
-from tlkit.data.modality import KINDS
+from tlkit.data.modality import MODALITIES
 from tlkit.downloads.weights_file import PackagedFile
 from tlkit.errors import ArchitectureError, UsageError
 
@@ -69,8 +69,8 @@ def test_blocks_are_layers_in_order_and_the_default_cut_is_one(row):
 @each_row
 def test_row_is_sound(row):
     assert row.name == row.title.lower()
-    assert row.kind in KINDS
-    assert look_of(row, row.input_size(None, include_top=True)).preprocessing == row.preprocessing
+    assert row.kind in MODALITIES
+    assert preprocessor_for(row, row.input_size(None, include_top=True)).preprocessing == row.preprocessing
     outputs = next(layer for layer in reversed(layers_of(row, include_top=True)) if layer.part == "top").shape
     assert outputs == (len(published_labels(row.labels)),)
     assert row.least_size <= row.size

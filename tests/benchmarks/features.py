@@ -42,11 +42,11 @@ class Stock:
 
     def __init__(self, architecture, folder: Path) -> None:
         from tlkit.architectures.build import build
-        from tlkit.architectures.submodel import up_to
+        from tlkit.architectures.submodel import submodel
         from tlkit.backend import keras
 
         base = build(architecture, include_top=False)
-        self.model = up_to(base, base.layers[-1].name, "avg")
+        self.model = submodel(base, base.layers[-1].name, "avg")
         self.folder, self.keras = folder, keras
         preprocess = keras.applications.imagenet_utils.preprocess_input
         self.preprocess = lambda pictures: preprocess(pictures, mode=architecture.preprocessing)
@@ -76,29 +76,31 @@ class Ours:
     def __init__(self, architecture, folder: Path, engine: str, precision: str) -> None:
         import numpy as np
 
-        from tlkit.features.extractor import Computing
+        from tlkit.features.extractor import FeatureExtractor
         from tlkit.features.spec import of_architecture
         from tlkit.inference.select import run
 
         self.folder = folder
-        self.computing = Computing(of_architecture(architecture, weights="none"), engine=engine, precision=precision)
-        self.computing.notes = {"not": "compared here"}
+        self.extractor = FeatureExtractor(
+            of_architecture(architecture, weights="none"), engine=engine, precision=precision
+        )
+        self.extractor.notes = {"not": "compared here"}
         side = architecture.size
         self.pixels = np.random.default_rng(0).integers(0, 256, (BATCH, side, side, 3), np.uint8)
-        run(self.computing.engine, self.pixels)
+        run(self.extractor.engine, self.pixels)
 
     def run(self, count: int) -> float:
         """Seconds for all pictures, from the files to the features on disk."""
         from tlkit.data.discovery import expand_inputs
-        from tlkit.features.io import Facts, write_npy
+        from tlkit.features.io import FeatureMetadata, write_npy
         from tlkit.features.store import open_store
 
         with tempfile.TemporaryDirectory() as folder:
             start = time.perf_counter()
             sources = expand_inputs([str(self.folder)])
-            with open_store(Path(folder, "part"), self.computing.provenance) as store:
-                filled = self.computing.fill(sources, [store], description="bench")
-                facts = Facts(self.computing.provenance, sources, filled.digests)
+            with open_store(Path(folder, "part"), self.extractor.provenance) as store:
+                filled = self.extractor.fill(sources, [store], description="bench")
+                facts = FeatureMetadata(self.extractor.provenance, sources, filled.digests)
                 write_npy(Path(folder, "f.npy"), store.blocks(filled.rows[0][:, 0]), len(facts.files), store.shapes[0])
             seconds = time.perf_counter() - start
         assert len(filled.positions) == count
@@ -109,7 +111,7 @@ class Ours:
         start = time.perf_counter()
         waiting = []
         for _ in range(-(-count // BATCH)):
-            waiting.append(self.computing.engine.submit(self.pixels))
+            waiting.append(self.extractor.engine.submit(self.pixels))
             if len(waiting) > 2:
                 waiting.pop(0).result()
         for future in waiting:

@@ -13,7 +13,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from tlkit.architectures.layer_tables import wanted_layers
+from tlkit.architectures.layer_tables import expected_layers
 from tlkit.architectures.registry.lookup import get_architecture
 
 ROUNDS = 7
@@ -21,7 +21,7 @@ ROUNDS = 7
 
 def write_weights(path: Path, architecture: str) -> Path:
     """The weights of an architecture as Keras 2 writes them; every value is 1."""
-    layers = wanted_layers(get_architecture(architecture), include_top=True)
+    layers = expected_layers(get_architecture(architecture), include_top=True)
     with h5py.File(path, "w") as file:
         file.attrs["layer_names"] = [layer.name.encode() for layer in layers]
         file.attrs["keras_version"], file.attrs["backend"] = "2.4.0", "tensorflow"

@@ -3,7 +3,7 @@
 import h5py
 import numpy as np
 
-from tlkit.architectures.layer_tables import wanted_layers
+from tlkit.architectures.layer_tables import expected_layers
 from tlkit.architectures.registry.lookup import get_architecture
 
 
@@ -16,7 +16,7 @@ def write_weights(path, name, *, top):
     """A file as Keras 2 wrote it with the layers of an architecture, all zero; zeros take no space in HDF5."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with h5py.File(path, "w") as file:
-        layers = wanted_layers(get_architecture(name), include_top=top)
+        layers = expected_layers(get_architecture(name), include_top=top)
         file.attrs["layer_names"] = [layer.name.encode() for layer in layers]
         file.attrs["keras_version"], file.attrs["backend"] = b"2.2.0", b"tensorflow"
         for layer in layers:

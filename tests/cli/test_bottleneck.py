@@ -296,8 +296,8 @@ def test_without_a_cache_that_can_be_written_to_it_trains_all_the_same(tlkit, tm
 
 def test_the_cache_is_listed_and_cleared(tlkit, tmp_path, data):
     tlkit("finetune", data, *TRAIN, "-o", tmp_path / "run")
-    listed = tlkit("cache", "--format", "json").json
-    (features,) = (entry for entry in listed["entries"] if entry["kind"] == "features")
+    join_truncated = tlkit("cache", "--format", "json").json
+    (features,) = (entry for entry in join_truncated["entries"] if entry["kind"] == "features")
     assert features["bytes"] > 18 * 1280 * 4
     assert "efficientnetlite0 top_activation" in features["what"]
     assert "features" in tlkit("cache").out

@@ -123,16 +123,21 @@ def test_numbers_are_those_of_scikit_learn():
 
 
 def test_names_from_folders_do_not_become_markup(tmp_path):
-    from tlkit.data.images.preprocessor import PictureLook
+    from tlkit.data.images.preprocessor import ImagePreprocessor
     from tlkit.reporting.page import Page, draw_section, write_page
 
-    look = PictureLook((8, 8), "none")
+    preprocessor = ImagePreprocessor((8, 8), "none")
 
     name = "<script>alert(1)</script>"
     evaluation = Evaluation((name, "b"), np.array([0, 1]), np.array([[0.2, 0.8], [0.3, 0.7]]))
     files = (str(tmp_path / f"{name.replace('/', '')}.png"), "b.png")
     write_page(
-        Page(title=name, look=look, facts=[(name, name)], sections=[draw_section(name, evaluation, files)]),
+        Page(
+            title=name,
+            preprocessor=preprocessor,
+            facts=[(name, name)],
+            sections=[draw_section(name, evaluation, files)],
+        ),
         tmp_path / "page.html",
     )
     text = (tmp_path / "page.html").read_text()

@@ -15,8 +15,8 @@ from PIL import Image
 
 from tlkit.architectures.pretrained import build_pretrained
 from tlkit.architectures.registry.lookup import get_architecture
-from tlkit.architectures.submodel import up_to
-from tlkit.data.images.preprocessor import PictureLook
+from tlkit.architectures.submodel import submodel
+from tlkit.data.images.preprocessor import ImagePreprocessor
 
 SMALL = ["--size", "64"]
 
@@ -47,9 +47,11 @@ def read(path):
 def expected(files, layer=None, pooling="avg", size=(64, 64)):
     row = get_architecture("efficientnetlite0")
     model = build_pretrained(row, include_top=False, size=size).model
-    model = up_to(model, layer or model.layers[-1].name, pooling)
-    look = PictureLook(size, row.preprocessing)
-    return model(look.inputs(np.stack([look.read(str(file)) for file in files])), training=False).numpy()
+    model = submodel(model, layer or model.layers[-1].name, pooling)
+    preprocessor = ImagePreprocessor(size, row.preprocessing)
+    return model(
+        preprocessor.inputs(np.stack([preprocessor.read(str(file)) for file in files])), training=False
+    ).numpy()
 
 
 @pytest.mark.parametrize("ending", ["npy", "h5", "csv"])

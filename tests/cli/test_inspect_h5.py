@@ -27,7 +27,7 @@ from keras_writers.dialects import (
     write_tf_keras_weights,
 )
 
-from tlkit.architectures.layer_tables import wanted_layers
+from tlkit.architectures.layer_tables import expected_layers
 from tlkit.architectures.registry.lookup import get_architecture
 
 SMALL = networks.small(seed=3)
@@ -65,7 +65,7 @@ CASES = pytest.mark.parametrize(
 def write_table_weights(path, architecture, *, include_top=True, seed=0):
     """Weights of a network of the table as Keras 2 wrote them, of values that make sense."""
     random = np.random.default_rng(seed)
-    layers = wanted_layers(get_architecture(architecture), include_top=include_top)
+    layers = expected_layers(get_architecture(architecture), include_top=include_top)
     with h5py.File(path, "w") as file:
         file.attrs["layer_names"] = [layer.name.encode() for layer in layers]
         file.attrs["keras_version"], file.attrs["backend"] = "2.4.0", "tensorflow"
@@ -300,7 +300,7 @@ def test_a_file_that_does_not_load_ends_with_1_and_says_what_is_missing_and_what
 
 def write_vgg16_of_2016(path):
     """The Sequential with ZeroPadding2D, Theano's order of axes; nothing is stored."""
-    wanted = {layer.name: layer for layer in wanted_layers(get_architecture("vgg16"), include_top=True)}
+    wanted = {layer.name: layer for layer in expected_layers(get_architecture("vgg16"), include_top=True)}
     places = [1, 3, 6, 8, 11, 13, 15, 18, 20, 22, 25, 27, 29, 32, 34, 36]
     with h5py.File(path, "w") as file:
         file.attrs["nb_layers"] = 37

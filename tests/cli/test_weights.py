@@ -241,8 +241,8 @@ def test_no_command_starts_tensorflow(tmp_path):
 
 
 def test_files_of_a_width_and_a_size_are_chosen(tlkit):
-    listed = tlkit("weights", "list", "mobilenet", "mobilenetv2", "--format", "json").json
-    assert len(listed) == 2 * (4 * 4 + 4 * 5 + 2)
+    join_truncated = tlkit("weights", "list", "mobilenet", "mobilenetv2", "--format", "json").json
+    assert len(join_truncated) == 2 * (4 * 4 + 4 * 5 + 2)
     ran = tlkit("weights", "path", "mobilenet", "--no-top", "--alpha", "0.5", "--size", "160")
     assert ran.code == 1
     assert "mobilenet_5_0_160_tf_no_top.h5" in ran.err

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tlkit.data.batches import read_batches
-from tlkit.data.images.preprocessor import PictureLook
+from tlkit.data.images.preprocessor import ImagePreprocessor
 
-LOOK = PictureLook((8, 6), "none")
+LOOK = ImagePreprocessor((8, 6), "none")
 
 
 @pytest.mark.parametrize("count", [1, 4, 7, 8, 9])
@@ -36,22 +36,22 @@ def test_bad_pictures_are_named_and_rows_stay_aligned(tmp_path, noise):
 
 def test_order_is_kept_when_pictures_take_unequal_time(tmp_path, noise, monkeypatch):
     files = [str(noise(tmp_path / f"{number}.png", number)) for number in range(12)]
-    slow = PictureLook.open
+    slow = ImagePreprocessor.open
 
     def sometimes_slow(self, source, **asked):
         time.sleep(0.05 if source == files[0] else 0)
         return slow(self, source, **asked)
 
-    monkeypatch.setattr(PictureLook, "open", sometimes_slow)
+    monkeypatch.setattr(ImagePreprocessor, "open", sometimes_slow)
     batches = list(read_batches(files, LOOK, 5, workers=4))
     assert [position for batch in batches for position in batch.positions] == list(range(12))
 
 
 def test_only_a_few_pictures_are_read_ahead(tmp_path, noise, monkeypatch):
     file = str(noise(tmp_path / "a.png"))
-    read, real = [], PictureLook.open
+    read, real = [], ImagePreprocessor.open
     monkeypatch.setattr(
-        PictureLook, "open", lambda self, source, **asked: (read.append(1), real(self, source, **asked))[1]
+        ImagePreprocessor, "open", lambda self, source, **asked: (read.append(1), real(self, source, **asked))[1]
     )
     batches = read_batches([file] * 1000, LOOK, 4, workers=2)
     next(batches)

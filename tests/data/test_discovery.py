@@ -3,7 +3,7 @@ import subprocess
 
 import pytest
 
-from tlkit.data.discovery import expand_inputs, is_address, walk_files
+from tlkit.data.discovery import expand_inputs, is_url, walk_files
 from tlkit.data.modality import IMAGE
 
 
@@ -94,8 +94,8 @@ def test_inputs_keep_their_order_and_missing_ones_stay(tmp_path):
 def test_what_is_an_address():
     assert all(
         map(
-            is_address,
+            is_url,
             ["http://a/b", "HTTPS://a", "ftp://a", "file:///etc/passwd", "data:image/png;base64,xx"],
         )
     )
-    assert not any(map(is_address, ["a.jpg", "/a:b.jpg", "C:\\a.jpg", "./data/a.jpg"]))
+    assert not any(map(is_url, ["a.jpg", "/a:b.jpg", "C:\\a.jpg", "./data/a.jpg"]))

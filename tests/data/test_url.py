@@ -15,7 +15,7 @@ from tlkit.data.url import fetch
 from tlkit.downloads.http import private_networks as hosts
 from tlkit.downloads.http.private_networks import is_public
 from tlkit.errors import InputError
-from tlkit.utils.text import printable, without_password
+from tlkit.utils.text import escape_control_chars, without_password
 
 
 def png() -> bytes:
@@ -218,7 +218,7 @@ def test_a_password_goes_to_its_host_only(server):
 )
 def test_what_is_hidden_of_an_address(address, shown):
     assert without_password(address) == shown
-    assert printable(address) == shown
+    assert escape_control_chars(address) == shown
 
 
 @pytest.mark.parametrize(

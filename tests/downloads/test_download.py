@@ -192,12 +192,12 @@ def test_the_password_of_a_mirror_is_used_and_not_said(server, good, own, monkey
     caplog.set_level("DEBUG", "tlkit")
     with pytest.raises(WeightsError) as caught:
         locate(file_at(server, good), architecture="net")
-    listed = tlkit("-v", "weights", "list", "vgg16", "--format", "json")
+    join_truncated = tlkit("-v", "weights", "list", "vgg16", "--format", "json")
     pulled = tlkit("-v", "weights", "pull", "efficientnetlite0", "vgg16", "--top", "--format", "json")
-    for said in (caught.value.message, caplog.text, listed.out, pulled.out, pulled.err):
+    for said in (caught.value.message, caplog.text, join_truncated.out, pulled.out, pulled.err):
         assert "secret" not in said
     assert "user:***@127.0.0.1" in caught.value.message
-    assert "user:***@127.0.0.1" in listed.out
+    assert "user:***@127.0.0.1" in join_truncated.out
     server.answers["/mirror/net.h5"] = ["for friends"]
     assert locate(file_at(server, good), architecture="net").read_bytes() == good
 

@@ -24,8 +24,8 @@ def decision(monkeypatch):
         monkeypatch.setenv(sources.MIRROR_VARIABLE, mirror or "")
         there = {Path(path) for path in (*there, *bad)}
         return decide(
-            paths=locate.places(file),
-            urls=locate.addresses(file),
+            paths=sources.places(file),
+            urls=sources.addresses(file),
             problem=lambda path: "it is cut short" if str(path) in bad else None,
             exists=there.__contains__,
         )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tlkit.errors import FeatureError
-from tlkit.features.store import RowStore, open_store
+from tlkit.features.store import FeatureStore, open_store
 
 PROVENANCE = {"layer": "last"}
 RANDOM = np.random.default_rng(0)
@@ -18,13 +18,13 @@ MORE = RANDOM.normal(size=(10, 4)).astype("float32")
 
 
 def fill(folder, start, stop):
-    with RowStore(folder, PROVENANCE) as store:
+    with FeatureStore(folder, PROVENANCE) as store:
         for row in range(start, stop, 2):
             store.append(DIGESTS[row : row + 2], [ROWS[row : row + 2], MORE[row : row + 2]])
 
 
 def assert_whole(folder, count=10):
-    with RowStore(folder, PROVENANCE) as store:
+    with FeatureStore(folder, PROVENANCE) as store:
         assert list(store.rows) == DIGESTS[:count]
         numbers = np.array([store.rows[digest] for digest in DIGESTS[:count]])[::-1]
         np.testing.assert_array_equal(store.read(numbers), ROWS[:count][::-1])
@@ -40,7 +40,7 @@ def test_rows_come_back(tmp_path):
 def test_rows_that_are_there_are_passed_over(tmp_path):
     fill(tmp_path, 0, 10)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    with RowStore(tmp_path, PROVENANCE) as store:
+    with FeatureStore(tmp_path, PROVENANCE) as store:
         store.append(DIGESTS[:3] + DIGESTS[:1], [np.zeros((4, 2, 3), "float32"), np.zeros((4, 4), "float32")])
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
@@ -53,10 +53,10 @@ def test_a_writer_that_died_anywhere_is_gone_on_after(tmp_path, name, cut):
     shutil.copytree(tmp_path / "whole", tmp_path / "torn")
     content = (tmp_path / "torn" / name).read_bytes()
     (tmp_path / "torn" / name).write_bytes(content[:cut])
-    with RowStore(tmp_path / "torn", PROVENANCE) as store:
+    with FeatureStore(tmp_path / "torn", PROVENANCE) as store:
         kept = len(store.rows)
     assert kept <= 10
-    with RowStore(tmp_path / "torn", PROVENANCE) as store:
+    with FeatureStore(tmp_path / "torn", PROVENANCE) as store:
         store.append(DIGESTS, [ROWS, MORE])
     for path in (tmp_path / "whole").iterdir():
         assert (tmp_path / "torn" / path.name).read_bytes() == path.read_bytes()
@@ -67,7 +67,7 @@ def test_a_row_that_never_reached_the_disk_is_computed_again(tmp_path):
     content = bytearray((tmp_path / "rows-0.bin").read_bytes())
     content[7 * 24 : 8 * 24] = bytes(24)  # as after a power failure: the index is there, the row is zeros
     (tmp_path / "rows-0.bin").write_bytes(content)
-    with RowStore(tmp_path, PROVENANCE) as store:
+    with FeatureStore(tmp_path, PROVENANCE) as store:
         assert list(store.rows) == DIGESTS[:7]
         store.append(DIGESTS, [ROWS, MORE])
     assert_whole(tmp_path)
@@ -75,7 +75,7 @@ def test_a_row_that_never_reached_the_disk_is_computed_again(tmp_path):
 
 def test_a_bit_that_flips_while_it_is_open_is_told(tmp_path):
     fill(tmp_path, 0, 10)
-    with RowStore(tmp_path, PROVENANCE) as store:
+    with FeatureStore(tmp_path, PROVENANCE) as store:
         content = bytearray((tmp_path / "rows-1.bin").read_bytes())
         content[3] ^= 16
         (tmp_path / "rows-1.bin").write_bytes(content)
@@ -87,7 +87,7 @@ def test_a_bit_that_flips_while_it_is_open_is_told(tmp_path):
 def test_another_provenance_is_refused_or_removed(tmp_path):
     fill(tmp_path / "store", 0, 4)
     with pytest.raises(FeatureError, match="another kind"):
-        RowStore(tmp_path / "store", {"layer": "first"})
+        FeatureStore(tmp_path / "store", {"layer": "first"})
     with open_store(tmp_path / "store", {"layer": "first"}) as store:
         assert not store.rows
     assert not (tmp_path / "store").exists()
@@ -98,7 +98,7 @@ def test_a_damaged_description_is_told(tmp_path, damage):
     fill(tmp_path, 0, 4)
     (tmp_path / "provenance.json").write_text(damage)
     with pytest.raises(FeatureError):
-        RowStore(tmp_path, PROVENANCE)
+        FeatureStore(tmp_path, PROVENANCE)
 
 
 @pytest.mark.parametrize("fails_at", range(6))
@@ -112,7 +112,7 @@ def test_a_full_disk_keeps_what_was_written(tmp_path, monkeypatch, fails_at):
         return real(descriptor, data[:7], at)  # disks write less than they are asked to
 
     monkeypatch.setattr(os, "pwrite", full)
-    with pytest.raises(FeatureError, match="No space is left") as caught, RowStore(tmp_path, PROVENANCE) as store:
+    with pytest.raises(FeatureError, match="No space is left") as caught, FeatureStore(tmp_path, PROVENANCE) as store:
         for row in range(0, 10, 2):
             store.append(DIGESTS[row : row + 2], [ROWS[row : row + 2], MORE[row : row + 2]])
     assert "run the same command again" in caught.value.hint

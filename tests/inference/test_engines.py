@@ -7,13 +7,13 @@ import pytest
 
 from tlkit.architectures.build import build
 from tlkit.architectures.registry.lookup import all_architectures, get_architecture
-from tlkit.architectures.submodel import up_to
+from tlkit.architectures.submodel import submodel
 from tlkit.backend import keras
 from tlkit.data.images.normalization import MODES, preprocess
-from tlkit.data.images.preprocessor import PictureLook
+from tlkit.data.images.preprocessor import ImagePreprocessor
 from tlkit.errors import UsageError
 from tlkit.features.extractor import relative_error
-from tlkit.inference.lazy_model import Network
+from tlkit.inference.lazy_model import LazyModel
 from tlkit.inference.select import choose_engine, open_engine, run
 
 ENGINES = ["keras", "openvino"]
@@ -23,8 +23,8 @@ ROWS = [
 ]
 
 
-def network_of(model, size, preprocessing="none", **look):
-    return Network(lambda: model, PictureLook(size, preprocessing, **look))
+def network_of(model, size, preprocessing="none", **preprocessor):
+    return LazyModel(lambda: model, ImagePreprocessor(size, preprocessing, **preprocessor))
 
 
 def pixels_of(rows, size, channels=3, seed=0):
@@ -59,7 +59,7 @@ def test_features_are_those_of_keras(row, engine):
             mean, variance = layer.moving_mean, layer.moving_variance
             mean.assign(np.random.default_rng(1).normal(0, 0.01, mean.shape))
             variance.assign(np.random.default_rng(2).uniform(0.9, 1.1, variance.shape))
-    model = up_to(model, model.layers[-1].name, "avg")
+    model = submodel(model, model.layers[-1].name, "avg")
     pixels = pixels_of(3, size)
     expected = model(preprocess(pixels, row.preprocessing), training=False).numpy()
     (got,) = run(open_engine(network_of(model, size, row.preprocessing), engine=engine), pixels)
@@ -99,8 +99,8 @@ def test_one_channel_and_channels_first(engine):
     inputs = keras.Input((1, 9, 7))
     model = keras.Model(inputs, keras.layers.Permute((2, 3, 1))(inputs))
     pixels = pixels_of(2, (9, 7), 1)
-    look = {"channels": 1, "channels_first": True}
-    (got,) = run(open_engine(network_of(model, (9, 7), "unit", **look), engine=engine), pixels)
+    preprocessor = {"channels": 1, "channels_first": True}
+    (got,) = run(open_engine(network_of(model, (9, 7), "unit", **preprocessor), engine=engine), pixels)
     np.testing.assert_allclose(got, pixels / 255, atol=1e-6)
 
 

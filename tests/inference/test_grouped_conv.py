@@ -7,19 +7,19 @@ from tlkit.architectures.build import build
 from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.backend import keras, tf
 from tlkit.data.images.normalization import preprocess
-from tlkit.data.images.preprocessor import PictureLook
+from tlkit.data.images.preprocessor import ImagePreprocessor
 from tlkit.features.extractor import relative_error
 from tlkit.inference import grouped_conv as grouped
 from tlkit.inference.frozen_graph import frozen_graph
-from tlkit.inference.lazy_model import Network
+from tlkit.inference.lazy_model import LazyModel
 from tlkit.inference.select import open_engine, run
 
 SIZE = (20, 18)
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, *SIZE, 3), dtype=np.uint8)
 
 
-def network_of(model, **look):
-    return Network(lambda: model, PictureLook(SIZE, "tf", **look))
+def network_of(model, **preprocessor):
+    return LazyModel(lambda: model, ImagePreprocessor(SIZE, "tf", **preprocessor))
 
 
 @pytest.fixture
@@ -96,8 +96,8 @@ def test_channels_first_is_left_to_xla_where_tensorflow_cannot(computes, without
     convolution = keras.layers.Conv2D(8, 3, groups=2, data_format="channels_first")
     first = keras.Model(inputs, convolution(inputs))
     pixels = PIXELS[..., [0, 1, 2, 0]]
-    look = PictureLook(SIZE, "tf", channels=4, channels_first=True)
-    network = Network(lambda: first, look)
+    preprocessor = ImagePreprocessor(SIZE, "tf", channels=4, channels_first=True)
+    network = LazyModel(lambda: first, preprocessor)
     if not computes:
         without("NCHW")
         assert frozen_graph(network).graph.as_graph_def().library.function
@@ -115,7 +115,9 @@ def test_what_else_xla_compiles_stays_with_it():
     volume = keras.layers.Conv3D(1, 1, data_format="channels_first")(keras.layers.Reshape((1, *x.shape[1:]))(x))
     model = keras.Model(inputs, volume)
     assert (
-        frozen_graph(Network(lambda: model, PictureLook(SIZE, "tf", channels=4))).graph.as_graph_def().library.function
+        frozen_graph(LazyModel(lambda: model, ImagePreprocessor(SIZE, "tf", channels=4)))
+        .graph.as_graph_def()
+        .library.function
     )
 
 
@@ -132,7 +134,7 @@ def losses(make, model, precision="float32"):
 
 def test_training_takes_the_steps_that_keras_takes(model):
     expected, weights = losses(lambda copy: keras.Model(copy.inputs, copy.outputs), model)
-    got, ours = losses(grouped.to_train, model)
+    got, ours = losses(grouped.with_native_grouped_conv, model)
     assert expected[2] < expected[0]
     np.testing.assert_allclose(got, expected, rtol=1e-5)
     for left, right in zip(ours, weights, strict=True):
@@ -141,10 +143,12 @@ def test_training_takes_the_steps_that_keras_takes(model):
 
 def test_without_gradients_of_tensorflow_training_stays_with_xla(model, without):
     without("gradient")
-    graph = tf.function(grouped.to_train(model)).get_concrete_function(tf.TensorSpec((1, *SIZE, 3))).graph
+    graph = (
+        tf.function(grouped.with_native_grouped_conv(model)).get_concrete_function(tf.TensorSpec((1, *SIZE, 3))).graph
+    )
     assert graph.as_graph_def().library.function
 
 
 def test_what_has_no_groups_is_trained_as_it_is():
     model = build(get_architecture("mobilenetv2"), include_top=False, size=(32, 32))
-    assert type(grouped.to_train(model)) is type(keras.Model(model.inputs, model.outputs))
+    assert type(grouped.with_native_grouped_conv(model)) is type(keras.Model(model.inputs, model.outputs))

@@ -21,13 +21,13 @@ from keras_writers.dialects import (
 from tlkit.commands.inspect_h5 import _inspect
 from tlkit.config import InspectConfig, LoadOptions
 from tlkit.errors import TlkitError
-from tlkit.keras_files.hdf5.subprocess_guard import check_readable, guarded
+from tlkit.keras_files.hdf5.subprocess_guard import run_in_subprocess, verify_readable
 from tlkit.keras_files.load_model import load_model
-from tlkit.keras_files.loading.layer_spec import targets
+from tlkit.keras_files.loading.layer_spec import target_layers
 from tlkit.keras_files.loading.load import load_file
 
 TWINS = networks.twins()
-KINDS = {
+MODALITIES = {
     "nb_layers": (write_nb_layers, {}),
     "keras1": (write_keras1, {}),
     "keras1 model": (write_full_keras1, {}),
@@ -44,9 +44,9 @@ INSPECTIONS, BATCH, LOADS = 2_000, 50, 80
 
 def broken_copies(tmp_path, kind, count):
     """Files with one byte changed, the same at every run."""
-    write, options = KINDS[kind]
+    write, options = MODALITIES[kind]
     data = write(tmp_path / "whole", TWINS, **options).read_bytes()
-    random = np.random.default_rng(list(KINDS).index(kind))
+    random = np.random.default_rng(list(MODALITIES).index(kind))
     for number in range(count):
         broken = bytearray(data)
         broken[random.integers(len(data))] ^= random.integers(1, 256)
@@ -76,36 +76,36 @@ def unlike_one_line(error, path):
 
 def inspect_alone(path):
     try:
-        return guarded(lambda: inspect(path, 10), path)
+        return run_in_subprocess(lambda: inspect(path, 10), path)
     except TlkitError as error:  # HDF5 ended the child
         return unlike_one_line(error, path) if "SIGALRM" not in error.message else f"{path.name} does not end"
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", MODALITIES)
 def test_inspecting_ends_in_a_result_or_in_one_line(tmp_path, kind):
-    paths = list(broken_copies(tmp_path, kind, INSPECTIONS // len(KINDS)))
+    paths = list(broken_copies(tmp_path, kind, INSPECTIONS // len(MODALITIES)))
     wrong = []
     for start in range(0, len(paths), BATCH):
         batch = paths[start : start + BATCH]
         try:
-            wrong += guarded(lambda batch=batch: [inspect(path, 10) for path in batch], batch[0])
+            wrong += run_in_subprocess(lambda batch=batch: [inspect(path, 10) for path in batch], batch[0])
         except TlkitError:
             wrong += map(inspect_alone, batch)
     assert list(filter(None, wrong)) == []
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", MODALITIES)
 def test_loading_ends_in_weights_or_in_one_line(tmp_path, kind):
     """In this process, as the commands do it: what would end it is found before, in another."""
     into = keras_model(TWINS)
     wrong = []
-    for path in broken_copies(tmp_path, kind, LOADS // len(KINDS)):
+    for path in broken_copies(tmp_path, kind, LOADS // len(MODALITIES)):
         try:
-            check_readable(path)
+            verify_readable(path)
             if "model" in kind or kind == "archive":
                 load_model(path)
             else:
-                load_file(path, targets(into), LoadOptions(), into="the network")
+                load_file(path, target_layers(into), LoadOptions(), into="the network")
         except TlkitError as error:
             wrong.append(unlike_one_line(error, path))
         except Exception as error:

@@ -436,8 +436,8 @@ def _in_order(member: Layer | _Model, frozen: tuple[str, ...]) -> Iterator[tuple
 
 
 def _trains(layer: Layer, key: str, model: _Model, frozen: tuple[str, ...]) -> bool:
-    above = next(set(names) for found, names in _layers(model) if found is layer)
-    return not key.startswith("moving_") and not above & set(frozen)
+    build_trainable_top = next(set(names) for found, names in _layers(model) if found is layer)
+    return not key.startswith("moving_") and not build_trainable_top & set(frozen)
 
 
 def _shape_in(model: _Model, name: str) -> list:

@@ -3,20 +3,20 @@ import pytest
 from tlkit.architectures.layer_tables import layers_of
 from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.errors import UsageError
-from tlkit.training.freeze import resolve_boundary, resolve_stages
+from tlkit.training.freeze import resolve_freeze_point, resolve_stages
 
 INCEPTION = get_architecture("inceptionv3")
 LAYERS = [layer.name for layer in layers_of(INCEPTION, include_top=False)]
 
 
 def cut(**asked):
-    return resolve_boundary(INCEPTION, LAYERS, **asked)
+    return resolve_freeze_point(INCEPTION, LAYERS, **asked)
 
 
 def test_172_is_obeyed_and_explained():
-    boundary = cut(freeze="172")
-    assert (boundary.frozen, boundary.total, boundary.last) == (172, 311, LAYERS[171])
-    where, meant = boundary.notes
+    freeze_point = cut(freeze="172")
+    assert (freeze_point.frozen, freeze_point.total, freeze_point.last) == (172, 311, LAYERS[171])
+    where, meant = freeze_point.notes
     assert "inside mixed6" in where
     assert "after mixed5 (layer 165)" in where
     assert "5 blocks of 11 train, the first in part" in where

@@ -6,14 +6,14 @@ import pytest
 from tlkit.architectures.build import build
 from tlkit.architectures.pretrained import build_pretrained
 from tlkit.architectures.registry.lookup import get_architecture
-from tlkit.architectures.submodel import up_to
+from tlkit.architectures.submodel import submodel
 from tlkit.backend import keras
 from tlkit.training.compile_options import Objective, PhasePlan
-from tlkit.training.freeze import Boundary
+from tlkit.training.freeze import FreezePoint
 from tlkit.training.frontier import find_frontier
 from tlkit.training.heads import choose_head
 from tlkit.training.history import Phase
-from tlkit.training.model import above, attach, build_head, computing_in
+from tlkit.training.model import assemble_model, build_head, build_trainable_top, mixed_precision_scope
 from tlkit.training.trainer import Training, set_trainable
 
 
@@ -41,8 +41,8 @@ def network_of(name, frozen, size, *, batchnorm="frozen"):
     weights = "imagenet" if name.startswith("efficientnetlite") else "none"
     base = build_pretrained(get_architecture(name), weights=weights, include_top=False, size=(size, size)).model
     frozen = frozen if isinstance(frozen, int) else [layer.name for layer in base.layers].index(frozen) + 1
-    trained = set_trainable(base, Boundary(frozen, len(base.layers), ""), batchnorm=batchnorm)
-    return base, up_to(base, base.layers[-1].name, "avg"), trained
+    trained = set_trainable(base, FreezePoint(frozen, len(base.layers), ""), batchnorm=batchnorm)
+    return base, submodel(base, base.layers[-1].name, "avg"), trained
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_it_trains_as_the_whole_network_does(name, frozen, batchnorm, tmp_path):
             frontier = find_frontier(network, trained)
             below = keras.Model(network.input, list(frontier.tensors))
             rows = keras.tree.flatten(below.predict(pictures, verbose=0))
-            model = above(network, frontier, head, training=training)
+            model = build_trainable_top(network, frontier, head, training=training)
             batches = Held(rows, labels)
         plan = PhasePlan(name="finetune", epochs=2, optimizer="sgd", lr=0.01)
         phase = Training(Objective(3), tmp_path).run(plan, model, batches, batches)
@@ -111,11 +111,11 @@ def test_it_trains_as_the_whole_network_does(name, frozen, batchnorm, tmp_path):
         }
         assert changed == {layer.name for layer in trained}
         # base, pooling and head as one model say what the part that trained says
-        whole = attach(base, "avg", head, name)
+        whole = assemble_model(base, "avg", head, name)
         if way == "frontier":
             np.testing.assert_allclose(
                 whole.predict(pictures, verbose=0),
-                above(network, frontier, head)(tuple(rows) if len(rows) > 1 else rows[0]),
+                build_trainable_top(network, frontier, head)(tuple(rows) if len(rows) > 1 else rows[0]),
                 rtol=1e-3, atol=1e-5,
             )  # fmt: skip
     np.testing.assert_allclose(curves["frontier"], curves["whole"], rtol=2e-3)
@@ -133,8 +133,8 @@ def test_bfloat16_trains_and_leaves_float32_behind(name, tmp_path):
     frontier = find_frontier(network, trained)
     head = build_head(choose_head("linear"), network.output_shape[1:], 3)
     rows = [np.random.default_rng(0).uniform(size=(8, *shape)).astype("f") for shape in frontier.shapes]
-    with computing_in("bfloat16", base):
-        model = above(network, frontier, head)
+    with mixed_precision_scope("bfloat16", base):
+        model = build_trainable_top(network, frontier, head)
         assert model(tuple(rows) if len(rows) > 1 else rows[0]).dtype == "float32"  # heads stay as they are
         batches = Held(rows, np.arange(8) % 3)
         plan = PhasePlan(name="finetune", epochs=2, optimizer="sgd", lr=0.01)

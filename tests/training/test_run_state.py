@@ -2,14 +2,14 @@ import pytest
 
 from tlkit.config import FinetuneConfig, LoadOptions
 from tlkit.errors import RunError
-from tlkit.training.run_state import RunState, claim_folder, read_state, reclaim_folder, write_state
+from tlkit.training.run_state import RunState, create_run_dir, open_interrupted_run, read_state, write_state
 
 
 def test_a_new_run_takes_the_next_free_number(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     taken = []
     for _ in range(3):
-        with claim_folder(None, "net") as folder:
+        with create_run_dir(None, "net") as folder:
             (folder / "x").touch()
             taken.append(str(folder))
     assert taken == ["runs/net-1", "runs/net-2", "runs/net-3"]
@@ -18,19 +18,19 @@ def test_a_new_run_takes_the_next_free_number(tmp_path, monkeypatch):
 def test_an_old_run_is_never_written_into(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "model.keras").touch()
-    with pytest.raises(RunError, match="not empty"), claim_folder(str(tmp_path / "run"), "net"):
+    with pytest.raises(RunError, match="not empty"), create_run_dir(str(tmp_path / "run"), "net"):
         pass
 
 
 def test_a_failed_run_leaves_no_empty_folder(tmp_path):
-    with pytest.raises(KeyError), claim_folder(str(tmp_path / "run"), "net"):
+    with pytest.raises(KeyError), create_run_dir(str(tmp_path / "run"), "net"):
         raise KeyError
     assert not (tmp_path / "run").exists()
 
 
 def test_two_runs_cannot_have_one_folder(tmp_path):
-    with claim_folder(str(tmp_path / "run"), "net") as folder:
-        with pytest.raises(RunError, match="Another tlkit is at work"), claim_folder(str(folder), "net"):
+    with create_run_dir(str(tmp_path / "run"), "net") as folder:
+        with pytest.raises(RunError, match="Another tlkit is at work"), create_run_dir(str(folder), "net"):
             pass
         (folder / "model.keras").touch()
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["model.keras"]
@@ -38,7 +38,7 @@ def test_two_runs_cannot_have_one_folder(tmp_path):
 
 def test_an_empty_folder_that_was_there_stays(tmp_path):
     (tmp_path / "run").mkdir()
-    with pytest.raises(KeyError), claim_folder(str(tmp_path / "run"), "net"):
+    with pytest.raises(KeyError), create_run_dir(str(tmp_path / "run"), "net"):
         raise KeyError
     assert list((tmp_path / "run").iterdir()) == []
 
@@ -51,21 +51,21 @@ def test_a_file_in_the_way_is_said(tmp_path, monkeypatch, way):
     else:
         (tmp_path / "runs").symlink_to("nowhere")
     for output in (None, "runs"):
-        with pytest.raises(RunError), claim_folder(output, "net"):
+        with pytest.raises(RunError), create_run_dir(output, "net"):
             pass
 
 
 def test_a_run_that_was_broken_off_is_kept_and_can_be_taken_up(tmp_path):
     config = FinetuneConfig(data="data", size=(64, 96), weights="w.h5", load=LoadOptions(by_name=True))
-    with pytest.raises(KeyboardInterrupt), claim_folder(str(tmp_path / "run"), "net") as folder:
+    with pytest.raises(KeyboardInterrupt), create_run_dir(str(tmp_path / "run"), "net") as folder:
         write_state(folder, RunState(config, {}, None, 0))
         raise KeyboardInterrupt
-    with pytest.raises(RunError, match="broken off") as caught, claim_folder(str(tmp_path / "run"), "net"):
+    with pytest.raises(RunError, match="broken off") as caught, create_run_dir(str(tmp_path / "run"), "net"):
         pass
     assert "--resume" in caught.value.hint
-    with reclaim_folder(tmp_path / "run") as folder:
+    with open_interrupted_run(tmp_path / "run") as folder:
         found = read_state(folder).config
-        with pytest.raises(RunError, match="Another tlkit is at work"), reclaim_folder(tmp_path / "run"):
+        with pytest.raises(RunError, match="Another tlkit is at work"), open_interrupted_run(tmp_path / "run"):
             pass
     assert found.size == (64, 96)
     assert found.load == LoadOptions(by_name=True)
@@ -84,11 +84,11 @@ def test_what_cannot_be_gone_on_with(tmp_path):
             (tmp_path / name).mkdir()
         if name == "done":
             (tmp_path / name / "run.json").touch()
-        with pytest.raises(RunError, match=says), reclaim_folder(tmp_path / name):
+        with pytest.raises(RunError, match=says), open_interrupted_run(tmp_path / name):
             pass
     (tmp_path / "other" / "unfinished.json").write_text("{}")
     with (
         pytest.raises(RunError, match=r"unfinished\.json cannot be read"),
-        reclaim_folder(tmp_path / "other") as folder,
+        open_interrupted_run(tmp_path / "other") as folder,
     ):
         read_state(folder)

@@ -12,7 +12,7 @@ from tlkit.config import BuildOptions
 from tlkit.downloads.weights_file import PackagedFile, PublishedWeights, WeightsFile
 from tlkit.errors import ArchitectureError, UsageError, WeightsError
 from tlkit.utils.keras_home import image_data_format
-from tlkit.utils.text import listed
+from tlkit.utils.text import join_truncated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class Architecture:
         channels_first: True where it can be built in that layout.
         variants: ``{(alpha, input size): (file with top, file without)}`` where there are several.
         options: Arguments it is built with.
-        kind: What it takes: a name of :data:`tlkit.data.modality.KINDS`.
+        kind: What it takes: a name of :data:`tlkit.data.modality.MODALITIES`.
         labels: What its outputs are called: a table of :mod:`tlkit.architectures.labels`.
         fixed_shape: Height, width and channels of its input where those are given with the network.
     """
@@ -197,7 +197,7 @@ class Architecture:
         if options.alpha is not None and options.alpha not in self.alphas:
             raise WeightsError(
                 f"No ImageNet weights of {self.name} were published for --alpha {options.alpha:g}; there are some for "
-                f"{listed([f'{alpha:g}' for alpha in self.alphas])}.",
+                f"{join_truncated([f'{alpha:g}' for alpha in self.alphas])}.",
                 hint=hint,
             )
         if options.depth_multiplier is not None:

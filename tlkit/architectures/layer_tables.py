@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlkit.config import BuildOptions
-from tlkit.keras_files.loading.layer_spec import WantedLayer, gates_of, groups_of
+from tlkit.keras_files.loading.layer_spec import LayerSpec, gates_of, groups_of
 
 if TYPE_CHECKING:
     from tlkit.architectures.architecture import Architecture
@@ -141,9 +141,9 @@ def _weight_name(layer: Any, weight: Any) -> str:
     return weight.name
 
 
-def wanted_layers(architecture: Architecture, *, include_top: bool) -> list[WantedLayer]:
+def expected_layers(architecture: Architecture, *, include_top: bool) -> list[LayerSpec]:
     """The layers that an architecture expects in a weights file, from its table instead of a built model."""
-    wanted: list[WantedLayer] = []
+    wanted: list[LayerSpec] = []
     flattened: Shape | None = None
     before: Shape = ()
     for layer in layers_of(architecture, include_top=include_top):
@@ -156,11 +156,11 @@ def wanted_layers(architecture: Architecture, *, include_top: bool) -> list[Want
         for owner, tensors in inner.items():
             if owner:  # the models inside ConvNeXt are made of these two
                 kind = "LayerNormalization" if tensors[0][0] == "gamma" else "Conv2D"
-                wanted.append(WantedLayer(owner, kind, tuple(tensors), (layer.name,)))
+                wanted.append(LayerSpec(owner, kind, tuple(tensors), (layer.name,)))
             else:
                 map_shape = flattened if layer.kind == "Dense" and len(flattened or ()) == 3 else None
                 wanted.append(
-                    WantedLayer(
+                    LayerSpec(
                         layer.name, layer.kind, tuple(tensors), (), map_shape, gates=layer.gates, groups=layer.groups
                     )
                 )

@@ -18,7 +18,7 @@ from tlkit.keras_files.hdf5.validate import is_archive, is_hdf5, structure_probl
 from tlkit.keras_files.torch_legacy_reader import is_torch_stream
 from tlkit.utils.hashing import file_digest
 from tlkit.utils.logging import logger
-from tlkit.utils.text import counted, listed, printable
+from tlkit.utils.text import join_truncated, pluralize
 
 if TYPE_CHECKING:
     from tlkit.keras_files.loading.assign import LoadReport
@@ -41,7 +41,7 @@ class WeightsChoice:
     options: LoadOptions
 
     @property
-    def identity(self) -> dict[str, Any] | None:
+    def cache_key(self) -> dict[str, Any] | None:
         """What decides every weight, as JSON knows it; None where some are random."""
         if self.digest is None or self.options.skip_mismatch:
             return None
@@ -154,11 +154,11 @@ def load_weights(model: Any, path: Path, architecture: Architecture, options: Lo
         WeightsError: Not a weights file, damaged, or of another model; the model is as it was.
     """
     from tlkit.keras_files.loading.assign import assign_by_name
-    from tlkit.keras_files.loading.layer_spec import targets
+    from tlkit.keras_files.loading.layer_spec import target_layers
     from tlkit.keras_files.loading.load import load_file
 
     options = options or LoadOptions()
-    places = targets(model)
+    places = target_layers(model)
     if isinstance(architecture.with_top, PackagedFile) and is_torch_stream(path):
         from tlkit.architectures.efficientnet_lite import keras_layout
         from tlkit.keras_files.torch_legacy_reader import read_torch_stream
@@ -168,7 +168,7 @@ def load_weights(model: Any, path: Path, architecture: Architecture, options: Lo
         report = load_file(path, places, options, into=model.name, old_names=architecture.old_names)
     else:
         raise WeightsError(
-            f"{printable(path)} cannot be loaded: {structure_problem(path)}.",
+            f"{path} cannot be loaded: {structure_problem(path)}.",
             hint="--weights takes the weights or the full model of any Keras (.h5, .weights.h5, .keras).",
         )
     _say(report, model.name, path)
@@ -177,21 +177,21 @@ def load_weights(model: Any, path: Path, architecture: Architecture, options: Lo
 
 def _say(report: LoadReport, name: str, path: Path) -> None:
     for note in report.notes:
-        logger.warning("%s: %s", printable(path), note)
+        logger.warning("%s: %s", path, note)
     for conversion, tensors in (report.conversions or {}).items():
-        logger.info("%s: converted %s (%s).", printable(path), conversion, counted(tensors, "tensor"))
+        logger.info("%s: converted %s (%s).", path, conversion, pluralize(tensors, "tensor"))
     if report.left:
         logger.warning(
             "%s of %s keep their random values, the file has nothing that fits: %s.",
-            counted(len(report.left), "layer"), name, listed(report.left),
+            pluralize(len(report.left), "layer"), name, join_truncated(report.left),
         )  # fmt: skip
     logger.debug(
         "%s: %s in %s set from %s by %s; %s of the file not used%s.",
         name,
-        counted(report.tensors, "tensor"),
-        counted(report.layers, "layer"),
-        printable(path),
+        pluralize(report.tensors, "tensor"),
+        pluralize(report.layers, "layer"),
+        path,
         report.matched_by,
-        counted(len(report.unused), "layer"),
-        f" ({listed(report.unused)})" if report.unused else "",
+        pluralize(len(report.unused), "layer"),
+        f" ({join_truncated(report.unused)})" if report.unused else "",
     )

@@ -14,7 +14,7 @@ def pooling_layer(pooling: str, data_format: str = "channels_last") -> Any | Non
     return keras.layers.GlobalMaxPooling2D(data_format, name="max_pool") if pooling == "max" else None
 
 
-def up_to(model: Any, layer: str, pooling: str = "none", data_format: str = "channels_last") -> Any:
+def submodel(model: Any, layer: str, pooling: str = "none", data_format: str = "channels_last") -> Any:
     """The model that ends with a layer, pooled; it shares the weights of ``model``.
 
     A layer of a model inside is found too (the base of a run, its head).

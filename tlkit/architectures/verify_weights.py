@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlkit.architectures.architecture import Architecture
-from tlkit.architectures.layer_tables import wanted_layers
+from tlkit.architectures.layer_tables import expected_layers
 from tlkit.downloads.locate import file_problem
 from tlkit.downloads.weights_file import PackagedFile, WeightsFile
 from tlkit.errors import WeightsError
-from tlkit.utils.text import listed, printable
+from tlkit.utils.text import join_truncated
 
 if TYPE_CHECKING:
     from tlkit.keras_files.loading.plan import Plan
@@ -54,12 +54,12 @@ def fit_problem(path: Path, architecture: Architecture, file: WeightsFile, *, va
         file: Which of its files it is to be.
         values: Also read every tensor and refuse numbers that no network has.
     """
-    from tlkit.keras_files.hdf5.subprocess_guard import guarded
+    from tlkit.keras_files.hdf5.subprocess_guard import run_in_subprocess
 
     try:
-        return guarded(lambda: _compare(path, architecture, file, values), path)
+        return run_in_subprocess(lambda: _compare(path, architecture, file, values), path)
     except WeightsError as error:
-        return error.message.removeprefix(f"{printable(path)} ").rstrip(".")
+        return error.message.removeprefix(f"{path} ").rstrip(".")
 
 
 def _compare(path: Path, architecture: Architecture, file: WeightsFile, values: bool) -> str | None:
@@ -75,7 +75,7 @@ def _compare(path: Path, architecture: Architecture, file: WeightsFile, values: 
     architecture = architecture.configured(BuildOptions(alpha=weights.alpha, data_format="channels_last"))
     top = weights.include_top
     with open_saved(path) as (_, saved):
-        wanted = wanted_layers(architecture, include_top=top)
+        wanted = expected_layers(architecture, include_top=top)
         plan = make_plan(saved, wanted, LoadOptions(), old_names=architecture.old_names)
         holders = [layer for layer in saved.layers if layer.tensors]
         whose = f"{architecture.name} {'with' if top else 'without'} its classifier"
@@ -84,7 +84,9 @@ def _compare(path: Path, architecture: Architecture, file: WeightsFile, values: 
         if not plan.complete:
             return f"it is not of {whose}: {why_not(plan, holders)}"
         if plan.unused and file.digest is None:  # a digest would tell the two files of an architecture apart
-            return f"it is not of {whose}: it also holds {listed([layer.name for layer in plan.unused], most=3)}"
+            return (
+                f"it is not of {whose}: it also holds {join_truncated([layer.name for layer in plan.unused], most=3)}"
+            )
         return _odd_values(plan) if values else None
 
 
@@ -98,5 +100,5 @@ def _odd_values(plan: Plan) -> str | None:
                 array: Any = np.asarray(source)
                 extreme = float(np.abs(array).max(initial=0.0))  # NaN stays NaN
                 if not math.isfinite(extreme) or extreme > LARGEST:
-                    return f"it is damaged: {tensor.role} of layer {printable(layer.wanted.name)} holds {extreme:.3g}"
+                    return f"it is damaged: {tensor.role} of layer {layer.wanted.name} holds {extreme:.3g}"
     return None

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tlkit.architectures.architecture import Architecture
-from tlkit.architectures.layer_tables import wanted_layers
+from tlkit.architectures.layer_tables import expected_layers
 from tlkit.config import LoadOptions
 from tlkit.keras_files.layers import SavedLayer
 from tlkit.keras_files.loading.layer_matching import BETWEEN
-from tlkit.keras_files.loading.layer_spec import WantedLayer
+from tlkit.keras_files.loading.layer_spec import LayerSpec
 from tlkit.keras_files.loading.load import QUESTIONS
 from tlkit.keras_files.loading.plan import Plan, SavedFile, make_plan
 from tlkit.keras_files.types import Header
@@ -23,7 +23,7 @@ ANSWERS = {"layout": ("--layout tf", "--layout th"), "flip_kernels": ("--no-flip
 
 
 @dataclass(frozen=True)
-class Loading:
+class CompatibilityReport:
     """How a file loads into an architecture.
 
     Attributes:
@@ -50,7 +50,7 @@ class Loading:
     layers: int
     fitting: int
     tensors: int
-    missing: tuple[WantedLayer, ...]
+    missing: tuple[LayerSpec, ...]
     mismatched: tuple[tuple[str, str, str], ...]
     unused: tuple[str, ...]
     questions: tuple[str, ...]
@@ -60,9 +60,9 @@ class Loading:
     commands: tuple[str, ...]
 
 
-def how_it_loads(
+def check_compatibility(
     file: str, header: Header, saved: Sequence[SavedLayer], architecture: Architecture, options: LoadOptions
-) -> tuple[Loading, ...]:
+) -> tuple[CompatibilityReport, ...]:
     """How a file loads into an architecture with its classifier, and without.
 
     Args:
@@ -78,8 +78,8 @@ def how_it_loads(
 
 def _way(
     file: str, content: SavedFile, architecture: Architecture, options: LoadOptions, *, include_top: bool
-) -> Loading:
-    wanted = wanted_layers(architecture, include_top=include_top)
+) -> CompatibilityReport:
+    wanted = expected_layers(architecture, include_top=include_top)
     plan = make_plan(content, wanted, options, old_names=architecture.old_names)
     if not plan.complete and not options.by_name:
         named = dataclasses.replace(options, by_name=True)
@@ -87,7 +87,7 @@ def _way(
         if other.complete and BETWEEN not in other.notes:
             plan, options = other, named
     loads = plan.complete or (options.skip_mismatch and bool(plan.layers))
-    return Loading(
+    return CompatibilityReport(
         include_top=include_top,
         complete=plan.complete,
         matched_by=plan.matched_by,

@@ -16,9 +16,10 @@ from typing import Any
 
 import click
 
+from tlkit.cli.output import echo
 from tlkit.errors import TlkitError
 from tlkit.utils.logging import interruption, logger
-from tlkit.utils.text import did_you_mean, printable
+from tlkit.utils.text import did_you_mean, escape_control_chars
 
 INTERRUPTED = 130
 SOME_SKIPPED = 3
@@ -29,7 +30,7 @@ class _Notes(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         prefix = "Warning: " if record.levelno >= logging.WARNING else ""
-        line = f"{prefix}{record.getMessage()}"
+        line = escape_control_chars(f"{prefix}{record.getMessage()}")
         if "tqdm" in sys.modules:
             sys.modules["tqdm"].tqdm.write(line, file=sys.stderr)
         else:
@@ -54,9 +55,9 @@ def set_up_output(context: click.Context, *, verbose: bool, quiet: bool) -> None
 
 def report(error: TlkitError) -> None:
     """Print an error as ``Error: …`` and, where there is one, ``Hint: …``."""
-    click.echo(f"Error: {error.message}", err=True)
+    echo(f"Error: {error.message}", err=True)
     if error.hint:
-        click.echo(f"Hint: {error.hint}", err=True)
+        echo(f"Hint: {error.hint}", err=True)
 
 
 class TlkitGroup(click.Group):
@@ -122,6 +123,6 @@ def _as_tlkit_error(error: Exception) -> TlkitError:
         return TlkitError("There is not enough memory.", hint="Try a smaller --batch-size or --size.")
     lines = str(error).strip().splitlines()
     return TlkitError(
-        f"{type(error).__name__}: {printable(lines[0]) if lines else 'no reason given'}",
+        f"{type(error).__name__}: {lines[0] if lines else 'no reason given'}",
         hint="tlkit did not expect this; run it again as `tlkit -v …` to see where it happened.",
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tlkit.cli.options import format_option
-from tlkit.cli.output import echo_csv, echo_json, echo_table
+from tlkit.cli.output import echo, echo_csv, echo_json, echo_table
 
 if TYPE_CHECKING:
     from tlkit.architectures.architecture import Architecture
@@ -174,12 +174,12 @@ def _print_one(row: Architecture, output_format: str) -> None:
             ),
         )  # fmt: skip
         return
-    click.echo(
+    echo(
         f"{row.title}: {row.kind}, input {_shown_input(row)}, {row.parameters:,} parameters, "
         f"{len(base)} layers without its classifier; fine-tuning starts after {row.freeze} unless told otherwise."
     )
     widths = f" (weights for alpha {', '.join(f'{alpha:g}' for alpha in row.alphas)})" if row.alphas else ""
-    click.echo(f"Accepts: {_accepts(row)}{widths}. Weights here: {_installed(row)} (`tlkit weights list {row.name}`).")
+    echo(f"Accepts: {_accepts(row)}{widths}. Weights here: {_installed(row)} (`tlkit weights list {row.name}`).")
     echo_table(
         ("index", "name", "kind", "output", "parameters", "block"),
         (

@@ -20,9 +20,9 @@ from tlkit.cli.options import (
     size_option,
     weights_option,
 )
-from tlkit.cli.output import echo_json
+from tlkit.cli.output import echo, echo_json
 from tlkit.config import DEFAULT_ARCHITECTURE, BottleneckConfig
-from tlkit.utils.text import counted, printable
+from tlkit.utils.text import pluralize
 
 
 @click.command()
@@ -81,7 +81,7 @@ def bottleneck(context: click.Context, as_json: bool, **options: Any) -> None:
         )
     else:
         for name, shape in done.shapes.items():
-            rows = f"{counted(shape[0], 'row')} of {'x'.join(map(str, shape[1:]))}"
-            click.echo(f"{name:<10}  {rows}  {printable(done.files[name][0])}")
+            rows = f"{pluralize(shape[0], 'row')} of {'x'.join(map(str, shape[1:]))}"
+            echo(f"{name:<10}  {rows}  {done.files[name][0]}")
     if done.failed:
         context.exit(SOME_SKIPPED)

@@ -7,7 +7,7 @@ import time
 import click
 
 from tlkit.cli.options import format_option
-from tlkit.cli.output import echo_json, echo_table
+from tlkit.cli.output import echo, echo_json, echo_table
 
 
 @click.group(invoke_without_command=True)
@@ -31,7 +31,7 @@ def cache(context: click.Context, output_format: str) -> None:
 
 def _list(output_format: str) -> None:
     from tlkit.utils.cache_dir import cache_folder, cache_limit, describe, entries
-    from tlkit.utils.text import printable, sized
+    from tlkit.utils.text import format_bytes
 
     folder, limit, found = cache_folder(), cache_limit(), entries()
     if output_format == "json":
@@ -43,13 +43,13 @@ def _list(output_format: str) -> None:
         echo_json({"folder": str(folder), "limit": limit, "entries": rows})
         return
     limited = sum(entry.bytes for entry in found if entry.kind != "weights")
-    click.echo(f"{printable(folder)}: {sized(limited)} of {sized(limit)}, weights not counted")
+    echo(f"{folder}: {format_bytes(limited)} of {format_bytes(limit)}, weights not counted")
     if found:
-        click.echo()
+        echo()
         echo_table(
             ("kind", "size", "last used", "what"),
             [
-                (entry.kind, sized(entry.bytes), time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used)),
+                (entry.kind, format_bytes(entry.bytes), time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used)),
                  describe(entry))
                 for entry in reversed(found)
             ],
@@ -66,7 +66,7 @@ def clear(kinds: tuple[str, ...], output_format: str) -> None:
     What another tlkit uses right now stays. Weights go only when they are named. JSON has `removed` and `bytes`.
     """
     from tlkit.utils.cache_dir import LIMITED, entries, remove
-    from tlkit.utils.text import sized
+    from tlkit.utils.text import format_bytes
 
     known = [entry for entry in entries() if entry.kind in (kinds or LIMITED)]
     gone = [entry for entry in known if remove(entry)]
@@ -74,4 +74,4 @@ def clear(kinds: tuple[str, ...], output_format: str) -> None:
     if output_format == "json":
         echo_json({"removed": len(gone), "bytes": total})
     else:
-        click.echo(f"Removed {len(gone)} of {len(known)}, {sized(total)}.")
+        echo(f"Removed {len(gone)} of {len(known)}, {format_bytes(total)}.")

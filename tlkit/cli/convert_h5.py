@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from tlkit.cli.options import build_options, format_option, load_options
-from tlkit.cli.output import echo_json
+from tlkit.cli.output import echo, echo_json
 from tlkit.config import ConvertConfig
-from tlkit.utils.text import counted, printable
+from tlkit.utils.text import pluralize
 
 
 @click.command("convert-h5")
@@ -51,7 +51,7 @@ def convert_h5(output_format: str, **options: Any) -> None:
         )
         return
     top = "with" if done.include_top else "without"
-    click.echo(
-        f"{printable(done.output)}: {counted(report.tensors, 'tensor')} of {done.architecture} {top} its classifier, "
+    echo(
+        f"{done.output}: {pluralize(report.tensors, 'tensor')} of {done.architecture} {top} its classifier, "
         "read back and equal."
     )

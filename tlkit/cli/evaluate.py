@@ -8,9 +8,9 @@ import click
 
 from tlkit.cli.app import SOME_SKIPPED
 from tlkit.cli.options import batch_size_option, engine_options, format_option
-from tlkit.cli.output import echo_csv, echo_json, echo_table
+from tlkit.cli.output import echo, echo_csv, echo_json, echo_table
 from tlkit.config import EvaluateConfig
-from tlkit.utils.text import counted, printable
+from tlkit.utils.text import escape_control_chars, pluralize
 
 if TYPE_CHECKING:
     from tlkit.commands.evaluate import Evaluated
@@ -73,12 +73,12 @@ def evaluate(context: click.Context, output_format: str, **options: Any) -> None
 
 
 def _echo_text(result: Evaluated) -> None:
-    evaluation, kind = result.evaluation, result.look.kind
+    evaluation, kind = result.evaluation, result.preprocessor.kind
     top5 = "" if evaluation.top5 is None else f", top-5 {evaluation.top5:.3f}"
-    click.echo(f"{counted(len(result.files), kind.noun)} ({result.split}): accuracy {evaluation.accuracy:.3f}{top5}")
-    click.echo()
+    echo(f"{pluralize(len(result.files), kind.singular)} ({result.split}): accuracy {evaluation.accuracy:.3f}{top5}")
+    echo()
     echo_table(
-        ("class", kind.nouns, "precision", "recall", "F1"),
+        ("class", kind.plural, "precision", "recall", "F1"),
         [
             (row.name, f"{row.pictures:,}", *map(_share, (row.precision, row.recall, row.f1)))
             for row in evaluation.by_class
@@ -86,9 +86,9 @@ def _echo_text(result: Evaluated) -> None:
         right=range(1, 5),
     )
     if len(evaluation.classes) <= _MOST:
-        click.echo()
+        echo()
         echo_table(
-            ("is / taken for", *map(printable, evaluation.classes)),
+            ("is / taken for", *map(escape_control_chars, evaluation.classes)),
             [
                 (name, *(f"{count:,}" for count in counts))
                 for name, counts in zip(evaluation.classes, evaluation.confusion, strict=True)

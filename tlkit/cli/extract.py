@@ -20,10 +20,10 @@ from tlkit.cli.options import (
     size_option,
     weights_option,
 )
-from tlkit.cli.output import echo_json
+from tlkit.cli.output import echo, echo_json
 from tlkit.config import DEFAULT_ARCHITECTURE, ExtractConfig
 from tlkit.utils.logging import logger
-from tlkit.utils.text import counted, printable
+from tlkit.utils.text import pluralize
 
 
 @click.command()
@@ -64,7 +64,7 @@ def extract(context: click.Context, output_format: str, **options: Any) -> None:
 
     done = run(ExtractConfig(**options))
     for source, reason in done.failed:
-        logger.warning("%s: %s.", printable(source), reason)
+        logger.warning("%s: %s.", source, reason)
     if output_format == "json":
         echo_json(
             {
@@ -79,6 +79,6 @@ def extract(context: click.Context, output_format: str, **options: Any) -> None:
     else:
         shape = "x".join(map(str, done.shape[1:]))
         what = f"{done.provenance['layer']} of {done.provenance['architecture']}"
-        click.echo(f"{printable(done.output)}: {counted(done.shape[0], 'row')} of {shape}, {printable(what)}")
+        echo(f"{done.output}: {pluralize(done.shape[0], 'row')} of {shape}, {what}")
     if done.failed:
         context.exit(SOME_SKIPPED)

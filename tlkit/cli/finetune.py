@@ -22,10 +22,10 @@ from tlkit.cli.options import (
     size_option,
     weights_option,
 )
-from tlkit.cli.output import echo_json
+from tlkit.cli.output import echo, echo_json
 from tlkit.cli.training_options import cut_options, data_options, head_options, phase_options
 from tlkit.config import DEFAULT_ARCHITECTURE, FinetuneConfig
-from tlkit.utils.text import counted, printable
+from tlkit.utils.text import pluralize
 
 if TYPE_CHECKING:
     from tlkit.commands.finetune import FinetuneResult
@@ -122,10 +122,10 @@ def _as_json(result: FinetuneResult) -> dict[str, Any]:
         "phases": [phase.summary() for phase in result.phases],
         **{split: evaluation.summary() for split, evaluation in result.evaluations.items()},
         "freeze": {
-            "layers": result.boundary.frozen,
-            "total": result.boundary.total,
-            "through": result.boundary.last,
-            "notes": list(result.boundary.notes),
+            "layers": result.freeze_point.frozen,
+            "total": result.freeze_point.total,
+            "through": result.freeze_point.last,
+            "notes": list(result.freeze_point.notes),
         },
         "trained": list(result.trained),
         "images": result.images,
@@ -136,14 +136,14 @@ def _as_json(result: FinetuneResult) -> dict[str, Any]:
 
 def _echo_text(result: FinetuneResult) -> None:
     for phase in result.phases:
-        click.echo(
-            f"{phase.name:<10} {counted(len(phase.epochs), 'epoch'):>9}  {phase.seconds:6.1f} s  "
+        echo(
+            f"{phase.name:<10} {pluralize(len(phase.epochs), 'epoch'):>9}  {phase.seconds:6.1f} s  "
             f"validation accuracy {phase.val_accuracy:.3f}{f' (epoch {phase.best})' if phase.best else ''}"
         )
     if result.test_accuracy is not None:
-        click.echo(f"test accuracy {result.test_accuracy:.3f}")
+        echo(f"test accuracy {result.test_accuracy:.3f}")
     if result.skipped:
-        click.echo(f"{counted(len(result.skipped), 'file')} skipped, named above.")
-    run = printable(shlex.quote(str(result.run)))
-    look = f"look at {run}/report.html; " if (result.run / "report.html").exists() else ""
-    click.echo(f"Run: {run}  ({look}use it: tlkit predict --model {run} IMAGES...)")
+        echo(f"{pluralize(len(result.skipped), 'file')} skipped, named above.")
+    run = str(shlex.quote(str(result.run)))
+    preprocessor = f"look at {run}/report.html; " if (result.run / "report.html").exists() else ""
+    echo(f"Run: {run}  ({preprocessor}use it: tlkit predict --model {run} IMAGES...)")

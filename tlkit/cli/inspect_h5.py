@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tlkit.cli.options import build_options, format_option, load_options
-from tlkit.cli.output import echo_csv, echo_json, echo_table
+from tlkit.cli.output import echo, echo_csv, echo_json, echo_table
 from tlkit.config import BuildOptions, InspectConfig, LoadOptions
-from tlkit.utils.text import counted, listed, printable, sized
+from tlkit.utils.text import format_bytes, join_truncated, pluralize
 
 if TYPE_CHECKING:
-    from tlkit.architectures.weights_compatibility import Loading
+    from tlkit.architectures.weights_compatibility import CompatibilityReport
     from tlkit.commands.inspect_h5 import Inspection, TensorInfo
     from tlkit.keras_files.types import Attribute, Node, Stats
 
@@ -158,7 +158,7 @@ def _object_json(node: Node, stats: Stats | None) -> dict[str, Any]:
     return document
 
 
-def _loading_json(loading: Loading) -> dict[str, Any]:
+def _loading_json(loading: CompatibilityReport) -> dict[str, Any]:
     return {
         "include_top": loading.include_top,
         "loads": bool(loading.commands),
@@ -202,7 +202,7 @@ def _cross(shape: Sequence[int]) -> str:
 
 
 def _echo_text(found: Inspection) -> None:
-    click.echo(f"{printable(found.file)}: {found.title}, {sized(found.size)}")
+    echo(f"{found.file}: {found.title}, {format_bytes(found.size)}")
     _facts(found)
     if found.tensors:
         _layer_table(found)
@@ -210,10 +210,12 @@ def _echo_text(found: Inspection) -> None:
         _object_table(found)
     _attributes(found)
     if found.links and found.tensors:
-        click.echo("\nLinks, not followed:")
+        echo()
+        echo("Links, not followed:")
         echo_table(("path", "kind", "to"), [(node.path, node.kind, node.target or "") for node in found.links])
     for problem in found.problems:
-        click.echo(f"\nProblem: {printable(problem)}")
+        echo()
+        echo(f"Problem: {problem}")
     for loading in found.loading:
         _loading(found, loading)
 
@@ -221,21 +223,21 @@ def _echo_text(found: Inspection) -> None:
 def _facts(found: Inspection) -> None:
     header = found.header
     if header.generation is not None or header.keras_version:
-        version = f"Keras {printable(header.keras_version)}" if header.keras_version else "which Keras is not said"
-        click.echo(f"  written by  {version}{f' on {printable(header.backend)}' if header.backend else ''}")
+        version = f"Keras {header.keras_version}" if header.keras_version else "which Keras is not said"
+        echo(f"  written by  {version}{f' on {header.backend}' if header.backend else ''}")
     layout = [found.data, f"kernels ({found.kernels})" if found.kernels else None]
     if any(layout):
-        click.echo(f"  layout      {', '.join(filter(None, layout))}")
+        echo(f"  layout      {', '.join(filter(None, layout))}")
     if header.config:
-        number = counted(sum(1 for _ in header.config.leaves()), "layer")
-        click.echo(f"  model       {printable(header.config.name or '?')} ({printable(header.config.kind)}), {number}")
+        number = pluralize(sum(1 for _ in header.config.leaves()), "layer")
+        echo(f"  model       {header.config.name or '?'} ({header.config.kind}), {number}")
     if found.tensors:
         with_weights = sum(bool(layer.tensors) for layer in found.layers)
-        dtypes = listed(dict.fromkeys(tensor.dtype for tensor in found.tensors))
+        dtypes = join_truncated(dict.fromkeys(tensor.dtype for tensor in found.tensors))
         total = sum(tensor.bytes for tensor in found.tensors)
-        click.echo(
-            f"  holds       {counted(with_weights, 'layer')} with weights, {counted(len(found.tensors), 'tensor')}, "
-            f"{counted(found.parameters, 'parameter')}, {sized(total)} of {dtypes}"
+        echo(
+            f"  holds       {pluralize(with_weights, 'layer')} with weights, {pluralize(len(found.tensors), 'tensor')}"
+            f", {pluralize(found.parameters, 'parameter')}, {format_bytes(total)} of {dtypes}"
         )
 
 
@@ -259,7 +261,7 @@ def _layer_table(found: Inspection) -> None:
             name = "/".join((*layer.path, layer.name)) if number == 0 else ""
             cells = _stats_cells(tensor.stats) if with_stats else ()
             rows.append([name, _short(tensor, layer.name), _cross(tensor.shape), tensor.dtype, *cells])
-    click.echo()
+    echo()
     echo_table(("layer", "tensor", "shape", "dtype", *(STATS_HEADER if with_stats else ())), rows)
 
 
@@ -282,10 +284,10 @@ def _object_table(found: Inspection) -> None:
             what = f"{'no shape' if node.shape is None else _cross(node.shape)} {node.dtype}{where}"
         rows.append([node.path, what, *(_stats_cells(found.stats.get(node.path)) if found.stats else ())])
     if rows:
-        click.echo()
+        echo()
         echo_table(("path", "what", *(STATS_HEADER if found.stats else ())), rows)
     else:
-        click.echo("  holds       nothing")
+        echo("  holds       nothing")
 
 
 def _attributes(found: Inspection) -> None:
@@ -296,7 +298,8 @@ def _attributes(found: Inspection) -> None:
         if attribute.name.rstrip("0123456789") not in BOOKKEEPING
     ]
     if rows:
-        click.echo("\nAttributes:")
+        echo()
+        echo("Attributes:")
         echo_table(("of", "name", "value"), rows)
 
 
@@ -305,31 +308,32 @@ def _value(attribute: Attribute) -> str:
     return text if len(text) <= 80 else f"{text[:76]} … ({len(text):,} characters)"
 
 
-def _loading(found: Inspection, loading: Loading) -> None:
+def _loading(found: Inspection, loading: CompatibilityReport) -> None:
     what = f"{found.architecture} {'with' if loading.include_top else 'without'} its classifier"
     if loading.complete:
-        number = f"all {counted(loading.tensors, 'tensor')} of {counted(loading.layers, 'layer')}"
-        click.echo(f"\nLoads into {what}: by {loading.matched_by}, {number}.")
+        number = f"all {pluralize(loading.tensors, 'tensor')} of {pluralize(loading.layers, 'layer')}"
+        echo()
+        echo(f"Loads into {what}: by {loading.matched_by}, {number}.")
     else:
-        click.echo(
-            f"\nDoes not load into {what}: {loading.fitting} of its {counted(loading.layers, 'layer')} would fit, "
+        echo(
+            f"\nDoes not load into {what}: {loading.fitting} of its {pluralize(loading.layers, 'layer')} would fit, "
             f"{len(loading.missing)} have no partner, {len(loading.mismatched)} differ."
         )
     for conversion, tensors in loading.conversions.items():
-        click.echo(f"  converts {conversion}: {counted(tensors, 'tensor')}")
+        echo(f"  converts {conversion}: {pluralize(tensors, 'tensor')}")
     for layer in loading.missing:
         wants = ", ".join(f"{role} {_cross(shape)}" for role, shape in layer.tensors)
-        click.echo(f"  no partner for {printable(layer.name)}: {wants}")
+        echo(f"  no partner for {layer.name}: {wants}")
     for name, saved, reason in loading.mismatched:
-        other = f" (in the file {printable(saved)})" if saved != name else ""
-        click.echo(f"  {printable(name)}{other}: {printable(reason)}")
+        other = f" (in the file {saved})" if saved != name else ""
+        echo(f"  {name}{other}: {reason}")
     if loading.unused:
-        click.echo(f"  not used: {listed(loading.unused, most=10)}")
+        echo(f"  not used: {join_truncated(loading.unused, most=10)}")
     for note in loading.notes:
-        click.echo(f"  note: {printable(note)}")
+        echo(f"  note: {note}")
     for question in loading.asks if loading.commands else ():
-        click.echo(f"  the file does not say {question}")
+        echo(f"  the file does not say {question}")
     if loading.commands and not loading.complete:
-        click.echo("  with --skip-mismatch the rest is left out, and keeps random values:")
+        echo("  with --skip-mismatch the rest is left out, and keeps random values:")
     for command in loading.commands:
-        click.echo(f"  {printable(command)}")
+        echo(f"  {command}")

@@ -1,4 +1,8 @@
-"""Print results: aligned text, one JSON document, CSV."""
+"""Print results: lines, aligned tables, one JSON document, CSV.
+
+Names of files, classes and tensors are anybody's. Here, at the edge, is the one place where what a terminal must not
+receive is escaped; everything above carries them as they are.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,12 @@ from typing import Any
 
 import click
 
-from tlkit.utils.text import printable
+from tlkit.utils.text import escape_control_chars
+
+
+def echo(line: str = "", *, err: bool = False) -> None:
+    """Print one line; control characters and passwords in it are escaped."""
+    click.echo(escape_control_chars(line), err=err)
 
 
 def echo_json(document: Any) -> None:
@@ -24,13 +33,15 @@ def echo_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows([printable(value) if isinstance(value, str) else value for value in row] for row in rows)
+    writer.writerows(
+        [escape_control_chars(value) if isinstance(value, str) else value for value in row] for row in rows
+    )
     click.echo(text.getvalue(), nl=False)
 
 
 def echo_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[int] = ()) -> None:
     """Columns aligned with spaces; those in ``right`` to the right."""
-    table = [list(header), *([printable(cell) for cell in row] for row in rows)]
+    table = [list(header), *([escape_control_chars(cell) for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in table) for column in range(len(header))]
     flush_right = set(right)
     for row in table:

@@ -19,11 +19,11 @@ from tlkit.cli.options import (
     size_option,
     weights_option,
 )
-from tlkit.cli.output import echo_csv, echo_json
+from tlkit.cli.output import echo, echo_csv, echo_json
 from tlkit.config import DEFAULT_ARCHITECTURE, PredictConfig
 from tlkit.errors import UsageError
 from tlkit.utils.logging import logger
-from tlkit.utils.text import printable
+from tlkit.utils.text import escape_control_chars
 
 if TYPE_CHECKING:
     from tlkit.commands.predict import Prediction
@@ -102,13 +102,14 @@ def _refuse_to_overwrite(plot: Path, inputs: Sequence[str]) -> None:
 
     if plot.exists() and any(Path(path).exists() and plot.samefile(path) for path in expand_inputs(inputs, IMAGE)):
         raise UsageError(
-            f"--plot {printable(plot)} would overwrite one of the pictures to predict.", hint="Give it another name."
+            f"--plot {plot} would overwrite one of the pictures to predict.",
+            hint="Give it another name.",
         )
 
 
 def _warn(prediction: Prediction) -> None:
-    reason = printable(prediction.error)
-    logger.warning("%s is skipped: %s%s", printable(prediction.input), reason, "" if reason.endswith("?") else ".")
+    reason = str(prediction.error)
+    logger.warning("%s is skipped: %s%s", prediction.input, reason, "" if reason.endswith("?") else ".")
 
 
 def _as_json(prediction: Prediction) -> dict[str, Any]:
@@ -133,15 +134,15 @@ def _as_rows(predictions: Sequence[Prediction]) -> Iterator[tuple[Any, ...]]:
 
 def _echo_text(predictions: Sequence[Prediction]) -> None:
     names = [score.name for prediction in predictions for score in prediction.scores]
-    width = max(map(len, map(printable, names)), default=0)
+    width = max(map(len, map(escape_control_chars, names)), default=0)
     for prediction in predictions:
         if prediction.error:
             _warn(prediction)
             continue
-        click.echo(printable(prediction.input))
+        echo(prediction.input)
         for score in prediction.scores:
-            label = f"  {printable(score.label)}" if score.label != score.name else ""
-            click.echo(f"  {score.probability:6.1%}  {printable(score.name):<{width}}{label}".rstrip())
+            label = f"  {score.label}" if score.label != score.name else ""
+            echo(f"  {score.probability:6.1%}  {score.name:<{width}}{label}".rstrip())
 
 
 def _draw(predictions: Sequence[Prediction], path: Path) -> None:
@@ -149,7 +150,7 @@ def _draw(predictions: Sequence[Prediction], path: Path) -> None:
 
     shown = [prediction for prediction in predictions if prediction.picture]
     if not shown:
-        logger.warning("There is nothing to draw; %s is not written.", printable(path))
+        logger.warning("There is nothing to draw; %s is not written.", path)
         return
     plot_predictions(
         [
@@ -164,4 +165,4 @@ def _draw(predictions: Sequence[Prediction], path: Path) -> None:
         path,
     )
     read = sum(not prediction.error for prediction in predictions)
-    logger.info("Drew %d of %d pictures to %s.", len(shown), read, printable(path))
+    logger.info("Drew %d of %d pictures to %s.", len(shown), read, path)

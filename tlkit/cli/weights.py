@@ -10,9 +10,9 @@ import click
 
 from tlkit.cli.app import SOME_SKIPPED
 from tlkit.cli.options import FiniteRange, format_option
-from tlkit.cli.output import echo_csv, echo_json, echo_table
+from tlkit.cli.output import echo, echo_csv, echo_json, echo_table
 from tlkit.utils.logging import logger
-from tlkit.utils.text import counted, printable, sized, without_password
+from tlkit.utils.text import format_bytes, pluralize, without_password
 
 if TYPE_CHECKING:
     from tlkit.commands.weights import Choice, Listed, Published, Pulled, Verified
@@ -91,7 +91,7 @@ def list_(names: tuple[str, ...], output_format: str) -> None:
         [
             (
                 one.published.architecture.name, one.published.top, *([_variant(one.published)] if variants else []),
-                "-" if one.bytes is None else sized(one.bytes), one.published.name,
+                "-" if one.bytes is None else format_bytes(one.bytes), one.published.name,
                 str(one.path) if one.path else f"from {one.published.origin}",
             )
             for one in found
@@ -172,7 +172,7 @@ def pull_(context: click.Context, names: tuple[str, ...], choice: Choice, output
         echo_json([_pulled(one) for one in done])
     failed = [one for one in done if one.error is not None]
     for hint in dict.fromkeys(one.error.hint for one in failed if one.error and one.error.hint):
-        click.echo(f"Hint: {hint}", err=True)
+        echo(f"Hint: {hint}", err=True)
     if failed:
         context.exit(1 if len(failed) == len(done) else SOME_SKIPPED)
 
@@ -184,7 +184,7 @@ def _say_pulled(pulled: Iterable[Pulled], *, say: bool) -> list[Pulled]:
         if one.error is not None:
             logger.warning("%s", one.error.message)
         elif say:
-            click.echo(f"{one.status:<7}  {printable(one.path)}")
+            echo(f"{one.status:<7}  {one.path}")
     return done
 
 
@@ -225,8 +225,8 @@ def verify_(context: click.Context, names: tuple[str, ...], output_format: str) 
     else:
         for one in found:
             what = one.problem or ", ".join(one.checks)
-            click.echo(f"{'BAD ' if one.problem else 'good'}  {printable(one.path)}: {printable(what)}")
-        click.echo(counts(found) if found else "No published weights file is here.")
+            echo(f"{'BAD ' if one.problem else 'good'}  {one.path}: {what}")
+        echo(counts(found) if found else "No published weights file is here.")
     if any(one.problem for one in found):
         context.exit(1)
 
@@ -269,9 +269,9 @@ def pack_(names: tuple[str, ...], choice: Choice, output: str, force: bool, outp
         echo_json({"output": output, "files": [dataclasses.asdict(one) for one in packed]})
         return
     for one in packed:
-        click.echo(f"{sized(one.bytes):>9}  {one.name}")
-    total = sized(sum(one.bytes for one in packed))
-    click.echo(f"{printable(output)}: {counted(len(packed), 'file')}, {total}.")
+        echo(f"{format_bytes(one.bytes):>9}  {one.name}")
+    total = format_bytes(sum(one.bytes for one in packed))
+    echo(f"{output}: {pluralize(len(packed), 'file')}, {total}.")
 
 
 @weights.command("unpack")
@@ -299,4 +299,4 @@ def unpack_(file: str, force: bool, output_format: str) -> None:
         echo_json({"folder": str(weights_folder()), "files": rows})
         return
     for one in done:
-        click.echo(f"{one.status:<9}  {printable(one.path)}")
+        echo(f"{one.status:<9}  {one.path}")

@@ -14,17 +14,17 @@ import numpy as np
 from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.config import BottleneckConfig
 from tlkit.data.dataset import Dataset, Split, scan_dataset
-from tlkit.data.modality import KINDS, Kind
+from tlkit.data.modality import MODALITIES, Modality
 from tlkit.errors import DataError, FeatureError, TlkitError, UsageError
 from tlkit.features.bottleneck_files import existing_sets, undescribed, write_sets
-from tlkit.features.compute_missing import Filled, file_digests
-from tlkit.features.extractor import Computing, refuse_difference
-from tlkit.features.io import Facts, FeatureRows, take_over
+from tlkit.features.compute_missing import FillResult, file_digests
+from tlkit.features.extractor import FeatureExtractor, refuse_difference
+from tlkit.features.io import FeatureFile, FeatureMetadata, take_over
 from tlkit.features.spec import of_architecture
-from tlkit.features.store import RowStore, can_go_on, open_store
+from tlkit.features.store import FeatureStore, can_resume, open_store
 from tlkit.utils.locks import locked
 from tlkit.utils.logging import logger
-from tlkit.utils.text import listed, printable
+from tlkit.utils.text import join_truncated
 
 PART, LOCK = "bottleneck_features.part", ".tlkit.lock"
 
@@ -68,13 +68,13 @@ def bottleneck(config: BottleneckConfig) -> Bottleneck:
     output = Path(config.output)
     if Path(config.data).resolve() in (output.resolve(), *output.resolve().parents):
         raise UsageError(
-            f"{printable(output)} is inside the data folder, where it would be taken for a class.",
+            f"{output} is inside the data folder, where it would be taken for a class.",
             hint="Name a folder elsewhere with -o.",
         )
     architecture = get_architecture(config.architecture, config.build)
-    kind = KINDS[architecture.kind]
+    kind = MODALITIES[architecture.kind]
     dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed, kind=kind)
-    computing = Computing(
+    extractor = FeatureExtractor(
         of_architecture(
             architecture,
             weights=config.weights,
@@ -93,20 +93,22 @@ def bottleneck(config: BottleneckConfig) -> Bottleneck:
     try:
         output.mkdir(parents=True, exist_ok=True)
         with locked(output / LOCK, remove=True):
-            return _fill_and_write(output, dataset, computing, config)
+            return _fill_and_write(output, dataset, extractor, config)
     except OSError as error:
         raise FeatureError(
-            f"Cannot write to {printable(output)}: {error.strerror or printable(error)}.",
+            f"Cannot write to {output}: {error.strerror or str(error)}.",
             hint="Run the same command again when that is mended; it goes on where it was.",
         ) from error
 
 
-def _fill_and_write(output: Path, dataset: Dataset, computing: Computing, config: BottleneckConfig) -> Bottleneck:
+def _fill_and_write(
+    output: Path, dataset: Dataset, extractor: FeatureExtractor, config: BottleneckConfig
+) -> Bottleneck:
     found = {}
     if not config.force:
-        found = _found(output, computing, config)
-        _refuse_foreign(output, config, computing)
-    kind = computing.kind
+        found = _found(output, extractor, config)
+        _refuse_foreign(output, config, extractor)
+    kind = extractor.kind
     splits = {
         name: _Wanted(split, config.data, file_digests(split.files, kind), kind)
         for name, split in dataset.splits.items()
@@ -115,33 +117,33 @@ def _fill_and_write(output: Path, dataset: Dataset, computing: Computing, config
     there = all(path.is_file() for paths in files.values() for path in paths)
     same = found.keys() == splits.keys() and all(splits[name].is_told_by(rows, dataset) for name, rows in found.items())
     if there and same and all(rows.is_sound() for rows in found.values()):
-        logger.info("%s is up to date.", printable(output))
+        logger.info("%s is up to date.", output)
         shutil.rmtree(output / PART, ignore_errors=True)
         return Bottleneck(
             output,
             files,
             {name: (len(rows.facts.files), *rows.shape) for name, rows in found.items()},
             dataset.classes,
-            computing.provenance,
+            extractor.provenance,
             next(iter(found.values())).facts.notes,
             (),
             0,
             dataset.warnings,
         )
     part = output / PART
-    with open_store(part, computing.provenance) as store:
+    with open_store(part, extractor.provenance) as store:
         wanted = {digest for split in splits.values() for digest in split.digests if digest is not None}
         for rows in found.values():
             take_over(store, rows, wanted)
-        facts: dict[str, Facts] = {}
+        facts: dict[str, FeatureMetadata] = {}
         rows_of: dict[str, np.ndarray] = {}
         computed = 0
         for name, split in splits.items():
-            filled = computing.fill(
+            filled = extractor.fill(
                 split.split.files, [store], batch_size=config.batch_size, description=f"features of {name}",
                 known=split.digests,
             )  # fmt: skip
-            facts[name] = split.facts(name, filled, store, dataset, computing)
+            facts[name] = split.facts(name, filled, store, dataset, extractor)
             rows_of[name] = filled.rows[0][:, 0]
             computed += filled.computed
         assert store.shapes is not None
@@ -154,35 +156,35 @@ def _fill_and_write(output: Path, dataset: Dataset, computing: Computing, config
         files,
         {name: (len(one.files), *shape) for name, one in facts.items()},
         dataset.classes,
-        computing.provenance,
-        computing.notes,
+        extractor.provenance,
+        extractor.notes,
         tuple(item for one in facts.values() for item in one.failed),
         computed,
         dataset.warnings,
     )
 
 
-def _refuse_foreign(output: Path, config: BottleneckConfig, computing: Computing) -> None:
+def _refuse_foreign(output: Path, config: BottleneckConfig, extractor: FeatureExtractor) -> None:
     """Files of these names that no description of ours goes with are somebody's own."""
-    if can_go_on(output / PART, computing.provenance):
+    if can_resume(output / PART, extractor.provenance):
         return
     foreign = [path.name for path in undescribed(output) if path.is_file()] if config.format == "npy" else []
     if foreign:
         raise UsageError(
-            f"{printable(output)} holds {listed(foreign)}, which tlkit did not write.",
+            f"{output} holds {join_truncated(foreign)}, which tlkit did not write.",
             hint="Name another folder with -o, or say --force to write over it.",
         )
 
 
-def _found(output: Path, computing: Computing, config: BottleneckConfig) -> dict[str, FeatureRows]:
+def _found(output: Path, extractor: FeatureExtractor, config: BottleneckConfig) -> dict[str, FeatureFile]:
     """What the folder holds already, of this provenance; refused when it is of another."""
     hint = "Name another folder with -o, or say --force to write over it."
     try:
         found = existing_sets(output, config.format)
     except TlkitError as error:
-        raise FeatureError(f"{printable(output)} cannot be gone on with: {error.message}", hint=hint) from error
+        raise FeatureError(f"{output} cannot be gone on with: {error.message}", hint=hint) from error
     for rows in found.values():
-        refuse_difference(f"What {printable(output)} holds", rows.facts.provenance, computing.provenance, hint)
+        refuse_difference(f"What {output} holds", rows.facts.provenance, extractor.provenance, hint)
     return found
 
 
@@ -193,9 +195,9 @@ class _Wanted:
     split: Split
     data: str
     digests: Sequence[bytes | None]
-    kind: Kind
+    kind: Modality
 
-    def is_told_by(self, rows: FeatureRows, dataset: Dataset) -> bool:
+    def is_told_by(self, rows: FeatureFile, dataset: Dataset) -> bool:
         """True when a set has exactly these pictures and these classes."""
         facts = rows.facts
         return (
@@ -209,25 +211,27 @@ class _Wanted:
     def _name(self, file: str) -> str:
         return os.path.relpath(file, self.data)
 
-    def facts(self, name: str, filled: Filled, store: RowStore, dataset: Dataset, computing: Computing) -> Facts:
+    def facts(
+        self, name: str, filled: FillResult, store: FeatureStore, dataset: Dataset, extractor: FeatureExtractor
+    ) -> FeatureMetadata:
         """What belongs to the rows that were found for it."""
         files = [self._name(file) for file in self.split.files]
         for position, reason in filled.failed:
-            logger.warning("%s is skipped: %s.", printable(self.split.files[position]), reason)
+            logger.warning("%s is skipped: %s.", self.split.files[position], reason)
         labels = self.split.labels[filled.positions]
         lost = [dataset.classes[label] for label in sorted({*self.split.labels.tolist()} - {*labels.tolist()})]
         if lost:
             raise DataError(
-                f"No {self.kind.noun} of {listed(lost)} in {name} can be read.",
-                hint=f"Replace the {self.kind.nouns} named above, or remove the class folder.",
+                f"No {self.kind.singular} of {join_truncated(lost)} in {name} can be read.",
+                hint=f"Replace the {self.kind.plural} named above, or remove the class folder.",
             )
-        return Facts(
-            computing.provenance,
+        return FeatureMetadata(
+            extractor.provenance,
             [files[position] for position in filled.positions],
             filled.digests,
             store.checks(filled.rows[0][:, 0]),
             labels,
             dataset.classes,
             [(files[position], reason) for position, reason in filled.failed],
-            computing.notes,
+            extractor.notes,
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tlkit.architectures.architecture import Architecture
-from tlkit.architectures.layer_tables import wanted_layers
+from tlkit.architectures.layer_tables import expected_layers
 from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.config import ConvertConfig, LoadOptions
 from tlkit.downloads.locate import check_weights
@@ -21,8 +21,7 @@ from tlkit.keras_files.loading.assign import LoadReport
 from tlkit.keras_files.loading.load import open_saved, refuse
 from tlkit.keras_files.loading.plan import make_plan
 from tlkit.keras_files.torch_legacy_reader import is_torch_stream
-from tlkit.utils.atomic_write import whole_file
-from tlkit.utils.text import printable
+from tlkit.utils.atomic_write import atomic_write
 
 ENDING = ".weights.h5"
 
@@ -54,38 +53,36 @@ def convert_h5(config: ConvertConfig) -> Converted:
     source, output = Path(config.source), Path(config.output)
     if not output.name.endswith(ENDING):
         raise UsageError(
-            f"{printable(output)} must end in {ENDING}: Keras picks its reader by the name.",
-            hint=f"Name it {printable(output.with_suffix(''))}{ENDING}.",
+            f"{output} must end in {ENDING}: Keras picks its reader by the name.",
+            hint=f"Name it {output.with_suffix('')}{ENDING}.",
         )
     if output.exists() and not config.force:
-        raise UsageError(f"{printable(output)} exists.", hint="Name another file, or say --force to write over it.")
+        raise UsageError(f"{output} exists.", hint="Name another file, or say --force to write over it.")
     if not output.parent.is_dir():
-        raise WeightsError(f"There is no folder {printable(output.parent)} to write to.")
+        raise WeightsError(f"There is no folder {output.parent} to write to.")
     check_is_file(source)
     check_weights(config.source)
     include_top = _with_top(source, architecture, config.load)
 
     from tlkit.architectures.build import build
     from tlkit.architectures.pretrained import load_weights
-    from tlkit.keras_files.loading.layer_spec import targets
+    from tlkit.keras_files.loading.layer_spec import target_layers
 
     model = build(architecture, include_top=include_top)
     report = load_weights(model, source, architecture, config.load)
     try:
-        with whole_file(output) as part:
+        with atomic_write(output) as part:
             model.save_weights(part)
             copy = build(architecture, include_top=include_top)
             load_weights(copy, part, architecture)
-            for place, again in zip(targets(model), targets(copy), strict=True):
+            for place, again in zip(target_layers(model), target_layers(copy), strict=True):
                 for before, after in zip(place.variables, again.variables, strict=True):
                     if not np.array_equal(before.numpy(), after.numpy(), equal_nan=True):
-                        raise WeightsError(
-                            f"{printable(output)} was not written: {place.wanted.name} reads back changed."
-                        )
+                        raise WeightsError(f"{output} was not written: {place.wanted.name} reads back changed.")
     except OSError as error:
         # HDF5's own words name our temporary file and its flags
-        reason = os.strerror(error.errno) if error.errno else printable(error)
-        raise WeightsError(f"Cannot write {printable(output)}: {reason}.") from error
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise WeightsError(f"Cannot write {output}: {reason}.") from error
     return Converted(output, architecture.name, include_top, report)
 
 
@@ -96,7 +93,7 @@ def _with_top(source: Path, architecture: Architecture, options: LoadOptions) ->
     with open_saved(source) as (_, file):
         plans = {
             top: make_plan(
-                file, wanted_layers(architecture, include_top=top), options, old_names=architecture.old_names
+                file, expected_layers(architecture, include_top=top), options, old_names=architecture.old_names
             )
             for top in (True, False)
         }

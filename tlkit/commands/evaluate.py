@@ -9,7 +9,7 @@ import numpy as np
 
 from tlkit.config import EvaluateConfig, PredictConfig
 from tlkit.data.dataset import TRAIN, is_held_out, scan_labelled
-from tlkit.data.preprocessor import Look
+from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import DataError, UsageError
 from tlkit.inference.loop import forward
 from tlkit.inference.select import open_engine
@@ -18,7 +18,6 @@ from tlkit.training.classifier import choose_classifier
 from tlkit.training.reproduce import command_line, versions
 from tlkit.training.run_folder import RunRecord, read_run
 from tlkit.utils.logging import logger
-from tlkit.utils.text import printable
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Evaluated:
         files: In the order of the numbers.
         skipped: ``(path, reason)`` of files that could not be read.
         warnings: What a person should know before trusting it.
-        look: How the run looks at a file.
+        preprocessor: How the run looks at a file.
     """
 
     split: str
@@ -39,7 +38,7 @@ class Evaluated:
     files: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
-    look: Look
+    preprocessor: Preprocessor
 
 
 def evaluate(config: EvaluateConfig) -> Evaluated:
@@ -50,17 +49,18 @@ def evaluate(config: EvaluateConfig) -> Evaluated:
     """
     if config.report is not None and not Path(config.report).parent.is_dir():
         raise UsageError(
-            f"There is no folder {printable(Path(config.report).parent)} for the page.", hint="Make it first."
+            f"There is no folder {Path(config.report).parent} for the page.",
+            hint="Make it first.",
         )
     folder = Path(config.run)
     record = read_run(folder)
     classifier = choose_classifier(PredictConfig(inputs=(), model=config.run))
-    look = classifier.network.look
-    found = scan_labelled(config.data, record.classes, split=config.split, kind=look.kind)
+    preprocessor = classifier.network.preprocessor
+    found = scan_labelled(config.data, record.classes, split=config.split, kind=preprocessor.kind)
     warnings = list(found.warnings)
     if _was_trained_on(record, config.data, found.name):
         warnings.append(
-            f"{printable(folder)} was trained on {look.kind.nouns} of {printable(config.data)}: it knows them, and the "
+            f"{folder} was trained on {preprocessor.kind.plural} of {config.data}: it knows them, and the "
             "numbers flatter it."
         )
     for warning in warnings:
@@ -71,17 +71,24 @@ def evaluate(config: EvaluateConfig) -> Evaluated:
     outputs: list[np.ndarray] = []
     positions: list[int] = []
     skipped: list[tuple[str, str]] = []
-    for batch in forward(files, engine, look=look, batch_size=config.batch_size, description="evaluate"):
+    for batch in forward(
+        files, engine, preprocessor=preprocessor, batch_size=config.batch_size, description="evaluate"
+    ):
         outputs.append(batch.outputs[0])
         positions += batch.positions
         for position, reason in batch.failed:
-            logger.warning("%s is skipped: %s.", printable(files[position]), reason)
+            logger.warning("%s is skipped: %s.", files[position], reason)
             skipped.append((files[position], reason))
     if not positions:
-        raise DataError(f"No {look.kind.noun} in {printable(config.data)} can be read.")
+        raise DataError(f"No {preprocessor.kind.singular} in {config.data} can be read.")
     evaluation = Evaluation(tuple(record.classes), found.split.labels[positions], np.concatenate(outputs))
     return Evaluated(
-        found.name, evaluation, tuple(files[position] for position in positions), tuple(skipped), tuple(warnings), look
+        found.name,
+        evaluation,
+        tuple(files[position] for position in positions),
+        tuple(skipped),
+        tuple(warnings),
+        preprocessor,
     )
 
 
@@ -106,11 +113,11 @@ def write_report(result: Evaluated, config: EvaluateConfig) -> None:
     evaluation = result.evaluation
     facts = [("accuracy", f"{evaluation.accuracy:.3f}")]
     facts += [] if evaluation.top5 is None else [("among the first five", f"{evaluation.top5:.3f}")]
-    facts += [(result.look.kind.nouns, f"{len(result.files):,}"), ("classes", f"{len(evaluation.classes):,}")]
+    facts += [(result.preprocessor.kind.plural, f"{len(result.files):,}"), ("classes", f"{len(evaluation.classes):,}")]
     counts = {row.name: row.pictures for row in evaluation.by_class}
     page = Page(
         title=f"{Path(config.run).name} on {config.data}",
-        look=result.look,
+        preprocessor=result.preprocessor,
         facts=facts,
         sections=[draw_section(result.split, evaluation, result.files)],
         balance={result.split: counts},

@@ -11,12 +11,12 @@ from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.config import DEFAULT_ARCHITECTURE, ExtractConfig
 from tlkit.data.discovery import expand_inputs
 from tlkit.errors import FeatureError, UsageError
-from tlkit.features.compute_missing import Filled, file_digests
-from tlkit.features.extractor import Computing, refuse_difference
+from tlkit.features.compute_missing import FillResult, file_digests
+from tlkit.features.extractor import FeatureExtractor, refuse_difference
 from tlkit.features.io import (
     ENDINGS,
-    Facts,
-    FeatureRows,
+    FeatureFile,
+    FeatureMetadata,
     facts_from_json,
     open_h5,
     open_npy,
@@ -27,12 +27,12 @@ from tlkit.features.io import (
     write_json,
     write_npy,
 )
-from tlkit.features.spec import FeatureSource, of_architecture, of_model
-from tlkit.features.store import RowStore, can_go_on, open_store
+from tlkit.features.spec import FeatureSpec, of_architecture, of_model
+from tlkit.features.store import FeatureStore, can_resume, open_store
 from tlkit.utils.hashing import file_digest
 from tlkit.utils.locks import locked
 from tlkit.utils.options import options_said
-from tlkit.utils.text import listed, printable, without_password
+from tlkit.utils.text import join_truncated, without_password
 
 
 @dataclass(frozen=True)
@@ -66,37 +66,40 @@ def extract(config: ExtractConfig) -> Extracted:
     output = Path(config.output)
     ending = next((ending for ending in ENDINGS if output.name.lower().endswith(ending)), None)
     if ending is None:
-        raise UsageError(f"{printable(output)} must end with {listed(ENDINGS)}.", hint="The ending says the format.")
+        raise UsageError(
+            f"{output} must end with {join_truncated(ENDINGS)}.",
+            hint="The ending says the format.",
+        )
     if not output.parent.is_dir():
-        raise FeatureError(f"There is no folder {printable(output.parent)} to write to.")
-    computing = Computing(_source(config), engine=config.engine, precision=config.precision)
-    sources = expand_inputs(config.inputs, computing.kind)
+        raise FeatureError(f"There is no folder {output.parent} to write to.")
+    extractor = FeatureExtractor(_source(config), engine=config.engine, precision=config.precision)
+    sources = expand_inputs(config.inputs, extractor.kind)
     part = output.with_name(f"{output.name}.part")
     try:
         with locked(output.with_name(f".{output.name}.lock"), remove=True):
             found = None
             beside = ending in (".npy", ".csv") and _beside(output).exists()
-            if (output.exists() or beside) and not config.force and not can_go_on(part, computing.provenance):
-                found = _found(output, ending, computing.provenance)
-            digests = file_digests(sources, computing.kind)
-            with open_store(part, computing.provenance) as store:
+            if (output.exists() or beside) and not config.force and not can_resume(part, extractor.provenance):
+                found = _found(output, ending, extractor.provenance)
+            digests = file_digests(sources, extractor.kind)
+            with open_store(part, extractor.provenance) as store:
                 if found is not None:
                     take_over(store, found, {digest for digest in digests if digest is not None})
-                filled = computing.fill(
+                filled = extractor.fill(
                     sources, [store], batch_size=config.batch_size, description="extract", known=digests
                 )
                 names = [without_password(source) for source in sources]
-                result = _write(output, ending, names, store, filled, computing)
+                result = _write(output, ending, names, store, filled, extractor)
             shutil.rmtree(part, ignore_errors=True)
     except OSError as error:
         raise FeatureError(
-            f"Cannot write {printable(output)}: {error.strerror or printable(error)}.",
+            f"Cannot write {output}: {error.strerror or str(error)}.",
             hint="Run the same command again when that is mended; it goes on where it was." if part.exists() else None,
         ) from error
     return result
 
 
-def _source(config: ExtractConfig) -> FeatureSource:
+def _source(config: ExtractConfig) -> FeatureSpec:
     if config.model is None:
         return of_architecture(
             get_architecture(config.architecture or DEFAULT_ARCHITECTURE, config.build),
@@ -122,9 +125,9 @@ def _source(config: ExtractConfig) -> FeatureSource:
 
     folder = Path(config.model)
     record = read_run(folder)
-    look = record.look(allow_private=config.allow_private)
+    preprocessor = record.preprocessor(allow_private=config.allow_private)
     return of_model(
-        load_model(folder, record), look, name=record.architecture, digest=file_digest(folder / MODEL),
+        load_model(folder, record), preprocessor, name=record.architecture, digest=file_digest(folder / MODEL),
         layer=config.layer, pooling=config.pooling,
     )  # fmt: skip
 
@@ -133,7 +136,7 @@ def _beside(output: Path) -> Path:
     return output.with_name(f"{output.name}.json")
 
 
-def _found(output: Path, ending: str, provenance: dict[str, Any]) -> FeatureRows | None:
+def _found(output: Path, ending: str, provenance: dict[str, Any]) -> FeatureFile | None:
     """The features in a file that is there; it is written over only when they are of the same kind."""
     hint = "Name another file, or say --force to write over it."
     rows = None
@@ -145,27 +148,27 @@ def _found(output: Path, ending: str, provenance: dict[str, Any]) -> FeatureRows
         facts = rows.facts if rows else facts_from_json(read_json(_beside(output)), _beside(output))
     except Exception as error:
         there = output if output.exists() else _beside(output)
-        raise UsageError(f"{printable(there)} exists and is not features by tlkit.", hint=hint) from error
-    refuse_difference(f"{printable(output)} exists and", facts.provenance, provenance, hint)
+        raise UsageError(f"{there} exists and is not features by tlkit.", hint=hint) from error
+    refuse_difference(f"{output} exists and", facts.provenance, provenance, hint)
     return rows
 
 
 def _write(
-    output: Path, ending: str, sources: list[str], store: RowStore, filled: Filled, computing: Computing
+    output: Path, ending: str, sources: list[str], store: FeatureStore, filled: FillResult, extractor: FeatureExtractor
 ) -> Extracted:
     failed = tuple((sources[position], reason) for position, reason in filled.failed)
     rows = filled.rows[0][:, 0]
     if store.shapes is None or not len(rows):
-        first = f" ({printable(failed[0][0])}: {failed[0][1]})" if failed else ""
+        first = f" ({failed[0][0]}: {failed[0][1]})" if failed else ""
         raise FeatureError(f"None of the {len(sources):,} inputs can be read{first}; nothing is written.")
     shape = store.shapes[0]
-    facts = Facts(
-        computing.provenance,
+    facts = FeatureMetadata(
+        extractor.provenance,
         [sources[position] for position in filled.positions],
         filled.digests,
         store.checks(rows),
         failed=failed,
-        notes=computing.notes,
+        notes=extractor.notes,
     )
     blocks = store.blocks(rows)
     if ending in (".h5", ".hdf5"):
@@ -177,4 +180,4 @@ def _write(
         else:
             write_csv(output, blocks, facts)
         write_json(_beside(output), facts, shape)
-    return Extracted(output, (len(rows), *shape), computing.provenance, computing.notes, failed, filled.computed)
+    return Extracted(output, (len(rows), *shape), extractor.provenance, extractor.notes, failed, filled.computed)

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from tlkit.config import InspectConfig
 from tlkit.errors import WeightsError
-from tlkit.keras_files.hdf5.subprocess_guard import guarded
+from tlkit.keras_files.hdf5.subprocess_guard import run_in_subprocess
 from tlkit.keras_files.types import TITLES, Header, Node, Stats
 from tlkit.utils.logging import progress_bar
 
 if TYPE_CHECKING:
     from tlkit.architectures.architecture import Architecture
-    from tlkit.architectures.weights_compatibility import Loading
+    from tlkit.architectures.weights_compatibility import CompatibilityReport
     from tlkit.keras_files.layers import SavedLayer
 
 
@@ -89,7 +89,7 @@ class Inspection:
     problems: tuple[str, ...]
     stats: dict[str, Stats]
     architecture: str | None = None
-    loading: tuple[Loading, ...] = ()
+    loading: tuple[CompatibilityReport, ...] = ()
 
     @property
     def title(self) -> str:
@@ -124,7 +124,7 @@ def inspect_h5(config: InspectConfig) -> Inspection:
         TlkitError: No such file, no HDF5, damaged; no such architecture.
     """
     architecture = _architecture(config)
-    return guarded(lambda: _inspect(config, architecture), Path(config.file))
+    return run_in_subprocess(lambda: _inspect(config, architecture), Path(config.file))
 
 
 def _architecture(config: InspectConfig) -> Architecture | None:
@@ -164,11 +164,11 @@ def _inspect(config: InspectConfig, architecture: Architecture | None) -> Inspec
             from tlkit.keras_files.upgrade.validate import config_problems
 
             problems += config_problems(header.raw_config) if header.problem is None else []
-        loading: tuple[Loading, ...] = ()
+        loading: tuple[CompatibilityReport, ...] = ()
         if architecture:
-            from tlkit.architectures.weights_compatibility import how_it_loads
+            from tlkit.architectures.weights_compatibility import check_compatibility
 
-            loading = how_it_loads(config.file, header, saved, architecture, config.load)
+            loading = check_compatibility(config.file, header, saved, architecture, config.load)
         layers = tuple(_layer(layer, config.stats) for layer in _progress(saved, config.stats))
         known = {tensor.path for layer in layers for tensor in layer.tensors}
         others = {

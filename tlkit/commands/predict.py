@@ -60,7 +60,7 @@ def predict(config: PredictConfig) -> list[Prediction]:
         TlkitError: Options that contradict each other, weights that cannot be had, a run that cannot be read.
     """
     classifier = choose_classifier(config)
-    kind = classifier.network.look.kind
+    kind = classifier.network.preprocessor.kind
     if config.keep_pictures and kind is not IMAGE:
         raise UsageError(
             f"--plot is for pictures, and {config.architecture or 'the run'} takes {kind.name}.",
@@ -76,7 +76,7 @@ def predict(config: PredictConfig) -> list[Prediction]:
     for batch in forward(
         sources,
         engine,
-        look=classifier.network.look,
+        preprocessor=classifier.network.preprocessor,
         batch_size=config.batch_size,
         description="predict",
         keep_pictures=config.keep_pictures,

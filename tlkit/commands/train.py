@@ -9,24 +9,24 @@ from typing import Any
 import numpy as np
 
 from tlkit.architectures.pretrained import build_pretrained
-from tlkit.architectures.submodel import up_to
+from tlkit.architectures.submodel import submodel
 from tlkit.backend import keras
 from tlkit.data.dataset import TEST, TRAIN, VALIDATION
-from tlkit.features.cache import KeptRows
+from tlkit.features.cache import FeatureCache
 from tlkit.features.spec import of_architecture
 from tlkit.reporting.metrics import Evaluation
 from tlkit.training.batches import TrainingData, cut_base
 from tlkit.training.checkpoint import read_checkpoint
 from tlkit.training.compile_options import Objective, balanced_weights
 from tlkit.training.dataset_features import Pictures
-from tlkit.training.freeze import Boundary
-from tlkit.training.model import above, attach, build_head, computing_in
+from tlkit.training.freeze import FreezePoint
+from tlkit.training.model import assemble_model, build_head, build_trainable_top, mixed_precision_scope
 from tlkit.training.plan import FinetuneResult, Job
 from tlkit.training.run_state import ROWS, RunState, check_same_pictures
 from tlkit.training.save_run import write_run
 from tlkit.training.trainer import Training, set_trainable
 from tlkit.utils.logging import logger
-from tlkit.utils.text import counted, listed
+from tlkit.utils.text import join_truncated, pluralize
 
 
 def train(job: Job, folder: Path, state: RunState) -> FinetuneResult:
@@ -42,20 +42,20 @@ def train(job: Job, folder: Path, state: RunState) -> FinetuneResult:
     """
     config = job.config
     keras.utils.set_random_seed(config.seed)
-    pretrained = build_pretrained(job.architecture, weights=job.weights, include_top=False, size=job.look.size)
+    pretrained = build_pretrained(job.architecture, weights=job.weights, include_top=False, size=job.preprocessor.size)
     base = pretrained.model
-    layout = job.look.data_format
-    network = up_to(base, base.layers[-1].name, job.head.pooling, layout)
+    layout = job.preprocessor.data_format
+    network = submodel(base, base.layers[-1].name, job.head.pooling, layout)
     features = of_architecture(
-        job.architecture, weights=job.weights, pooling=job.head.pooling, size=job.look.size, resize=config.resize,
-        model=lambda: base,
+        job.architecture, weights=job.weights, pooling=job.head.pooling, size=job.preprocessor.size,
+        resize=config.resize, model=lambda: base,
     )  # fmt: skip
     cuts = cut_base(job, base, network, features)
 
-    pictures = Pictures(job.dataset, job.look, config.batch_size)
+    pictures = Pictures(job.dataset, job.preprocessor, config.batch_size)
     check_same_pictures(folder, state, pictures.fingerprint())
     data = TrainingData(job, pictures, features, network.output_shape[1:], cuts)
-    with KeptRows(folder / ROWS) as kept:
+    with FeatureCache(folder / ROWS) as kept:
         data.compute(kept)
 
         keras.utils.set_random_seed(config.seed)  # the same head whether rows were there or not
@@ -72,17 +72,21 @@ def train(job: Job, folder: Path, state: RunState) -> FinetuneResult:
 
         trained: list[Any] = []
         for number, (cut, plan) in enumerate(zip(cuts, plans, strict=True), start=1):
-            trained = set_trainable(base, cut.boundary, batchnorm=config.batchnorm)
+            trained = set_trainable(base, cut.freeze_point, batchnorm=config.batchnorm)
             if training.skip(plan):
                 continue
-            _say("Phase 2" if len(cuts) == 1 else f"Phase 2, stage {number}", cut.boundary, trained, config.batchnorm)
+            _say(
+                "Phase 2" if len(cuts) == 1 else f"Phase 2, stage {number}", cut.freeze_point, trained, config.batchnorm
+            )
             # before the layers change their precision: an engine that is opened now must compute as it is told
             train_on, validate_on = data.batches(TRAIN, cut.source, seed=number), data.batches(VALIDATION, cut.source)
-            with computing_in(config.precision, base):
-                top = above(network, cut.frontier, head, training=None if config.batchnorm == "train" else False)
+            with mixed_precision_scope(config.precision, base):
+                top = build_trainable_top(
+                    network, cut.frontier, head, training=None if config.batchnorm == "train" else False
+                )
                 training.run(plan, top, train_on, validate_on)
 
-        model: Callable[[Any], Any] = above(network, cuts[-1].frontier, head) if cuts else head
+        model: Callable[[Any], Any] = build_trainable_top(network, cuts[-1].frontier, head) if cuts else head
         last = cuts[-1].source if cuts else features
         evaluations = {
             split: _evaluate(model, data.batches(split, last), pictures, split)
@@ -94,14 +98,16 @@ def train(job: Job, folder: Path, state: RunState) -> FinetuneResult:
         architecture=job.architecture.name,
         classes=pictures.classes,
         images={name: len(split.files) for name, split in pictures.splits.items()},
-        boundary=job.boundaries[-1],
+        freeze_point=job.freeze_points[-1],
         trained=tuple(layer.name for layer in trained),
         phases=tuple(training.phases),
         evaluations=evaluations,
         skipped=tuple(pictures.skipped),
         warnings=(*job.dataset.warnings, *pictures.warnings),
     )
-    whole = attach(base, job.head.pooling, head, job.architecture.name, layout, takes=job.look.kind.name)
+    whole = assemble_model(
+        base, job.head.pooling, head, job.architecture.name, layout, takes=job.preprocessor.kind.name
+    )
     write_run(result, job, whole, pictures, data.provenance)
     return result
 
@@ -111,9 +117,9 @@ def _evaluate(model: Any, batches: Any, pictures: Pictures, split: str) -> Evalu
     return Evaluation(pictures.classes, pictures.splits[split].labels, probabilities)
 
 
-def _say(stage: str, boundary: Boundary, trained: list[Any], batchnorm: str) -> None:
+def _say(stage: str, freeze_point: FreezePoint, trained: list[Any], batchnorm: str) -> None:
     keeps = "keeps its statistics" if batchnorm == "frozen" else "trains too"
-    logger.info("%s: %s. The head trains too; BatchNorm %s.", stage, boundary.description, keeps)
+    logger.info("%s: %s. The head trains too; BatchNorm %s.", stage, freeze_point.description, keeps)
     if trained:
-        names = listed([layer.name for layer in trained])
-        logger.info("Training %s of the base: %s.", counted(len(trained), "layer"), names)
+        names = join_truncated([layer.name for layer in trained])
+        logger.info("Training %s of the base: %s.", pluralize(len(trained), "layer"), names)

@@ -13,12 +13,21 @@ from tlkit.architectures.registry.lookup import all_architectures, get_architect
 from tlkit.architectures.verify_weights import published_problem
 from tlkit.config import BuildOptions
 from tlkit.downloads.folders import weights_folder
-from tlkit.downloads.locate import UseFile, addresses, fetch, look, mirror, missing_package, places, warn_of_damaged
+from tlkit.downloads.locate import (
+    UseFile,
+    addresses,
+    fetch,
+    find_local,
+    mirror,
+    missing_package,
+    places,
+    warn_of_damaged,
+)
 from tlkit.downloads.weights_file import PackagedFile, PublishedWeights
 from tlkit.errors import TlkitError, UsageError, WeightsError
-from tlkit.utils.atomic_write import whole_file
+from tlkit.utils.atomic_write import atomic_write
 from tlkit.utils.logging import logger
-from tlkit.utils.text import counted, did_you_mean, printable
+from tlkit.utils.text import did_you_mean, pluralize, without_password
 
 
 @dataclass(frozen=True)
@@ -147,7 +156,7 @@ def find(name: str, choice: Choice) -> Path:
     """
     (published,) = choose(get_architecture(name), choice)
     architecture, file = published.architecture.name, published.weights.file
-    seen = look(file, published.problem)
+    seen = find_local(file, published.problem)
     warn_of_damaged(seen)
     if isinstance(seen, UseFile):
         return seen.path
@@ -159,8 +168,8 @@ def find(name: str, choice: Choice) -> Path:
     flag = "".join(f" {word}" for word in said if word)
     raise WeightsError(
         f"{file.name}, the weights of {architecture}, is not here{' undamaged' if seen.damaged else ''}.",
-        hint=f"`tlkit weights pull {architecture}{flag}` fetches it from {printable(seen.urls[0])}; "
-        f"or put it into {printable(weights_folder())}.",
+        hint=f"`tlkit weights pull {architecture}{flag}` fetches it from {without_password(seen.urls[0])}; "
+        f"or put it into {weights_folder()}.",
     )
 
 
@@ -188,7 +197,7 @@ def pull(files: Iterable[Published]) -> Iterator[Pulled]:
     """
     _, shared = mirror()
     for published in files:
-        seen = look(published.weights.file, published.problem)
+        seen = find_local(published.weights.file, published.problem)
         try:
             if isinstance(seen, UseFile) and seen.path.parent == shared:
                 yield Pulled(published, "fetched", _copied(seen.path, published))
@@ -208,14 +217,14 @@ def _copied(source: Path, published: Published) -> Path:
     path = weights_folder() / published.name
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as part:
+        with atomic_write(path) as part:
             shutil.copyfile(source, part)
             wrong = published.problem(part)
             if wrong:
-                raise WeightsError(f"{printable(source)} changed while it was copied: {wrong}.")
+                raise WeightsError(f"{source} changed while it was copied: {wrong}.")
     except OSError as error:
         raise WeightsError(
-            f"Cannot copy {printable(source)} into {printable(path.parent)}: {error.strerror or error}.",
+            f"Cannot copy {source} into {path.parent}: {error.strerror or error}.",
             hint="Name another folder with TLKIT_CACHE_DIR.",
         ) from error
     return path
@@ -281,16 +290,12 @@ def _copies(name: str) -> Iterator[tuple[Path, Published | None]]:
             known = known_files()
             inside = [(file, known[file.name]) for file in sorted(path.iterdir()) if file.name in known]
             if not inside:
-                raise WeightsError(
-                    f"The folder {printable(path)} holds no file with the name of a published one."
-                ) from None
+                raise WeightsError(f"The folder {path} holds no file with the name of a published one.") from None
             yield from inside
         elif path.exists():
             yield path, None
         elif path.suffix or len(path.parts) > 1:
-            raise WeightsError(
-                f"There is no file {printable(name)}.", hint=did_you_mean(path.name, known_files())
-            ) from None
+            raise WeightsError(f"There is no file {name}.", hint=did_you_mean(path.name, known_files())) from None
         else:
             raise error
     else:
@@ -323,5 +328,5 @@ def counts(verified: Sequence[Verified]) -> str:
     """In words: ``3 files are good, 1 is not.``."""
     bad = sum(one.problem is not None for one in verified)
     good = len(verified) - bad
-    said = f"{counted(good, 'file')} {'is' if good == 1 else 'are'} good"
+    said = f"{pluralize(good, 'file')} {'is' if good == 1 else 'are'} good"
     return f"{said}, {bad:,} {'is' if bad == 1 else 'are'} not." if bad else f"{said}."

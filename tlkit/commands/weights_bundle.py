@@ -14,10 +14,10 @@ from tlkit.downloads.bundle import OpenArchive, Packed, open_archive, write_arch
 from tlkit.downloads.folders import weights_folder
 from tlkit.downloads.weights_file import PackagedFile
 from tlkit.errors import UsageError, WeightsError
-from tlkit.utils.atomic_write import whole_file
+from tlkit.utils.atomic_write import atomic_write
 from tlkit.utils.hashing import file_digest
 from tlkit.utils.logging import logger
-from tlkit.utils.text import printable, sized
+from tlkit.utils.text import format_bytes
 
 ENDING = ".tar"
 
@@ -38,11 +38,14 @@ def pack(files: Sequence[Published], output: str, *, force: bool = False) -> lis
     """
     path = Path(output)
     if path.suffix != ENDING:
-        raise UsageError(f"{printable(output)} must end in {ENDING}.", hint=f"Name it {printable(path.stem)}{ENDING}.")
+        raise UsageError(
+            f"{output} must end in {ENDING}.",
+            hint=f"Name it {path.stem}{ENDING}.",
+        )
     if path.exists() and not force:
-        raise UsageError(f"{printable(path)} exists.", hint="Name another file, or say --force to write over it.")
+        raise UsageError(f"{path} exists.", hint="Name another file, or say --force to write over it.")
     if not path.parent.is_dir():
-        raise WeightsError(f"There is no folder {printable(path.parent)} to write to.")
+        raise WeightsError(f"There is no folder {path.parent} to write to.")
     packed, failed = [], []
     for done in pull(files):
         if done.error is not None:
@@ -52,7 +55,7 @@ def pack(files: Sequence[Published], output: str, *, force: bool = False) -> lis
             packed.append((_facts(done.published, done.path), done.path))
     if failed:
         raise WeightsError(
-            f"{printable(path)} is not written: {len(failed)} of {len(failed) + len(packed)} files cannot be had.",
+            f"{path} is not written: {len(failed)} of {len(failed) + len(packed)} files cannot be had.",
             hint=failed[0].error.hint if failed[0].error else None,
         )
     write_archive(path, packed)
@@ -108,8 +111,7 @@ def unpack(archive: str, *, force: bool = False) -> list[Unpacked]:
         different = [name for name, same in there.items() if same is False]
         if different and not force:
             raise WeightsError(
-                f"{printable(folder / different[0])} is there and differs from what {printable(path)} holds; nothing "
-                "was written.",
+                f"{folder / different[0]} is there and differs from what {path} holds; nothing was written.",
                 hint="`tlkit weights verify` says which is good; --force replaces what is there.",
             )
         _install(opened, [packed for packed in opened.files if not there[packed.name]], known, folder, path)
@@ -121,13 +123,14 @@ def _compare_with_table(path: Path, packed: Packed, published: Published | None)
     hint = "Nothing was written. Was it packed by another version of tlkit?"
     if published is None:
         raise WeightsError(
-            f"{printable(path)} is not unpacked: {printable(packed.name)} is no published weights file.", hint=hint
+            f"{path} is not unpacked: {packed.name} is no published weights file.",
+            hint=hint,
         )
     if (packed.architecture, packed.top, packed.digest) != (
         published.architecture.name, published.top, published.weights.file.digest,
     ):  # fmt: skip
         raise WeightsError(
-            f"{printable(path)} is not unpacked: its manifest says of {packed.name} what tlkit knows otherwise.",
+            f"{path} is not unpacked: its manifest says of {packed.name} what tlkit knows otherwise.",
             hint=hint,
         )
 
@@ -152,12 +155,12 @@ def _install(
         free = shutil.disk_usage(folder).free
         if free < needed:
             raise WeightsError(
-                f"{printable(folder)} has {sized(free)} free, and {sized(needed)} are needed; nothing was written.",
+                f"{folder} has {format_bytes(free)} free, and {format_bytes(needed)} are needed; nothing was written.",
                 hint="TLKIT_CACHE_DIR names another folder.",
             )
         with ExitStack() as parts:
             for packed in files:
-                part = parts.enter_context(whole_file(folder / packed.name))
+                part = parts.enter_context(atomic_write(folder / packed.name))
                 with part.open("wb") as target:
                     opened.copy(packed, target)
                 published = known[packed.name]
@@ -165,11 +168,11 @@ def _install(
                 wrong = None if isinstance(file, PackagedFile) else fit_problem(part, published.architecture, file)
                 if wrong:
                     raise WeightsError(
-                        f"{printable(archive)} is not unpacked: {packed.name} is damaged or another file: {wrong}.",
+                        f"{archive} is not unpacked: {packed.name} is damaged or another file: {wrong}.",
                         hint="Nothing was written; pack it again where `tlkit weights verify` finds it good.",
                     )
     except OSError as error:
         raise WeightsError(
-            f"Cannot write to {printable(folder)}: {error.strerror or printable(error)}.",
+            f"Cannot write to {folder}: {error.strerror or str(error)}.",
             hint="TLKIT_CACHE_DIR names another folder.",
         ) from error

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from tlkit.data.preprocessor import Look
+from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import InputError
 
 
@@ -41,7 +41,7 @@ KEPT_SIDE = 480
 
 def read_batches(
     sources: Sequence[str],
-    look: Look,
+    preprocessor: Preprocessor,
     batch_size: int,
     *,
     keep_pictures: int = 0,
@@ -55,7 +55,7 @@ def read_batches(
 
     Args:
         sources: Files and addresses.
-        look: How they become values.
+        preprocessor: How they become values.
         batch_size: Rows a batch; the last may have fewer.
         keep_pictures: Also give back something to show of this many of the first sources.
         digests: Also give back the digest of each file's bytes, the very bytes that were decoded.
@@ -65,11 +65,11 @@ def read_batches(
 
     def read(position: int) -> tuple[np.ndarray, bytes, Image.Image | None] | str:
         try:
-            content, digest = look.open(sources[position], digest=digests)
+            content, digest = preprocessor.open(sources[position], digest=digests)
         except InputError as error:
             return error.message
-        pixels = look.pixels(content)
-        return pixels, digest, look.show(content, KEPT_SIDE) if position < keep_pictures else None
+        pixels = preprocessor.pixels(content)
+        return pixels, digest, preprocessor.show(content, KEPT_SIDE) if position < keep_pictures else None
 
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
     ahead: deque[tuple[int, Future[tuple[np.ndarray, bytes, Image.Image | None] | str]]] = deque()
@@ -98,7 +98,9 @@ def read_batches(
                     positions.append(position)
                     pictures += [result[2]] if result[2] else []
                 fill()
-            pixels = np.stack(rows) if rows else np.empty((0, *look.size, look.channels), look.dtype)
+            pixels = (
+                np.stack(rows) if rows else np.empty((0, *preprocessor.size, preprocessor.channels), preprocessor.dtype)
+            )
             yield Batch(tuple(positions), pixels, tuple(failed), tuple(pictures), tuple(names))
     finally:
         # whoever stopped asking, Ctrl-C among them, does not wait for a slow server

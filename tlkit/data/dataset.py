@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from tlkit.data.discovery import is_hidden, near_names, walk_files
-from tlkit.data.modality import IMAGE, Kind, other_kinds
+from tlkit.data.modality import IMAGE, Modality, other_modalities
 from tlkit.errors import DataError
-from tlkit.utils.text import counted, did_you_mean, listed, printable
+from tlkit.utils.text import did_you_mean, join_truncated, pluralize
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 _FOLDER_NAMES = {TRAIN: ("train", "training"), VALIDATION: ("validation", "val", "valid"), TEST: ("test", "testing")}
@@ -56,7 +56,7 @@ def is_held_out(folder: str) -> bool:
 ClassFiles = dict[str, list[str]]
 
 
-def scan_dataset(folder: str, *, val_split: float = 0.2, seed: int = 0, kind: Kind = IMAGE) -> Dataset:
+def scan_dataset(folder: str, *, val_split: float = 0.2, seed: int = 0, kind: Modality = IMAGE) -> Dataset:
     """Find the classes, the splits and the files of a data folder. No file is opened.
 
     Args:
@@ -73,22 +73,22 @@ def scan_dataset(folder: str, *, val_split: float = 0.2, seed: int = 0, kind: Ki
     root = Path(folder)
     if not root.is_dir():
         raise DataError(
-            f"There is no data folder {printable(folder)}.",
+            f"There is no data folder {folder}.",
             hint=near_names(folder),
         )
     warnings: list[str] = []
     try:
         named = _split_folders(root, kind)
     except OSError as error:
-        raise DataError(f"Cannot read {printable(error.filename or root)}: {error.strerror}.") from error
+        raise DataError(f"Cannot read {error.filename or root}: {error.strerror}.") from error
     runs = [path.name for path in _folders(root) if _holds_runs(path)]
     if runs:
-        warnings.append(f"{listed(runs)} in {printable(root)} holds runs of tlkit and is no class.")
+        warnings.append(f"{join_truncated(runs)} in {root} holds runs of tlkit and is no class.")
     if not named:
         loose = sum(kind.has_name(entry.name) and entry.is_file() for entry in root.iterdir())
         if loose:
             warnings.append(
-                f"{counted(loose, kind.noun)} directly in {printable(root)} belong to no class and are left out."
+                f"{pluralize(loose, kind.singular)} directly in {root} belong to no class and are left out."
             )
         by_split = {TRAIN: _scan_classes(root, kind)}
     else:
@@ -98,8 +98,8 @@ def scan_dataset(folder: str, *, val_split: float = 0.2, seed: int = 0, kind: Ki
         by_split[TRAIN], by_split[VALIDATION] = _hold_out(by_split[TRAIN], val_split, seed)
         if not any(by_split[VALIDATION].values()):
             raise DataError(
-                f"No class of {printable(root)} has the two {kind.nouns} it takes to hold one out for validation.",
-                hint=f"Add {kind.nouns}, or a validation folder.",
+                f"No class of {root} has the two {kind.plural} it takes to hold one out for validation.",
+                hint=f"Add {kind.plural}, or a validation folder.",
             )
     warnings += _warnings(classes, by_split, kind)
     return Dataset(classes, {name: _as_split(found, classes) for name, found in by_split.items()}, tuple(warnings))
@@ -120,7 +120,7 @@ class Labelled:
     warnings: tuple[str, ...]
 
 
-def scan_labelled(folder: str, classes: Sequence[str], *, split: str | None = None, kind: Kind = IMAGE) -> Labelled:
+def scan_labelled(folder: str, classes: Sequence[str], *, split: str | None = None, kind: Modality = IMAGE) -> Labelled:
     """Find files of known classes in a folder of class folders, or of splits of them. No file is opened.
 
     Args:
@@ -134,32 +134,34 @@ def scan_labelled(folder: str, classes: Sequence[str], *, split: str | None = No
     """
     root = Path(folder)
     if not root.is_dir():
-        raise DataError(f"There is no data folder {printable(folder)}.", hint=near_names(folder))
+        raise DataError(f"There is no data folder {folder}.", hint=near_names(folder))
     try:
         named = _split_folders(root, kind, needs_train=False)
         if split is not None and split not in named:
             raise DataError(
-                f"{printable(root)} has no {split} folder.",
-                hint=f"It has {listed(named)}." if named else "It holds class folders alone; leave --split out.",
+                f"{root} has no {split} folder.",
+                hint=f"It has {join_truncated(named)}."
+                if named
+                else "It holds class folders alone; leave --split out.",
             )
         name = split or next((each for each in (TEST, VALIDATION, TRAIN) if each in named), "all")
         found = _scan_classes(named.get(name, root), kind)
     except OSError as error:
-        raise DataError(f"Cannot read {printable(error.filename or root)}: {error.strerror}.") from error
+        raise DataError(f"Cannot read {error.filename or root}: {error.strerror}.") from error
     unknown = sorted(set(found) - set(classes))
     if unknown:
         raise DataError(
-            f"{printable(named.get(name, root))} has {listed(unknown)}, which the run does not know.",
-            hint=did_you_mean(unknown[0], classes) or f"Its classes are {listed(classes)}.",
+            f"{named.get(name, root)} has {join_truncated(unknown)}, which the run does not know.",
+            hint=did_you_mean(unknown[0], classes) or f"Its classes are {join_truncated(classes)}.",
         )
     files = [file for each in classes for file in found.get(each, [])]
     if not files:
         raise DataError(
-            f"There is no {kind.noun} of {listed(classes)} in {printable(named.get(name, root))}.",
-            hint=f"Put the {kind.nouns} of each class into a folder that is called as the class.",
+            f"There is no {kind.singular} of {join_truncated(classes)} in {named.get(name, root)}.",
+            hint=f"Put the {kind.plural} of each class into a folder that is called as the class.",
         )
     missing = [each for each in classes if not found.get(each)]
-    warnings = (f"No {kind.noun}, so nothing says how well it does: {listed(missing)}.",) if missing else ()
+    warnings = (f"No {kind.singular}, so nothing says how well it does: {join_truncated(missing)}.",) if missing else ()
     labels = np.repeat(np.arange(len(classes)), [len(found.get(each, [])) for each in classes])
     return Labelled(name, Split(tuple(files), labels), warnings)
 
@@ -178,7 +180,7 @@ def _holds_runs(folder: Path) -> bool:
     return any((path / name).is_file() for path in (folder, *_folders(folder)) for name in names)
 
 
-def _split_folders(root: Path, kind: Kind, *, needs_train: bool = True) -> dict[str, Path]:
+def _split_folders(root: Path, kind: Modality, *, needs_train: bool = True) -> dict[str, Path]:
     """The split folders of a data folder; none when it holds class folders alone.
 
     A folder called ``train`` is a split when it holds folders: a class may be called train too.
@@ -191,73 +193,73 @@ def _split_folders(root: Path, kind: Kind, *, needs_train: bool = True) -> dict[
             others.append(path.name)
         elif split in found:
             raise DataError(
-                f"{printable(root)} has both {printable(found[split].name)} and {printable(path.name)}, "
-                f"and one folder holds the {split} {kind.nouns}.",
+                f"{root} has both {found[split].name} and {path.name}, and one folder holds the {split} {kind.plural}.",
                 hint="Remove or rename one.",
             )
         else:
             found[split] = path
     if needs_train and found and TRAIN not in found:
         raise DataError(
-            f"{printable(root)} has {listed(path.name for path in found.values())} but no train folder.",
-            hint=f"Put the training {kind.nouns}, one folder a class, into a folder called train.",
+            f"{root} has {join_truncated(path.name for path in found.values())} but no train folder.",
+            hint=f"Put the training {kind.plural}, one folder a class, into a folder called train.",
         )
     if found and others:
         raise DataError(
-            f"{printable(root)} has the split {listed(path.name for path in found.values())} "
-            f"and other folders beside: {listed(others)}.",
+            f"{root} has the split {join_truncated(path.name for path in found.values())} "
+            f"and other folders beside: {join_truncated(others)}.",
             hint="Move them into the splits, or elsewhere.",
         )
     return {split: found[split] for split in _FOLDER_NAMES if split in found}
 
 
-def _scan_classes(folder: Path, kind: Kind) -> ClassFiles:
+def _scan_classes(folder: Path, kind: Modality) -> ClassFiles:
     found: ClassFiles = {}
     for path in _class_folders(folder):
         # macOS writes é as two characters, others as one; both spell the same class
         name = unicodedata.normalize("NFC", path.name)
         if name in found:
             raise DataError(
-                f"{printable(folder)} has two folders called {printable(name)}, spelled with different characters.",
-                hint=f"Put their {kind.nouns} into one folder.",
+                f"{folder} has two folders called {name}, spelled with different characters.",
+                hint=f"Put their {kind.plural} into one folder.",
             )
         found[name] = list(walk_files(str(path), kind))
     return found
 
 
-def _checked_classes(by_split: Mapping[str, ClassFiles], root: Path, kind: Kind) -> tuple[str, ...]:
+def _checked_classes(by_split: Mapping[str, ClassFiles], root: Path, kind: Modality) -> tuple[str, ...]:
     classes = tuple(sorted(by_split[TRAIN]))
     if len(classes) < 2:
-        has = f"only one class, {listed(classes)}" if classes else "no class folder"
+        has = f"only one class, {join_truncated(classes)}" if classes else "no class folder"
         raise DataError(
-            f"{printable(root)} has {has}; a classifier needs at least two.",
-            hint=f"Put the {kind.nouns} of each class into a folder of its own, named after the class.",
+            f"{root} has {has}; a classifier needs at least two.",
+            hint=f"Put the {kind.plural} of each class into a folder of its own, named after the class.",
         )
     for split, found in by_split.items():
         missing, extra = set(classes) - set(found), set(found) - set(classes)
         if missing or extra:
-            parts = [f"{split} lacks {listed(sorted(missing))}"] if missing else []
-            parts += [f"{split} has {listed(sorted(extra))}, which train lacks"] if extra else []
+            parts = [f"{split} lacks {join_truncated(sorted(missing))}"] if missing else []
+            parts += [f"{split} has {join_truncated(sorted(extra))}, which train lacks"] if extra else []
             raise DataError(
-                f"The classes of {printable(root)} differ between its splits: {'; '.join(parts)}.",
+                f"The classes of {root} differ between its splits: {'; '.join(parts)}.",
                 hint="Every split must hold the same class folders.",
             )
         empty = [name for name in classes if not found[name]]
         if empty:
             where = f" in {split}" if len(by_split) > 1 else ""
             raise DataError(
-                f"{counted(len(empty), 'class has', 'classes have')} no {kind.noun}{where}: {listed(empty)}.",
+                f"{pluralize(len(empty), 'class has', 'classes have')} no {kind.singular}{where}: "
+                f"{join_truncated(empty)}.",
                 hint=_other_files(root, kind)
-                or f"Add {kind.nouns} ({', '.join(sorted(kind.endings))}) or remove the folder.",
+                or f"Add {kind.plural} ({', '.join(sorted(kind.extensions))}) or remove the folder.",
             )
     return classes
 
 
-def _other_files(root: Path, kind: Kind) -> str | None:
+def _other_files(root: Path, kind: Modality) -> str | None:
     """A hint where the data is of another kind than the network takes."""
-    for other in other_kinds(kind):
+    for other in other_modalities(kind):
         if next((file for file in walk_files(str(root), other) if other.has_name(file)), None):
-            return f"It holds {other.nouns}, and the network takes {kind.nouns}; `tlkit archs` says which takes what."
+            return f"It holds {other.plural}, and the network takes {kind.plural}; `tlkit archs` says which takes what."
     return None
 
 
@@ -277,19 +279,19 @@ def _hold_out(found: ClassFiles, share: float, seed: int) -> tuple[ClassFiles, C
     return kept, held
 
 
-def _warnings(classes: tuple[str, ...], by_split: Mapping[str, ClassFiles], kind: Kind) -> list[str]:
+def _warnings(classes: tuple[str, ...], by_split: Mapping[str, ClassFiles], kind: Modality) -> list[str]:
     warnings = []
     if all(name.isdecimal() for name in classes) and list(classes) != sorted(classes, key=int):
         warnings.append(
-            f"The class names are numbers and are sorted as text ({listed(classes)}): "
+            f"The class names are numbers and are sorted as text ({join_truncated(classes)}): "
             "a label is the position in that order, not the number."
         )
     few = [f"{name} ({len(by_split[TRAIN][name])})" for name in classes if len(by_split[TRAIN][name]) < 5]
     if few:
-        warnings.append(f"Fewer than 5 training {kind.nouns}: {listed(few)}.")
+        warnings.append(f"Fewer than 5 training {kind.plural}: {join_truncated(few)}.")
     unseen = [name for name in classes if not by_split[VALIDATION][name]]
     if unseen:
-        warnings.append(f"No validation {kind.noun}, so nothing says how well it does: {listed(unseen)}.")
+        warnings.append(f"No validation {kind.singular}, so nothing says how well it does: {join_truncated(unseen)}.")
     return warnings
 
 

@@ -6,12 +6,12 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import PurePath
 
-from tlkit.data.modality import Kind
+from tlkit.data.modality import Modality
 from tlkit.utils.logging import logger
-from tlkit.utils.text import did_you_mean, printable
+from tlkit.utils.text import did_you_mean
 
 
-def is_address(text: str) -> bool:
+def is_url(text: str) -> bool:
     """True for ``scheme://…`` and ``data:…``; a Windows drive is one letter and is a path."""
     scheme = text.partition(":")[0]
     return "://" in text or (scheme.lower() == "data" and ":" in text)
@@ -22,7 +22,7 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
-def walk_files(folder: str, kind: Kind) -> Iterator[str]:
+def walk_files(folder: str, kind: Modality) -> Iterator[str]:
     """Paths of the files of a kind below a folder, sorted by name at every level.
 
     Hidden names are passed over. Symbolic links are followed, but no folder is walked twice. A folder that cannot be
@@ -38,7 +38,7 @@ def walk_files(folder: str, kind: Kind) -> Iterator[str]:
         try:
             status = os.stat(path)
             if (status.st_dev, status.st_ino) in seen:
-                logger.warning("%s is a folder that was walked already; it is passed over.", printable(path))
+                logger.warning("%s is a folder that was walked already; it is passed over.", path)
                 continue
             seen.add((status.st_dev, status.st_ino))
             with os.scandir(path) as entries:
@@ -57,7 +57,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def expand_inputs(inputs: Iterable[str], kind: Kind) -> list[str]:
+def expand_inputs(inputs: Iterable[str], kind: Modality) -> list[str]:
     """Files, folders and addresses as one list, in the order given; folders are walked.
 
     A file that is named is kept whatever its name ends with. What does not exist, and a folder without
@@ -66,7 +66,7 @@ def expand_inputs(inputs: Iterable[str], kind: Kind) -> list[str]:
     found: list[str] = []
     for item in inputs:
         files: list[str] = []
-        if not is_address(item) and os.path.isdir(item):
+        if not is_url(item) and os.path.isdir(item):
             files = list(walk_files(item, kind))
         found += files or [item]
     return found

@@ -7,48 +7,48 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Kind:
+class Modality:
     """Pictures, or clips.
 
     Attributes:
         name: What the table of architectures calls it.
-        noun: What a person calls one.
-        stuff: What a person calls what such a file holds.
-        endings: Names that count as such when a folder is walked.
+        singular: What a person calls one.
+        with_article: What a person calls what such a file holds.
+        extensions: Names that count as such when a folder is walked.
         max_bytes: A larger file is none that is read here.
     """
 
     name: str
-    noun: str
-    stuff: str
-    endings: frozenset[str]
+    singular: str
+    with_article: str
+    extensions: frozenset[str]
     max_bytes: int
 
     @property
-    def nouns(self) -> str:
+    def plural(self) -> str:
         """The plural."""
-        return f"{self.noun}s"
+        return f"{self.singular}s"
 
     def has_name(self, name: str) -> bool:
         """True when a file's name ends like one of these."""
-        return os.path.splitext(name)[1].lower() in self.endings
+        return os.path.splitext(name)[1].lower() in self.extensions
 
 
-IMAGE = Kind(
+IMAGE = Modality(
     "image", "picture", "a picture",
     frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff",
                ".ppm", ".pgm", ".pbm", ".pnm", ".mpo"}),
     2**30,
 )  # fmt: skip
-AUDIO = Kind(
+AUDIO = Modality(
     "audio", "clip", "audio",
     frozenset({".wav", ".flac", ".ogg", ".mp3"}),
     2**38,  # only the part that is looked at is read, so it may be hours
 )  # fmt: skip
 
-KINDS = {kind.name: kind for kind in (IMAGE, AUDIO)}
+MODALITIES = {kind.name: kind for kind in (IMAGE, AUDIO)}
 
 
-def other_kinds(kind: Kind) -> list[Kind]:
+def other_modalities(kind: Modality) -> list[Modality]:
     """All but one."""
-    return [other for other in KINDS.values() if other is not kind]
+    return [other for other in MODALITIES.values() if other is not kind]

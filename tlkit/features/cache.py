@@ -9,17 +9,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tlkit.errors import FeatureError
-from tlkit.features.store import RowStore, open_store
+from tlkit.features.store import FeatureStore, open_store
 from tlkit.inference.lazy_model import digest_of
 from tlkit.utils.cache_dir import LOCK, cache_folder, cache_limit, keep_below_limit, touch
 from tlkit.utils.locks import locked
 from tlkit.utils.logging import logger
-from tlkit.utils.text import printable
 
 Result = TypeVar("Result")
 
 
-class KeptRows:
+class FeatureCache:
     """Stores by provenance, open until the work is done.
 
     Args:
@@ -32,7 +31,7 @@ class KeptRows:
         self._until_done = ExitStack()
         self._used: set[Path] = set()
 
-    def __enter__(self) -> KeptRows:
+    def __enter__(self) -> FeatureCache:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
@@ -43,8 +42,8 @@ class KeptRows:
             logger.info("The rows of this run take more than TLKIT_CACHE_LIMIT and are not kept for the next.")
 
     def fill(
-        self, provenances: Sequence[Mapping[str, Any]], work: Callable[[list[RowStore]], Result]
-    ) -> tuple[list[RowStore], Result]:
+        self, provenances: Sequence[Mapping[str, Any]], work: Callable[[list[FeatureStore]], Result]
+    ) -> tuple[list[FeatureStore], Result]:
         """Do some work on the stores of provenances, which differ; only this process adds rows to them meanwhile.
 
         Returns:
@@ -57,15 +56,15 @@ class KeptRows:
                 raise
             logger.warning(
                 "tlkit's cache does not take the features (%s); they are kept in %s for now.",
-                printable(getattr(error, "message", None) or error).rstrip("."),
-                printable(self._fallback),
+                str(getattr(error, "message", None) or error).rstrip("."),
+                self._fallback,
             )
         self._root = self._fallback
         return self._locked(provenances, work)
 
     def _locked(
-        self, provenances: Sequence[Mapping[str, Any]], work: Callable[[list[RowStore]], Result]
-    ) -> tuple[list[RowStore], Result]:
+        self, provenances: Sequence[Mapping[str, Any]], work: Callable[[list[FeatureStore]], Result]
+    ) -> tuple[list[FeatureStore], Result]:
         folders = [self._root / digest_of(provenance) for provenance in provenances]
         with ExitStack() as locks:
             for folder in sorted(folders):  # in one order everywhere, so that no two wait for each other

@@ -13,10 +13,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from tlkit.data.batches import Batch
-from tlkit.data.discovery import is_address
-from tlkit.data.modality import Kind
-from tlkit.data.preprocessor import Look
-from tlkit.features.store import RowStore
+from tlkit.data.discovery import is_url
+from tlkit.data.modality import Modality
+from tlkit.data.preprocessor import Preprocessor
+from tlkit.features.store import FeatureStore
 from tlkit.inference.loop import forward
 from tlkit.inference.select import Engine
 from tlkit.utils.logging import logger, progress_bar
@@ -25,7 +25,7 @@ _AHEAD = 4096
 
 
 @dataclass(frozen=True)
-class Filled:
+class FillResult:
     """Where the rows are.
 
     Attributes:
@@ -43,7 +43,7 @@ class Filled:
     computed: int
 
 
-class Copies(Protocol):
+class AugmentedVariants(Protocol):
     """Variants of a picture, each with a row of its own."""
 
     @property
@@ -63,16 +63,16 @@ class Copies(Protocol):
 
 def fill(
     sources: Sequence[str],
-    stores: Sequence[RowStore],
+    stores: Sequence[FeatureStore],
     engine: Callable[[Sequence[int]], Engine],
     *,
-    look: Look,
+    preprocessor: Preprocessor,
     outputs: Sequence[int] = (1,),
     batch_size: int | None = None,
     description: str,
     known: Sequence[bytes | None] | None = None,
-    copies: Copies | None = None,
-) -> Filled:
+    copies: AugmentedVariants | None = None,
+) -> FillResult:
     """Have a row in every store for every picture that can be read.
 
     A row is known by the bytes of its picture, so pictures that moved, or that another set has, are found.
@@ -81,7 +81,7 @@ def fill(
         sources: Files and addresses.
         stores: Where rows are and go; this process may append.
         engine: Makes the engine for the stores that lack something, by number; called only when there are any.
-        look: How a picture becomes an input.
+        preprocessor: How a picture becomes an input.
         outputs: How many outputs go into each store.
         batch_size: Pictures at a time; None for the engine's own number.
         description: What the progress bar says.
@@ -90,7 +90,9 @@ def fill(
     """
     variants = copies.count if copies else 1
     digests = [
-        digest for digest in (file_digests(sources, look.kind) if known is None else known) for _ in range(variants)
+        digest
+        for digest in (file_digests(sources, preprocessor.kind) if known is None else known)
+        for _ in range(variants)
     ]
     names = [_name(digest, copies, place % variants) for place, digest in enumerate(digests)]
     missing: list[int] = []
@@ -115,7 +117,7 @@ def fill(
         for batch in forward(
             [sources[place // variants] for place in missing],
             ready,
-            look=look,
+            preprocessor=preprocessor,
             batch_size=batch_size or ready.batch,
             description=description,
             digests=True,
@@ -148,7 +150,7 @@ def fill(
         ).reshape(len(kept), variants)
         for store in stores
     )
-    return Filled(
+    return FillResult(
         np.array(kept, np.int64),
         rows_of,
         tuple(digest for position in kept if (digest := digests[position * variants]) is not None),
@@ -157,18 +159,18 @@ def fill(
     )
 
 
-def _name(digest: bytes | None, copies: Copies | None, variant: int) -> bytes | None:
+def _name(digest: bytes | None, copies: AugmentedVariants | None, variant: int) -> bytes | None:
     """What a row is known by."""
     if digest is None or copies is None:
         return digest
     return hashlib.sha256(digest + variant.to_bytes(4, "big")).digest()
 
 
-def _in_all(stores: Sequence[RowStore], name: bytes) -> bool:
+def _in_all(stores: Sequence[FeatureStore], name: bytes) -> bool:
     return all(name in store.rows for store in stores)
 
 
-def _change(copies: Copies, missing: Sequence[int]) -> Callable[[Batch], np.ndarray]:
+def _change(copies: AugmentedVariants, missing: Sequence[int]) -> Callable[[Batch], np.ndarray]:
     """Makes of the pixels of a batch the variants that are missing."""
 
     def change(batch: Batch) -> np.ndarray:
@@ -181,7 +183,7 @@ def _change(copies: Copies, missing: Sequence[int]) -> Callable[[Batch], np.ndar
     return change
 
 
-def file_digests(sources: Sequence[str], kind: Kind) -> list[bytes | None]:
+def file_digests(sources: Sequence[str], kind: Modality) -> list[bytes | None]:
     """SHA-256 of every file's bytes, in order; None for addresses and for what cannot be read."""
     with (
         ThreadPoolExecutor(max(2, os.cpu_count() or 1)) as pool,
@@ -196,7 +198,7 @@ def file_digests(sources: Sequence[str], kind: Kind) -> list[bytes | None]:
 
 
 def _digest(most: int, source: str) -> bytes | None:
-    if is_address(source) or not os.path.isfile(source):
+    if is_url(source) or not os.path.isfile(source):
         return None
     try:
         with open(source, "rb") as file:

@@ -11,23 +11,23 @@ from typing import Any
 
 import numpy as np
 
-from tlkit.data.modality import Kind
+from tlkit.data.modality import Modality
 from tlkit.errors import FeatureError, InputError
-from tlkit.features.compute_missing import Copies, Filled, fill
-from tlkit.features.spec import FeatureSource
-from tlkit.features.store import RowStore
-from tlkit.inference.lazy_model import Network
+from tlkit.features.compute_missing import AugmentedVariants, FillResult, fill
+from tlkit.features.spec import FeatureSpec
+from tlkit.features.store import FeatureStore
+from tlkit.inference.lazy_model import LazyModel
 from tlkit.inference.select import Engine, open_engine, run
-from tlkit.utils.atomic_write import whole_file
+from tlkit.utils.atomic_write import atomic_write
 from tlkit.utils.logging import logger
-from tlkit.utils.text import counted
+from tlkit.utils.text import pluralize
 
 NOTES = "notes.json"
 _COMPARED = 8
 """Pictures on which a lower precision is compared with float32."""
 
 
-class Computing:
+class FeatureExtractor:
     """Sources of features with the engines that compute them, opened when a row is missing.
 
     Several sources must take outputs of one and the same ``keras.Model``: a picture goes through it once, whatever is
@@ -39,7 +39,7 @@ class Computing:
         precision: ``float32`` or ``bfloat16``.
     """
 
-    def __init__(self, *sources: FeatureSource, engine: str = "auto", precision: str = "float32") -> None:
+    def __init__(self, *sources: FeatureSpec, engine: str = "auto", precision: str = "float32") -> None:
         self.sources, self.asked, self.precision = sources, engine, precision
         self.notes: dict[str, Any] = {}
         self._engines: dict[tuple[int, ...], Engine] = {}
@@ -55,9 +55,9 @@ class Computing:
         return self.provenances[0]
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> Modality:
         """What it computes features of."""
-        return self.sources[0].network.look.kind
+        return self.sources[0].network.preprocessor.kind
 
     def engine(self, *numbers: int) -> Engine:
         """The engine that gives the outputs of sources by number, in that order."""
@@ -66,24 +66,24 @@ class Computing:
             self._engines[numbers] = open_engine(network, engine=self.asked, precision=self.precision)
         return self._engines[numbers]
 
-    def _network(self, numbers: Sequence[int]) -> Network:
+    def _network(self, numbers: Sequence[int]) -> LazyModel:
         return _joint([self.sources[number].network for number in numbers])
 
-    def let_go(self) -> None:
+    def close(self) -> None:
         """Free the engines; they are opened again when they are needed."""
         self._engines.clear()
 
     def fill(
         self,
         files: Sequence[str],
-        stores: Sequence[RowStore],
+        stores: Sequence[FeatureStore],
         *,
         numbers: Sequence[int] | None = None,
         batch_size: int | None = None,
         description: str,
         known: Sequence[bytes | None] | None = None,
-        copies: Copies | None = None,
-    ) -> Filled:
+        copies: AugmentedVariants | None = None,
+    ) -> FillResult:
         """Have a row in the store of each source for every picture; see :func:`tlkit.features.compute_missing.fill`.
 
         Args:
@@ -107,7 +107,7 @@ class Computing:
             files,
             stores,
             opened,
-            look=self.sources[0].network.look,
+            preprocessor=self.sources[0].network.preprocessor,
             outputs=[self.sources[number].outputs for number in chosen],
             batch_size=batch_size,
             description=description,
@@ -127,11 +127,11 @@ class Computing:
         self.notes = compare_with_float32(self._network(numbers), self.engine(*numbers), files)
         for folder in folders if self.notes else ():
             folder.mkdir(parents=True, exist_ok=True)
-            with whole_file(folder / NOTES) as part:
+            with atomic_write(folder / NOTES) as part:
                 part.write_text(json.dumps(self.notes) + "\n", "utf-8")
 
 
-def _joint(networks: Sequence[Network]) -> Network:
+def _joint(networks: Sequence[LazyModel]) -> LazyModel:
     """One network with the outputs of all, in order."""
     if len(networks) == 1:
         return networks[0]
@@ -142,12 +142,12 @@ def _joint(networks: Sequence[Network]) -> Network:
         models = [network.model() for network in networks]
         return keras.Model(models[0].input, [output for each in models for output in each.outputs])
 
-    identities = [network.identity for network in networks]
-    identity: Mapping[str, Any] | None = None if None in identities else {"together": identities}
-    return Network(model, networks[0].look, identity)
+    identities = [network.cache_key for network in networks]
+    cache_key: Mapping[str, Any] | None = None if None in identities else {"together": identities}
+    return LazyModel(model, networks[0].preprocessor, cache_key)
 
 
-def compare_with_float32(network: Network, engine: Engine, sources: Sequence[str]) -> dict[str, Any]:
+def compare_with_float32(network: LazyModel, engine: Engine, sources: Sequence[str]) -> dict[str, Any]:
     """Measure what an engine's lower precision costs on the first pictures that can be read, and say it.
 
     Returns:
@@ -158,7 +158,7 @@ def compare_with_float32(network: Network, engine: Engine, sources: Sequence[str
         if len(pixels) == _COMPARED:
             break
         with suppress(InputError):
-            pixels.append(network.look.read(source))
+            pixels.append(network.preprocessor.read(source))
     if not pixels:
         return {}
     batch = np.stack(pixels)
@@ -167,7 +167,7 @@ def compare_with_float32(network: Network, engine: Engine, sources: Sequence[str
         "%s differs from float32 by %.2g of its size on the first %s.",
         engine.precision,
         error,
-        counted(len(pixels), network.look.kind.noun),
+        pluralize(len(pixels), network.preprocessor.kind.singular),
     )
     return {"relative_error": error, "pictures_compared": len(pixels)}
 

@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 
 from tlkit.errors import FeatureError
-from tlkit.features.store import RowStore
+from tlkit.features.store import FeatureStore
 from tlkit.keras_files.format_detection import FEATURES
-from tlkit.utils.atomic_write import whole_file
-from tlkit.utils.text import printable
+from tlkit.utils.atomic_write import atomic_write
 
 ENDINGS = (".npy", ".h5", ".hdf5", ".csv")
 FORMAT = 1
@@ -25,7 +24,7 @@ _CHUNK_BYTES = 2**18
 
 
 @dataclass(frozen=True)
-class Facts:
+class FeatureMetadata:
     """What belongs to the rows of a set.
 
     Attributes:
@@ -65,8 +64,8 @@ class Facts:
         }
 
 
-def facts_from_json(content: Any, path: Path) -> Facts:
-    """What :meth:`Facts.as_json` said.
+def facts_from_json(content: Any, path: Path) -> FeatureMetadata:
+    """What :meth:`FeatureMetadata.as_json` said.
 
     Raises:
         FeatureError: It did not.
@@ -74,7 +73,7 @@ def facts_from_json(content: Any, path: Path) -> Facts:
     try:
         if content["format"] != FORMAT:
             raise ValueError(f"format {content['format']} is not known here")
-        facts = Facts(
+        facts = FeatureMetadata(
             content["provenance"],
             content["files"],
             [bytes.fromhex(digest) for digest in content["sha256"]],
@@ -89,7 +88,7 @@ def facts_from_json(content: Any, path: Path) -> Facts:
         if not isinstance(facts.provenance, dict):
             raise ValueError("it has no provenance")
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
-        raise FeatureError(f"{printable(path)} does not describe features: {printable(error)}.") from error
+        raise FeatureError(f"{path} does not describe features: {error}.") from error
     return facts
 
 
@@ -102,29 +101,29 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise FeatureError(f"{printable(path)} cannot be read: {printable(error)}.") from error
+        raise FeatureError(f"{path} cannot be read: {error}.") from error
 
 
-def write_json(path: Path, facts: Facts, shape: Sequence[int]) -> None:
+def write_json(path: Path, facts: FeatureMetadata, shape: Sequence[int]) -> None:
     """Write what belongs to rows of ``shape``."""
-    with whole_file(path) as part, part.open("w", encoding="utf-8") as file:
+    with atomic_write(path) as part, part.open("w", encoding="utf-8") as file:
         json.dump(facts.as_json(shape), file, indent=1)
         file.write("\n")
 
 
 def write_npy(path: Path, blocks: Iterable[np.ndarray], rows: int, shape: Sequence[int]) -> None:
     """Write rows as a NumPy file, a block at a time."""
-    with whole_file(path) as part, part.open("wb") as file:
+    with atomic_write(path) as part, part.open("wb") as file:
         header = {"descr": "<f4", "fortran_order": False, "shape": (rows, *shape)}
         np.lib.format.write_array_header_1_0(file, header)
         for block in blocks:
             file.write(np.ascontiguousarray(block, "<f4").tobytes())
 
 
-def write_csv(path: Path, blocks: Iterable[np.ndarray], facts: Facts) -> None:
+def write_csv(path: Path, blocks: Iterable[np.ndarray], facts: FeatureMetadata) -> None:
     """Write one line a picture: its name, then its features; a feature map is laid out row by row."""
     names = iter(facts.files)
-    with whole_file(path) as part, part.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+    with atomic_write(path) as part, part.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         writer = csv.writer(file, lineterminator="\n")
         first = True
         for block in blocks:
@@ -137,7 +136,7 @@ def write_csv(path: Path, blocks: Iterable[np.ndarray], facts: Facts) -> None:
                 writer.writerow([next(names), *(f"{value:.9g}" for value in row.tolist())])
 
 
-def write_h5(path: Path, groups: Sequence[tuple[str, Iterable[np.ndarray], Sequence[int], Facts]]) -> None:
+def write_h5(path: Path, groups: Sequence[tuple[str, Iterable[np.ndarray], Sequence[int], FeatureMetadata]]) -> None:
     """Write an HDF5 file of features.
 
     Args:
@@ -147,7 +146,7 @@ def write_h5(path: Path, groups: Sequence[tuple[str, Iterable[np.ndarray], Seque
     """
     import h5py
 
-    with whole_file(path) as part, h5py.File(part, "w") as file:
+    with atomic_write(path) as part, h5py.File(part, "w") as file:
         file.attrs[FEATURES] = FORMAT
         for name, blocks, shape, facts in groups:
             group = file.create_group(name) if name else file
@@ -183,7 +182,7 @@ def _strings(group: Any, name: str, texts: Sequence[str]) -> None:
     group.create_dataset(name, (len(texts),), h5py.string_dtype(), data=encoded if len(texts) else None)
 
 
-class FeatureRows:
+class FeatureFile:
     """Rows of a file of features, read where they are needed.
 
     Attributes:
@@ -191,7 +190,7 @@ class FeatureRows:
         shape: Of one row.
     """
 
-    def __init__(self, facts: Facts, shape: tuple[int, ...], path: Path, group: str | None) -> None:
+    def __init__(self, facts: FeatureMetadata, shape: tuple[int, ...], path: Path, group: str | None) -> None:
         self.facts, self.shape = facts, shape
         self._path, self._group = path, group
 
@@ -205,8 +204,7 @@ class FeatureRows:
         bad = rows[~self._sound(rows, found)]
         if len(bad):
             raise FeatureError(
-                f"{printable(self._path)} is damaged: the row of {printable(self.facts.files[bad[0]])} is not what was "
-                "written.",
+                f"{self._path} is damaged: the row of {self.facts.files[bad[0]]} is not what was written.",
                 hint="Run the command that wrote it again; it computes what is damaged.",
             )
         return found
@@ -230,7 +228,7 @@ class FeatureRows:
                     found = data[order]
                 return np.asarray(found, np.float32)[back]
         except (OSError, KeyError, ValueError, RuntimeError) as error:
-            raise FeatureError(f"{printable(self._path)} cannot be read: {printable(error)}.") from error
+            raise FeatureError(f"{self._path} cannot be read: {error}.") from error
 
     def _read_npy(self, rows: np.ndarray) -> np.ndarray:
         found = np.empty((len(rows), *self.shape), np.float32)
@@ -257,7 +255,7 @@ class FeatureRows:
             yield chosen[good], found[good]
 
 
-def open_npy(path: Path, beside: Path) -> FeatureRows:
+def open_npy(path: Path, beside: Path) -> FeatureFile:
     """A ``.npy`` of features and the JSON beside it.
 
     Raises:
@@ -271,17 +269,17 @@ def open_npy(path: Path, beside: Path) -> FeatureRows:
             shape, fortran, dtype = reader(file)
             whole = os.fstat(file.fileno()).st_size == file.tell() + dtype.itemsize * int(np.prod(shape))
     except (OSError, ValueError) as error:
-        raise FeatureError(f"{printable(path)} is not a file of features: {printable(error)}.") from error
+        raise FeatureError(f"{path} is not a file of features: {error}.") from error
     if dtype != np.dtype("<f4") or fortran or not whole or not shape or shape[0] != len(facts.files):
         raise FeatureError(
-            f"{printable(path)} does not go with {printable(beside.name)}: it holds {shape} {dtype}, "
+            f"{path} does not go with {beside.name}: it holds {shape} {dtype}, "
             f"and {len(facts.files):,} files are listed.",
             hint="Compute the features again.",
         )
-    return FeatureRows(facts, tuple(shape[1:]), path, None)
+    return FeatureFile(facts, tuple(shape[1:]), path, None)
 
 
-def open_h5(path: Path, group: str = "") -> FeatureRows:
+def open_h5(path: Path, group: str = "") -> FeatureFile:
     """One set of an HDF5 file of features.
 
     Raises:
@@ -295,7 +293,7 @@ def open_h5(path: Path, group: str = "") -> FeatureRows:
     with open_file(path) as opened:
         root = opened.root
         if FEATURES not in root.attrs or (group and not has(root, group)):
-            raise FeatureError(f"{printable(path)} holds no features{f' of {group}' if group else ''} by tlkit.")
+            raise FeatureError(f"{path} holds no features{f' of {group}' if group else ''} by tlkit.")
         place = inside(root, group) if group else root
         try:
             features = numbers(place, "features")
@@ -312,8 +310,8 @@ def open_h5(path: Path, group: str = "") -> FeatureRows:
                 "sha256": [row.tobytes().hex() for row in numbers(place, "sha256")[()]],
             }
         except (KeyError, ValueError, RecursionError) as error:
-            raise FeatureError(f"{printable(path)} is not whole: {printable(error)}.") from error
-        return FeatureRows(facts_from_json(content, path), tuple(features.shape[1:]), path, group)
+            raise FeatureError(f"{path} is not whole: {error}.") from error
+        return FeatureFile(facts_from_json(content, path), tuple(features.shape[1:]), path, group)
 
 
 def _texts(group: Any, name: str) -> list[str]:
@@ -322,7 +320,7 @@ def _texts(group: Any, name: str) -> list[str]:
     return [item.decode("utf-8", "surrogateescape") for item in inside(group, name)[()].tolist()]
 
 
-def take_over(store: RowStore, rows: FeatureRows, wanted: Container[bytes]) -> None:
+def take_over(store: FeatureStore, rows: FeatureFile, wanted: Container[bytes]) -> None:
     """Put the rows of a finished file whose pictures are wanted again into a store of the same provenance."""
     digests = rows.facts.digests
     chosen = [row for row, digest in enumerate(digests) if digest in wanted and digest not in store.rows]

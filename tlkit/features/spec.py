@@ -12,21 +12,21 @@ from typing import Any
 
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.layer_tables import layers_of
-from tlkit.architectures.preprocessor import look_of
+from tlkit.architectures.preprocessor import preprocessor_for
 from tlkit.architectures.pretrained import WeightsChoice, build_pretrained, choose_weights
 from tlkit.config import LoadOptions
-from tlkit.data.preprocessor import Look
+from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import UsageError
-from tlkit.inference.lazy_model import Network
+from tlkit.inference.lazy_model import LazyModel
 from tlkit.inference.select import resolve_engine
-from tlkit.utils.text import did_you_mean, printable
+from tlkit.utils.text import did_you_mean
 
 FORMAT = 1
 """Version of what provenance says."""
 
 
 @dataclass(frozen=True)
-class FeatureSource:
+class FeatureSpec:
     """What is asked of every picture.
 
     Attributes:
@@ -35,7 +35,7 @@ class FeatureSource:
         outputs: How many outputs the network has.
     """
 
-    network: Network
+    network: LazyModel
     facts: Mapping[str, Any]
     outputs: int = 1
 
@@ -46,16 +46,16 @@ class FeatureSource:
             engine: ``auto``, ``keras`` or ``openvino``.
             precision: ``float32`` or ``bfloat16``.
         """
-        look = self.network.look
+        preprocessor = self.network.preprocessor
         name = resolve_engine(engine)
         packages = ("openvino",) if name == "openvino" else ("keras", "tensorflow")
         return {
             "format": FORMAT,
             **self.facts,
-            "size": list(look.size),
-            "resize": look.rule,
-            "preprocessing": look.preprocessing,
-            "decoder": look.decoder,
+            "size": list(preprocessor.size),
+            "resize": preprocessor.rule,
+            "preprocessing": preprocessor.preprocessing,
+            "decoder": preprocessor.decoder,
             "engine": f"{name}, {', '.join(f'{package} {version(package)}' for package in packages)}",
             "precision": precision,
         }
@@ -73,7 +73,7 @@ def of_architecture(
     seed: int = 0,
     allow_private: bool = False,
     model: Callable[[], Any] | None = None,
-) -> FeatureSource:
+) -> FeatureSpec:
     """The features of a layer of an architecture.
 
     Keras starts only when they have to be computed, or where weights are random.
@@ -101,17 +101,17 @@ def of_architecture(
     include_top = chosen not in layers
     if include_top and chosen not in tops:
         raise UsageError(
-            f"{architecture.name} has no layer {printable(chosen)!r}.",
+            f"{architecture.name} has no layer {chosen!r}.",
             hint=did_you_mean(chosen, [*architecture.blocks, *layers, *tops])
             or f"`tlkit archs {architecture.name}` lists its layers.",
         )
     if architecture.options.classes and not include_top:
         raise UsageError(
-            f"--classes {architecture.options.classes} is of the classifier, and {printable(chosen)} lies below it.",
+            f"--classes {architecture.options.classes} is of the classifier, and {chosen} lies below it.",
             hint="Leave --classes out.",
         )
     side = architecture.input_size(size, include_top=include_top)
-    look = look_of(architecture, side, resize, allow_private=allow_private)
+    preprocessor = preprocessor_for(architecture, side, resize, allow_private=allow_private)
     pooling = _pooling(pooling, len((tops if include_top else layers)[chosen].shape) == 3, chosen)
     choice = (
         choose_weights(architecture, weights, include_top=include_top, size=side, options=load)
@@ -129,23 +129,23 @@ def of_architecture(
         return build_pretrained(architecture, weights=choice, include_top=include_top, size=side).model
 
     def wanted() -> Any:
-        from tlkit.architectures.submodel import up_to
+        from tlkit.architectures.submodel import submodel
 
-        return up_to(whole(), chosen, pooling, look.data_format)
+        return submodel(whole(), chosen, pooling, preprocessor.data_format)
 
     # random weights are known by their values alone
-    identity: Mapping[str, Any] = choice.identity or {"digest": _values_digest(whole())}
+    cache_key: Mapping[str, Any] = choice.cache_key or {"digest": _values_digest(whole())}
     facts = {
         **architecture.facts,
-        "weights": {"name": Path(choice.name).name, **identity},
+        "weights": {"name": Path(choice.name).name, **cache_key},
         "layer": chosen,
         "pooling": pooling,
     }
-    known = {**facts, "weights": identity, "include_top": include_top} if choice.identity else None
-    return FeatureSource(Network(wanted, look, known), facts)
+    known = {**facts, "weights": cache_key, "include_top": include_top} if choice.cache_key else None
+    return FeatureSpec(LazyModel(wanted, preprocessor, known), facts)
 
 
-def of_tensors(source: FeatureSource, names: Sequence[str], model: Callable[[], Any]) -> FeatureSource:
+def of_tensors(source: FeatureSpec, names: Sequence[str], model: Callable[[], Any]) -> FeatureSpec:
     """Other outputs of the network of a source, as they are.
 
     Args:
@@ -155,18 +155,24 @@ def of_tensors(source: FeatureSource, names: Sequence[str], model: Callable[[], 
     """
     # which tensor a name means is up to the version of Keras that built the network
     own = {"layer": list(names), "pooling": "none", "keras": version("keras")}
-    known = source.network.identity and {**source.network.identity, **own}
-    return FeatureSource(Network(model, source.network.look, known), {**source.facts, **own}, len(names))
+    known = source.network.cache_key and {**source.network.cache_key, **own}
+    return FeatureSpec(LazyModel(model, source.network.preprocessor, known), {**source.facts, **own}, len(names))
 
 
 def of_model(
-    model: Any, look: Look, *, name: str, digest: str, layer: str | None = None, pooling: str | None = None
-) -> FeatureSource:
+    model: Any,
+    preprocessor: Preprocessor,
+    *,
+    name: str,
+    digest: str,
+    layer: str | None = None,
+    pooling: str | None = None,
+) -> FeatureSpec:
     """The features of a layer of a trained model: of the base inside it, or of its head.
 
     Args:
         model: A ``keras.Model`` of one input.
-        look: How a picture becomes its input.
+        preprocessor: How a picture becomes its input.
         name: The architecture of its base.
         digest: ``sha256:…`` of its file.
         layer: The layer; None for the last of the base.
@@ -175,27 +181,30 @@ def of_model(
     Raises:
         UsageError: No such layer, or pooling of what is no feature map.
     """
-    from tlkit.architectures.submodel import layer_names, up_to
+    from tlkit.architectures.submodel import layer_names, submodel
 
     base = next((inner for inner in model.layers if getattr(inner, "layers", None)), model)
     names = layer_names(model)
     chosen = layer or base.layers[-1].name
     if chosen not in names:
-        raise UsageError(f"The run has no layer {printable(chosen)!r}.", hint=did_you_mean(chosen, names))
-    pooling = _pooling(pooling, len(up_to(model, chosen).output_shape) == 4, chosen)
+        raise UsageError(f"The run has no layer {chosen!r}.", hint=did_you_mean(chosen, names))
+    pooling = _pooling(pooling, len(submodel(model, chosen).output_shape) == 4, chosen)
     facts = {
         "architecture": name,
         "weights": {"name": "run", "digest": digest},
         "layer": chosen,
         "pooling": pooling,
     }
-    return FeatureSource(Network(lambda: up_to(model, chosen, pooling, look.data_format), look, facts), facts)
+    return FeatureSpec(
+        LazyModel(lambda: submodel(model, chosen, pooling, preprocessor.data_format), preprocessor, facts), facts
+    )
 
 
 def _pooling(asked: str | None, is_map: bool, layer: str) -> str:
     if asked in ("avg", "max") and not is_map:
         raise UsageError(
-            f"--pooling {asked} is for feature maps, and {printable(layer)} gives none.", hint="Leave --pooling out."
+            f"--pooling {asked} is for feature maps, and {layer} gives none.",
+            hint="Leave --pooling out.",
         )
     return asked or ("avg" if is_map else "none")
 
@@ -220,5 +229,5 @@ def _shown(value: Any) -> str:
     if value is None:  # provenance names what is not as usual
         return "the usual"
     if isinstance(value, Mapping):
-        return " ".join(printable(item) if len(str(item)) < 30 else f"{str(item)[:20]}…" for item in value.values())
-    return "x".join(map(str, value)) if isinstance(value, list) else printable(value)
+        return " ".join(str(item) if len(str(item)) < 30 else f"{str(item)[:20]}…" for item in value.values())
+    return "x".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 
 from tlkit.errors import FeatureError
-from tlkit.utils.atomic_write import whole_file
-from tlkit.utils.text import listed, printable
+from tlkit.utils.atomic_write import atomic_write
+from tlkit.utils.text import join_truncated
 
 PROVENANCE, INDEX = "provenance.json", "index.bin"
 DIGEST_BYTES = 32
@@ -35,7 +35,7 @@ _LOOKED_AT = 256
 """Rows at the end that are compared with their checksums when a store is opened."""
 
 
-class RowStore:
+class FeatureStore:
     """The rows of one provenance.
 
     Only one process may append (:func:`tlkit.utils.locks.locked`); others may read what was there when they opened it.
@@ -61,7 +61,7 @@ class RowStore:
         if (folder / PROVENANCE).is_file():
             self._read()
 
-    def __enter__(self) -> RowStore:
+    def __enter__(self) -> FeatureStore:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -76,11 +76,9 @@ class RowStore:
             content = json.loads((self.folder / PROVENANCE).read_text("utf-8"))
             shapes = tuple(tuple(int(side) for side in shape) for shape in content["shapes"])
             if content["provenance"] != self.provenance:
-                raise FeatureError(f"{printable(self.folder)} holds features of another kind.")
+                raise FeatureError(f"{self.folder} holds features of another kind.")
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise FeatureError(
-                f"{printable(self.folder)} is damaged: {printable(error)}.", hint="Remove it."
-            ) from error
+            raise FeatureError(f"{self.folder} is damaged: {error}.", hint="Remove it.") from error
         self._begin(shapes)
         record = self._record
         records = np.frombuffer((self.folder / INDEX).read_bytes()[: self._whole_rows() * record.itemsize], record)
@@ -138,7 +136,7 @@ class RowStore:
             if self.shapes is None:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 shapes = [output.shape[1:] for output in outputs]
-                with whole_file(self.folder / PROVENANCE) as part:
+                with atomic_write(self.folder / PROVENANCE) as part:
                     content = {"provenance": self.provenance, "shapes": [list(shape) for shape in shapes]}
                     part.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
                 self._begin(shapes)
@@ -169,12 +167,12 @@ class RowStore:
     def _not_written(self, error: OSError) -> FeatureError:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return FeatureError(
-                f"No space is left to write features in {printable(self.folder)}.",
+                f"No space is left to write features in {self.folder}.",
                 hint="Make room and run the same command again: it goes on after what is computed already."
                 if self.rows
                 else "Make room and run the same command again.",
             )
-        return FeatureError(f"Cannot write features in {printable(self.folder)}: {error.strerror}.")
+        return FeatureError(f"Cannot write features in {self.folder}: {error.strerror}.")
 
     def sync(self) -> None:
         """Have the disk hold what was appended."""
@@ -217,7 +215,8 @@ class RowStore:
 
     def _damaged(self) -> FeatureError:
         return FeatureError(
-            f"The features in {printable(self.folder)} are damaged.", hint="Remove the folder; they are computed again."
+            f"The features in {self.folder} are damaged.",
+            hint="Remove the folder; they are computed again.",
         )
 
     def blocks(self, rows: np.ndarray, output: int = 0) -> Iterator[np.ndarray]:
@@ -230,7 +229,7 @@ class RowStore:
 _OWN = re.compile(r"rows-\d+\.bin|index\.bin|provenance\.json|notes\.json|lock|\.part-.*")
 
 
-def open_store(folder: Path, provenance: Mapping[str, Any]) -> RowStore:
+def open_store(folder: Path, provenance: Mapping[str, Any]) -> FeatureStore:
     """The store in a folder; what is there of another provenance, or damaged, is removed first.
 
     Raises:
@@ -239,20 +238,20 @@ def open_store(folder: Path, provenance: Mapping[str, Any]) -> RowStore:
     foreign = [path.name for path in folder.iterdir() if not _OWN.fullmatch(path.name)] if folder.is_dir() else []
     if foreign:
         raise FeatureError(
-            f"{printable(folder)} is in the way: it holds {listed(foreign)}, which tlkit did not write.",
+            f"{folder} is in the way: it holds {join_truncated(foreign)}, which tlkit did not write.",
             hint="Move it elsewhere, or name another output.",
         )
     try:
-        return RowStore(folder, provenance)
+        return FeatureStore(folder, provenance)
     except FeatureError:
         shutil.rmtree(folder)
-        return RowStore(folder, provenance)
+        return FeatureStore(folder, provenance)
 
 
-def can_go_on(folder: Path, provenance: Mapping[str, Any]) -> bool:
+def can_resume(folder: Path, provenance: Mapping[str, Any]) -> bool:
     """True when a folder holds rows of this provenance: somebody was writing them when they were broken off."""
     try:
-        with RowStore(folder, provenance) as store:
+        with FeatureStore(folder, provenance) as store:
             return bool(store.rows)
     except (FeatureError, OSError):
         return False

@@ -7,11 +7,11 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from tlkit.backend import tf
-from tlkit.inference.grouped_conv import natively
-from tlkit.inference.lazy_model import Network
+from tlkit.inference.grouped_conv import native_grouped_conv
+from tlkit.inference.lazy_model import LazyModel
 
 
-def frozen_graph(network: Network, *, unroll: bool = False) -> Any:
+def frozen_graph(network: LazyModel, *, unroll: bool = False) -> Any:
     """The graph of a network: values ``(rows, height, width, channels)`` to a list of float32 outputs.
 
     Preprocessing is part of it, so that the processor's threads do it and of pictures only bytes are copied. Weights
@@ -22,20 +22,20 @@ def frozen_graph(network: Network, *, unroll: bool = False) -> Any:
         network: The network.
         unroll: Write recurrent layers out step by step, where their number of steps is known.
     """
-    model, look = network.model(), network.look
+    model, preprocessor = network.model(), network.preprocessor
     trainable = [variable.numpy() for variable in model.trainable_variables]
     others = [variable.numpy() for variable in model.non_trainable_variables]
 
     def forward(pixels: Any) -> list[Any]:
-        inputs = look.scale(tf.cast(pixels, tf.float32))
-        if look.channels_first:
+        inputs = preprocessor.scale(tf.cast(pixels, tf.float32))
+        if preprocessor.channels_first:
             inputs = tf.transpose(inputs, (0, 3, 1, 2))
         constants = [[tf.constant(value) for value in values] for values in (trainable, others)]
-        with natively(model):
+        with native_grouped_conv(model):
             outputs, _ = model.stateless_call(*constants, inputs, training=False)
         return [tf.cast(output, tf.float32) for output in tf.nest.flatten(outputs)]
 
-    signature = tf.TensorSpec((None, *look.size, look.channels), look.dtype, name="pixels")
+    signature = tf.TensorSpec((None, *preprocessor.size, preprocessor.channels), preprocessor.dtype, name="pixels")
     with _unrolled(model) if unroll else nullcontext():
         return tf.function(forward, input_signature=[signature], autograph=False).get_concrete_function()
 

@@ -16,7 +16,7 @@ from tlkit.backend import keras, tf
 
 
 @contextmanager
-def natively(model: Any) -> Iterator[None]:
+def native_grouped_conv(model: Any) -> Iterator[None]:
     """A model that is called inside the block computes its grouped convolutions with TensorFlow's own operation.
 
     Nothing changes for a model without them, nor where TensorFlow cannot compute all that Keras hands to XLA.
@@ -30,21 +30,21 @@ def natively(model: Any) -> Iterator[None]:
         tf.config.run_functions_eagerly(before)
 
 
-def to_train(model: Any) -> Any:
+def with_native_grouped_conv(model: Any) -> Any:
     """Another model of the same layers, to compile and train.
 
     Its grouped convolutions are TensorFlow's own where that has their gradients.
     """
-    return (Natively if _is_native(model, backward=True) else keras.Model)(model.inputs, model.outputs)
+    return (NativeGroupedConvModel if _is_native(model, backward=True) else keras.Model)(model.inputs, model.outputs)
 
 
-class Natively(keras.Model):
+class NativeGroupedConvModel(keras.Model):
     """A functional model whose every call is one inside :func:`natively`."""
 
     # Keras hands on `training` only to a call that names it
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """What the model gives; the arguments of any functional model."""
-        with natively(self):
+        with native_grouped_conv(self):
             return super().call(inputs, training=training, mask=mask)
 
 

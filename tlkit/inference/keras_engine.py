@@ -10,7 +10,7 @@ import numpy as np
 
 from tlkit.backend import tf
 from tlkit.inference.frozen_graph import frozen_graph
-from tlkit.inference.lazy_model import Network
+from tlkit.inference.lazy_model import LazyModel
 from tlkit.inference.select import Outputs
 
 ROWS = 16
@@ -23,7 +23,7 @@ class KerasEngine:
     name = "keras"
     batch = ROWS
 
-    def __init__(self, network: Network, precision: str = "float32") -> None:
+    def __init__(self, network: LazyModel, precision: str = "float32") -> None:
         self.precision = precision
         self._graph = frozen_graph(network)
         self.shapes = tuple(tuple(output.shape[1:]) for output in self._graph.outputs)
@@ -40,7 +40,7 @@ class KerasEngine:
             rows = len(part)
             if rows < ROWS:
                 part = np.concatenate([part, np.zeros((ROWS - rows, *part.shape[1:]), part.dtype)])
-            with _computing_in(self.precision):
+            with bf16_graph_rewrite(self.precision):
                 parts.append([output.numpy()[:rows] for output in self._graph(tf.constant(part))])
         if not parts:
             return tuple(np.empty((0, *shape), np.float32) for shape in self.shapes)
@@ -48,7 +48,7 @@ class KerasEngine:
 
 
 @contextmanager
-def _computing_in(precision: str) -> Iterator[None]:
+def bf16_graph_rewrite(precision: str) -> Iterator[None]:
     """TensorFlow reads this option at each call of a graph, and it holds for the whole process."""
     if precision == "float32":
         yield

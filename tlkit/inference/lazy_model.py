@@ -8,23 +8,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tlkit.data.preprocessor import Look
+from tlkit.data.preprocessor import Preprocessor
 
 
 @dataclass(frozen=True)
-class Network:
+class LazyModel:
     """A network to run forward; the Keras model is built when an engine needs it, which a compiled one does not.
 
     Attributes:
         model: Gives the Keras model: one input, and the wanted outputs.
-        look: How a file becomes its input.
-        identity: What decides every number it gives (architecture, weights, outputs, …), as JSON knows it; None when
+        preprocessor: How a file becomes its input.
+        cache_key: What decides every number it gives (architecture, weights, outputs, …), as JSON knows it; None when
             its weights are known to nobody, so that nothing may be kept of it.
     """
 
     model: Callable[[], Any]
-    look: Look
-    identity: Mapping[str, Any] | None = None
+    preprocessor: Preprocessor
+    cache_key: Mapping[str, Any] | None = None
 
 
 def digest_of(facts: Mapping[str, Any]) -> str:

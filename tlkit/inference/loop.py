@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from tlkit.data.batches import Batch, read_batches
-from tlkit.data.preprocessor import Look
+from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import WeightsError
 from tlkit.inference.select import Engine, Outputs
 from tlkit.utils.logging import progress_bar
@@ -40,7 +40,7 @@ def forward(
     sources: Sequence[str],
     engine: Engine,
     *,
-    look: Look,
+    preprocessor: Preprocessor,
     batch_size: int,
     description: str,
     keep_pictures: int = 0,
@@ -52,7 +52,7 @@ def forward(
     Args:
         sources: Files and addresses.
         engine: The network.
-        look: How a picture becomes an input.
+        preprocessor: How a picture becomes an input.
         batch_size: Rows at a time.
         description: What the progress bar says.
         keep_pictures: Also give back this many of the first pictures, reduced.
@@ -64,7 +64,7 @@ def forward(
     """
     started: deque[tuple[Batch, Future[Outputs]]] = deque()
 
-    with progress_bar(total=len(sources), unit=look.kind.noun, description=description) as bar:
+    with progress_bar(total=len(sources), unit=preprocessor.kind.singular, description=description) as bar:
 
         def finish() -> ForwardBatch:
             batch, future = started.popleft()
@@ -74,7 +74,7 @@ def forward(
             bar.update(len(batch.positions) + len(batch.failed))
             return ForwardBatch(batch.positions, outputs, batch.failed, batch.digests, batch.pictures)
 
-        for batch in read_batches(sources, look, batch_size, keep_pictures=keep_pictures, digests=digests):
+        for batch in read_batches(sources, preprocessor, batch_size, keep_pictures=keep_pictures, digests=digests):
             started.append((batch, engine.submit(change(batch) if change else batch.pixels)))
             if len(started) > 1:
                 yield finish()

@@ -14,7 +14,7 @@ from typing import Any
 
 import tlkit
 from tlkit.errors import WeightsError
-from tlkit.inference.lazy_model import Network, digest_of
+from tlkit.inference.lazy_model import LazyModel, digest_of
 from tlkit.utils.cache_dir import PART, cache_folder, keep_below_limit, touch
 from tlkit.utils.hashing import digest_problem, file_digest
 from tlkit.utils.logging import logger
@@ -30,18 +30,18 @@ def models_folder() -> Path:
 
 
 @contextmanager
-def converted_model(network: Network) -> Iterator[tuple[Path, bool]]:
+def converted_model(network: LazyModel) -> Iterator[tuple[Path, bool]]:
     """The converted network as an OpenVINO file, and whether it is kept; what nobody can name again is not.
 
     A cache that cannot be written to is done without.
     """
-    if network.identity is not None:
-        look = network.look
+    if network.cache_key is not None:
+        preprocessor = network.preprocessor
         facts = {
-            **network.identity,
-            "preprocessing": look.preprocessing,
-            "input": [*look.size, look.channels],
-            "channels_first": look.channels_first,
+            **network.cache_key,
+            "preprocessing": preprocessor.preprocessing,
+            "input": [*preprocessor.size, preprocessor.channels],
+            "channels_first": preprocessor.channels_first,
             "conversion": CONVERSION,
             "tlkit": tlkit.__version__,
             **{package: version(package) for package in ("openvino", "keras", "tensorflow")},
@@ -83,7 +83,7 @@ def _is_whole(folder: Path) -> bool:
         return False
 
 
-def _scratch(network: Network) -> Path:
+def _scratch(network: LazyModel) -> Path:
     """The converted network for a moment: in the cache, or where that has no room, in a folder of its own."""
     failure: OSError | None = None
     for parent in (models_folder(), None):
@@ -116,7 +116,7 @@ def _definition(graph: Any) -> Any:
     return tf.compat.v1.graph_util.extract_sub_graph(graph.graph.as_graph_def(), names)
 
 
-def _convert(network: Network, folder: Path) -> None:
+def _convert(network: LazyModel, folder: Path) -> None:
     import openvino
     from openvino.frontend import FrontEndManager
 

@@ -12,7 +12,7 @@ import numpy as np
 import openvino
 
 from tlkit.errors import UsageError
-from tlkit.inference.lazy_model import Network
+from tlkit.inference.lazy_model import LazyModel
 from tlkit.inference.openvino_cache import BLOBS, converted_model
 from tlkit.inference.select import Outputs
 
@@ -29,7 +29,7 @@ class OpenVINOEngine:
     name = "openvino"
     batch = 8
 
-    def __init__(self, network: Network, precision: str = "float32") -> None:
+    def __init__(self, network: LazyModel, precision: str = "float32") -> None:
         self.precision = precision
         core = openvino.Core()
         if precision == "bfloat16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
@@ -39,7 +39,7 @@ class OpenVINOEngine:
             )
         with converted_model(network) as (path, kept):
             model = core.read_model(path)
-            model.reshape([1, *network.look.size, network.look.channels])
+            model.reshape([1, *network.preprocessor.size, network.preprocessor.channels])
             cores = _cores()
             options: dict[str, Any] = {
                 "INFERENCE_PRECISION_HINT": _HINTS[precision],  # it would take bf16 by itself where there is any

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from tlkit.errors import UsageError
-from tlkit.inference.lazy_model import Network
+from tlkit.inference.lazy_model import LazyModel
 
 ENGINES = ("auto", "keras", "openvino")
 PRECISIONS = ("float32", "bfloat16")
@@ -62,7 +62,7 @@ def _has_gpu() -> bool:
     return not hidden and Path("/proc/driver/nvidia/version").exists()
 
 
-def open_engine(network: Network, *, engine: str = "auto", precision: str = "float32") -> Engine:
+def open_engine(network: LazyModel, *, engine: str = "auto", precision: str = "float32") -> Engine:
     """Make a network ready to run.
 
     Args:

@@ -12,7 +12,6 @@ from tlkit.keras_files.hdf5.links import has, inside, names
 from tlkit.keras_files.hdf5.open import OpenFile
 from tlkit.keras_files.model_config import ARCHIVE_CONFIG, ARCHIVE_METADATA, parse_config, parse_json
 from tlkit.keras_files.types import Header
-from tlkit.utils.text import printable
 
 FEATURES = "tlkit_features"
 """The root attribute of a file of features that tlkit wrote; its value is the version of the format."""
@@ -48,7 +47,7 @@ def read_header(opened: OpenFile) -> Header:
     if config is not None or root is not file:
         raw, problem = None, None
         try:
-            raw = parse_json(config, f"The model_config of {printable(opened.path)}") if config is not None else None
+            raw = parse_json(config, f"The model_config of {opened.path}") if config is not None else None
         except WeightsError as error:  # the weights may be whole all the same
             problem = error.message
         return Header(_by_version(version, "model"), version, backend, raw, parse_config(raw), problem)

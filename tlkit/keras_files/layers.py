@@ -21,7 +21,6 @@ from tlkit.keras_files.hdf5.links import decoded, has, inside, names, numbers
 from tlkit.keras_files.legacy_names import is_automatic, numbered, owner_and_role, snake_case
 from tlkit.keras_files.model_config import ConfigLayer
 from tlkit.keras_files.types import Header
-from tlkit.utils.text import printable
 
 MAX_DEPTH = 32
 """Layers inside layers; deeper folders are no network."""
@@ -94,7 +93,7 @@ def _counted(root: h5py.File) -> Iterator[SavedLayer]:
 def _count(group: h5py.Group, attribute: str) -> int:
     value = value_of(group, attribute)
     if not isinstance(value, int | np.integer) or not 0 <= value <= MAX_LAYERS:
-        raise WeightsError(f"{printable(group.file.filename)} is damaged: {attribute} is {printable(value)}.")
+        raise WeightsError(f"{group.file.filename} is damaged: {attribute} is {value}.")
     return int(value)
 
 
@@ -198,7 +197,7 @@ def _folder_layers(
     group: Any, place: str, path: tuple[str, ...], config: ConfigLayer | None, depth: int
 ) -> Iterator[SavedLayer]:
     if depth > MAX_DEPTH:
-        raise WeightsError(f"{printable(group.file.filename)} has layers inside layers {MAX_DEPTH} deep; too many.")
+        raise WeightsError(f"{group.file.filename} has layers inside layers {MAX_DEPTH} deep; too many.")
     kinds: dict[str, list[str]] = {}
     for folder in sorted(names(group), key=numbered):
         if has(group, folder) and isinstance(inside(group, folder), h5py.Group):
@@ -240,9 +239,7 @@ def _all_variables(group: Any) -> tuple[SavedTensor, ...]:
         if has(item, "vars"):
             found += _variables(inside(item, "vars"), f"{prefix}vars/")
         if depth > MAX_DEPTH:
-            raise WeightsError(
-                f"{printable(group.file.filename)} has folders inside a layer {MAX_DEPTH} deep; too many."
-            )
+            raise WeightsError(f"{group.file.filename} has folders inside a layer {MAX_DEPTH} deep; too many.")
         parts = [
             name for name in sorted(names(item), key=numbered, reverse=True) if name not in ("vars", "seed_generator")
         ]

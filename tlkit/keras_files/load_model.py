@@ -13,13 +13,13 @@ from tlkit.keras_files.format_detection import read_header
 from tlkit.keras_files.hdf5.open import open_file
 from tlkit.keras_files.layers import saved_layers
 from tlkit.keras_files.loading.assign import assign_plan
-from tlkit.keras_files.loading.layer_spec import targets
+from tlkit.keras_files.loading.layer_spec import target_layers
 from tlkit.keras_files.loading.load import refuse
 from tlkit.keras_files.loading.plan import SavedFile, make_plan
 from tlkit.keras_files.types import TITLES, Header
 from tlkit.keras_files.upgrade.build import rebuild
 from tlkit.utils.logging import logger
-from tlkit.utils.text import counted, listed, printable
+from tlkit.utils.text import join_truncated, pluralize
 
 
 @dataclass(frozen=True)
@@ -56,16 +56,16 @@ def load_model(path: Path, options: LoadOptions | None = None) -> LoadedModel:
             raise ModelError(header.problem)
         if not header.is_model or not isinstance(header.raw_config, dict):
             raise ModelError(
-                f"{printable(path)} ({TITLES[header.dialect]}) holds weights without the network they belong to."
+                f"{path} ({TITLES[header.dialect]}) holds weights without the network they belong to."
                 if not header.is_model
-                else f"{printable(path)} ({TITLES[header.dialect]}) does not describe its network.",
+                else f"{path} ({TITLES[header.dialect]}) does not describe its network.",
                 hint="If it is a network of `tlkit archs`, use --arch NAME --weights FILE.",
             )
         rebuilt = rebuild(header.raw_config, keras_version=header.keras_version, source=str(path))
         for repair in rebuilt.repairs:
-            logger.info("%s: %s.", printable(path), repair.rstrip("."))
+            logger.info("%s: %s.", path, repair.rstrip("."))
         file = SavedFile(header, saved_layers(opened.root, header))
-        places = targets(rebuilt.model)
+        places = target_layers(rebuilt.model)
         # the model keeps its own data layout, so the rows of its Dense layers stay in their order
         wanted = [dataclasses.replace(place.wanted, flattened=None) for place in places]
         if wanted:
@@ -77,9 +77,9 @@ def load_model(path: Path, options: LoadOptions | None = None) -> LoadedModel:
             report = assign_plan(places, plan)
             if report.unused:
                 raise WeightsError(
-                    f"{printable(path)} holds weights of {counted(len(report.unused), 'layer')} that its network "
-                    f"does not have: {listed(report.unused)}.",
+                    f"{path} holds weights of {pluralize(len(report.unused), 'layer')} that its network "
+                    f"does not have: {join_truncated(report.unused)}.",
                 )
             for conversion, tensors in (report.conversions or {}).items():
-                logger.info("%s: converted %s (%s).", printable(path), conversion, counted(tensors, "tensor"))
+                logger.info("%s: converted %s (%s).", path, conversion, pluralize(tensors, "tensor"))
     return LoadedModel(rebuilt.model, header)

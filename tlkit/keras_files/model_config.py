@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from tlkit.errors import WeightsError
-from tlkit.utils.text import printable
 
 ARCHIVE_CONFIG, ARCHIVE_METADATA = "config.json", "metadata.json"
 MAX_DEPTH = 32
@@ -96,4 +95,4 @@ def parse_json(text: str | bytes, what: str) -> Any:
     except RecursionError as error:
         raise WeightsError(f"{what} is JSON nested too deep to be a model's.") from error
     except ValueError as error:
-        raise WeightsError(f"{what} is not JSON: {printable(error)}.") from error
+        raise WeightsError(f"{what} is not JSON: {error}.") from error

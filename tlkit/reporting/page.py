@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tlkit.data.preprocessor import Look
+from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import InputError, TlkitError
 from tlkit.reporting.metrics import Evaluation
 from tlkit.reporting.plots import draw_calibration, draw_confusion
-from tlkit.utils.atomic_write import whole_file
+from tlkit.utils.atomic_write import atomic_write
 from tlkit.utils.logging import logger
-from tlkit.utils.text import printable
+from tlkit.utils.text import escape_control_chars
 
 THUMBNAIL = 160
 """The longer side of a thumbnail, in pixels."""
@@ -53,7 +53,7 @@ class Page:
 
     Attributes:
         title: What it is about.
-        look: How the network looks at a file; it also shows one.
+        preprocessor: How the network looks at a file; it also shows one.
         facts: ``(name, value)``: what matters most, in order.
         sections: What was measured.
         curves: The history of the training, PNG.
@@ -67,7 +67,7 @@ class Page:
     """
 
     title: str
-    look: Look
+    preprocessor: Preprocessor
     facts: Sequence[tuple[str, str]]
     sections: Sequence[Section]
     curves: bytes | None = None
@@ -88,10 +88,10 @@ def write_page(page: Page, path: Path) -> None:
     """
     text = _render(page)
     try:
-        with whole_file(path) as part:
+        with atomic_write(path) as part:
             part.write_text(text, "utf-8")
     except OSError as error:
-        raise TlkitError(f"Cannot write the page {printable(path)}: {error.strerror or error}.") from error
+        raise TlkitError(f"Cannot write the page {path}: {error.strerror or error}.") from error
 
 
 def _render(page: Page) -> str:
@@ -106,7 +106,7 @@ def _render(page: Page) -> str:
         lstrip_blocks=True,
     )
     environment.filters["share"] = lambda value: "–" if value is None else f"{value:.3f}"
-    environment.filters["printable"] = printable
+    environment.filters["printable"] = escape_control_chars
     views = [
         {
             "split": section.split,
@@ -114,7 +114,11 @@ def _render(page: Page) -> str:
             "confusion": _inline(section.confusion),
             "calibration": _inline(section.calibration),
             "mistakes": [
-                (mistake, section.files[mistake.position], _thumbnail(page.look, section.files[mistake.position]))
+                (
+                    mistake,
+                    section.files[mistake.position],
+                    _thumbnail(page.preprocessor, section.files[mistake.position]),
+                )
                 for mistake in section.evaluation.worst(MISTAKES)
             ],
             "wrong": int((section.evaluation.predicted != section.evaluation.labels).sum()),
@@ -124,7 +128,7 @@ def _render(page: Page) -> str:
     curves = page.curves and _inline(page.curves)
     most = max((count for counts in page.balance.values() for count in counts.values()), default=1)
     return environment.get_template("report.html.jinja").render(
-        page=page, kind=page.look.kind, views=views, curves=curves, most=most
+        page=page, kind=page.preprocessor.kind, views=views, curves=curves, most=most
     )
 
 
@@ -132,9 +136,9 @@ def _inline(data: bytes, kind: str = "png") -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
-def _thumbnail(look: Look, file: str) -> str | None:
+def _thumbnail(preprocessor: Preprocessor, file: str) -> str | None:
     try:
-        picture = look.show(look.open(file)[0], THUMBNAIL)
+        picture = preprocessor.show(preprocessor.open(file)[0], THUMBNAIL)
     except InputError as error:
         logger.debug("No thumbnail of %s: %s.", file, error.message)
         return None

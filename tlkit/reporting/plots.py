@@ -13,8 +13,8 @@ from PIL import Image
 
 from tlkit.errors import TlkitError
 from tlkit.reporting.metrics import Evaluation
-from tlkit.utils.atomic_write import whole_file
-from tlkit.utils.text import printable
+from tlkit.utils.atomic_write import atomic_write
+from tlkit.utils.text import escape_control_chars
 
 FORMATS = (".png", ".jpg", ".jpeg", ".pdf", ".svg")
 
@@ -30,11 +30,11 @@ def check_plot_path(path: Path) -> None:
     """
     if path.suffix.lower() not in FORMATS:
         raise TlkitError(
-            f"Cannot tell the format of the plot {printable(path)}.",
+            f"Cannot tell the format of the plot {path}.",
             hint=f"End its name with {', '.join(FORMATS)}.",
         )
     if not path.parent.is_dir():
-        raise TlkitError(f"There is no folder {printable(path.parent)} for the plot.", hint="Make it first.")
+        raise TlkitError(f"There is no folder {path.parent} for the plot.", hint="Make it first.")
 
 
 def _figure(width: float, height: float) -> Any:
@@ -45,10 +45,10 @@ def _figure(width: float, height: float) -> Any:
 
 def _save(figure: Any, path: Path) -> None:
     try:
-        with whole_file(path) as part:
+        with atomic_write(path) as part:
             figure.savefig(part)
     except OSError as error:
-        raise TlkitError(f"Cannot write the plot {printable(path)}: {error.strerror or error}.") from error
+        raise TlkitError(f"Cannot write the plot {path}: {error.strerror or error}.") from error
 
 
 def _plain(axes: Any) -> None:
@@ -84,7 +84,7 @@ def plot_predictions(rows: Sequence[tuple[Image.Image, str, Sequence[tuple[str, 
 
 def _literal(text: str) -> str:
     """Text as it is: matplotlib would read what stands between dollar signs as a formula."""
-    return printable(text).replace("$", r"\$")
+    return escape_control_chars(text).replace("$", r"\$")
 
 
 def _png(figure: Any) -> bytes:

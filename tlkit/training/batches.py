@@ -12,20 +12,20 @@ import numpy as np
 from tlkit.backend import keras
 from tlkit.data.dataset import TRAIN
 from tlkit.data.images.augmentation import AugmentedCopies, Augmenter
-from tlkit.features.cache import KeptRows
-from tlkit.features.extractor import Computing
-from tlkit.features.spec import FeatureSource, of_tensors
+from tlkit.features.cache import FeatureCache
+from tlkit.features.extractor import FeatureExtractor
+from tlkit.features.spec import FeatureSpec, of_tensors
 from tlkit.inference.select import run
 from tlkit.training.dataset_features import Pictures
 from tlkit.training.datasets import ImageSequence
 from tlkit.training.feature_sequence import FeatureSequence
-from tlkit.training.freeze import Boundary
+from tlkit.training.freeze import FreezePoint
 from tlkit.training.frontier import Frontier, find_frontier
 from tlkit.training.plan import Job
-from tlkit.training.rows import Rows, memory_for_rows
+from tlkit.training.rows import FeatureDataset, memory_for_rows
 from tlkit.training.trainer import set_trainable
 from tlkit.utils.logging import logger
-from tlkit.utils.text import counted, printable, sized
+from tlkit.utils.text import format_bytes, pluralize
 
 
 @dataclass(frozen=True)
@@ -33,17 +33,17 @@ class Cut:
     """The base and its pooling, cut where a stage of phase 2 starts to train.
 
     Attributes:
-        boundary: What was asked for.
+        freeze_point: What was asked for.
         frontier: The tensors that go up from there.
         source: Them as features.
     """
 
-    boundary: Boundary
+    freeze_point: FreezePoint
     frontier: Frontier
-    source: FeatureSource
+    source: FeatureSpec
 
 
-def cut_base(job: Job, base: Any, network: Any, features: FeatureSource) -> list[Cut]:
+def cut_base(job: Job, base: Any, network: Any, features: FeatureSpec) -> list[Cut]:
     """Cut the base for every stage of phase 2.
 
     Args:
@@ -53,14 +53,14 @@ def cut_base(job: Job, base: Any, network: Any, features: FeatureSource) -> list
         features: The output of the network as features.
     """
     cuts: list[Cut] = []
-    for boundary in job.boundaries if job.config.finetune_epochs else ():
-        trained = set_trainable(base, boundary, batchnorm=job.config.batchnorm)
+    for freeze_point in job.freeze_points if job.config.finetune_epochs else ():
+        trained = set_trainable(base, freeze_point, batchnorm=job.config.batchnorm)
         frontier = find_frontier(network, trained)
         same = [cut.source for cut in cuts if cut.frontier.names == frontier.names]
         if frontier.tensors[0] is network.outputs[0]:  # nothing of the base trains
             same = [features]
         model = _outputs(network, frontier)
-        cuts.append(Cut(boundary, frontier, same[0] if same else of_tensors(features, frontier.names, model)))
+        cuts.append(Cut(freeze_point, frontier, same[0] if same else of_tensors(features, frontier.names, model)))
     return cuts
 
 
@@ -80,41 +80,41 @@ class TrainingData:
     """
 
     def __init__(
-        self, job: Job, pictures: Pictures, features: FeatureSource, shape: Sequence[int], cuts: Sequence[Cut]
+        self, job: Job, pictures: Pictures, features: FeatureSpec, shape: Sequence[int], cuts: Sequence[Cut]
     ) -> None:
-        self._config, self._look, self._pictures = job.config, job.look, pictures
+        self._config, self._preprocessor, self._pictures = job.config, job.preprocessor, pictures
         config = job.config
         sources = list({id(source): source for source in (features, *(cut.source for cut in cuts))}.values())
-        self._computing = Computing(*sources, engine=config.engine, precision=config.precision)
+        self._extractor = FeatureExtractor(*sources, engine=config.engine, precision=config.precision)
         self._inputs = [cut.source for cut in cuts if cut.frontier.is_input]
         self._copies = (
             AugmentedCopies(config.augment, config.augment_copies, config.seed) if config.augment_copies else None
         )
         self._kept = self._what_is_kept(job.room, features, shape, cuts)
-        self._rows: dict[tuple[str, int], Rows] = {}
+        self._rows: dict[tuple[str, int], FeatureDataset] = {}
 
     @property
     def provenance(self) -> Mapping[str, Any]:
         """What decides the features of phase 1."""
-        return self._computing.provenance
+        return self._extractor.provenance
 
     def _what_is_kept(
-        self, room: int, features: FeatureSource, shape: Sequence[int], cuts: Sequence[Cut]
-    ) -> list[FeatureSource]:
+        self, room: int, features: FeatureSpec, shape: Sequence[int], cuts: Sequence[Cut]
+    ) -> list[FeatureSpec]:
         """The sources whose rows are computed once, because there is room for them; said where there is none."""
         config = self._config
         sizes = [(features, 4 * math.prod(shape), "the base")]
-        sizes += [(cut.source, cut.frontier.bytes, f"the base through {printable(cut.boundary.last)}") for cut in cuts]
+        sizes += [(cut.source, cut.frontier.bytes, f"the base through {cut.freeze_point.last}") for cut in cuts]
         if not config.epochs and cuts and all(cut.source is not features for cut in cuts):
             sizes = sizes[1:]  # nothing learns from the features
-        kept: list[FeatureSource] = []
+        kept: list[FeatureSpec] = []
         for source, size, name in sizes:
             if source in kept or (source is features and config.features is not None):
                 continue
             if source in self._inputs:
                 logger.info(
                     "Nothing with weights is frozen: %s go through all of the base in every epoch.",
-                    self._look.kind.nouns,
+                    self._preprocessor.kind.plural,
                 )
                 continue
             rows = sum(
@@ -126,7 +126,8 @@ class TrainingData:
             else:
                 logger.info(
                     "What %s says of %s takes %s, more than the %s there is room for (--cache-limit): it runs in every "
-                    "epoch.", name, counted(rows, self._look.kind.noun), sized(rows * size), sized(room),
+                    "epoch.", name, pluralize(rows, self._preprocessor.kind.singular), format_bytes(rows * size),
+                    format_bytes(room),
                 )  # fmt: skip
         return kept
 
@@ -136,23 +137,23 @@ class TrainingData:
             return 1
         return self._copies.count if self._copies else 0
 
-    def compute(self, kept: KeptRows) -> None:
+    def compute(self, kept: FeatureCache) -> None:
         """Have the rows that are kept; what cannot be read leaves the pictures."""
-        config, computing = self._config, self._computing
-        numbers = [number for number, source in enumerate(computing.sources) if source in self._kept]
+        config, extractor = self._config, self._extractor
+        numbers = [number for number, source in enumerate(extractor.sources) if source in self._kept]
         splits = list(self._pictures.splits)
         for split in [split for split in splits if not numbers or not self._variants(split)]:
-            self._pictures.leave_out_unreadable(split)
+            self._pictures.drop_unreadable(split)
         splits = [split for split in splits if self._variants(split)]
         if config.features is not None:
-            for split, rows in self._pictures.given_rows(config.features, computing, splits).items():
+            for split, rows in self._pictures.given_rows(config.features, extractor, splits).items():
                 self._rows[split, 0] = rows
         if numbers:
-            for split, found in self._pictures.rows(computing, numbers, kept, splits, copies=self._copies).items():
+            for split, found in self._pictures.rows(extractor, numbers, kept, splits, copies=self._copies).items():
                 self._rows.update({(split, number): rows for number, rows in zip(numbers, found, strict=True)})
-        computing.let_go()
+        extractor.close()
 
-    def batches(self, split: str, source: FeatureSource, *, seed: int | None = None) -> Any:
+    def batches(self, split: str, source: FeatureSpec, *, seed: int | None = None) -> Any:
         """Batches of a split.
 
         Args:
@@ -162,15 +163,15 @@ class TrainingData:
         """
         config, files = self._config, self._pictures.splits[split]
         drawn = None if seed is None else 1000 * config.seed + seed
-        number = self._computing.sources.index(source)
+        number = self._extractor.sources.index(source)
         rows = self._rows.get((split, number))
         if rows is not None:
             return FeatureSequence(rows, batch_size=config.batch_size, seed=drawn, memory=memory_for_rows())
-        engine = None if source in self._inputs else self._computing.engine(number)
+        engine = None if source in self._inputs else self._extractor.engine(number)
         return ImageSequence(
             files.files,
             files.labels,
-            look=self._look,
+            preprocessor=self._preprocessor,
             batch_size=config.batch_size,
             compute=None if engine is None else lambda pixels: run(engine, pixels),
             change=self._change(drawn or 0) if split == TRAIN and config.augment != "none" else None,

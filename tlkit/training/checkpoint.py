@@ -13,8 +13,7 @@ import numpy as np
 
 from tlkit.errors import RunError
 from tlkit.training.history import CHECKPOINT, Phase
-from tlkit.utils.atomic_write import whole_file
-from tlkit.utils.text import printable
+from tlkit.utils.atomic_write import atomic_write
 
 _KINDS = ("variables", "optimizer", "best")
 
@@ -47,12 +46,12 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     }
     phases = json.dumps([dataclasses.asdict(phase) for phase in checkpoint.phases])
     try:
-        with whole_file(folder / CHECKPOINT) as part, part.open("wb") as file:
+        with atomic_write(folder / CHECKPOINT) as part, part.open("wb") as file:
             np.savez(file, phases=np.frombuffer(phases.encode(), np.uint8), **arrays)
     except OSError as error:
         raise RunError(
-            f"Cannot write the checkpoint of {printable(folder)}: {error.strerror or error}.",
-            hint=f"Make room, then `tlkit finetune --resume {printable(folder)}` goes on after the last whole epoch.",
+            f"Cannot write the checkpoint of {folder}: {error.strerror or error}.",
+            hint=f"Make room, then `tlkit finetune --resume {folder}` goes on after the last whole epoch.",
         ) from error
 
 
@@ -106,6 +105,7 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
                     found[kind].append(file[name])
     except Exception as error:  # a damaged zip raises almost anything
         raise RunError(
-            f"{printable(path)} is damaged: {printable(error)}.", hint="Remove it to start the training over."
+            f"{path} is damaged: {error}.",
+            hint="Remove it to start the training over.",
         ) from error
     return Checkpoint(phases, **found)

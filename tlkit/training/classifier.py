@@ -12,21 +12,20 @@ import numpy as np
 
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.labels import published_labels
-from tlkit.architectures.preprocessor import look_of
+from tlkit.architectures.preprocessor import preprocessor_for
 from tlkit.architectures.pretrained import build_pretrained, choose_weights
 from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.config import DEFAULT_ARCHITECTURE, PredictConfig
 from tlkit.data.discovery import near_names
-from tlkit.data.images.preprocessor import PictureLook
+from tlkit.data.images.preprocessor import ImagePreprocessor
 from tlkit.errors import ConfigError, ModelError, UsageError
-from tlkit.inference.lazy_model import Network
-from tlkit.keras_files.hdf5.subprocess_guard import check_readable
+from tlkit.inference.lazy_model import LazyModel
+from tlkit.keras_files.hdf5.subprocess_guard import verify_readable
 from tlkit.keras_files.hdf5.validate import check_is_file
 from tlkit.keras_files.model_config import ConfigLayer, data_layout
 from tlkit.utils.hashing import file_digest
 from tlkit.utils.logging import logger
 from tlkit.utils.options import options_said
-from tlkit.utils.text import printable
 
 
 def _as_they_are(outputs: np.ndarray) -> np.ndarray:
@@ -43,7 +42,7 @@ class Classifier:
         probabilities: The outputs of one picture ``(outputs,)`` to probabilities ``(classes,)``.
     """
 
-    network: Network
+    network: LazyModel
     classes: Sequence[tuple[str, str]]
     probabilities: Callable[[np.ndarray], np.ndarray] = _as_they_are
 
@@ -65,7 +64,7 @@ def choose_classifier(config: PredictConfig) -> Classifier:
         return _run_classifier(config, path)
     if not path.exists():
         raise ModelError(
-            f"There is no run and no model file {printable(path)}.",
+            f"There is no run and no model file {path}.",
             hint=near_names(config.model) or "`tlkit finetune DATA -o RUN` makes a run.",
         )
     check_is_file(path)
@@ -82,7 +81,7 @@ def _published_classifier(config: PredictConfig) -> Classifier:
             hint="Leave --preprocess out.",
         )
     size = architecture.input_size(config.size, include_top=True)
-    look = look_of(architecture, size, config.resize, allow_private=config.allow_private)
+    preprocessor = preprocessor_for(architecture, size, config.resize, allow_private=config.allow_private)
     classes = _class_names(config.labels, architecture)
     weights = choose_weights(
         architecture,
@@ -91,10 +90,12 @@ def _published_classifier(config: PredictConfig) -> Classifier:
         size=size,
         options=config.load,
     )
-    identity = weights.identity and {**architecture.facts, "weights": weights.identity, "whole": True}
+    cache_key = weights.cache_key and {**architecture.facts, "weights": weights.cache_key, "whole": True}
     return Classifier(
-        Network(
-            lambda: build_pretrained(architecture, weights=weights, include_top=True, size=size).model, look, identity
+        LazyModel(
+            lambda: build_pretrained(architecture, weights=weights, include_top=True, size=size).model,
+            preprocessor,
+            cache_key,
         ),
         classes,
     )
@@ -113,7 +114,7 @@ def _run_classifier(config: PredictConfig, folder: Path) -> Classifier:
     ):
         if asked is not None and asked != own:
             raise UsageError(
-                f"{option} {_shown(asked)} contradicts the run {printable(folder)}, trained with {_shown(own)}.",
+                f"{option} {_shown(asked)} contradicts the run {folder}, trained with {_shown(own)}.",
                 hint=f"Leave {option} out: a run brings its own.",
             )
     same = config.build.data_format in (None, record.data_format)
@@ -125,11 +126,12 @@ def _run_classifier(config: PredictConfig, folder: Path) -> Classifier:
     ):
         if given is not None:
             raise UsageError(f"{option} contradicts --model: a run brings its own.", hint=f"Leave {option} out.")
-    look = record.look(allow_private=config.allow_private)
+    preprocessor = record.preprocessor(allow_private=config.allow_private)
     # with the number of classes, so that a record that does not fit is compared with the model itself
-    identity = {"run": file_digest(folder / MODEL), "classes": len(record.classes)}
+    cache_key = {"run": file_digest(folder / MODEL), "classes": len(record.classes)}
     return Classifier(
-        Network(lambda: load_model(folder, record), look, identity), [(name, name) for name in record.classes]
+        LazyModel(lambda: load_model(folder, record), preprocessor, cache_key),
+        [(name, name) for name in record.classes],
     )
 
 
@@ -144,51 +146,51 @@ def _model_classifier(config: PredictConfig, path: Path) -> Classifier:
         *((option, True) for option in options_said(config.build)),
     ):
         if given is not None:
-            raise UsageError(f"{option} contradicts --model {printable(path)}: the file is the whole network.")
+            raise UsageError(f"{option} contradicts --model {path}: the file is the whole network.")
 
-    check_readable(path)
+    verify_readable(path)
     from tlkit.keras_files.load_model import load_model
 
     loaded = load_model(path, config.load)
-    look = _look(loaded.model, loaded.header.config, config, path)
+    preprocessor = _preprocessor(loaded.model, loaded.header.config, config, path)
     outputs = loaded.model.output_shape
     if not isinstance(outputs, tuple) or len(outputs) != 2 or not outputs[1]:
-        raise ModelError(f"{printable(path)} gives {printable(outputs)}, not one number a class.")
+        raise ModelError(f"{path} gives {outputs}, not one number a class.")
     probabilities = _probabilities(loaded.model, path)
     count = 2 if probabilities is _of_two else outputs[1]
     classes = _numbers(count) if config.labels is None else _labels(config.labels, count)
-    return Classifier(Network(lambda: loaded.model, look), classes, probabilities)
+    return Classifier(LazyModel(lambda: loaded.model, preprocessor), classes, probabilities)
 
 
-def _look(model: Any, described: ConfigLayer | None, config: PredictConfig, path: Path) -> PictureLook:
+def _preprocessor(model: Any, described: ConfigLayer | None, config: PredictConfig, path: Path) -> ImagePreprocessor:
     """How a picture becomes the input of a model file, from the model's input and the options."""
     shape = model.input_shape
     if not isinstance(shape, tuple) or len(shape) != 4:
-        raise ModelError(f"{printable(path)} takes {printable(shape)}, not one picture.")
+        raise ModelError(f"{path} takes {shape}, not one picture.")
     first = (data_layout(described) if described else None) == "channels_first" or (
         shape[3] not in (1, 3) and shape[1] in (1, 3)
     )
     channels, *own = (shape[1], shape[2], shape[3]) if first else (shape[3], shape[1], shape[2])
     if channels not in (1, 3):
-        raise ModelError(f"{printable(path)} takes pictures of {channels} channels; tlkit gives it 3 or 1.")
+        raise ModelError(f"{path} takes pictures of {channels} channels; tlkit gives it 3 or 1.")
     size = tuple(side or asked for side, asked in zip(own, config.size or own, strict=True))
     if None in size:
-        raise UsageError(f"{printable(path)} takes pictures of any size.", hint="Say which with --size N or HxW.")
+        raise UsageError(f"{path} takes pictures of any size.", hint="Say which with --size N or HxW.")
     if config.size is not None and config.size != size:
         raise UsageError(
-            f"--size {_shown(config.size)} contradicts {printable(path)}, which takes {_shown(size)}.",
+            f"--size {_shown(config.size)} contradicts {path}, which takes {_shown(size)}.",
             hint="Leave --size out: the model brings its own.",
         )
     preprocessing = config.preprocessing or _own_preprocessing(described)
     if preprocessing is None:
         raise UsageError(
-            f"{printable(path)} does not say what values its pictures had.",
+            f"{path} does not say what values its pictures had.",
             hint="Say it with --preprocess: unit (0 to 1), tf (-1 to 1), caffe or torch (as the network it was "
             "built on), none (0 to 255).",
         )
     if channels == 1 and preprocessing in ("caffe", "torch"):
-        raise UsageError(f"--preprocess {preprocessing} is for three channels, and {printable(path)} takes one.")
-    return PictureLook(
+        raise UsageError(f"--preprocess {preprocessing} is for three channels, and {path} takes one.")
+    return ImagePreprocessor(
         (size[0], size[1]),
         preprocessing,
         config.resize or "squash",
@@ -229,8 +231,8 @@ def _probabilities(model: Any, path: Path) -> Callable[[np.ndarray], np.ndarray]
     if activation == "softmax" and model.output_shape[1] > 1:
         return _as_they_are
     if model.output_shape[1] == 1:
-        raise ModelError(f"{printable(path)} gives one number that is no probability; tlkit names classes.")
-    logger.warning("%s ends without a softmax; its outputs are taken as logits.", printable(path))
+        raise ModelError(f"{path} gives one number that is no probability; tlkit names classes.")
+    logger.warning("%s ends without a softmax; its outputs are taken as logits.", path)
     return _softmax
 
 
@@ -257,12 +259,12 @@ def _labels(path: str, count: int) -> list[tuple[str, str]]:
     try:
         names = Path(path).read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"Cannot read the labels {printable(path)}: {printable(error)}.") from error
+        raise ConfigError(f"Cannot read the labels {path}: {error}.") from error
     while names and not names[-1].strip():
         names.pop()
     if len(names) != count:
         raise ConfigError(
-            f"{printable(path)} names {len(names)} classes, but the network has {count}.",
+            f"{path} names {len(names)} classes, but the network has {count}.",
             hint="One name a line, in the order of the network's outputs.",
         )
     return [(name.strip(), name.strip()) for name in names]

@@ -12,17 +12,17 @@ import numpy as np
 
 from tlkit.data.batches import read_batches
 from tlkit.data.dataset import TRAIN, Dataset, Split
-from tlkit.data.preprocessor import Look
+from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import DataError, FeatureError
 from tlkit.features.bottleneck_files import FORMATS, existing_sets
-from tlkit.features.cache import KeptRows
-from tlkit.features.compute_missing import Copies, file_digests
-from tlkit.features.extractor import Computing, refuse_difference
-from tlkit.features.io import FeatureRows
-from tlkit.features.store import RowStore
-from tlkit.training.rows import Arrays, Rows
+from tlkit.features.cache import FeatureCache
+from tlkit.features.compute_missing import AugmentedVariants, file_digests
+from tlkit.features.extractor import FeatureExtractor, refuse_difference
+from tlkit.features.io import FeatureFile
+from tlkit.features.store import FeatureStore
+from tlkit.training.rows import Arrays, FeatureDataset
 from tlkit.utils.logging import logger
-from tlkit.utils.text import counted, listed, printable
+from tlkit.utils.text import join_truncated, pluralize
 
 
 class Pictures:
@@ -30,14 +30,14 @@ class Pictures:
 
     Args:
         dataset: What was found.
-        look: How a file becomes an input.
+        preprocessor: How a file becomes an input.
         batch_size: Files at a time.
     """
 
-    def __init__(self, dataset: Dataset, look: Look, batch_size: int) -> None:
+    def __init__(self, dataset: Dataset, preprocessor: Preprocessor, batch_size: int) -> None:
         self.classes = dataset.classes
         self.splits = dict(dataset.splits)
-        self.look = look
+        self.preprocessor = preprocessor
         self.batch_size = batch_size
         self.skipped: list[tuple[str, str]] = []
         self.warnings: list[str] = []
@@ -45,17 +45,17 @@ class Pictures:
 
     def rows(
         self,
-        computing: Computing,
+        extractor: FeatureExtractor,
         numbers: Sequence[int],
-        kept: KeptRows,
+        kept: FeatureCache,
         splits: Sequence[str],
         *,
-        copies: Copies | None = None,
-    ) -> dict[str, list[Rows]]:
+        copies: AugmentedVariants | None = None,
+    ) -> dict[str, list[FeatureDataset]]:
         """Rows of sources for splits, computed where they are not kept yet.
 
         Args:
-            computing: What computes them.
+            extractor: What computes them.
             numbers: Which of its sources.
             kept: Where they are kept; the rows can be read as long as it is open.
             splits: Which.
@@ -64,19 +64,19 @@ class Pictures:
         Raises:
             DataError: No picture of a class can be read.
         """
-        found: dict[str, list[Rows]] = {}
+        found: dict[str, list[FeatureDataset]] = {}
         for split in splits:
             changed = copies if split == TRAIN else None
             extra = {"augment": changed.facts} if changed else {}
             work = partial(
-                computing.fill,
+                extractor.fill,
                 self.splits[split].files,
                 numbers=numbers,
                 description=f"features of {split}",
                 known=self.known(split),
                 copies=changed,
             )
-            stores, filled = kept.fill([{**computing.provenances[number], **extra} for number in numbers], work)
+            stores, filled = kept.fill([{**extractor.provenances[number], **extra} for number in numbers], work)
             self._leave_out(split, filled.failed)
             self._digests[split] = list(filled.digests)
             found[split] = [
@@ -85,19 +85,19 @@ class Pictures:
             ]
         return found
 
-    def given_rows(self, folder: str, computing: Computing, splits: Sequence[str]) -> dict[str, Rows]:
+    def given_rows(self, folder: str, extractor: FeatureExtractor, splits: Sequence[str]) -> dict[str, FeatureDataset]:
         """Rows of the first source that ``tlkit bottleneck`` wrote.
 
         Raises:
             FeatureError: The folder has features of something else, or not of every picture.
         """
-        wanted = computing.provenance
-        return {split: self._from_sets(folder, wanted, computing.asked == "auto", split) for split in splits}
+        wanted = extractor.provenance
+        return {split: self._from_sets(folder, wanted, extractor.asked == "auto", split) for split in splits}
 
     def known(self, split: str) -> list[bytes | None]:
         """SHA-256 of the pictures of a split; None for what cannot be read."""
         if split not in self._digests:
-            self._digests[split] = file_digests(self.splits[split].files, self.look.kind)
+            self._digests[split] = file_digests(self.splits[split].files, self.preprocessor.kind)
         return self._digests[split]
 
     def fingerprint(self) -> str:
@@ -110,7 +110,7 @@ class Pictures:
                 digest.update(label.to_bytes(4, "big") + (picture or b"-"))
         return digest.hexdigest()
 
-    def _from_sets(self, folder: str, wanted: Mapping[str, Any], any_engine: bool, split: str) -> Rows:
+    def _from_sets(self, folder: str, wanted: Mapping[str, Any], any_engine: bool, split: str) -> FeatureDataset:
         found = [existing_sets(Path(folder), kind) for kind in FORMATS] if Path(folder).is_dir() else []
         found = [sets for sets in found if sets]
         for number, sets in enumerate(found, start=1):
@@ -120,20 +120,20 @@ class Pictures:
                 if number == len(found):  # a folder may hold both formats, and one of them be old
                     raise
         raise FeatureError(
-            f"There are no finished features in {printable(folder)}.",
-            hint=f"`tlkit bottleneck DATA -o {printable(folder)}` computes them.",
+            f"There are no finished features in {folder}.",
+            hint=f"`tlkit bottleneck DATA -o {folder}` computes them.",
         )
 
     def _from_set(
-        self, folder: str, sets: Mapping[str, FeatureRows], wanted: Mapping[str, Any], any_engine: bool, split: str
-    ) -> Rows:
+        self, folder: str, sets: Mapping[str, FeatureFile], wanted: Mapping[str, Any], any_engine: bool, split: str
+    ) -> FeatureDataset:
         hint = "Give the options they were computed with, or leave --features out."
         place = {}
         for name, rows in sets.items():
             has = rows.facts.provenance
             if any_engine:
                 wanted = {**wanted, "engine": has.get("engine")}
-            refuse_difference(f"What {printable(folder)} holds", has, wanted, hint)
+            refuse_difference(f"What {folder} holds", has, wanted, hint)
             place.update({digest: (name, row) for row, digest in enumerate(rows.facts.digests)})
         files = self.splits[split].files
         digests = self.known(split)
@@ -141,11 +141,11 @@ class Pictures:
         unreadable = self._unreadable([files.index(file) for file in lost], split)
         changed = [file for file in lost if file not in unreadable]
         if changed:
-            number = counted(len(changed), self.look.kind.noun)
+            number = pluralize(len(changed), self.preprocessor.kind.singular)
             raise FeatureError(
-                f"{printable(folder)} has no features of {number} of {split}, which are new or changed: "
-                f"{listed(changed)}.",
-                hint=f"`tlkit bottleneck DATA -o {printable(folder)}` with the same options computes what is missing.",
+                f"{folder} has no features of {number} of {split}, which are new or changed: "
+                f"{join_truncated(changed)}.",
+                hint=f"`tlkit bottleneck DATA -o {folder}` with the same options computes what is missing.",
             )
         bad = [
             (position, unreadable.get(file, "it cannot be read"))
@@ -167,27 +167,27 @@ class Pictures:
                     found[own] = one.read(rows[own] - starts[name])
             return (found,)
 
-        return Rows(read, numbers[:, np.newaxis], self.splits[split].labels, (tuple(shape),))
+        return FeatureDataset(read, numbers[:, np.newaxis], self.splits[split].labels, (tuple(shape),))
 
     def _unreadable(self, positions: Sequence[int], split: str) -> dict[str, str]:
         """Of some pictures, those that cannot be read, with the reason."""
         files = [self.splits[split].files[position] for position in positions]
         failed: dict[str, str] = {}
-        for batch in read_batches(files, self.look, self.batch_size):
+        for batch in read_batches(files, self.preprocessor, self.batch_size):
             failed.update({files[position]: reason for position, reason in batch.failed})
         return failed
 
-    def leave_out_unreadable(self, split: str) -> None:
+    def drop_unreadable(self, split: str) -> None:
         """Read a split only to find what cannot be read; hours of training must not end there."""
         failed: list[tuple[int, str]] = []
-        for batch in read_batches(self.splits[split].files, self.look, self.batch_size):
+        for batch in read_batches(self.splits[split].files, self.preprocessor, self.batch_size):
             failed += batch.failed
         self._leave_out(split, failed)
 
     def _leave_out(self, split: str, failed: Sequence[tuple[int, str]]) -> None:
         before = self.splits[split]
         for position, reason in failed:
-            logger.warning("%s is skipped: %s.", printable(before.files[position]), reason)
+            logger.warning("%s is skipped: %s.", before.files[position], reason)
             self.skipped.append((before.files[position], reason))
         bad = {position for position, _ in failed}
         kept = [position for position in range(len(before.files)) if position not in bad]
@@ -195,12 +195,14 @@ class Pictures:
         lost = [self.classes[label] for label in sorted(set(before.labels.tolist()) - set(labels.tolist()))]
         if lost and (split == TRAIN or not kept):
             raise DataError(
-                f"No {self.look.kind.noun} of {listed(lost)} in {split} can be read.",
-                hint=f"Replace the {self.look.kind.nouns} named above, or remove the class folder.",
+                f"No {self.preprocessor.kind.singular} of {join_truncated(lost)} in {split} can be read.",
+                hint=f"Replace the {self.preprocessor.kind.plural} named above, or remove the class folder.",
             )
         if lost:
-            noun = self.look.kind.noun
-            self.warnings.append(f"No {noun} of {listed(lost)} in {split} can be read: nothing says how well it does.")
+            singular = self.preprocessor.kind.singular
+            self.warnings.append(
+                f"No {singular} of {join_truncated(lost)} in {split} can be read: nothing says how well it does."
+            )
             logger.warning(self.warnings[-1])
         self.splits[split] = Split(tuple(before.files[position] for position in kept), labels)
         if len(self._digests.get(split, ())) == len(before.files):
@@ -214,7 +216,9 @@ class Pictures:
         }
 
 
-def _rows_of(store: RowStore, numbers: np.ndarray, labels: np.ndarray) -> Rows:
+def _rows_of(store: FeatureStore, numbers: np.ndarray, labels: np.ndarray) -> FeatureDataset:
     assert store.shapes is not None
     outputs = range(len(store.shapes))
-    return Rows(lambda rows: tuple(store.read(rows, output) for output in outputs), numbers, labels, store.shapes)
+    return FeatureDataset(
+        lambda rows: tuple(store.read(rows, output) for output in outputs), numbers, labels, store.shapes
+    )

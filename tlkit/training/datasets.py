@@ -9,20 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from tlkit.data.preprocessor import Look
+from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import DataError, InputError
-from tlkit.training.epochs import Batches, Order
+from tlkit.training.epochs import BatchSequence, EpochSampler
 from tlkit.training.rows import Arrays
-from tlkit.utils.text import printable
 
 
-class ImageSequence(Batches):
+class ImageSequence(BatchSequence):
     """Batches of ``(inputs, labels)``; order and augmentation of an epoch depend on the seed alone.
 
     Args:
         files: Paths of pictures that could be read before.
         labels: ``(len(files),)`` class numbers.
-        look: How a picture becomes pixels.
+        preprocessor: How a picture becomes pixels.
         batch_size: Rows a batch; the last may have fewer.
         compute: What the frozen part says of pixels ``(rows, height, width, channels)`` uint8; None where nothing
             is frozen, so that batches are inputs of the network itself.
@@ -36,16 +35,16 @@ class ImageSequence(Batches):
         files: Sequence[str],
         labels: np.ndarray,
         *,
-        look: Look,
+        preprocessor: Preprocessor,
         batch_size: int,
         compute: Callable[[np.ndarray], Arrays] | None = None,
         change: Callable[[np.ndarray, int, int, int], np.ndarray] | None = None,
         variants: int = 1,
         seed: int | None = None,
     ) -> None:
-        super().__init__(Order((len(files), variants), seed), len(files), batch_size)
+        super().__init__(EpochSampler((len(files), variants), seed), len(files), batch_size)
         self._files, self._labels = files, labels
-        self._look, self._compute, self._change = look, compute, change
+        self._preprocessor, self._compute, self._change = preprocessor, compute, change
         self._pool = ThreadPoolExecutor(max(2, os.cpu_count() or 1), thread_name_prefix="decode")
 
     def __getitem__(self, index: int) -> tuple[Any, np.ndarray]:
@@ -55,14 +54,14 @@ class ImageSequence(Batches):
             chosen = zip(pixels, rows.tolist(), variants.tolist(), strict=True)
             pixels = np.stack([self._change(*each, self.epoch) for each in chosen])
         if self._compute is None:
-            return self._look.inputs(pixels), self._labels[rows]
+            return self._preprocessor.inputs(pixels), self._labels[rows]
         outputs = self._compute(pixels)
         return outputs if len(outputs) > 1 else outputs[0], self._labels[rows]
 
     def _read(self, row: int) -> np.ndarray:
         file = self._files[row]
         try:
-            return self._look.read(file)
+            return self._preprocessor.read(file)
         except InputError as error:
-            self.failure = DataError(f"{printable(file)} could be read before and cannot be now: {error.message}.")
+            self.failure = DataError(f"{file} could be read before and cannot be now: {error.message}.")
             raise self.failure from error

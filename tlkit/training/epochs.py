@@ -8,7 +8,7 @@ from tlkit.backend import keras
 from tlkit.errors import TlkitError
 
 
-class Order:
+class EpochSampler:
     """Which rows, in which variant, each batch of each epoch holds.
 
     Args:
@@ -42,7 +42,7 @@ class Order:
         return self._rows[chosen], self._chosen[chosen]
 
 
-class Batches(keras.utils.PyDataset):
+class BatchSequence(keras.utils.PyDataset):
     """Batches for ``fit`` in such an order; threads of ours read ahead, not Keras's.
 
     Args:
@@ -51,7 +51,7 @@ class Batches(keras.utils.PyDataset):
         batch_size: Rows a batch; the last may have fewer.
     """
 
-    def __init__(self, order: Order, rows: int, batch_size: int) -> None:
+    def __init__(self, order: EpochSampler, rows: int, batch_size: int) -> None:
         super().__init__(workers=1, use_multiprocessing=False)
         self.failure: TlkitError | None = None
         self._order, self._count, self._batch_size = order, rows, batch_size

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from tlkit.errors import FeatureError
-from tlkit.training.epochs import Batches, Order
-from tlkit.training.rows import Arrays, Rows
+from tlkit.training.epochs import BatchSequence, EpochSampler
+from tlkit.training.rows import Arrays, FeatureDataset
 
 
-class FeatureSequence(Batches):
+class FeatureSequence(BatchSequence):
     """Batches of ``(features, labels)``; the order of an epoch depends on the seed alone.
 
     Args:
@@ -21,8 +21,8 @@ class FeatureSequence(Batches):
         memory: Bytes up to which all rows are held in memory.
     """
 
-    def __init__(self, rows: Rows, *, batch_size: int, seed: int | None = None, memory: int = 2**30) -> None:
-        super().__init__(Order(rows.numbers.shape, seed), len(rows), batch_size)
+    def __init__(self, rows: FeatureDataset, *, batch_size: int, seed: int | None = None, memory: int = 2**30) -> None:
+        super().__init__(EpochSampler(rows.numbers.shape, seed), len(rows), batch_size)
         self._rows = rows
         self._held = rows.read(rows.numbers.ravel()) if rows.bytes <= memory else None
 

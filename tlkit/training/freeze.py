@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from tlkit.architectures.architecture import Architecture
 from tlkit.errors import UsageError
-from tlkit.utils.text import counted, did_you_mean, printable
+from tlkit.utils.text import did_you_mean, pluralize
 
 
 @dataclass(frozen=True)
-class Boundary:
+class FreezePoint:
     """A cut through the layers of a base.
 
     Attributes:
@@ -41,14 +41,14 @@ class Boundary:
         )
 
 
-def resolve_boundary(
+def resolve_freeze_point(
     architecture: Architecture,
     layers: Sequence[str],
     *,
     freeze: str | None = None,
     unfreeze: int | None = None,
     unfreeze_blocks: int | None = None,
-) -> Boundary:
+) -> FreezePoint:
     """Turn what a person asked for into a number of layers.
 
     Args:
@@ -81,40 +81,40 @@ def resolve_boundary(
         frozen = layers.index(freeze) + 1
     else:
         raise UsageError(
-            f"{architecture.name} has no layer {printable(freeze)!r} to freeze through.",
+            f"{architecture.name} has no layer {freeze!r} to freeze through.",
             hint=did_you_mean(freeze, [*architecture.blocks, *layers])
             or f"`tlkit archs {architecture.name}` lists its layers.",
         )
-    return Boundary(frozen, total, layers[frozen - 1] if frozen else None, notes)
+    return FreezePoint(frozen, total, layers[frozen - 1] if frozen else None, notes)
 
 
-def resolve_stages(architecture: Architecture, layers: Sequence[str], stages: Sequence[str]) -> tuple[Boundary, ...]:
+def resolve_stages(architecture: Architecture, layers: Sequence[str], stages: Sequence[str]) -> tuple[FreezePoint, ...]:
     """The cuts of staged unfreezing, from the top of the base down.
 
     Args:
         architecture: Whose base it is.
         layers: Names of the base's layers, in order.
-        stages: For each stage what :func:`resolve_boundary` takes as ``freeze``.
+        stages: For each stage what :func:`resolve_freeze_point` takes as ``freeze``.
 
     Raises:
         UsageError: A stage does not unfreeze more than the one before it.
     """
-    boundaries = tuple(resolve_boundary(architecture, layers, freeze=stage) for stage in stages)
-    for (before, upper), (after, lower) in itertools.pairwise(zip(stages, boundaries, strict=True)):
+    freeze_points = tuple(resolve_freeze_point(architecture, layers, freeze=stage) for stage in stages)
+    for (before, upper), (after, lower) in itertools.pairwise(zip(stages, freeze_points, strict=True)):
         if lower.frozen >= upper.frozen:
             raise UsageError(
-                f"--stages {printable(','.join(stages))}: freezing through {printable(after)} trains no more than "
-                f"freezing through {printable(before)} before it.",
+                f"--stages {','.join(stages)}: freezing through {after} trains no more than "
+                f"freezing through {before} before it.",
                 hint="Name the stages from the top of the network down: --stages mixed9,mixed8,mixed7.",
             )
-    return boundaries
+    return freeze_points
 
 
 def _below_blocks(architecture: Architecture, layers: Sequence[str], number: int) -> int:
     blocks = architecture.blocks
     if number > len(blocks):
         raise UsageError(
-            f"--unfreeze-blocks {number} is out of range: {architecture.name} has {counted(len(blocks), 'block')}.",
+            f"--unfreeze-blocks {number} is out of range: {architecture.name} has {pluralize(len(blocks), 'block')}.",
             hint=f"`tlkit archs {architecture.name}` lists them.",
         )
     if number == 0:
@@ -138,7 +138,7 @@ def _explain(architecture: Architecture, layers: Sequence[str], frozen: int) -> 
         after = f"after {whole[-1]} (layer {ends[whole[-1]]})" if whole else "before the first block ends"
         notes.append(
             f"--freeze {frozen} falls inside {cut}, {after}; "
-            f"{counted(sum(end > frozen for end in ends.values()), 'block')} of {len(ends)} train, the first in part."
+            f"{pluralize(sum(end > frozen for end in ends.values()), 'block')} of {len(ends)} train, the first in part."
         )
     meant = architecture.keras1_freeze.get(frozen)
     if meant:

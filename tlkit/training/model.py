@@ -37,7 +37,7 @@ def build_head(head: Head, feature_shape: Sequence[int], classes: int, data_form
     return keras.Model(inputs, x, name="head")
 
 
-def attach(
+def assemble_model(
     base: Any, pooling: str, head: Any, name: str, data_format: str = "channels_last", *, takes: str = "image"
 ) -> Any:
     """One model from picture or clip to class: base, pooling, head.
@@ -50,7 +50,7 @@ def attach(
     return keras.Model(inputs, head(pool(x) if pool else x), name=name)
 
 
-def above(network: Any, frontier: Frontier, head: Any, *, training: bool | None = False) -> Any:
+def build_trainable_top(network: Any, frontier: Frontier, head: Any, *, training: bool | None = False) -> Any:
     """What trains in phase 2, from the frontier to the classes; it shares its layers with ``network`` and ``head``.
 
     Args:
@@ -73,7 +73,7 @@ def above(network: Any, frontier: Frontier, head: Any, *, training: bool | None 
 
 
 @contextmanager
-def computing_in(precision: str, network: Any) -> Iterator[None]:
+def mixed_precision_scope(precision: str, network: Any) -> Iterator[None]:
     """Have the layers of a network compute in ``precision`` inside the block; their weights stay float32.
 
     Models must be put together inside the block: Keras asks a layer for its policy when it is called.

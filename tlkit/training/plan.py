@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING
 
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.layer_tables import layers_of
-from tlkit.architectures.preprocessor import look_of, refuse_for_pictures
+from tlkit.architectures.preprocessor import preprocessor_for, refuse_image_options
 from tlkit.architectures.pretrained import WeightsChoice, choose_weights
 from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.config import FinetuneConfig
 from tlkit.data.dataset import Dataset, scan_dataset
-from tlkit.data.modality import Kind
-from tlkit.data.preprocessor import Look
+from tlkit.data.modality import Modality
+from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import UsageError
 from tlkit.reporting.metrics import Evaluation
-from tlkit.training.freeze import Boundary, resolve_boundary, resolve_stages
+from tlkit.training.freeze import FreezePoint, resolve_freeze_point, resolve_stages
 from tlkit.training.heads import Head, choose_head
 from tlkit.training.history import Phase
-from tlkit.utils.cache_dir import room_for_rows
+from tlkit.utils.cache_dir import cache_budget
 from tlkit.utils.logging import logger
-from tlkit.utils.text import counted, listed
+from tlkit.utils.text import join_truncated, pluralize
 
 if TYPE_CHECKING:
     from tlkit.training.compile_options import PhasePlan
@@ -39,7 +39,7 @@ class FinetuneResult:
         architecture: Name of the base.
         classes: Class names; the position is the label.
         images: Pictures used, by split.
-        boundary: Where the base was cut for phase 2, in its last stage.
+        freeze_point: Where the base was cut for phase 2, in its last stage.
         trained: Layers of the base that trained in phase 2.
         phases: The phases that ran.
         evaluations: How well the finished model, which is float32, does on ``validation`` and, where there is one,
@@ -52,7 +52,7 @@ class FinetuneResult:
     architecture: str
     classes: tuple[str, ...]
     images: dict[str, int]
-    boundary: Boundary
+    freeze_point: FreezePoint
     trained: tuple[str, ...]
     phases: tuple[Phase, ...]
     evaluations: Mapping[str, Evaluation]
@@ -78,9 +78,9 @@ class Job:
         config: What was asked for.
         architecture: The base.
         weights: Where its weights come from.
-        look: How a file becomes its input.
+        preprocessor: How a file becomes its input.
         head: The classifier.
-        boundaries: Where the base is cut, one a stage of phase 2.
+        freeze_points: Where the base is cut, one a stage of phase 2.
         dataset: The pictures.
         room: Bytes that rows of the frozen part may take.
     """
@@ -88,9 +88,9 @@ class Job:
     config: FinetuneConfig
     architecture: Architecture
     weights: WeightsChoice
-    look: Look
+    preprocessor: Preprocessor
     head: Head
-    boundaries: tuple[Boundary, ...]
+    freeze_points: tuple[FreezePoint, ...]
     dataset: Dataset
     room: int
 
@@ -107,10 +107,10 @@ class Job:
                     schedule=config.schedule, momentum=config.momentum, patience=config.patience,
                 )
             )  # fmt: skip
-        for stage in range(len(self.boundaries) if config.finetune_epochs else 0):
+        for stage in range(len(self.freeze_points) if config.finetune_epochs else 0):
             plans.append(
                 PhasePlan(
-                    name="finetune" if len(self.boundaries) == 1 else f"finetune-{stage + 1}",
+                    name="finetune" if len(self.freeze_points) == 1 else f"finetune-{stage + 1}",
                     epochs=config.finetune_epochs, optimizer=config.finetune_optimizer,
                     lr=config.finetune_lr * config.stage_decay**stage, schedule=config.finetune_schedule,
                     momentum=config.momentum, patience=config.patience,
@@ -119,16 +119,16 @@ class Job:
         return plans
 
 
-def look_and_decide(config: FinetuneConfig) -> Job:
+def plan_training(config: FinetuneConfig) -> Job:
     """Refuse what can be refused before TensorFlow starts, and say what a person should know."""
     architecture = get_architecture(config.architecture, config.build)
     config = dataclasses.replace(config, build=architecture.options)  # what keras.json says may change
     size = architecture.input_size(config.size, include_top=False)
     if config.epochs + config.finetune_epochs == 0:
         raise UsageError("--epochs and --finetune-epochs are both 0: there is nothing to train.")
-    refuse_for_pictures(architecture, **{"--augment": None if config.augment == "none" else config.augment})
-    look = look_of(architecture, size, config.resize)
-    boundaries = _boundaries(architecture, config)
+    refuse_image_options(architecture, **{"--augment": None if config.augment == "none" else config.augment})
+    preprocessor = preprocessor_for(architecture, size, config.resize)
+    freeze_points = _boundaries(architecture, config)
     head = choose_head(
         config.head, pooling=config.pooling, units=config.head_units, dropout=config.dropout,
         on_map=len(layers_of(architecture, include_top=False)[-1].shape) == 3,
@@ -140,20 +140,20 @@ def look_and_decide(config: FinetuneConfig) -> Job:
             "--features holds features of the pictures as they are, and --augment changes them.",
             hint="Leave one of them out; --augment-copies keeps features of changed pictures.",
         )
-    dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed, kind=look.kind)
+    dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed, kind=preprocessor.kind)
     weights = choose_weights(architecture, config.weights, include_top=False, size=size, options=config.load)
-    room = room_for_rows(config.cache_limit)
-    for note in (note for boundary in boundaries for note in boundary.notes):
+    room = cache_budget(config.cache_limit)
+    for note in (note for freeze_point in freeze_points for note in freeze_point.notes):
         logger.info(note)
     for warning in dataset.warnings:
         logger.warning(warning)
-    logger.info(_data_line(dataset, look.kind))
-    return Job(config, architecture, weights, look, head, boundaries, dataset, room)
+    logger.info(_data_line(dataset, preprocessor.kind))
+    return Job(config, architecture, weights, preprocessor, head, freeze_points, dataset, room)
 
 
-def _boundaries(architecture: Architecture, config: FinetuneConfig) -> tuple[Boundary, ...]:
+def _boundaries(architecture: Architecture, config: FinetuneConfig) -> tuple[FreezePoint, ...]:
     names = [layer.name for layer in layers_of(architecture, include_top=False)]
-    one = resolve_boundary(
+    one = resolve_freeze_point(
         architecture, names, freeze=config.freeze, unfreeze=config.unfreeze, unfreeze_blocks=config.unfreeze_blocks
     )
     if config.stages is None:
@@ -166,6 +166,7 @@ def _boundaries(architecture: Architecture, config: FinetuneConfig) -> tuple[Bou
     return resolve_stages(architecture, names, stages)
 
 
-def _data_line(dataset: Dataset, kind: Kind) -> str:
-    parts = [f"{counted(len(split.files), kind.noun)} for {name}" for name, split in dataset.splits.items()]
-    return f"{counted(len(dataset.classes), 'class', 'classes')} ({listed(dataset.classes)}): {', '.join(parts)}."
+def _data_line(dataset: Dataset, kind: Modality) -> str:
+    parts = [f"{pluralize(len(split.files), kind.singular)} for {name}" for name, split in dataset.splits.items()]
+    classes = pluralize(len(dataset.classes), "class", "classes")
+    return f"{classes} ({join_truncated(dataset.classes)}): {', '.join(parts)}."

@@ -15,7 +15,7 @@ Arrays = tuple[np.ndarray, ...]
 
 
 @dataclass(frozen=True)
-class Rows:
+class FeatureDataset:
     """Features with labels.
 
     Attributes:

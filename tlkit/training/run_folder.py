@@ -14,12 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit.architectures.preprocessor import look_at
+from tlkit.architectures.preprocessor import make_preprocessor
 from tlkit.data.modality import IMAGE
-from tlkit.data.preprocessor import Look
+from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import ModelError, RunError, WeightsError
-from tlkit.utils.atomic_write import whole_file
-from tlkit.utils.text import printable
+from tlkit.utils.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from tlkit.training.history import Phase
@@ -76,7 +75,7 @@ class RunRecord:
     kind: str = IMAGE.name
     format: int = FORMAT
 
-    def look(self, *, allow_private: bool = False) -> Look:
+    def preprocessor(self, *, allow_private: bool = False) -> Preprocessor:
         """How the model looks at a file.
 
         Args:
@@ -86,7 +85,7 @@ class RunRecord:
             ValueError: There is no such look.
             UsageError: What it takes to read such files is not installed.
         """
-        return look_at(
+        return make_preprocessor(
             self.kind, self.size, self.preprocessing, self.resize, allow_private=allow_private,
             channels_first=self.data_format == "channels_first",
         )  # fmt: skip
@@ -99,10 +98,10 @@ def write_model(folder: Path, model: Any, phases: Sequence[Phase]) -> None:
         RunError: The folder cannot be written to.
     """
     with _writing(folder):
-        with whole_file(folder / MODEL) as part:
+        with atomic_write(folder / MODEL) as part:
             # a fresh wrapper was never compiled: the file holds the weights without the optimizer's state
             model.save(part)
-        with whole_file(folder / HISTORY) as part, part.open("w", newline="") as file:
+        with atomic_write(folder / HISTORY) as part, part.open("w", newline="") as file:
             columns = ("phase", "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds")
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
@@ -116,7 +115,7 @@ def write_record(folder: Path, record: RunRecord) -> None:
     Raises:
         RunError: The folder cannot be written to.
     """
-    with _writing(folder), whole_file(folder / RECORD) as part:
+    with _writing(folder), atomic_write(folder / RECORD) as part:
         part.write_text(json.dumps(dataclasses.asdict(record), indent=2, allow_nan=False) + "\n", "utf-8")
 
 
@@ -125,7 +124,7 @@ def _writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise RunError(f"Cannot write the run {printable(folder)}: {error.strerror or error}.") from error
+        raise RunError(f"Cannot write the run {folder}: {error.strerror or error}.") from error
 
 
 def read_run(folder: Path) -> RunRecord:
@@ -136,12 +135,12 @@ def read_run(folder: Path) -> RunRecord:
     """
     if not folder.is_dir():
         raise RunError(
-            f"There is no run folder {printable(folder)}.",
+            f"There is no run folder {folder}.",
             hint="`tlkit finetune DATA -o RUN` makes one.",
         )
     if not (folder / RECORD).is_file() or not (folder / MODEL).is_file():
         raise RunError(
-            f"{printable(folder)} is not a finished run: it needs {MODEL} and {RECORD}.",
+            f"{folder} is not a finished run: it needs {MODEL} and {RECORD}.",
             hint="`tlkit finetune DATA -o RUN` makes one.",
         )
     try:
@@ -156,11 +155,11 @@ def read_run(folder: Path) -> RunRecord:
             and len(record.size) == 2
         )
         if sound:
-            record.look()
+            record.preprocessor()
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise RunError(f"{printable(folder / RECORD)} cannot be read: {printable(error)}.") from error
+        raise RunError(f"{folder / RECORD} cannot be read: {error}.") from error
     if not sound:
-        raise RunError(f"{printable(folder / RECORD)} is not a record of a run that this tlkit understands.")
+        raise RunError(f"{folder / RECORD} is not a record of a run that this tlkit understands.")
     return record
 
 
@@ -177,11 +176,13 @@ def load_model(folder: Path, record: RunRecord) -> Any:
         model = load_file(path).model
     except (ModelError, WeightsError) as error:
         raise RunError(error.message, hint=error.hint) from error
-    inputs, outputs, look = model.input_shape, model.output_shape, record.look()
-    shape = (look.channels, *record.size) if look.channels_first else (*record.size, look.channels)
+    inputs, outputs, preprocessor = model.input_shape, model.output_shape, record.preprocessor()
+    shape = (
+        (preprocessor.channels, *record.size) if preprocessor.channels_first else (*record.size, preprocessor.channels)
+    )
     if inputs != (None, *shape) or outputs != (None, len(record.classes)):
         raise RunError(
-            f"{printable(path)} takes {inputs} and gives {outputs}, but {RECORD} speaks of {look.kind.nouns} of "
+            f"{path} takes {inputs} and gives {outputs}, but {RECORD} speaks of {preprocessor.kind.plural} of "
             f"{record.size[0]}x{record.size[1]} and {len(record.classes)} classes."
         )
     return model

@@ -17,10 +17,9 @@ from tlkit.config import BuildOptions, FinetuneConfig, LoadOptions
 from tlkit.errors import DataError, RunError, TrainingError
 from tlkit.training.history import CHECKPOINT
 from tlkit.training.run_folder import RECORD
-from tlkit.utils.atomic_write import whole_file
+from tlkit.utils.atomic_write import atomic_write
 from tlkit.utils.locks import locked
 from tlkit.utils.logging import logger
-from tlkit.utils.text import printable
 
 MARK, STATE, ROWS = ".being-written", "unfinished.json", ".features"
 
@@ -45,7 +44,7 @@ class RunState:
 
 
 @contextmanager
-def claim_folder(output: str | None, name: str) -> Iterator[Path]:
+def create_run_dir(output: str | None, name: str) -> Iterator[Path]:
     """Make the folder of a new run, for this process alone; nothing that exists is ever written into.
 
     When the block fails, what can be gone on with stays, and the rest goes again.
@@ -60,7 +59,7 @@ def claim_folder(output: str | None, name: str) -> Iterator[Path]:
     try:
         path, made = _next_free(Path("runs"), name) if output is None else _make(Path(output))
     except OSError as error:
-        where = printable(error.filename or output or "runs")
+        where = str(error.filename or output or "runs")
         raise RunError(f"Cannot make the run folder {where}: {error.strerror}.") from error
     with _own(path), _under_way(path):
         try:
@@ -82,7 +81,7 @@ def _under_way(path: Path) -> Iterator[None]:
         yield
     except BaseException as error:
         if _can_go_on(path, error):
-            name = shlex.quote(printable(path))
+            name = shlex.quote(str(path))
             logger.warning("%s is kept: `tlkit finetune --resume %s` goes on with it.", name, name)
         raise
 
@@ -94,22 +93,22 @@ def _can_go_on(path: Path, error: BaseException) -> bool:
 
 
 @contextmanager
-def reclaim_folder(path: Path) -> Iterator[Path]:
+def open_interrupted_run(path: Path) -> Iterator[Path]:
     """The folder of a run that was broken off, for this process alone.
 
     Raises:
         RunError: It is no such folder, the run is finished, or another process is at work on it.
     """
     if not path.is_dir():
-        raise RunError(f"There is no run folder {printable(path)}.", hint="`tlkit finetune DATA -o RUN` makes one.")
+        raise RunError(f"There is no run folder {path}.", hint="`tlkit finetune DATA -o RUN` makes one.")
     if (path / RECORD).exists():
         raise RunError(
-            f"The run {printable(path)} is finished; there is nothing to go on with.",
-            hint=f"Use it: tlkit predict --model {printable(path)} IMAGES...",
+            f"The run {path} is finished; there is nothing to go on with.",
+            hint=f"Use it: tlkit predict --model {path} IMAGES...",
         )
     if not (path / STATE).exists():
         raise RunError(
-            f"{printable(path)} is not a run that was broken off: it has no {STATE}.",
+            f"{path} is not a run that was broken off: it has no {STATE}.",
             hint="`tlkit finetune DATA -o RUN` starts a new run.",
         )
     with _own(path), _under_way(path):
@@ -122,9 +121,9 @@ def _own(path: Path) -> Iterator[None]:
         try:
             until_done.enter_context(locked(path / MARK, wait=False, remove=True))
         except BlockingIOError as error:
-            raise RunError(f"Another tlkit is at work on {printable(path)}.", hint="Wait until it ends.") from error
+            raise RunError(f"Another tlkit is at work on {path}.", hint="Wait until it ends.") from error
         except OSError as error:
-            raise RunError(f"Cannot write to the run folder {printable(path)}: {error.strerror}.") from error
+            raise RunError(f"Cannot write to the run folder {path}: {error.strerror}.") from error
         yield
 
 
@@ -145,16 +144,16 @@ def _make(path: Path) -> tuple[Path, bool]:
         return path, True
     except FileExistsError:
         if not path.is_dir():
-            raise RunError(f"{printable(path)} is a file, not a folder for a run.") from None
+            raise RunError(f"{path} is a file, not a folder for a run.") from None
     there = {entry.name for entry in path.iterdir()} - {MARK}
     if STATE in there and RECORD not in there:
         raise RunError(
-            f"In {printable(path)} another run is being written, or was broken off.",
-            hint=f"`tlkit finetune --resume {printable(path)}` goes on with it; or name another folder with -o.",
+            f"In {path} another run is being written, or was broken off.",
+            hint=f"`tlkit finetune --resume {path}` goes on with it; or name another folder with -o.",
         )
     if there:
         raise RunError(
-            f"{printable(path)} exists and is not empty; a new run never writes into an old one.",
+            f"{path} exists and is not empty; a new run never writes into an old one.",
             hint="Name another folder with -o, or leave -o out.",
         )
     return path, False
@@ -173,10 +172,10 @@ def write_state(folder: Path, state: RunState) -> None:
     if config["weights"] not in ("imagenet", "none"):
         config["weights"] = os.path.abspath(config["weights"])
     try:
-        with whole_file(folder / STATE) as part:
+        with atomic_write(folder / STATE) as part:
             part.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
     except OSError as error:
-        raise RunError(f"Cannot write the run {printable(folder)}: {error.strerror}.") from error
+        raise RunError(f"Cannot write the run {folder}: {error.strerror}.") from error
 
 
 def read_state(folder: Path) -> RunState:
@@ -194,7 +193,8 @@ def read_state(folder: Path) -> RunState:
         return RunState(**{**content, "config": options})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(
-            f"{printable(folder / STATE)} cannot be read: {printable(error)}.", hint="Start the training anew."
+            f"{folder / STATE} cannot be read: {error}.",
+            hint="Start the training anew.",
         ) from error
 
 
@@ -206,7 +206,7 @@ def check_same_pictures(folder: Path, state: RunState, pictures: str) -> None:
     """
     if state.pictures not in (None, pictures):
         raise DataError(
-            f"The files in {printable(state.config.data)} are not those that the run was begun with.",
+            f"The files in {state.config.data} are not those that the run was begun with.",
             hint="Put back what was there, or start a new run.",
         )
     write_state(folder, dataclasses.replace(state, pictures=pictures))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from tlkit.data.preprocessor import Look
+from tlkit.data.preprocessor import Preprocessor
 from tlkit.reporting.page import Page, draw_section, write_page
 from tlkit.reporting.plots import draw_history
 from tlkit.training.dataset_features import Pictures
@@ -16,9 +16,9 @@ from tlkit.training.plan import FinetuneResult, Job
 from tlkit.training.reproduce import command_line, versions
 from tlkit.training.run_folder import REPORT, RunRecord, write_model, write_record
 from tlkit.training.run_state import tidy_up
-from tlkit.utils.atomic_write import whole_file
+from tlkit.utils.atomic_write import atomic_write
 from tlkit.utils.logging import logger
-from tlkit.utils.text import counted, printable
+from tlkit.utils.text import pluralize
 
 
 def write_run(result: FinetuneResult, job: Job, model: Any, pictures: Pictures, features: Mapping[str, Any]) -> None:
@@ -34,24 +34,24 @@ def write_run(result: FinetuneResult, job: Job, model: Any, pictures: Pictures, 
     Raises:
         RunError: The folder cannot be written to.
     """
-    boundary, head, look = result.boundary, job.head, job.look
+    freeze_point, head, preprocessor = result.freeze_point, job.head, job.preprocessor
     phases = [phase.summary() for phase in result.phases]
     # so that it is known later, from anywhere, what it was trained on
     arguments = {**dataclasses.asdict(job.config), "data": os.path.abspath(job.config.data)}
     record = RunRecord(
         architecture=job.architecture.name,
         classes=result.classes,
-        preprocessing=look.preprocessing,
-        size=look.size,
-        kind=look.kind.name,
-        resize=look.rule,
-        data_format=look.data_format,
+        preprocessing=preprocessor.preprocessing,
+        size=preprocessor.size,
+        kind=preprocessor.kind.name,
+        resize=preprocessor.rule,
+        data_format=preprocessor.data_format,
         weights={"name": job.weights.name, "digest": job.weights.digest},
         head={"kind": head.kind, "pooling": head.pooling},
         freeze={
-            "layers": boundary.frozen,
-            "total": boundary.total,
-            "through": boundary.last,
+            "layers": freeze_point.frozen,
+            "total": freeze_point.total,
+            "through": freeze_point.last,
             "trained": result.trained,
         },
         arguments=arguments,
@@ -67,18 +67,18 @@ def write_run(result: FinetuneResult, job: Job, model: Any, pictures: Pictures, 
         command=command_line("finetune", job.config, positional=("data",), leave_out=("output",)),
         features=features,
         skipped=[{"input": path, "error": reason} for path, reason in result.skipped],
-        warnings=[*result.warnings, *(note for cut in job.boundaries for note in cut.notes)],
+        warnings=[*result.warnings, *(note for cut in job.freeze_points for note in cut.notes)],
     )
     write_model(result.run, model, result.phases)
     try:
-        _draw(result, record, pictures, look)
+        _draw(result, record, pictures, preprocessor)
     except Exception as error:  # matplotlib, its fonts, its cache folder: the model is worth more
-        logger.warning("%s is not whole: %s.", printable(result.run / REPORT), printable(error))
+        logger.warning("%s is not whole: %s.", result.run / REPORT, error)
     write_record(result.run, record)
     tidy_up(result.run)
 
 
-def _draw(result: FinetuneResult, record: RunRecord, pictures: Pictures, look: Look) -> None:
+def _draw(result: FinetuneResult, record: RunRecord, pictures: Pictures, preprocessor: Preprocessor) -> None:
     curves = draw_history([(phase.name, phase.epochs) for phase in result.phases])
     sections = [
         draw_section(split, evaluation, pictures.splits[split].files)
@@ -90,21 +90,21 @@ def _draw(result: FinetuneResult, record: RunRecord, pictures: Pictures, look: L
         drawn[f"confusion{end}.png"] = section.confusion
         drawn[f"calibration{end}.png"] = section.calibration
     for name, data in drawn.items():
-        with whole_file(result.run / name) as part:
+        with atomic_write(result.run / name) as part:
             part.write_bytes(data)
     facts = [("validation accuracy", f"{result.val_accuracy:.3f}")]
     if result.test_accuracy is not None:
         facts.append(("test accuracy", f"{result.test_accuracy:.3f}"))
     facts += [
         ("base", record.architecture),
-        ("of the base trained", counted(len(result.trained), "layer")),
+        ("of the base trained", pluralize(len(result.trained), "layer")),
         ("classes", f"{len(result.classes):,}"),
-        (f"{look.kind.nouns} to train on", f"{result.images['train']:,}"),
+        (f"{preprocessor.kind.plural} to train on", f"{result.images['train']:,}"),
         ("made", record.created[:10]),
     ]
     page = Page(
         title=f"Run {result.run.name}",
-        look=look,
+        preprocessor=preprocessor,
         facts=facts,
         sections=sections,
         curves=curves,

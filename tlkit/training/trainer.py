@@ -13,20 +13,20 @@ import numpy as np
 
 from tlkit.backend import keras
 from tlkit.errors import TrainingError
-from tlkit.inference.grouped_conv import to_train
+from tlkit.inference.grouped_conv import with_native_grouped_conv
 from tlkit.training.checkpoint import Checkpoint, CheckpointWriter
 from tlkit.training.compile_options import Objective, PhasePlan, make_optimizer
-from tlkit.training.freeze import Boundary
+from tlkit.training.freeze import FreezePoint
 from tlkit.training.history import Phase
 from tlkit.utils.logging import interruption, logger
 
 
-def set_trainable(base: Any, boundary: Boundary, *, batchnorm: str = "frozen") -> list[Any]:
+def set_trainable(base: Any, freeze_point: FreezePoint, *, batchnorm: str = "frozen") -> list[Any]:
     """Freeze the base up to the boundary; return the layers that train.
 
     Args:
         base: The base.
-        boundary: Where it is cut.
+        freeze_point: Where it is cut.
         batchnorm: ``frozen`` keeps every BatchNorm as it is: one that trains on a few pictures forgets the
             statistics that the layers around it rely on. ``train`` trains those above the boundary.
     """
@@ -34,7 +34,7 @@ def set_trainable(base: Any, boundary: Boundary, *, batchnorm: str = "frozen") -
     normalizes = keras.layers.BatchNormalization
     for number, layer in enumerate(base.layers):
         keeps = batchnorm == "frozen" and isinstance(layer, normalizes)
-        layer.trainable = number >= boundary.frozen and not keeps
+        layer.trainable = number >= freeze_point.frozen and not keeps
     # a BatchNorm without scale and offset still learns its statistics
     return [
         layer
@@ -80,11 +80,11 @@ class Training:
             DataError: A picture cannot be read any more.
         """
         # another model of the same layers: what is compiled keeps its loss in its file, where it may not load
-        model = to_train(model)
+        model = with_native_grouped_conv(model)
         optimizer = make_optimizer(plan, len(train))
         model.compile(optimizer=optimizer, loss=self._objective.loss, metrics=["accuracy"])
         optimizer.build(model.trainable_variables)
-        keeper = _Keeper(plan, self.phases, self._writer, train)
+        keeper = _CheckpointCallback(plan, self.phases, self._writer, train)
         if self._found and self._found.phases[-1].name == plan.name:
             keeper.restore(self._found, model)
             logger.info("%s goes on after epoch %d.", plan.name, len(keeper.phase.epochs))
@@ -105,7 +105,7 @@ class Training:
         return keeper.phase
 
 
-class _Keeper(keras.callbacks.Callback):
+class _CheckpointCallback(keras.callbacks.Callback):
     """Keep what each epoch came to, in memory and on disk; say it; know the best one."""
 
     def __init__(self, plan: PhasePlan, before: list[Phase], writer: CheckpointWriter, train: Any) -> None:

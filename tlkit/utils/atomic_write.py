@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Give a name beside ``path`` to write to; rename it to ``path`` when the block ends well.
 
     The ending of the name stays, because libraries tell the format by it. When the block fails the part is

@@ -15,12 +15,11 @@ from typing import Any
 
 from tlkit.errors import ConfigError
 from tlkit.utils.logging import logger
-from tlkit.utils.text import printable
 
 FOLDER_VARIABLE, LIMIT_VARIABLE = "TLKIT_CACHE_DIR", "TLKIT_CACHE_LIMIT"
 DEFAULT_LIMIT = 10 * 10**9
 """Bytes that features and converted networks may take together; downloaded weights, which cost a network, may stay."""
-KINDS = ("features", "models", "weights")
+MODALITIES = ("features", "models", "weights")
 LIMITED = ("features", "models")
 PART = ".part-"
 """How the names of folders begin that are not finished."""
@@ -57,13 +56,11 @@ def parse_bytes(text: str, what: str) -> int:
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", text.strip().lower(), re.ASCII)
     if not match:
-        raise ConfigError(
-            f"{what} is {printable(text)!r}, which is no size.", hint="Give a size such as 500MB or 20GB."
-        )
+        raise ConfigError(f"{what} is {text!r}, which is no size.", hint="Give a size such as 500MB or 20GB.")
     return int(float(match[1]) * 1000 ** " kmgt".index(match[2] or " "))
 
 
-def room_for_rows(given: str | None = None) -> int:
+def cache_budget(given: str | None = None) -> int:
     """Bytes that the rows of one run may take in the cache.
 
     Args:
@@ -87,7 +84,7 @@ class CacheEntry:
     """One thing in the cache.
 
     Attributes:
-        kind: One of :data:`KINDS`.
+        kind: One of :data:`MODALITIES`.
         path: Its folder or file.
         bytes: What it takes on disk.
         used: When it was last used, seconds since 1970.
@@ -103,7 +100,7 @@ def entries(folder: Path | None = None) -> list[CacheEntry]:
     """What is in the cache, the least recently used first."""
     root = folder or cache_folder()
     found = []
-    for kind in KINDS:
+    for kind in MODALITIES:
         with suppress(OSError):
             for path in (root / kind).iterdir():
                 with suppress(OSError):  # it may go while we look

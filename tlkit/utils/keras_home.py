@@ -8,7 +8,6 @@ from functools import cache
 from pathlib import Path
 
 from tlkit.utils.logging import logger
-from tlkit.utils.text import printable
 
 
 def keras_home() -> Path:
@@ -25,11 +24,11 @@ def image_data_format() -> str:
     except FileNotFoundError:
         return "channels_last"
     except (OSError, ValueError) as error:
-        _warn(f"{printable(path)} is not used: {printable(error)}.")
+        _warn(f"{path} is not used: {error}.")
         return "channels_last"
     said = content.get("image_data_format", "channels_last") if isinstance(content, dict) else "channels_last"
     if said not in ("channels_last", "channels_first"):
-        _warn(f"{printable(path)} says image_data_format {printable(said)!r}; channels_last is used.")
+        _warn(f"{path} says image_data_format {said!r}; channels_last is used.")
         return "channels_last"
     return said
 

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tlkit.utils.logging import logger
-from tlkit.utils.text import printable
 
 _NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}
 """What file systems without locks answer; some network file systems are."""
@@ -38,7 +37,7 @@ def locked(path: Path, *, wait: bool = True, remove: bool = False) -> Iterator[N
                 if not wait:
                     raise
                 if not said:
-                    logger.warning("Another tlkit is at work in %s; waiting for it.", printable(path.parent))
+                    logger.warning("Another tlkit is at work in %s; waiting for it.", path.parent)
                 said = True
                 time.sleep(0.2)
                 continue
@@ -46,7 +45,8 @@ def locked(path: Path, *, wait: bool = True, remove: bool = False) -> Iterator[N
                 if error.errno not in _NO_LOCKS:
                     raise
                 logger.warning(
-                    "The file system of %s has no locks: do not run a second tlkit on it now.", printable(path.parent)
+                    "The file system of %s has no locks: do not run a second tlkit on it now.",
+                    path.parent,
                 )
             if os.name != "nt" and os.fstat(file.fileno()).st_nlink == 0:
                 continue  # who held it before removed it; this is the lock of nobody

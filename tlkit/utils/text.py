@@ -20,7 +20,7 @@ def without_password(text: str) -> str:
     return _SECRET.sub(lambda match: f"{match[1] or ''}***@", text) if ":/" in text and "@" in text else text
 
 
-def printable(text: object) -> str:
+def escape_control_chars(text: object) -> str:
     """Escape what a terminal must not receive from a file name, a class name or an attribute.
 
     Control characters, direction marks, newlines and undecodable bytes become ``\\xNN``, ``\\uNNNN``
@@ -36,7 +36,7 @@ def printable(text: object) -> str:
     )
 
 
-def closest(word: str, known: Iterable[str], *, count: int = 3) -> list[str]:
+def close_matches(word: str, known: Iterable[str], *, count: int = 3) -> list[str]:
     """The names of ``known`` most like ``word``, best first; empty when nothing is near."""
     import difflib
 
@@ -45,25 +45,25 @@ def closest(word: str, known: Iterable[str], *, count: int = 3) -> list[str]:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     """A hint such as ``Did you mean vgg16, vgg19?``, or None."""
-    near = closest(word, known)
+    near = close_matches(word, known)
     return f"Did you mean {' or '.join(near)}?" if near else None
 
 
-def counted(number: int, noun: str, plural: str | None = None) -> str:
+def pluralize(number: int, singular: str, plural: str | None = None) -> str:
     """``1 picture``, ``1,204 pictures``."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
-def listed(items: Iterable[object], *, most: int = 5) -> str:
-    """``a, b, c and 7 more``: every name printable, long lists cut."""
-    names = [printable(item) for item in items]
+def join_truncated(items: Iterable[object], *, most: int = 5) -> str:
+    """Join names as ``a, b, c and 7 more``; lists longer than ``most`` are cut."""
+    names = [str(item) for item in items]
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
 
 
-def sized(count: int) -> str:
+def format_bytes(count: int) -> str:
     """``553.5 MB``; units are powers of 1000."""
     for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= size:
             return f"{count / size:.1f} {unit}"
-    return counted(count, "byte")
+    return pluralize(count, "byte")

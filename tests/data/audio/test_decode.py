@@ -10,7 +10,7 @@ import soxr
 from PIL import Image
 
 from tlkit.data.audio.decode import RATE, SAMPLES, decode
-from tlkit.data.audio.preprocessor import ClipLook
+from tlkit.data.audio.preprocessor import MelSpectrogramPreprocessor
 from tlkit.errors import InputError
 
 
@@ -194,4 +194,4 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch):
 
     monkeypatch.setattr("tlkit.data.audio.preprocessor.decode", meddling)
     with pytest.raises(InputError, match="changed while it was read"):
-        ClipLook().open(str(tmp_path / "a.wav"), digest=True)
+        MelSpectrogramPreprocessor().open(str(tmp_path / "a.wav"), digest=True)

@@ -23,17 +23,17 @@ from keras_writers.dialects import (
 )
 from keras_writers.reference import forward
 
-from tlkit.architectures.layer_tables import wanted_layers
+from tlkit.architectures.layer_tables import expected_layers
 from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.config import LoadOptions
 from tlkit.errors import WeightsError
-from tlkit.keras_files.loading.layer_spec import targets
+from tlkit.keras_files.loading.layer_spec import target_layers
 from tlkit.keras_files.loading.load import load_file, open_saved
 from tlkit.keras_files.loading.plan import make_plan
 
 
 def load(path, model, **options):
-    return load_file(path, targets(model), LoadOptions(**options), into="the network")
+    return load_file(path, target_layers(model), LoadOptions(**options), into="the network")
 
 
 def assert_answers(model, network: Network):
@@ -424,13 +424,13 @@ def planned(path, layers, into, **options):
                 group.create_dataset(f"{name}/{role}:0", shape, "f4")
     row = get_architecture(into)
     with open_saved(path) as (_, file):
-        wanted = wanted_layers(row, include_top=False)
+        wanted = expected_layers(row, include_top=False)
         plan = make_plan(file, wanted, LoadOptions(**options), old_names=row.old_names)
     return plan, {layer.wanted.name: layer.saved.name for layer in plan.layers}
 
 
 def layers_of(name):
-    return [(layer.name, layer.tensors) for layer in wanted_layers(get_architecture(name), include_top=False)]
+    return [(layer.name, layer.tensors) for layer in expected_layers(get_architecture(name), include_top=False)]
 
 
 @pytest.mark.parametrize("by_name", [False, True])

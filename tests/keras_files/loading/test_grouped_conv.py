@@ -21,12 +21,12 @@ from keras_writers.reference import forward
 from PIL import Image
 
 from tlkit.architectures.build import build
-from tlkit.architectures.layer_tables import wanted_layers
+from tlkit.architectures.layer_tables import expected_layers
 from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.config import LoadOptions
 from tlkit.data.images.normalization import preprocess
 from tlkit.errors import WeightsError
-from tlkit.keras_files.loading.layer_spec import targets
+from tlkit.keras_files.loading.layer_spec import target_layers
 from tlkit.keras_files.loading.load import load_file
 
 GROUPED = networks.grouped(seed=3)
@@ -60,7 +60,7 @@ SUMS = ("block1_2_gconv", "block2_2_gconv")
 
 
 def load(path, model, **options):
-    return load_file(path, targets(model), LoadOptions(**options), into="the network")
+    return load_file(path, target_layers(model), LoadOptions(**options), into="the network")
 
 
 def assert_answers(model):
@@ -216,7 +216,7 @@ def write_structure(path, name, *, include_top, sums, model=None):
     with h5py.File(path, "w") as file:
         file.attrs["keras_version"], file.attrs["backend"] = "2.3.1", "tensorflow"
         names = []
-        for layer in wanted_layers(get_architecture(name), include_top=include_top):
+        for layer in expected_layers(get_architecture(name), include_top=include_top):
             tensors = dict(layer.tensors)
             if layer.groups > 1:
                 height, width, c, filters = tensors["kernel"]

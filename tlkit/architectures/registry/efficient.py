@@ -13,10 +13,10 @@ from tlkit.downloads.weights_file import PackagedFile
 _B0_REPEATS = (1, 2, 2, 3, 3, 4, 1)
 
 
-def _stages(repeats: tuple[int, ...], end: str = "add", *, skip_first: str = "project_bn") -> tuple[str, ...]:
+def _stages(repeats: tuple[int, ...], end: str = "add", *, single_suffix: str = "project_bn") -> tuple[str, ...]:
     """The last layer of each stage: an ``add`` where a stage repeats, a normalisation where it does not."""
     return tuple(
-        f"block{stage}{'abcdefghijklmnopqrstuvwxyz'[count - 1]}_{end if count > 1 else skip_first}"
+        f"block{stage}{'abcdefghijklmnopqrstuvwxyz'[count - 1]}_{end if count > 1 else single_suffix}"
         for stage, count in enumerate(repeats, start=1)
     )
 
@@ -62,7 +62,7 @@ EFFICIENTNET = (
 
 
 def _efficientnet_v2(variant: str, size: int, repeats: tuple[int, ...], *md5: str, **row: Any) -> Architecture:
-    title, stages = f"EfficientNetV2{variant}", _stages(repeats, skip_first="project_activation")
+    title, stages = f"EfficientNetV2{variant}", _stages(repeats, single_suffix="project_activation")
     stem = f"efficientnetv2-{variant.lower()}"
     return Architecture(
         name=title.lower(), title=title, builder=f"keras.applications:{title}", size=size, least_size=32,

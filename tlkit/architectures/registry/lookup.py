@@ -6,7 +6,7 @@ from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.registry import ROWS
 from tlkit.config import BuildOptions
 from tlkit.errors import UsageError
-from tlkit.utils.text import did_you_mean, printable
+from tlkit.utils.text import did_you_mean
 
 _TABLE = {row.name: row for row in ROWS}
 
@@ -30,7 +30,7 @@ def get_architecture(name: str, options: BuildOptions | None = None) -> Architec
     row = _TABLE.get(name.lower().translate({ord(char): None for char in "-_ "}))
     if row is None:
         raise UsageError(
-            f"There is no architecture called {printable(name)!r}.",
+            f"There is no architecture called {name!r}.",
             hint=did_you_mean(name.lower(), _TABLE) or "`tlkit archs` lists them all.",
         )
     return row if options is None else row.configured(options)

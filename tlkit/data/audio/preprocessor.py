@@ -13,9 +13,9 @@ from PIL import Image
 
 from tlkit.data.audio.decode import DECODER, RATE, SAMPLES, check_installed, decode
 from tlkit.data.audio.mel_spectrogram import BANDS, HOP, mel_spectrogram
-from tlkit.data.discovery import is_address
+from tlkit.data.discovery import is_url
 from tlkit.data.file_checks import bytes_digest, check_regular, why_unreadable
-from tlkit.data.modality import AUDIO, Kind
+from tlkit.data.modality import AUDIO, Modality
 from tlkit.errors import InputError
 
 SIZE = (BANDS, 1 + SAMPLES // HOP)
@@ -23,8 +23,8 @@ PREPROCESSING, RULE = "melspectrogram", "middle"
 
 
 @dataclass(frozen=True)
-class ClipLook:
-    """A :class:`tlkit.data.preprocessor.Look` at clips; its values are mel-spectrograms, float32, in decibels.
+class MelSpectrogramPreprocessor:
+    """A :class:`tlkit.data.preprocessor.Preprocessor` at clips; its values are mel-spectrograms, float32, in decibels.
 
     Attributes:
         allow_private: Addresses may lead inside this network.
@@ -36,7 +36,7 @@ class ClipLook:
         check_installed()
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> Modality:
         """Clips."""
         return AUDIO
 
@@ -97,10 +97,10 @@ class ClipLook:
         return mel_spectrogram(sound), name
 
     def _listen(self, source: str, digest: bool) -> tuple[np.ndarray, bytes]:
-        if is_address(source):
+        if is_url(source):
             from tlkit.data.url import fetch  # requests takes a while to import
 
-            data = fetch(source, allow_private=self.allow_private, wanted=AUDIO.stuff)
+            data = fetch(source, allow_private=self.allow_private, wanted=AUDIO.with_article)
             return decode(data), bytes_digest(data) if digest else b""
         try:
             check_regular(source, AUDIO)

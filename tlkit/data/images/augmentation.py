@@ -41,7 +41,7 @@ def _randaugment() -> list[Any]:
     return [layers.RandomFlip("horizontal"), layers.RandAugment(value_range=(0, 255), num_ops=2, factor=0.5)]
 
 
-KINDS: dict[str, Callable[[], list[Any]]] = {
+MODALITIES: dict[str, Callable[[], list[Any]]] = {
     "light": _light,
     "recipe2017": _recipe2017,
     "randaugment": _randaugment,
@@ -52,11 +52,11 @@ class Augmenter:
     """One kind of augmentation; what becomes of a picture depends on the picture and the seed alone.
 
     Args:
-        kind: A key of :data:`KINDS`.
+        kind: A key of :data:`MODALITIES`.
     """
 
     def __init__(self, kind: str) -> None:
-        self._layers = KINDS[kind]()
+        self._layers = MODALITIES[kind]()
         self._generators = list(_generators(self._layers))
         self._change = tf.function(self._run, reduce_retracing=True)
         self._one_at_a_time = threading.Lock()
@@ -98,7 +98,7 @@ class AugmentedCopies:
     """Augmented variants of a picture that may be kept: each depends on the picture's bytes, its number and the seed.
 
     Args:
-        kind: A key of :data:`KINDS`.
+        kind: A key of :data:`MODALITIES`.
         count: How many a picture.
         seed: Draws them.
     """

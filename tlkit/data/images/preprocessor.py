@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tlkit.data.discovery import is_address
+from tlkit.data.discovery import is_url
 from tlkit.data.file_checks import bytes_digest, read_file
 from tlkit.data.images.decode import DECODER, decode
 from tlkit.data.images.normalization import MODES, preprocess
 from tlkit.data.images.resize import CROP_FRACTION, resize
-from tlkit.data.modality import IMAGE, Kind
+from tlkit.data.modality import IMAGE, Modality
 
 
 @dataclass(frozen=True)
-class PictureLook:
-    """A :class:`tlkit.data.preprocessor.Look` at pictures; its values are pixels, uint8, 0 to 255.
+class ImagePreprocessor:
+    """A :class:`tlkit.data.preprocessor.Preprocessor` at pictures; its values are pixels, uint8, 0 to 255.
 
     Attributes:
         size: Height and width.
@@ -39,7 +39,7 @@ class PictureLook:
     channels_first: bool = False
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> Modality:
         """Pictures."""
         return IMAGE
 
@@ -87,10 +87,10 @@ class PictureLook:
         A large JPEG comes reduced, to a size from which this look is still taken as from the whole.
         """
         data: str | bytes = source
-        if is_address(source):
+        if is_url(source):
             from tlkit.data.url import fetch  # requests takes a while to import
 
-            data = fetch(source, allow_private=self.allow_private, wanted=IMAGE.stuff)
+            data = fetch(source, allow_private=self.allow_private, wanted=IMAGE.with_article)
         elif digest:
             data = read_file(source, IMAGE)
         return decode(data, least=self.least), bytes_digest(data) if isinstance(data, bytes) and digest else b""

@@ -8,7 +8,6 @@ from functools import lru_cache
 from pathlib import Path
 
 from tlkit.downloads.http.error_messages import WebError
-from tlkit.utils.text import printable
 
 VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """OpenSSL's, requests' and curl's; requests itself knows only the last two."""
@@ -35,11 +34,11 @@ def _context(named: tuple[tuple[str, str], ...]) -> ssl.SSLContext:
     for variable, path in named or (("", DEFAULT_CA_BUNDLE_PATH),):
         folder = Path(path).is_dir()
         if not folder and not Path(path).is_file():
-            raise WebError(f"{variable} names {printable(path)}, and there is no such file of certificates")
+            raise WebError(f"{variable} names {path}, and there is no such file of certificates")
         try:
             context.load_verify_locations(cafile=None if folder else path, capath=path if folder else None)
         except (ssl.SSLError, OSError) as error:
             raise WebError(
-                f"{variable} names {printable(path)}, which is no file of certificates that can be read (PEM)"
+                f"{variable} names {path}, which is no file of certificates that can be read (PEM)"
             ) from error
     return context

@@ -10,8 +10,6 @@ from collections.abc import Iterator
 import requests
 import urllib3
 
-from tlkit.utils.text import printable
-
 _UNKNOWN_ISSUER = {18, 19, 20, 21}
 """OpenSSL's codes for a certificate whose issuer nobody here trusts."""
 
@@ -66,7 +64,7 @@ def _plain(error: BaseException) -> str | None:
 def _of_tls(error: BaseException) -> str | None:
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
-            said = f"its certificate cannot be verified ({printable(cause.verify_message).rstrip('.')})"
+            said = f"its certificate cannot be verified ({str(cause.verify_message).rstrip('.')})"
             if cause.verify_code in _UNKNOWN_ISSUER:
                 said += "; SSL_CERT_FILE can name a file of certificates to trust"
             return said
@@ -79,7 +77,7 @@ def _of_proxy(error: BaseException) -> str | None:
     causes = list(_causes(error))
     for cause in causes:
         if "Tunnel connection failed" in str(cause) and isinstance(cause, OSError):
-            return f"the proxy refused: {printable(str(cause).partition('failed: ')[2])}"
+            return f"the proxy refused: {str(cause).partition('failed: ')[2]}"
     if any(isinstance(cause, requests.exceptions.ProxyError | urllib3.exceptions.ProxyError) for cause in causes):
         return "no connection to the proxy"
     return None

@@ -15,7 +15,6 @@ import h5py
 
 from tlkit.errors import WeightsError
 from tlkit.keras_files.model_config import ARCHIVE_CONFIG, ARCHIVE_METADATA, parse_json
-from tlkit.utils.text import printable
 
 ARCHIVE_WEIGHTS = "model.weights.h5"
 MAX_JSON = 64 * 2**20
@@ -36,10 +35,10 @@ def open_archive(path: Path) -> Iterator[tuple[h5py.File, dict[str, Any]]]:
             yield found
     except zipfile.BadZipFile as error:
         cut = "File is not a zip file" in str(error)  # the end is missing; the start was looked at before
-        reason = "it is cut short" if cut else printable(error)
-        raise WeightsError(f"{printable(path)} is a damaged archive: {reason}.") from error
+        reason = "it is cut short" if cut else str(error)
+        raise WeightsError(f"{path} is a damaged archive: {reason}.") from error
     except (zlib.error, EOFError, struct.error, NotImplementedError) as error:
-        raise WeightsError(f"{printable(path)} is a damaged archive: {printable(error)}.") from error
+        raise WeightsError(f"{path} is a damaged archive: {error}.") from error
 
 
 @contextmanager
@@ -48,7 +47,7 @@ def _opened(path: Path, archive: zipfile.ZipFile) -> Iterator[tuple[h5py.File, d
     if ARCHIVE_CONFIG not in members or ARCHIVE_WEIGHTS not in members:
         sharded = any(name.startswith("model") and name.endswith(".weights.json") for name in members)
         raise WeightsError(
-            f"{printable(path)} is a zip archive without {ARCHIVE_WEIGHTS} and {ARCHIVE_CONFIG}: "
+            f"{path} is a zip archive without {ARCHIVE_WEIGHTS} and {ARCHIVE_CONFIG}: "
             + ("its weights are split over several files." if sharded else "not a .keras model."),
             hint="Save it with Keras as one file, then try again." if sharded else None,
         )
@@ -56,9 +55,9 @@ def _opened(path: Path, archive: zipfile.ZipFile) -> Iterator[tuple[h5py.File, d
     for name in (ARCHIVE_CONFIG, ARCHIVE_METADATA):
         if name in members:
             if members[name].file_size > MAX_JSON:
-                raise WeightsError(f"{name} in {printable(path)} has {members[name].file_size:,} bytes; too many.")
+                raise WeightsError(f"{name} in {path} has {members[name].file_size:,} bytes; too many.")
             with archive.open(name) as member:
-                texts[name] = parse_json(member.read(MAX_JSON), f"{name} in {printable(path)}")
+                texts[name] = parse_json(member.read(MAX_JSON), f"{name} in {path}")
     info = members[ARCHIVE_WEIGHTS]
     with path.open("rb") as raw:
         if info.compress_type == zipfile.ZIP_STORED:
@@ -70,7 +69,7 @@ def _opened(path: Path, archive: zipfile.ZipFile) -> Iterator[tuple[h5py.File, d
             source: Any = io.BufferedReader(_Window(raw, start, info.file_size), 2**16)
         else:
             if info.file_size > MAX_UNPACKED:
-                raise WeightsError(f"{printable(path)} unpacks to {info.file_size:,} bytes; too many.")
+                raise WeightsError(f"{path} unpacks to {info.file_size:,} bytes; too many.")
             with archive.open(info) as member:
                 source = io.BytesIO(member.read(info.file_size))
         with h5py.File(source, "r") as file:

@@ -14,7 +14,6 @@ from typing import Any
 import h5py
 
 from tlkit.errors import WeightsError
-from tlkit.utils.text import printable
 
 
 def encoded(name: str) -> bytes:
@@ -48,7 +47,7 @@ def inside(group: h5py.Group, path: str) -> Any:
         key = encoded(part)
         if not (part and isinstance(item, h5py.h5g.GroupID) and _is_hard(item, key)):
             found = h5py.Group(item) if isinstance(item, h5py.h5g.GroupID) else None
-            raise WeightsError(f"{printable(group.file.filename)}: {_missing(found, part, path)}.")
+            raise WeightsError(f"{group.file.filename}: {_missing(found, part, path)}.")
         item = h5py.h5o.open(item, key)
     return as_object(item)
 
@@ -92,11 +91,11 @@ def link(group: h5py.Group, name: str) -> Link | None:
 
 
 def _missing(item: Any, part: str, path: str) -> str:
-    where = f"{printable(item.name).rstrip('/')}/{printable(part)}" if isinstance(item, h5py.Group) else printable(path)
+    where = f"{str(item.name).rstrip('/')}/{part}" if isinstance(item, h5py.Group) else str(path)
     if part and isinstance(item, h5py.Group) and item.id.links.exists(encoded(part)):
         leads = link(item, part)
         if leads is not None:
-            return f"{where} is a link ({leads.kind}) to {printable(leads.target)}, which is not followed"
+            return f"{where} is a link ({leads.kind}) to {leads.target}, which is not followed"
     return f"{where} is not inside it"
 
 
@@ -127,7 +126,7 @@ def numbers(group: h5py.Group, path: str) -> h5py.Dataset:
     """
     dataset = inside(group, path)
     if not isinstance(dataset, h5py.Dataset) or storage(dataset) in ("external", "virtual"):
-        raise WeightsError(f"{printable(path)!r} keeps its values outside {printable(group.file.filename)}.")
+        raise WeightsError(f"{path!r} keeps its values outside {group.file.filename}.")
     if dataset.dtype.kind not in "fiu" or dataset.shape is None:
-        raise WeightsError(f"{printable(path)!r} in {printable(group.file.filename)} holds no numbers.")
+        raise WeightsError(f"{path!r} in {group.file.filename} holds no numbers.")
     return dataset

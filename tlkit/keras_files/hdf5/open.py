@@ -12,7 +12,6 @@ import h5py
 
 from tlkit.errors import WeightsError
 from tlkit.keras_files.hdf5.validate import check_is_file, is_archive, structure_problem
-from tlkit.utils.text import printable
 
 
 @dataclass(frozen=True)
@@ -47,16 +46,14 @@ def open_file(path: Path) -> Iterator[OpenFile]:
         else:
             wrong = structure_problem(path)
             if wrong:
-                raise WeightsError(f"{printable(path)} cannot be read: {wrong}.")
+                raise WeightsError(f"{path} cannot be read: {wrong}.")
             with h5py.File(path, "r") as file:
                 yield OpenFile(path, file)
     except FileNotFoundError as error:
-        raise WeightsError(f"There is no file {printable(path)}.") from error
+        raise WeightsError(f"There is no file {path}.") from error
     except (IsADirectoryError, PermissionError) as error:
-        raise WeightsError(f"{printable(path)} cannot be read: {error.strerror}.") from error
+        raise WeightsError(f"{path} cannot be read: {error.strerror}.") from error
     except (OSError, KeyError, ValueError, TypeError, RuntimeError, RecursionError, MemoryError,
             OverflowError) as error:  # fmt: skip
         lines = str(error).strip().splitlines()
-        raise WeightsError(
-            f"{printable(path)} is damaged: {printable(lines[0] if lines else type(error).__name__)}."
-        ) from error
+        raise WeightsError(f"{path} is damaged: {lines[0] if lines else type(error).__name__}.") from error

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from tlkit.errors import TlkitError, WeightsError
-from tlkit.utils.text import printable
 
 Result = TypeVar("Result")
 
 
-def guarded(read: Callable[[], Result], path: Path) -> Result:
+def run_in_subprocess(read: Callable[[], Result], path: Path) -> Result:
     """Call ``read`` in a child process and give back what it returns or raises.
 
     Args:
@@ -44,7 +43,7 @@ def guarded(read: Callable[[], Result], path: Path) -> Result:
         if os.WTERMSIG(status) == signal.SIGINT:
             raise KeyboardInterrupt
         name = signal.Signals(os.WTERMSIG(status)).name
-        raise WeightsError(f"{printable(path)} is damaged: HDF5 broke off reading it ({name}).")
+        raise WeightsError(f"{path} is damaged: HDF5 broke off reading it ({name}).")
     result, error = pickle.loads(answer)  # written by our own child
     if error is not None:
         raise error
@@ -71,7 +70,7 @@ def _answer(read: Callable[[], Result], sink: int) -> int:
     return 0
 
 
-def check_readable(path: Path) -> None:
+def verify_readable(path: Path) -> None:
     """Open a weights or model file and look at every layer, in a process of its own.
 
     Raises:
@@ -83,7 +82,7 @@ def check_readable(path: Path) -> None:
 
 @lru_cache(maxsize=64)
 def _check_once(path: Path, inode: int, size: int, changed: int) -> None:
-    def look() -> None:
+    def preprocessor() -> None:
         from tlkit.keras_files.format_detection import read_header
         from tlkit.keras_files.hdf5.open import open_file
         from tlkit.keras_files.layers import saved_layers
@@ -93,4 +92,4 @@ def _check_once(path: Path, inode: int, size: int, changed: int) -> None:
                 for tensor in layer.tensors:
                     tensor.values[(slice(0, 1),) * tensor.values.ndim]  # the first chunk, through its filters
 
-    guarded(look, path)
+    run_in_subprocess(preprocessor, path)

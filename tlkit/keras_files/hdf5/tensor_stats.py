@@ -11,7 +11,7 @@ import numpy as np
 
 from tlkit.keras_files.hdf5.links import storage
 from tlkit.keras_files.types import Stats
-from tlkit.utils.text import counted
+from tlkit.utils.text import pluralize
 
 PIECE = 2**22
 """Values that are read at a time."""
@@ -65,7 +65,7 @@ def _unread(dataset: h5py.Dataset) -> str | None:
         return f"not read: it declares {size:,} bytes and stores {stored:,}"
     chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
     if dataset.chunks and chunk > MAX_CHUNK:
-        return f"not read: it is packed in pieces of {counted(chunk, 'byte')}"
+        return f"not read: it is packed in pieces of {pluralize(chunk, 'byte')}"
     return None
 
 

@@ -6,7 +6,6 @@ import stat
 from pathlib import Path
 
 from tlkit.errors import WeightsError
-from tlkit.utils.text import printable
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
@@ -17,7 +16,7 @@ def check_is_file(path: Path) -> None:
     Raises:
         WeightsError: A folder, a pipe, a device; or nothing.
     """
-    name = printable(path) if path.name else "''"
+    name = str(path) if path.name else "''"
     try:
         mode = path.stat().st_mode
     except OSError as error:

@@ -9,9 +9,9 @@ import numpy as np
 
 from tlkit.errors import WeightsError
 from tlkit.keras_files.loading.grouped_conv import check_sums
-from tlkit.keras_files.loading.layer_spec import Target
+from tlkit.keras_files.loading.layer_spec import TargetLayer
 from tlkit.keras_files.loading.plan import Plan, TensorPlan
-from tlkit.utils.text import counted, listed, printable
+from tlkit.utils.text import join_truncated, pluralize
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,9 @@ class LoadReport:
     notes: tuple[str, ...] = ()
 
 
-def assign_by_name(places: Sequence[Target], arrays: Mapping[str, Sequence[np.ndarray]], *, source: str) -> LoadReport:
+def assign_by_name(
+    places: Sequence[TargetLayer], arrays: Mapping[str, Sequence[np.ndarray]], *, source: str
+) -> LoadReport:
     """Set every layer from the arrays under its name.
 
     Args:
@@ -50,14 +52,12 @@ def assign_by_name(places: Sequence[Target], arrays: Mapping[str, Sequence[np.nd
     """
     missing = [place.wanted.name for place in places if place.wanted.name not in arrays]
     if missing:
-        raise WeightsError(f"{printable(source)} has nothing for {counted(len(missing), 'layer')}: {listed(missing)}.")
+        raise WeightsError(f"{source} has nothing for {pluralize(len(missing), 'layer')}: {join_truncated(missing)}.")
     for place in places:
         got = [tuple(array.shape) for array in arrays[place.wanted.name]]
         wanted = [shape for _, shape in place.wanted.tensors]
         if got != wanted:
-            raise WeightsError(
-                f"{printable(source)} does not fit: layer {place.wanted.name} wants {wanted}, the file has {got}."
-            )
+            raise WeightsError(f"{source} does not fit: layer {place.wanted.name} wants {wanted}, the file has {got}.")
     _set([(place, arrays[place.wanted.name]) for place in places])
     names = {place.wanted.name for place in places}
     return LoadReport(
@@ -67,7 +67,7 @@ def assign_by_name(places: Sequence[Target], arrays: Mapping[str, Sequence[np.nd
     )
 
 
-def assign_plan(places: Sequence[Target], plan: Plan) -> LoadReport:
+def assign_plan(places: Sequence[TargetLayer], plan: Plan) -> LoadReport:
     """Carry out a plan. Every value is read, judged and converted before the first is set.
 
     Args:
@@ -100,7 +100,7 @@ def _value(tensor: TensorPlan) -> np.ndarray:
     return value
 
 
-def _set(values: Sequence[tuple[Target, Sequence[np.ndarray]]]) -> None:
+def _set(values: Sequence[tuple[TargetLayer, Sequence[np.ndarray]]]) -> None:
     for place, arrays in values:
         for variable, array in zip(place.variables, arrays, strict=True):
             variable.assign(array)

@@ -19,9 +19,8 @@ import numpy as np
 
 from tlkit.errors import WeightsError
 from tlkit.keras_files.layers import SavedLayer
-from tlkit.keras_files.loading.layer_spec import Shape, WantedLayer
+from tlkit.keras_files.loading.layer_spec import LayerSpec, Shape
 from tlkit.keras_files.loading.transforms import Conversion
-from tlkit.utils.text import printable
 
 CHECKED = "1x1 kernels that only add up what depthwise ones give, each checked when loaded, to nothing"
 """What happens to a sum, for reports."""
@@ -44,7 +43,7 @@ def group_kernel(groups: int) -> Conversion:
     )
 
 
-def is_depthwise_form(saved: SavedLayer, wanted: WantedLayer) -> bool:
+def is_depthwise_form(saved: SavedLayer, wanted: LayerSpec) -> bool:
     """True when a layer of a file is the depthwise part of a grouped convolution of the network."""
     if wanted.kind != "Conv2D" or wanted.groups < 2 or len(wanted.tensors) != 1:
         return False
@@ -52,9 +51,7 @@ def is_depthwise_form(saved: SavedLayer, wanted: WantedLayer) -> bool:
     return group * wanted.groups == filters and _depthwise_shape(saved) == (height, width, filters, group)
 
 
-def without_sums(
-    saved: Sequence[SavedLayer], wanted: Sequence[WantedLayer]
-) -> tuple[list[SavedLayer], list[SavedLayer]]:
+def without_sums(saved: Sequence[SavedLayer], wanted: Sequence[LayerSpec]) -> tuple[list[SavedLayer], list[SavedLayer]]:
     """Take the 1x1 convolutions out of a file that only add up what depthwise kernels give.
 
     They are told by their shape, which says how many channels come from how many, and only where the network wants the
@@ -88,7 +85,7 @@ def check_sums(sums: Sequence[SavedLayer]) -> None:
             expected[row - start, row // times**2 * times + row % times] = 1
             if not np.array_equal(found, expected):
                 raise WeightsError(
-                    f"{printable(kernel.file.filename)}: layer {printable(layer.name)}, a 1x1 convolution behind a "
+                    f"{kernel.file.filename}: layer {layer.name}, a 1x1 convolution behind a "
                     "depthwise one, does more than add up the channels of a group; it was trained, or is damaged. No "
                     "grouped convolution computes that.",
                     hint="It loads into the network that it was saved from: --model, where the file describes it.",

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from tlkit.keras_files.layers import SavedLayer
 from tlkit.keras_files.legacy_names import is_automatic, numbered, snake_case
-from tlkit.keras_files.loading.layer_spec import WantedLayer
-from tlkit.utils.text import counted, listed
+from tlkit.keras_files.loading.layer_spec import LayerSpec
+from tlkit.utils.text import join_truncated, pluralize
 
 
 @dataclass(frozen=True)
-class Pairing:
+class Matching:
     """Pairs of layers.
 
     Attributes:
@@ -28,9 +28,9 @@ class Pairing:
     notes: tuple[str, ...] = ()
 
 
-def pairings(
-    saved: Sequence[SavedLayer], wanted: Sequence[WantedLayer], *, by_name: bool, old_names: Mapping[str, str]
-) -> Iterator[Pairing]:
+def matchings(
+    saved: Sequence[SavedLayer], wanted: Sequence[LayerSpec], *, by_name: bool, old_names: Mapping[str, str]
+) -> Iterator[Matching]:
     """Every way to pair worth trying, the likeliest first: the whole file, then each model inside it.
 
     Names that a person gave decide over order; names that Keras counted (``conv2d_17``) say nothing but the order in
@@ -39,11 +39,11 @@ def pairings(
     saved = [part for layer in saved for part in _parts(layer, wanted)]
     for layers in _candidates(saved):
         rest = [layer for layer in saved if not any(layer is other for other in layers)]
-        for pairing in _ways(layers, wanted, by_name, old_names):
-            yield Pairing(pairing.matched_by, pairing.pairs, (*pairing.unused, *rest), pairing.notes)
+        for matching in _ways(layers, wanted, by_name, old_names):
+            yield Matching(matching.matched_by, matching.pairs, (*matching.unused, *rest), matching.notes)
 
 
-def _parts(saved: SavedLayer, wanted: Sequence[WantedLayer]) -> list[SavedLayer]:
+def _parts(saved: SavedLayer, wanted: Sequence[LayerSpec]) -> list[SavedLayer]:
     """A model inside the network that the file keeps as one layer, cut into its layers; else the layer as it is."""
     inner = [layer for layer in wanted if layer.path and layer.path[-1] == saved.name]
     roles = [role for layer in inner for role, _ in layer.tensors]
@@ -67,12 +67,12 @@ def _candidates(saved: Sequence[SavedLayer]) -> Iterator[Sequence[SavedLayer]]:
 
 
 def _ways(
-    saved: Sequence[SavedLayer], wanted: Sequence[WantedLayer], by_name: bool, old_names: Mapping[str, str]
-) -> Iterator[Pairing]:
+    saved: Sequence[SavedLayer], wanted: Sequence[LayerSpec], by_name: bool, old_names: Mapping[str, str]
+) -> Iterator[Matching]:
     named = _by_name(saved, wanted, old_names)
     between = _between(saved, named)
     if by_name:
-        yield Pairing("name", named.pairs, named.unused, (*named.notes, *([BETWEEN] if between else [])))
+        yield Matching("name", named.pairs, named.unused, (*named.notes, *([BETWEEN] if between else [])))
         return
     given = {position for position, layer in enumerate(wanted) if not is_automatic(layer.name)}
     by_given_name = {position: layer for position, layer in named.pairs if position in given}
@@ -87,7 +87,7 @@ def _ways(
     if contradicted:
         if len(by_given_name) == len(given) or len(named.pairs) == len(wanted):
             note = "The file has the layers in another order; they were matched by name."
-            yield Pairing("name", named.pairs, named.unused, (*named.notes, note))
+            yield Matching("name", named.pairs, named.unused, (*named.notes, note))
             return
         yield named  # order would put a tensor where its name says it does not belong
         return
@@ -96,10 +96,10 @@ def _ways(
     if given and strangers and not by_given_name:
         notes = (
             *notes,
-            f"No layer has the name it has here ({listed(strangers, most=2)}; {_first_given(wanted)}); "
+            f"No layer has the name it has here ({join_truncated(strangers, most=2)}; {_first_given(wanted)}); "
             "they were matched by order.",
         )
-    yield Pairing(ordered.matched_by, ordered.pairs, ordered.unused, notes)
+    yield Matching(ordered.matched_by, ordered.pairs, ordered.unused, notes)
     if len(named.pairs) == len(wanted) and not between:
         yield named
 
@@ -107,28 +107,28 @@ def _ways(
 BETWEEN = "Layers of the file that are not used stand between those that are: it may be of another network."
 
 
-def _between(saved: Sequence[SavedLayer], pairing: Pairing) -> bool:
+def _between(saved: Sequence[SavedLayer], matching: Matching) -> bool:
     """True when layers that found no partner stand between layers that did."""
-    used = {id(layer) for _, layer in pairing.pairs}
+    used = {id(layer) for _, layer in matching.pairs}
     places = [number for number, layer in enumerate(saved) if id(layer) in used]
     return bool(places) and places[-1] - places[0] + 1 > len(places)
 
 
-def _first_given(wanted: Sequence[WantedLayer]) -> str:
-    return listed([layer.name for layer in wanted if not is_automatic(layer.name)][:2])
+def _first_given(wanted: Sequence[LayerSpec]) -> str:
+    return join_truncated([layer.name for layer in wanted if not is_automatic(layer.name)][:2])
 
 
-def _in_order(saved: Sequence[SavedLayer], wanted: Sequence[WantedLayer]) -> Pairing:
-    return Pairing("order", tuple(enumerate(saved[: len(wanted)])), tuple(saved[len(wanted) :]))
+def _in_order(saved: Sequence[SavedLayer], wanted: Sequence[LayerSpec]) -> Matching:
+    return Matching("order", tuple(enumerate(saved[: len(wanted)])), tuple(saved[len(wanted) :]))
 
 
-def _by_class(saved: Sequence[SavedLayer], wanted: Sequence[WantedLayer]) -> Pairing:
+def _by_class(saved: Sequence[SavedLayer], wanted: Sequence[LayerSpec]) -> Matching:
     """The k-th layer of a class is the k-th of that class: all that folders named by class can say."""
     waiting: dict[str | None, list[SavedLayer]] = {}
     for layer in saved:
         waiting.setdefault(layer.kind, []).append(layer)
     if None in waiting:  # an inner model saved partly frozen, in a file without configuration
-        return Pairing(
+        return Matching(
             "order", (), tuple(saved), ("An inner model was saved partly frozen; only names tell its order.",)
         )
     pairs = []
@@ -136,10 +136,10 @@ def _by_class(saved: Sequence[SavedLayer], wanted: Sequence[WantedLayer]) -> Pai
         same = waiting.get(snake_case(place.kind))
         if same:
             pairs.append((position, same.pop(0)))
-    return Pairing("order", tuple(pairs), tuple(layer for layers in waiting.values() for layer in layers))
+    return Matching("order", tuple(pairs), tuple(layer for layers in waiting.values() for layer in layers))
 
 
-def _by_name(saved: Sequence[SavedLayer], wanted: Sequence[WantedLayer], old_names: Mapping[str, str]) -> Pairing:
+def _by_name(saved: Sequence[SavedLayer], wanted: Sequence[LayerSpec], old_names: Mapping[str, str]) -> Matching:
     saved, nameless = [layer for layer in saved if layer.named], [layer for layer in saved if not layer.named]
     if len({layer.name for layer in saved}) < len(saved):
         return _by_path(saved, wanted)
@@ -155,11 +155,11 @@ def _by_name(saved: Sequence[SavedLayer], wanted: Sequence[WantedLayer], old_nam
     pairs.update(_by_count(saved, wanted, today))
     used = {id(layer) for layer in pairs.values()}
     unused = tuple(layer for layer in (*saved, *nameless) if id(layer) not in used)
-    notes = (f"{counted(renamed, 'layer')} had the name of an older Keras.",) if renamed and pairs else ()
-    return Pairing("name", tuple(sorted(pairs.items(), key=lambda pair: pair[0])), unused, notes)
+    notes = (f"{pluralize(renamed, 'layer')} had the name of an older Keras.",) if renamed and pairs else ()
+    return Matching("name", tuple(sorted(pairs.items(), key=lambda pair: pair[0])), unused, notes)
 
 
-def _by_path(saved: Sequence[SavedLayer], wanted: Sequence[WantedLayer]) -> Pairing:
+def _by_path(saved: Sequence[SavedLayer], wanted: Sequence[LayerSpec]) -> Matching:
     """Models inside a model may use a name twice; with the names of the models around it, it is one layer's."""
     there = {(*layer.path, layer.name): layer for layer in saved}
     pairs = {
@@ -168,7 +168,7 @@ def _by_path(saved: Sequence[SavedLayer], wanted: Sequence[WantedLayer]) -> Pair
         if (*place.path, place.name) in there
     }
     used = {id(layer) for layer in pairs.values()}
-    return Pairing("name", tuple(pairs.items()), tuple(layer for layer in saved if id(layer) not in used))
+    return Matching("name", tuple(pairs.items()), tuple(layer for layer in saved if id(layer) not in used))
 
 
 def _plain(name: str) -> str:
@@ -177,7 +177,7 @@ def _plain(name: str) -> str:
 
 
 def _by_count(
-    saved: Sequence[SavedLayer], wanted: Sequence[WantedLayer], today: Mapping[str, SavedLayer]
+    saved: Sequence[SavedLayer], wanted: Sequence[LayerSpec], today: Mapping[str, SavedLayer]
 ) -> dict[int, SavedLayer]:
     """Pairs of automatic names: the k-th made of a class is the k-th made of that class.
 

@@ -10,7 +10,7 @@ Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class WantedLayer:
+class LayerSpec:
     """One layer with weights.
 
     Attributes:
@@ -36,20 +36,20 @@ class WantedLayer:
 
 
 @dataclass(frozen=True)
-class Target:
+class TargetLayer:
     """A layer of a Keras model and what it wants."""
 
-    wanted: WantedLayer
+    wanted: LayerSpec
     layer: Any
     variables: tuple[Any, ...]
 
 
-def targets(model: Any) -> list[Target]:
+def target_layers(model: Any) -> list[TargetLayer]:
     """The layers of a Keras model that hold weights, those of models inside it included, in order."""
     return list(_targets(model, ()))
 
 
-def _targets(model: Any, path: tuple[str, ...]) -> Iterator[Target]:
+def _targets(model: Any, path: tuple[str, ...]) -> Iterator[TargetLayer]:
     for layer in model.layers:
         if _is_model(layer):
             yield from _targets(layer, (*path, layer.name))
@@ -57,7 +57,7 @@ def _targets(model: Any, path: tuple[str, ...]) -> Iterator[Target]:
             variables = (*layer.trainable_weights, *layer.non_trainable_weights)
             tensors = tuple((variable.name, tuple(variable.shape)) for variable in variables)
             kind = type(layer).__name__
-            wanted = WantedLayer(
+            wanted = LayerSpec(
                 layer.name,
                 kind,
                 tensors,
@@ -67,7 +67,7 @@ def _targets(model: Any, path: tuple[str, ...]) -> Iterator[Target]:
                 gates_of(layer),
                 groups_of(layer),
             )
-            yield Target(wanted, layer, variables)
+            yield TargetLayer(wanted, layer, variables)
 
 
 def gates_of(layer: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tlkit.keras_files.layers import SavedLayer
 from tlkit.keras_files.legacy_names import snake_case
-from tlkit.keras_files.loading.tensor_matching import Fit, Partner
+from tlkit.keras_files.loading.tensor_matching import LayerMatch, TensorMatch
 from tlkit.keras_files.loading.transforms import (
     CONV1D,
     CONV1D_TH,
@@ -31,7 +31,7 @@ CORRELATES = {"tensorflow", "cntk", "jax", "torch", "numpy", "openvino"}
 
 
 @dataclass(frozen=True)
-class Evidence:
+class LayoutHints:
     """What a file says of its layout, shapes aside."""
 
     header: Header
@@ -93,7 +93,7 @@ class Layout:
     notes: tuple[str, ...]
     generation: int | None
 
-    def convert(self, fit: Fit) -> list[tuple[str, tuple[Any, ...], tuple[Conversion, ...]]] | str:
+    def convert(self, fit: LayerMatch) -> list[tuple[str, tuple[Any, ...], tuple[Conversion, ...]]] | str:
         """The conversions of every tensor of a layer; or why a tensor does not fit."""
         if self.generation == 0 and fit.wanted.kind == "BatchNormalization":
             return "Keras 0 kept a standard deviation where Keras keeps a variance since, with an epsilon of its own"
@@ -105,7 +105,7 @@ class Layout:
             found.append((partner.role, partner.sources, tuple(steps)))
         return found
 
-    def _steps(self, fit: Fit, partner: Partner) -> list[Conversion]:
+    def _steps(self, fit: LayerMatch, partner: TensorMatch) -> list[Conversion]:
         if fit.conversion:
             return [fit.conversion]
         kind, steps = snake_case(fit.wanted.kind), []
@@ -122,7 +122,7 @@ class Layout:
             steps.append(old_hard_sigmoid(HARD_SIGMOID_GATES[kind]))
         return steps
 
-    def _kernel_step(self, kind: str, partner: Partner) -> Conversion | None:
+    def _kernel_step(self, kind: str, partner: TensorMatch) -> Conversion | None:
         axes = len(partner.saved_shape)
         if kind == "conv1d" and axes == 4:
             return CONV1D if _through(partner.saved_shape, [CONV1D]) == partner.shape else CONV1D_TH
@@ -131,7 +131,9 @@ class Layout:
         return TO_TF.get(axes) if self.kernels == "th" else None
 
 
-def decide_layout(evidence: Evidence, fits: Sequence[Fit], *, layout: str | None, flip: bool | None) -> Layout:
+def decide_layout(
+    evidence: LayoutHints, fits: Sequence[LayerMatch], *, layout: str | None, flip: bool | None
+) -> Layout:
     """Decide from what was asked for, what the file says, and what only fits one way.
 
     Args:

@@ -12,10 +12,10 @@ from tlkit.keras_files.format_detection import read_header
 from tlkit.keras_files.hdf5.open import OpenFile, open_file
 from tlkit.keras_files.layers import saved_layers
 from tlkit.keras_files.loading.assign import LoadReport, assign_plan
-from tlkit.keras_files.loading.layer_spec import Target
+from tlkit.keras_files.loading.layer_spec import TargetLayer
 from tlkit.keras_files.loading.plan import Plan, SavedFile, make_plan
 from tlkit.keras_files.types import TITLES
-from tlkit.utils.text import counted, listed, printable
+from tlkit.utils.text import join_truncated, pluralize
 
 QUESTIONS = {
     "layout": "whether it was trained with channels first (--layout th) or last (--layout tf)",
@@ -38,7 +38,7 @@ def open_saved(path: Path) -> Iterator[tuple[OpenFile, SavedFile]]:
 
 def load_file(
     path: Path,
-    places: Sequence[Target],
+    places: Sequence[TargetLayer],
     options: LoadOptions,
     *,
     into: str,
@@ -68,7 +68,7 @@ def refuse(plan: Plan, file: SavedFile, path: Path, options: LoadOptions, into: 
     Raises:
         WeightsError: With what the file has and what the model wants.
     """
-    name, title = printable(path), TITLES[file.header.dialect]
+    name, title = str(path), TITLES[file.header.dialect]
     holders = [layer for layer in file.layers if layer.tensors]
     if not holders:
         raise WeightsError(
@@ -88,17 +88,17 @@ def why_not(plan: Plan, holders: Sequence[object]) -> str:
     """Why a plan is not complete, in one line."""
     reasons = []
     if plan.missing:
-        names = listed([layer.name for layer in plan.missing], most=3)
+        names = join_truncated([layer.name for layer in plan.missing], most=3)
         reasons.append(
-            f"the file holds {counted(len(holders), 'layer')} with weights, the network {plan.wanted}; "
-            f"{counted(len(plan.missing), 'layer')} of it "
+            f"the file holds {pluralize(len(holders), 'layer')} with weights, the network {plan.wanted}; "
+            f"{pluralize(len(plan.missing), 'layer')} of it "
             f"{'has' if len(plan.missing) == 1 else 'have'} no partner ({names})"
         )
     if plan.mismatched:
         wanted, saved, reason = plan.mismatched[0]
-        other = f" (in the file {printable(saved.name)})" if saved.name != wanted.name else ""
-        more = f", and {counted(len(plan.mismatched) - 1, 'layer')} more" if len(plan.mismatched) > 1 else ""
-        reasons.append(f"of layer {printable(wanted.name)}{other}, {reason}{more}")
+        other = f" (in the file {saved.name})" if saved.name != wanted.name else ""
+        more = f", and {pluralize(len(plan.mismatched) - 1, 'layer')} more" if len(plan.mismatched) > 1 else ""
+        reasons.append(f"of layer {wanted.name}{other}, {reason}{more}")
     return "; ".join(reasons)
 
 
@@ -107,6 +107,6 @@ def _way_out(plan: Plan, options: LoadOptions) -> str:
     if plan.layers and not options.skip_mismatch:
         return (
             f"Is it of another architecture, or of one with (or without) its classifier? Try {other}; "
-            f"--skip-mismatch takes the {counted(len(plan.layers), 'layer')} that fit."
+            f"--skip-mismatch takes the {pluralize(len(plan.layers), 'layer')} that fit."
         )
     return f"Is it of another architecture, or of one with (or without) its classifier? Try {other}."

@@ -14,10 +14,10 @@ from typing import Any
 from tlkit.config import LoadOptions
 from tlkit.keras_files.layers import SavedLayer
 from tlkit.keras_files.loading.grouped_conv import CHECKED, without_sums
-from tlkit.keras_files.loading.layer_matching import Pairing, pairings
-from tlkit.keras_files.loading.layer_spec import WantedLayer
-from tlkit.keras_files.loading.layout import Evidence, decide_layout
-from tlkit.keras_files.loading.tensor_matching import Fit, fit_layer
+from tlkit.keras_files.loading.layer_matching import Matching, matchings
+from tlkit.keras_files.loading.layer_spec import LayerSpec
+from tlkit.keras_files.loading.layout import LayoutHints, decide_layout
+from tlkit.keras_files.loading.tensor_matching import LayerMatch, fit_layer
 from tlkit.keras_files.loading.transforms import Conversion
 from tlkit.keras_files.types import Header
 
@@ -49,7 +49,7 @@ class TensorPlan:
 class LayerPlan:
     """One layer of the network that the file has everything for."""
 
-    wanted: WantedLayer
+    wanted: LayerSpec
     saved: SavedLayer
     tensors: tuple[TensorPlan, ...]
     position: int
@@ -75,8 +75,8 @@ class Plan:
 
     matched_by: str
     layers: tuple[LayerPlan, ...]
-    missing: tuple[WantedLayer, ...]
-    mismatched: tuple[tuple[WantedLayer, SavedLayer, str], ...]
+    missing: tuple[LayerSpec, ...]
+    mismatched: tuple[tuple[LayerSpec, SavedLayer, str], ...]
     unused: tuple[SavedLayer, ...]
     questions: tuple[str, ...]
     conversions: Mapping[str, int]
@@ -97,7 +97,7 @@ class Plan:
 
 def make_plan(
     file: SavedFile,
-    wanted: Sequence[WantedLayer],
+    wanted: Sequence[LayerSpec],
     options: LoadOptions,
     *,
     old_names: Mapping[str, str] | None = None,
@@ -115,8 +115,8 @@ def make_plan(
     """
     holders, sums = without_sums([layer for layer in file.layers if layer.tensors], wanted)
     best: Plan | None = None
-    for pairing in pairings(holders, wanted, by_name=options.by_name, old_names=old_names or {}):
-        plan = _plan(file.header, pairing, wanted, options, sums)
+    for matching in matchings(holders, wanted, by_name=options.by_name, old_names=old_names or {}):
+        plan = _plan(file.header, matching, wanted, options, sums)
         if plan.complete:
             return plan
         if best is None or plan.problems < best.problems:
@@ -127,14 +127,14 @@ def make_plan(
 
 def _plan(
     header: Header,
-    pairing: Pairing,
-    wanted: Sequence[WantedLayer],
+    matching: Matching,
+    wanted: Sequence[LayerSpec],
     options: LoadOptions,
     sums: Sequence[SavedLayer],
 ) -> Plan:
-    evidence = Evidence(header, [saved for _, saved in pairing.pairs])
-    fits: list[tuple[int, SavedLayer, Fit | str]] = [
-        (position, saved, fit_layer(saved, wanted[position])) for position, saved in pairing.pairs
+    evidence = LayoutHints(header, [saved for _, saved in matching.pairs])
+    fits: list[tuple[int, SavedLayer, LayerMatch | str]] = [
+        (position, saved, fit_layer(saved, wanted[position])) for position, saved in matching.pairs
     ]
     layout = decide_layout(
         evidence,
@@ -152,16 +152,16 @@ def _plan(
         tensors = tuple(TensorPlan(role, sources, steps) for role, sources, steps in planned)
         layers.append(LayerPlan(wanted[position], saved, tensors, position))
         conversions.update(step.name for tensor in tensors for step in tensor.conversions)
-    paired = {position for position, _ in pairing.pairs}
+    paired = {position for position, _ in matching.pairs}
     return Plan(
-        matched_by=pairing.matched_by,
+        matched_by=matching.matched_by,
         layers=tuple(layers),
         missing=tuple(layer for position, layer in enumerate(wanted) if position not in paired),
         mismatched=tuple(mismatched),
-        unused=tuple(pairing.unused),
+        unused=tuple(matching.unused),
         questions=layout.questions,
         conversions=dict(conversions),
-        notes=(*pairing.notes, *layout.notes),
+        notes=(*matching.notes, *layout.notes),
         wanted=len(wanted),
         sums=tuple(sums),
     )

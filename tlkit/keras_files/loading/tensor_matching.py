@@ -8,12 +8,12 @@ from typing import Any
 from tlkit.keras_files.layers import SavedLayer, SavedTensor
 from tlkit.keras_files.legacy_names import snake_case
 from tlkit.keras_files.loading.grouped_conv import group_kernel, is_depthwise_form
-from tlkit.keras_files.loading.layer_spec import Shape, WantedLayer
+from tlkit.keras_files.loading.layer_spec import LayerSpec, Shape
 from tlkit.keras_files.loading.transforms import GATE_NAMES, GATES, Conversion
 
 
 @dataclass(frozen=True)
-class Partner:
+class TensorMatch:
     """A tensor of the network and what it is made of.
 
     Attributes:
@@ -34,7 +34,7 @@ class Partner:
 
 
 @dataclass(frozen=True)
-class Fit:
+class LayerMatch:
     """A layer of the network whose every tensor has a partner; shapes are not yet compared.
 
     Attributes:
@@ -43,17 +43,17 @@ class Fit:
         conversion: What its kernel goes through, where the layer of the file shows that, whatever the file's layout.
     """
 
-    wanted: WantedLayer
-    partners: tuple[Partner, ...]
+    wanted: LayerSpec
+    partners: tuple[TensorMatch, ...]
     conversion: Conversion | None = None
 
 
-def fit_layer(saved: SavedLayer, wanted: WantedLayer) -> Fit | str:
+def fit_layer(saved: SavedLayer, wanted: LayerSpec) -> LayerMatch | str:
     """Pair the tensors of two layers, or say why they are not the same layer."""
     kind = snake_case(wanted.kind)
     if is_depthwise_form(saved, wanted):
         (role, shape), (tensor,) = wanted.tensors[0], saved.tensors
-        return Fit(wanted, (Partner(role, shape, (tensor.values,)),), group_kernel(wanted.groups))
+        return LayerMatch(wanted, (TensorMatch(role, shape, (tensor.values,)),), group_kernel(wanted.groups))
     if saved.kind is not None and saved.kind != kind:
         return f"it is a {saved.kind} in the file and a {kind} here"
     gates = GATES.get(kind)
@@ -63,9 +63,9 @@ def fit_layer(saved: SavedLayer, wanted: WantedLayer) -> Fit | str:
         groups = [tuple(tensors[position].values for position in group) for group in gates]
         if any(len({source.shape[:-1] for source in group}) > 1 or not group[0].shape for group in groups):
             return f"its gates differ in shape: {_shapes(saved)}"
-        return Fit(
+        return LayerMatch(
             wanted,
-            tuple(Partner(role, shape, group) for (role, shape), group in zip(wanted.tensors, groups, strict=True)),
+            tuple(TensorMatch(role, shape, group) for (role, shape), group in zip(wanted.tensors, groups, strict=True)),
         )
     if len(saved.tensors) != len(wanted.tensors):
         return f"it has {_shapes(saved)} in the file and wants {_wanted(wanted)}"
@@ -75,10 +75,10 @@ def fit_layer(saved: SavedLayer, wanted: WantedLayer) -> Fit | str:
         return f"it is made of parts that are not the same here: {', '.join(sorted(parts))}"
     if _other_words(saved.tensors, wanted):
         return f"it has {_shapes(saved)} in the file and wants {_wanted(wanted)}"
-    return Fit(
+    return LayerMatch(
         wanted,
         tuple(
-            Partner(role, shape, (tensor.values,))
+            TensorMatch(role, shape, (tensor.values,))
             for (role, shape), tensor in zip(wanted.tensors, ordered, strict=True)
         ),
     )
@@ -94,13 +94,13 @@ def _gates_by_name(tensors: tuple[SavedTensor, ...], kind: str) -> tuple[SavedTe
 _NORMALISING = {"gamma", "beta", "moving_mean", "moving_variance"}
 
 
-def _other_words(tensors: tuple[SavedTensor, ...], wanted: WantedLayer) -> bool:
+def _other_words(tensors: tuple[SavedTensor, ...], wanted: LayerSpec) -> bool:
     """True when one of the two normalises and the other does not."""
     known = {tensor.role for tensor in tensors}
     return None not in known and bool(known & _NORMALISING) != bool({role for role, _ in wanted.tensors} & _NORMALISING)
 
 
-def _by_role(tensors: tuple[SavedTensor, ...], wanted: WantedLayer) -> tuple[SavedTensor, ...] | None:
+def _by_role(tensors: tuple[SavedTensor, ...], wanted: LayerSpec) -> tuple[SavedTensor, ...] | None:
     """The tensors in the network's order of roles; None where the roles are not the very same.
 
     A layer saved frozen may have its tensors in another order than one that trains.
@@ -114,7 +114,7 @@ def _by_role(tensors: tuple[SavedTensor, ...], wanted: WantedLayer) -> tuple[Sav
     return None
 
 
-def _by_place(tensors: tuple[SavedTensor, ...], wanted: WantedLayer) -> tuple[SavedTensor, ...] | None:
+def _by_place(tensors: tuple[SavedTensor, ...], wanted: LayerSpec) -> tuple[SavedTensor, ...] | None:
     """The tensors in the network's order, by the folders of the layer's parts; None where those differ.
 
     The query and the key of an attention have the same shapes: order alone would swap them.
@@ -131,7 +131,7 @@ def _shapes(saved: SavedLayer) -> str:
     )
 
 
-def _wanted(wanted: WantedLayer) -> str:
+def _wanted(wanted: LayerSpec) -> str:
     return _named(wanted.tensors)
 
 

@@ -15,7 +15,7 @@ from tlkit.errors import ModelError
 from tlkit.keras_files.upgrade.config import repair_config
 from tlkit.keras_files.upgrade.layers import KERAS_2_HINT
 from tlkit.keras_files.upgrade.validate import config_problems
-from tlkit.utils.text import counted, printable
+from tlkit.utils.text import pluralize
 
 # Keras's own limit for one array of a file; no image model comes near it.
 MOST_BYTES_A_WEIGHT = 4 * 2**30
@@ -61,11 +61,11 @@ def rebuild(config: dict[str, Any], *, keras_version: str | None, source: str) -
     Raises:
         ModelError: The config asks for more than known layers of harmless size, or Keras cannot build it.
     """
-    source = printable(source)
+    source = str(source)
     problems = config_problems(config)
     if problems:
         more = len(problems) - _SHOWN_PROBLEMS
-        shown = " ".join(problems[:_SHOWN_PROBLEMS]) + (f" And {counted(more, 'more reason')}." if more > 0 else "")
+        shown = " ".join(problems[:_SHOWN_PROBLEMS]) + (f" And {pluralize(more, 'more reason')}." if more > 0 else "")
         raise ModelError(f"The model in {source} is not built. {shown}", hint=_HINT)
     try:
         repaired = repair_config(config, keras_version=keras_version)
@@ -102,7 +102,7 @@ def _check_weights(model: Any, source: str) -> None:
         size = math.prod(weight.shape) * (8 if "64" in str(weight.dtype) else 4)
         total += size
         if size > MOST_BYTES_A_WEIGHT or total > MOST_BYTES_A_MODEL:
-            what = f"{printable(weight.path)} {tuple(weight.shape)}" if size > MOST_BYTES_A_WEIGHT else "all weights"
+            what = f"{weight.path} {tuple(weight.shape)}" if size > MOST_BYTES_A_WEIGHT else "all weights"
             limit = MOST_BYTES_A_WEIGHT if size > MOST_BYTES_A_WEIGHT else MOST_BYTES_A_MODEL
             raise ModelError(
                 f"The model in {source} is not built: {what} would take more than {limit // 2**30} GiB.",
@@ -119,7 +119,7 @@ def _check_inputs(config: dict[str, Any], source: str) -> None:
                 shape = value.get(key)
                 if isinstance(shape, list) and _values(shape) > MOST_INPUT_VALUES:
                     raise ModelError(
-                        f"The model in {source} is not built: its input {printable(shape)} has more than "
+                        f"The model in {source} is not built: its input {shape} has more than "
                         f"{MOST_INPUT_VALUES:,} values.",
                         hint=_BOMB,
                     )
@@ -141,7 +141,7 @@ def _check_outputs(model: Any, source: str) -> None:
         for tensor in tensors:
             if _values(tensor.shape) > MOST_OUTPUT_VALUES:
                 raise ModelError(
-                    f"The model in {source} is not built: the output of {printable(layer.name)}, "
+                    f"The model in {source} is not built: the output of {layer.name}, "
                     f"{tuple(tensor.shape)}, has more than {MOST_OUTPUT_VALUES:,} values.",
                     hint=_BOMB,
                 )
@@ -156,9 +156,9 @@ def _reason(error: BaseException) -> str:
     text = str(error)
     # Keras wraps what went wrong in a message with the whole config, once a level.
     inner = text.rsplit("Exception encountered:", 1)[-1].strip()
-    line = printable(inner.split("\n", 1)[0].strip())
+    line = str(inner.split("\n", 1)[0].strip())
     if len(line) > _LONGEST_REASON:
         line = f"{line[:_LONGEST_REASON]}…"
     names = re.findall(r"config=\{.*?'name': '([^']+)'", text.rsplit("Exception encountered:", 1)[0], re.DOTALL)
-    name = f"layer {printable(names[-1])!r}: " if names and printable(names[-1]) not in line else ""
+    name = f"layer {names[-1]!r}: " if names and str(names[-1]) not in line else ""
     return f"{name}{line or type(error).__name__}"

@@ -16,7 +16,7 @@ from tlkit.keras_files.upgrade import allowlist as known
 from tlkit.keras_files.upgrade.argument_tables import ORDERINGS
 from tlkit.keras_files.upgrade.connections import Nodes
 from tlkit.keras_files.upgrade.layers import Layer, refusal, translate
-from tlkit.utils.text import counted
+from tlkit.utils.text import pluralize
 
 _KERAS_1_KEYS = frozenset({"dim_ordering", "border_mode", "nb_filter", "input_dtype", "W_regularizer"})
 _PARTS = {
@@ -56,9 +56,9 @@ def repair_config(config: dict[str, Any], *, keras_version: str | None) -> Repai
     """
     repair = _Repair(config, keras_version)
     new = repair.layer(config)
-    lines = [f"{line} ({counted(count, 'layer')})" for line, count in repair.notes.items()]
+    lines = [f"{line} ({pluralize(count, 'layer')})" for line, count in repair.notes.items()]
     if repair.renamed:
-        lines.append(f"/ in names became _ ({counted(len(repair.renamed), 'name')})")
+        lines.append(f"/ in names became _ ({pluralize(len(repair.renamed), 'name')})")
     return Repaired(new, repair.renamed, tuple(lines))
 
 

@@ -9,7 +9,6 @@ from typing import Any
 from tlkit.errors import ModelError
 from tlkit.keras_files.upgrade import allowlist as allowlist
 from tlkit.keras_files.upgrade import argument_tables as argument_tables
-from tlkit.utils.text import printable
 
 _LONGEST = 200  # of what a file says, in a message
 KERAS_2_HINT = "Load it with tf_keras (Keras 2), and save there what Keras 3 can build."
@@ -45,9 +44,9 @@ class Layer:
 
 def refusal(name: Any, class_name: str, why: str) -> ModelError:
     """The error that names a layer and says why it cannot be rebuilt."""
-    named = printable(name)[:_LONGEST] if isinstance(name, str) and name else "without a name"
+    named = str(name)[:_LONGEST] if isinstance(name, str) and name else "without a name"
     return ModelError(
-        f"The layer {named} ({printable(class_name)}) cannot be rebuilt: {printable(why)[:_LONGEST]}.",
+        f"The layer {named} ({class_name}) cannot be rebuilt: {str(why)[:_LONGEST]}.",
         hint=KERAS_2_HINT,
     )
 

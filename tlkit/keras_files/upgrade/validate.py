@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tlkit.keras_files.upgrade import allowlist as known
-from tlkit.utils.text import counted, printable
+from tlkit.utils.text import pluralize
 
 # Above any real model (4 levels for a model in a model, about 1,000 layers in NASNet), far below what hurts. Keras
 # builds a Sequential anew for each layer it adds, so long ones take the square of the time.
@@ -95,7 +95,7 @@ def _walk(config: dict[str, Any]) -> Iterator[str]:
                 place = _entered(place)
                 layers += place.key in _LAYER_KEYS
                 if layers > MOST_LAYERS:
-                    yield f"The model has more than {counted(MOST_LAYERS, 'layer')}."
+                    yield f"The model has more than {pluralize(MOST_LAYERS, 'layer')}."
                     return
                 yield from _object_problems(place)
             elif place.key in ("module", "registered_name"):
@@ -150,7 +150,7 @@ def _object_problems(place: _Place) -> Iterator[str]:
         yield f"{_start(place)} has no config."
     in_a_row = config.get("layers") if isinstance(config, dict) else config
     if name == "Sequential" and isinstance(in_a_row, list) and len(in_a_row) > MOST_IN_SEQUENTIAL:
-        yield f"{_start(place)} is a Sequential of more than {counted(MOST_IN_SEQUENTIAL, 'layer')}."
+        yield f"{_start(place)} is a Sequential of more than {pluralize(MOST_IN_SEQUENTIAL, 'layer')}."
     if name == "function":
         if str(value.get("config")) not in known.ACTIVATIONS:
             yield f"{_start(place)} uses the function {_short(value.get('config'))}, which is no activation of Keras."
@@ -185,7 +185,7 @@ def _start(place: _Place) -> str:
 
 
 def _short(name: Any) -> str:
-    text = printable(name) if isinstance(name, str) else _kind(name)
+    text = str(name) if isinstance(name, str) else _kind(name)
     return text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]}…"
 
 
