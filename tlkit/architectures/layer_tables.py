@@ -138,7 +138,7 @@ def _weight_name(layer: Any, weight: Any) -> str:
     for inner in getattr(layer, "layers", ()):
         if any(weight is own for own in inner.weights):
             return f"{inner.name}/{weight.name}"
-    return weight.name
+    return str(weight.name)
 
 
 def expected_layers(architecture: Architecture, *, include_top: bool) -> list[LayerSpec]:

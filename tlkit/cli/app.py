@@ -82,7 +82,8 @@ class TlkitGroup(click.Group):
             near = did_you_mean(cmd_name, self.lazy)
             ctx.fail(f"No such command {cmd_name!r}.{f' {near}' if near else ''}")
         module, _, function = self.lazy[cmd_name].partition(":")
-        return getattr(importlib.import_module(module), function)
+        command: click.Command = getattr(importlib.import_module(module), function)
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; turn what it raises into lines on stderr and an exit code."""

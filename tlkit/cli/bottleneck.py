@@ -46,7 +46,7 @@ from tlkit.utils.text import pluralize
 @click.option("--force", is_flag=True, help="Write over features of something else.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_context
-def bottleneck(context: click.Context, as_json: bool, **options: Any) -> None:
+def bottleneck(context: click.Context, /, as_json: bool, **options: Any) -> None:
     """Write what the base says of every picture (or clip) in DATA, which holds class folders as for `tlkit finetune`.
 
     For each split of DATA (train, validation, test): bottleneck_features_SPLIT.npy, bottleneck_labels_SPLIT.npy and

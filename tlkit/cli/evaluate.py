@@ -29,7 +29,7 @@ _MOST = 12
 @engine_options
 @format_option("text", "json", "csv")
 @click.pass_context
-def evaluate(context: click.Context, output_format: str, **options: Any) -> None:
+def evaluate(context: click.Context, /, output_format: str, **options: Any) -> None:
     """Measure how well RUN names the pictures (or clips) in DATA.
 
     DATA is a folder of class folders, called as the classes of the run, or holds them in test/, validation/ or

@@ -45,7 +45,7 @@ from tlkit.utils.text import pluralize
 @click.option("--force", is_flag=True, help="Write over FILE where it holds something else.")
 @format_option("text", "json")
 @click.pass_context
-def extract(context: click.Context, output_format: str, **options: Any) -> None:
+def extract(context: click.Context, /, output_format: str, **options: Any) -> None:
     """Write what one layer says of IMAGES: files, folders (all pictures below them) and http(s) addresses.
 
     Clips where the network takes audio.

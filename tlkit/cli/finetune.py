@@ -28,7 +28,7 @@ from tlkit.config import DEFAULT_ARCHITECTURE, FinetuneConfig
 from tlkit.utils.text import pluralize
 
 if TYPE_CHECKING:
-    from tlkit.commands.finetune import FinetuneResult
+    from tlkit.training.plan import FinetuneResult
 
 
 @click.command()
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 @format_option("text", "json")
 @click.pass_context
 def finetune(
-    context: click.Context, data: str | None, arch: str, resume: str | None, output_format: str, **options: Any
+    context: click.Context, /, data: str | None, arch: str, resume: str | None, output_format: str, **options: Any
 ) -> None:
     """Train a classifier for the pictures (or clips) in DATA, in two phases.
 

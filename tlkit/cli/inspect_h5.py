@@ -39,7 +39,7 @@ BOOKKEEPING = {
 @build_options(runs=False)
 @format_option("text", "json", "csv")
 @click.pass_context
-def inspect_h5(context: click.Context, output_format: str, **options: Any) -> None:
+def inspect_h5(context: click.Context, /, output_format: str, **options: Any) -> None:
     """Say what is in FILE: weights, a model or features, of any Keras since 2015, or any other HDF5.
 
     Reads no tensor without --stats, follows no link, and runs nothing of what a model holds. With --arch the exit

@@ -18,7 +18,7 @@ from tlkit.config import BuildOptions, LoadOptions, Size
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class SizeType(click.ParamType):
+class SizeType(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2
     """``224`` or ``150x200`` (height first) as ``(height, width)``."""
 
     name = "size"

@@ -211,7 +211,7 @@ class FeatureFile:
 
     def _sound(self, rows: np.ndarray, found: np.ndarray) -> np.ndarray:
         checks = [zlib.crc32(row.astype("<f4").tobytes()) for row in found]
-        return np.array(checks, np.uint32) == self.facts.checks[rows]
+        return np.asarray(np.array(checks, np.uint32) == self.facts.checks[rows])
 
     def _read(self, rows: np.ndarray) -> np.ndarray:
         try:

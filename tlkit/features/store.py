@@ -211,7 +211,7 @@ class FeatureStore:
 
     def checks(self, rows: np.ndarray, output: int = 0) -> np.ndarray:
         """CRC-32 of rows by number, ``(len(rows),)`` uint32."""
-        return self._checks[rows, output].astype(np.uint32)
+        return np.asarray(self._checks[rows, output], np.uint32)
 
     def _damaged(self) -> FeatureError:
         return FeatureError(

@@ -55,6 +55,7 @@ def _unrolled(model: Any) -> Iterator[None]:
 
 def _steps(layer: Any) -> int | None:
     try:
-        return layer.input.shape[1]
+        steps: int | None = layer.input.shape[1]
+        return steps
     except (AttributeError, ValueError):  # it is part of another layer, or called more than once
         return None

@@ -91,7 +91,7 @@ class Evaluation:
     @cached_property
     def predicted(self) -> np.ndarray:
         """``(pictures,)`` the class each was taken for."""
-        return self.probabilities.argmax(axis=1)
+        return np.asarray(self.probabilities.argmax(axis=1))
 
     @property
     def accuracy(self) -> float:

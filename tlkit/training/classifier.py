@@ -216,7 +216,7 @@ def _of_two(outputs: np.ndarray) -> np.ndarray:
 
 def _softmax(outputs: np.ndarray) -> np.ndarray:
     powers = np.exp(outputs - outputs.max())
-    return powers / powers.sum()
+    return np.asarray(powers / powers.sum())
 
 
 def _probabilities(model: Any, path: Path) -> Callable[[np.ndarray], np.ndarray]:

@@ -204,4 +204,4 @@ def _blocks(recording: Any, frames: int) -> Iterator[np.ndarray]:
 
 def _resample(sound: np.ndarray, rate: int) -> np.ndarray:
     soxr: ModuleType = __import__("soxr")
-    return soxr.resample(sound, rate, RATE, quality="HQ")
+    return np.asarray(soxr.resample(sound, rate, RATE, quality="HQ"))

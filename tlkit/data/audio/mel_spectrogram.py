@@ -34,7 +34,7 @@ def mel_filters() -> np.ndarray:
     rising = (frequencies - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - frequencies) / (edges[2:] - edges[1:-1])
     triangles = np.maximum(0, np.minimum(rising, falling))
-    return (triangles * 2 / (edges[2:] - edges[:-2])).astype(np.float32)
+    return np.asarray(triangles * 2 / (edges[2:] - edges[:-2]), np.float32)
 
 
 def mel_spectrogram(sound: np.ndarray) -> np.ndarray:
@@ -52,4 +52,4 @@ def mel_spectrogram(sound: np.ndarray) -> np.ndarray:
     power = np.abs(np.fft.rfft(frames * window)) ** 2
     mel = mel_filters() @ power.T.astype(np.float32)
     decibels = 10 * np.log10(np.maximum(LEAST_POWER, mel * mel))
-    return np.maximum(decibels, decibels.max() - TOP_DB).astype(np.float32, copy=False)
+    return np.asarray(np.maximum(decibels, decibels.max() - TOP_DB), np.float32)

@@ -76,7 +76,7 @@ class Augmenter:
             for number, generator in enumerate(self._generators):
                 # each draw adds 1, and no two layers may draw the same
                 generator.state.assign(np.array([start, number << 16], np.uint32))
-            return self._change(pixels[np.newaxis]).numpy()[0]
+            return np.asarray(self._change(pixels[np.newaxis]).numpy()[0])
 
     def _run(self, pixels: Any) -> Any:
         x = keras.ops.cast(pixels, "float32")

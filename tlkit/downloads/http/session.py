@@ -138,7 +138,7 @@ def _pools(watch: Watch, *, only_public: bool) -> dict[str, Any]:
         sock: Any
 
         def _new_conn(self) -> socket.socket:
-            opened = super()._new_conn()  # type: ignore[misc]
+            opened: socket.socket = super()._new_conn()  # type: ignore[misc]
             if only_public:  # where it really ended, so that no name can hide an address
                 check_address(opened.getpeername()[0])
             watch.add(opened)

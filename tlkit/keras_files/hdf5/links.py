@@ -53,7 +53,7 @@ def inside(group: h5py.Group, path: str) -> Any:
 
 
 def _is_hard(group: Any, key: bytes) -> bool:
-    return group.links.exists(key) and group.links.get_info(key).type == h5py.h5l.TYPE_HARD
+    return bool(group.links.exists(key) and group.links.get_info(key).type == h5py.h5l.TYPE_HARD)
 
 
 def as_object(item: Any) -> Any:

@@ -44,7 +44,8 @@ def run_in_subprocess(read: Callable[[], Result], path: Path) -> Result:
             raise KeyboardInterrupt
         name = signal.Signals(os.WTERMSIG(status)).name
         raise WeightsError(f"{path} is damaged: HDF5 broke off reading it ({name}).")
-    result, error = pickle.loads(answer)  # written by our own child
+    answered: tuple[Result, Exception | None] = pickle.loads(answer)  # written by our own child
+    result, error = answered
     if error is not None:
         raise error
     return result

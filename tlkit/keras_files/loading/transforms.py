@@ -89,7 +89,7 @@ def old_hard_sigmoid(gates: tuple[bool, ...]) -> Conversion:
 
     def scale(values: np.ndarray) -> np.ndarray:
         factors = np.where(gates, 1.2, 1.0).astype(values.dtype)
-        return values * np.repeat(factors, values.shape[-1] // len(gates))
+        return np.asarray(values * np.repeat(factors, values.shape[-1] // len(gates)))
 
     return Conversion("gates from the hard sigmoid of Keras 1 and 2 to that of Keras 3 (times 1.2)", scale)
 
