@@ -54,15 +54,15 @@ class PredictConfig:
     """What `tlkit predict` is told.
 
     Attributes:
-        inputs: Files, folders and http(s) addresses.
-        architecture: A name of the table; None for the default, or the run's.
+        images: Files, folders and http(s) addresses.
+        arch: A name of the table; None for the default, or the run's.
         model: A run folder, or a model file of Keras, to predict with instead.
         weights: ``imagenet``, ``none`` or a path; None for ``imagenet``, or the run's own.
         size: Input size; None for the architecture's, or the run's.
         load: How to load a weights file, where it leaves that open.
         build: Arguments of the architecture's constructor.
         resize: ``squash`` or ``crop``; None for ``squash``, or the run's.
-        preprocessing: For a model file: how pixels become its inputs; None where the file says it.
+        preprocess: For a model file: how pixels become its inputs; None where the file says it.
         labels: A file with one class name a line, in output order.
         top: How many classes to name.
         batch_size: Pictures at a time.
@@ -72,15 +72,15 @@ class PredictConfig:
         keep_pictures: Give back this many of the first pictures, for a plot.
     """
 
-    inputs: tuple[str, ...]
-    architecture: str | None = None
+    images: tuple[str, ...]
+    arch: str | None = None
     model: str | None = None
     weights: str | None = None
     load: LoadOptions = LoadOptions()
     build: BuildOptions = BuildOptions()
     size: Size | None = None
     resize: str | None = None
-    preprocessing: str | None = None
+    preprocess: str | None = None
     labels: str | None = None
     top: int = 5
     batch_size: int = 32
@@ -95,9 +95,9 @@ class ExtractConfig:
     """What `tlkit extract` is told.
 
     Attributes:
-        inputs: Files, folders and http(s) addresses.
+        images: Files, folders and http(s) addresses.
         output: The file to write: ``.npy``, ``.h5`` or ``.csv``.
-        architecture: A name of the table.
+        arch: A name of the table.
         model: A run folder, to take the features of its network instead.
         weights: ``imagenet``, ``none`` or a path.
         load: How to load a weights file, where it leaves that open.
@@ -114,9 +114,9 @@ class ExtractConfig:
         force: Write over features of something else.
     """
 
-    inputs: tuple[str, ...]
+    images: tuple[str, ...]
     output: str
-    architecture: str | None = None
+    arch: str | None = None
     model: str | None = None
     weights: str | None = None
     load: LoadOptions = LoadOptions()
@@ -141,7 +141,7 @@ class BottleneckConfig:
         data: A folder of class folders, or of ``train`` and ``validation`` folders of them.
         output: The folder to write into.
         format: ``npy`` or ``hdf5``.
-        architecture: A name of the table.
+        arch: A name of the table.
         weights: ``imagenet``, ``none`` or a path.
         load: How to load a weights file, where it leaves that open.
         build: Arguments of the architecture's constructor.
@@ -160,7 +160,7 @@ class BottleneckConfig:
     data: str
     output: str
     format: str = "npy"
-    architecture: str = DEFAULT_ARCHITECTURE
+    arch: str = DEFAULT_ARCHITECTURE
     weights: str = "imagenet"
     load: LoadOptions = LoadOptions()
     build: BuildOptions = BuildOptions()
@@ -182,7 +182,7 @@ class FinetuneConfig:
 
     Attributes:
         data: A folder of class folders, or of ``train`` and ``validation`` folders of them.
-        architecture: A name of the table.
+        arch: A name of the table.
         weights: ``imagenet``, ``none`` or a path.
         load: How to load a weights file, where it leaves that open.
         build: Arguments of the architecture's constructor.
@@ -227,7 +227,7 @@ class FinetuneConfig:
     """
 
     data: str
-    architecture: str = DEFAULT_ARCHITECTURE
+    arch: str = DEFAULT_ARCHITECTURE
     weights: str = "imagenet"
     load: LoadOptions = LoadOptions()
     build: BuildOptions = BuildOptions()
@@ -296,14 +296,14 @@ class InspectConfig:
 
     Attributes:
         file: The file.
-        architecture: Also say whether and how it loads into this one.
+        arch: Also say whether and how it loads into this one.
         load: How it would be loaded.
         build: Arguments of the architecture's constructor.
         stats: Read every tensor, for its least, greatest and mean value.
     """
 
     file: str
-    architecture: str | None = None
+    arch: str | None = None
     load: LoadOptions = LoadOptions()
     build: BuildOptions = BuildOptions()
     stats: bool = False
@@ -316,7 +316,7 @@ class ConvertConfig:
     Attributes:
         source: The file to read.
         output: The ``.weights.h5`` to write.
-        architecture: Whose weights they are.
+        arch: Whose weights they are.
         load: How to load them, where the file leaves that open.
         build: Arguments of the architecture's constructor.
         force: Write over a file that exists.
@@ -324,7 +324,7 @@ class ConvertConfig:
 
     source: str
     output: str
-    architecture: str
+    arch: str
     load: LoadOptions = LoadOptions()
     build: BuildOptions = BuildOptions()
     force: bool = False

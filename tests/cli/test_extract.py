@@ -137,15 +137,15 @@ def test_names_of_any_kind_travel(tlkit, tmp_path, noise, ending):
 
 KILLED = """
 import os, signal, sys
-from tlkit.features.store import RowStore
-append, calls = RowStore.append, []
+from tlkit.features.store import FeatureStore
+append, calls = FeatureStore.append, []
 def dies(self, *given):
     append(self, *given)
     calls.append(1)
     if len(calls) == int(sys.argv[1]):
         os.kill(os.getpid(), int(sys.argv[2]))
         import time; time.sleep(5)
-RowStore.append = dies
+FeatureStore.append = dies
 from tlkit.cli import main
 main(sys.argv[3:])
 """
@@ -287,14 +287,14 @@ def test_random_weights_are_drawn_by_the_seed(tlkit, tmp_path, folder):
 
 FULL = """
 import errno, os, sys
-from tlkit.features.store import RowStore
-append, calls = RowStore.append, []
+from tlkit.features.store import FeatureStore
+append, calls = FeatureStore.append, []
 def full(self, *given):
     calls.append(1)
     if len(calls) > 1:
         raise self._not_written(OSError(errno.ENOSPC, "No space left on device"))
     append(self, *given)
-RowStore.append = full
+FeatureStore.append = full
 from tlkit.cli import main
 main(sys.argv[1:])
 """

@@ -29,7 +29,7 @@ from tlkit.utils.text import pluralize
 @click.argument("data", metavar="DATA")
 @click.option("-o", "--output", metavar="DIR", required=True, help="Folder to write into.")
 @click.option("--format", type=click.Choice(["npy", "hdf5"]), default="npy", show_default=True, help="What to write.")
-@click.option("--arch", "architecture", metavar="NAME", default=DEFAULT_ARCHITECTURE, show_default=True,
+@click.option("--arch", metavar="NAME", default=DEFAULT_ARCHITECTURE, show_default=True,
               help="The base network.")  # fmt: skip
 @layer_options
 @weights_option()

@@ -15,7 +15,7 @@ from tlkit.utils.text import pluralize
 @click.command("convert-h5")
 @click.argument("source", metavar="IN")
 @click.argument("output", metavar="OUT")
-@click.option("--arch", "architecture", metavar="NAME", required=True, help="Whose weights IN holds.")
+@click.option("--arch", metavar="NAME", required=True, help="Whose weights IN holds.")
 @load_options
 @build_options(runs=False)
 @click.option("--force", is_flag=True, help="Write over OUT where it exists.")

@@ -27,9 +27,9 @@ from tlkit.utils.text import pluralize
 
 
 @click.command()
-@click.argument("inputs", metavar="IMAGES...", nargs=-1, required=True)
+@click.argument("images", metavar="IMAGES...", nargs=-1, required=True)
 @click.option("-o", "--output", metavar="FILE", required=True, help="File to write: .npy, .h5 or .csv.")
-@click.option("--arch", "architecture", metavar="NAME", help=f"The network.  [default: {DEFAULT_ARCHITECTURE}]")
+@click.option("--arch", metavar="NAME", help=f"The network.  [default: {DEFAULT_ARCHITECTURE}]")
 @click.option("--model", metavar="RUN", help="Instead, the network of a run that `tlkit finetune` made.")
 @layer_options
 @weights_option(of_run=True)

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 @format_option("text", "json")
 @click.pass_context
 def finetune(
-    context: click.Context, /, data: str | None, arch: str, resume: str | None, output_format: str, **options: Any
+    context: click.Context, /, data: str | None, resume: str | None, output_format: str, **options: Any
 ) -> None:
     """Train a classifier for the pictures (or clips) in DATA, in two phases.
 
@@ -91,7 +91,7 @@ def finetune(
         raise click.UsageError("Missing argument 'DATA'.", ctx=context)
     else:
         prefer_flag(context, options, "freeze", "unfreeze", "unfreeze_blocks", "stages")
-        result = recipe.finetune(FinetuneConfig(data=data, architecture=arch, **options))
+        result = recipe.finetune(FinetuneConfig(data=data, **options))
     if output_format == "json":
         echo_json(_as_json(result))
     else:

@@ -33,7 +33,7 @@ BOOKKEEPING = {
 
 @click.command("inspect-h5")
 @click.argument("file", metavar="FILE")
-@click.option("--arch", "architecture", metavar="NAME", help="Also say whether, and how, it loads into this network.")
+@click.option("--arch", metavar="NAME", help="Also say whether, and how, it loads into this network.")
 @click.option("--stats", is_flag=True, help="Read every tensor: least, greatest and mean value, NaN and zero counts.")
 @load_options
 @build_options(runs=False)
@@ -62,7 +62,7 @@ def inspect_h5(context: click.Context, /, output_format: str, **options: Any) ->
     """
     from tlkit.commands.inspect_h5 import inspect_h5 as run
 
-    if options["architecture"] is None and (options["load"], options["build"]) != (LoadOptions(), BuildOptions()):
+    if options["arch"] is None and (options["load"], options["build"]) != (LoadOptions(), BuildOptions()):
         raise click.UsageError(
             "--by-name, --skip-mismatch, --layout, --flip-kernels, --classes, --alpha and --depth-multiplier say how "
             "FILE loads into --arch NAME."

@@ -33,13 +33,11 @@ PREPROCESSING = ("caffe", "tf", "torch", "lite", "unit", "none")
 
 
 @click.command()
-@click.argument("inputs", metavar="IMAGES...", nargs=-1, required=True)
-@click.option(
-    "--arch", "architecture", metavar="NAME", help=f"Published network to ask.  [default: {DEFAULT_ARCHITECTURE}]"
-)
+@click.argument("images", metavar="IMAGES...", nargs=-1, required=True)
+@click.option("--arch", metavar="NAME", help=f"Published network to ask.  [default: {DEFAULT_ARCHITECTURE}]")
 @click.option("--model", metavar="RUN|FILE",
               help="Ask a run that `tlkit finetune` made instead, or a full Keras model (.h5, .keras).")  # fmt: skip
-@click.option("--preprocess", "preprocessing", type=click.Choice(PREPROCESSING),
+@click.option("--preprocess", type=click.Choice(PREPROCESSING),
               help="For a model FILE: what it was trained on. caffe: BGR minus mean. tf: -1 to 1. torch: mean and "
               "deviation. lite: (x-127)/128. unit: 0 to 1. none: 0 to 255, or scaled inside the model.")  # fmt: skip
 @weights_option(of_run=True)
@@ -78,7 +76,7 @@ def predict(plot: Path | None, output_format: str, **options: Any) -> None:
         from tlkit.reporting.plots import check_plot_path
 
         check_plot_path(plot)
-        _refuse_to_overwrite(plot, options["inputs"])
+        _refuse_to_overwrite(plot, options["images"])
     predictions = run(PredictConfig(**options, keep_pictures=MAX_PLOTTED if plot else 0))
     if output_format == "json":
         echo_json([_as_json(prediction) for prediction in predictions])

@@ -71,7 +71,7 @@ def bottleneck(config: BottleneckConfig) -> Bottleneck:
             f"{output} is inside the data folder, where it would be taken for a class.",
             hint="Name a folder elsewhere with -o.",
         )
-    architecture = get_architecture(config.architecture, config.build)
+    architecture = get_architecture(config.arch, config.build)
     kind = MODALITIES[architecture.kind]
     dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed, kind=kind)
     extractor = FeatureExtractor(

@@ -49,7 +49,7 @@ def convert_h5(config: ConvertConfig) -> Converted:
     Raises:
         TlkitError: It does not load, or the output cannot be written; the output is whole or absent.
     """
-    architecture = get_architecture(config.architecture, dataclasses.replace(config.build, data_format="channels_last"))
+    architecture = get_architecture(config.arch, dataclasses.replace(config.build, data_format="channels_last"))
     source, output = Path(config.source), Path(config.output)
     if not output.name.endswith(ENDING):
         raise UsageError(

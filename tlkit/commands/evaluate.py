@@ -54,7 +54,7 @@ def evaluate(config: EvaluateConfig) -> Evaluated:
         )
     folder = Path(config.run)
     record = read_run(folder)
-    classifier = choose_classifier(PredictConfig(inputs=(), model=config.run))
+    classifier = choose_classifier(PredictConfig(images=(), model=config.run))
     preprocessor = classifier.network.preprocessor
     found = scan_labelled(config.data, record.classes, split=config.split, kind=preprocessor.kind)
     warnings = list(found.warnings)

@@ -73,7 +73,7 @@ def extract(config: ExtractConfig) -> Extracted:
     if not output.parent.is_dir():
         raise FeatureError(f"There is no folder {output.parent} to write to.")
     extractor = FeatureExtractor(_source(config), engine=config.engine, precision=config.precision)
-    sources = expand_inputs(config.inputs, extractor.kind)
+    sources = expand_inputs(config.images, extractor.kind)
     part = output.with_name(f"{output.name}.part")
     try:
         with locked(output.with_name(f".{output.name}.lock"), remove=True):
@@ -102,7 +102,7 @@ def extract(config: ExtractConfig) -> Extracted:
 def _source(config: ExtractConfig) -> FeatureSpec:
     if config.model is None:
         return of_architecture(
-            get_architecture(config.architecture or DEFAULT_ARCHITECTURE, config.build),
+            get_architecture(config.arch or DEFAULT_ARCHITECTURE, config.build),
             weights=config.weights or "imagenet",
             load=config.load,
             layer=config.layer,
@@ -113,7 +113,7 @@ def _source(config: ExtractConfig) -> FeatureSpec:
             allow_private=config.allow_private,
         )
     for option, given in (
-        ("--arch", config.architecture),
+        ("--arch", config.arch),
         ("--weights", config.weights),
         ("--size", config.size),
         ("--resize", config.resize),

@@ -129,12 +129,12 @@ def inspect_h5(config: InspectConfig) -> Inspection:
 
 def _architecture(config: InspectConfig) -> Architecture | None:
     """The architecture that was asked about, its layers known: building one in the child would hang in TensorFlow."""
-    if config.architecture is None:
+    if config.arch is None:
         return None
     from tlkit.architectures.layer_tables import layers_of
     from tlkit.architectures.registry.lookup import get_architecture
 
-    architecture = get_architecture(config.architecture, dataclasses.replace(config.build, data_format="channels_last"))
+    architecture = get_architecture(config.arch, dataclasses.replace(config.build, data_format="channels_last"))
     for top in (True, False):
         layers_of(architecture, include_top=top)
     return architecture

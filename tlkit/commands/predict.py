@@ -63,10 +63,10 @@ def predict(config: PredictConfig) -> list[Prediction]:
     kind = classifier.network.preprocessor.kind
     if config.keep_pictures and kind is not IMAGE:
         raise UsageError(
-            f"--plot is for pictures, and {config.architecture or 'the run'} takes {kind.name}.",
+            f"--plot is for pictures, and {config.arch or 'the run'} takes {kind.name}.",
             hint="Leave --plot out.",
         )
-    sources = expand_inputs(config.inputs, kind)
+    sources = expand_inputs(config.images, kind)
     names = [without_password(source) for source in sources]
 
     engine = open_engine(classifier.network, engine=config.engine, precision=config.precision)

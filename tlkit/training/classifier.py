@@ -72,10 +72,8 @@ def choose_classifier(config: PredictConfig) -> Classifier:
 
 
 def _published_classifier(config: PredictConfig) -> Classifier:
-    architecture = get_architecture(
-        DEFAULT_ARCHITECTURE if config.architecture is None else config.architecture, config.build
-    )
-    if config.preprocessing is not None:
+    architecture = get_architecture(DEFAULT_ARCHITECTURE if config.arch is None else config.arch, config.build)
+    if config.preprocess is not None:
         raise UsageError(
             f"--preprocess is for a model FILE; {architecture.name} brings its own ({architecture.preprocessing}).",
             hint="Leave --preprocess out.",
@@ -105,12 +103,12 @@ def _run_classifier(config: PredictConfig, folder: Path) -> Classifier:
     from tlkit.training.run_folder import MODEL, load_model, read_run
 
     record = read_run(folder)
-    architecture = None if config.architecture is None else get_architecture(config.architecture).name
+    architecture = None if config.arch is None else get_architecture(config.arch).name
     for option, asked, own in (
         ("--arch", architecture, record.architecture),
         ("--size", config.size, record.size),
         ("--resize", config.resize, record.resize),
-        ("--preprocess", config.preprocessing, record.preprocessing),
+        ("--preprocess", config.preprocess, record.preprocessing),
     ):
         if asked is not None and asked != own:
             raise UsageError(
@@ -141,7 +139,7 @@ def _shown(value: Any) -> str:
 
 def _model_classifier(config: PredictConfig, path: Path) -> Classifier:
     for option, given in (
-        ("--arch", config.architecture),
+        ("--arch", config.arch),
         ("--weights", config.weights),
         *((option, True) for option in options_said(config.build)),
     ):
@@ -181,7 +179,7 @@ def _preprocessor(model: Any, described: ConfigLayer | None, config: PredictConf
             f"--size {_shown(config.size)} contradicts {path}, which takes {_shown(size)}.",
             hint="Leave --size out: the model brings its own.",
         )
-    preprocessing = config.preprocessing or _own_preprocessing(described)
+    preprocessing = config.preprocess or _own_preprocessing(described)
     if preprocessing is None:
         raise UsageError(
             f"{path} does not say what values its pictures had.",

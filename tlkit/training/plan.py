@@ -121,7 +121,7 @@ class Job:
 
 def plan_training(config: FinetuneConfig) -> Job:
     """Refuse what can be refused before TensorFlow starts, and say what a person should know."""
-    architecture = get_architecture(config.architecture, config.build)
+    architecture = get_architecture(config.arch, config.build)
     config = dataclasses.replace(config, build=architecture.options)  # what keras.json says may change
     size = architecture.input_size(config.size, include_top=False)
     if config.epochs + config.finetune_epochs == 0:

@@ -6,13 +6,10 @@ import dataclasses
 
 from tlkit.config import BuildOptions, LoadOptions
 
-_CALLED = {"architecture": "arch"}
-"""Options of the command line that are called otherwise in a config."""
-
 
 def option_name(name: str) -> str:
-    """The option of a config field: ``--arch`` for ``architecture``."""
-    return f"--{_CALLED.get(name, name).replace('_', '-')}"
+    """The option of a config field: ``--batch-size`` for ``batch_size``."""
+    return f"--{name.replace('_', '-')}"
 
 
 def option_words(options: BuildOptions | LoadOptions) -> list[str]:
