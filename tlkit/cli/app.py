@@ -18,7 +18,7 @@ import click
 
 from tlkit.cli.output import echo
 from tlkit.errors import TlkitError
-from tlkit.utils.logging import interruption, logger
+from tlkit.utils.logging import interrupted, logger
 from tlkit.utils.text import did_you_mean, escape_control_chars
 
 INTERRUPTED = 130
@@ -88,7 +88,7 @@ class TlkitGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; turn what it raises into lines on stderr and an exit code."""
         if threading.current_thread() is threading.main_thread():
-            interruption.came = False
+            interrupted.clear()
             signal.signal(signal.SIGINT, _interrupt)
         try:
             return super().invoke(ctx)
@@ -111,7 +111,7 @@ class TlkitGroup(click.Group):
 
 
 def _interrupt(number: int, frame: Any) -> None:
-    interruption.came = True
+    interrupted.set()
     raise KeyboardInterrupt
 
 

@@ -18,7 +18,7 @@ from tlkit.training.checkpoint import Checkpoint, CheckpointWriter
 from tlkit.training.compile_options import Objective, PhasePlan, make_optimizer
 from tlkit.training.freeze import FreezePoint
 from tlkit.training.history import Phase
-from tlkit.utils.logging import interruption, logger
+from tlkit.utils.logging import interrupted, logger
 
 
 def set_trainable(base: Any, freeze_point: FreezePoint, *, batchnorm: str = "frozen") -> list[Any]:
@@ -128,14 +128,16 @@ class _CheckpointCallback(keras.callbacks.Callback):
         return tired or done >= self._plan.epochs
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        interruption.raise_it()
+        if interrupted.is_set():
+            raise KeyboardInterrupt
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._train.epoch = epoch
         self._started = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        interruption.raise_it()
+        if interrupted.is_set():
+            raise KeyboardInterrupt
         values = {key: float(logs[key]) for key in ("loss", "accuracy", "val_loss", "val_accuracy")}
         phase, plan = self.phase, self._plan
         phase.epochs.append({"epoch": epoch + 1, **values, "seconds": time.perf_counter() - self._started})
