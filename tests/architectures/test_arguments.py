@@ -264,5 +264,5 @@ def test_a_dense_after_a_flatten_counts_channels_last_in_both_layouts():
     for layout in ("channels_last", "channels_first"):
         inputs = keras.Input((2, 3, 4) if layout == "channels_last" else (4, 2, 3))
         outputs = keras.layers.Dense(1)(keras.layers.Flatten(data_format=layout)(inputs))
-        shapes.append(target_layers(keras.Model(inputs, outputs))[0].wanted.flattened)
+        shapes.append(target_layers(keras.Model(inputs, outputs))[0].spec.flattened)
     assert shapes == [(2, 3, 4), (2, 3, 4)]

@@ -79,11 +79,11 @@ def check_compatibility(
 def _way(
     file: str, content: SavedFile, architecture: Architecture, options: LoadOptions, *, include_top: bool
 ) -> CompatibilityReport:
-    wanted = expected_layers(architecture, include_top=include_top)
-    plan = make_plan(content, wanted, options, old_names=architecture.old_names)
+    expected = expected_layers(architecture, include_top=include_top)
+    plan = make_plan(content, expected, options, old_names=architecture.old_names)
     if not plan.complete and not options.by_name:
         named = dataclasses.replace(options, by_name=True)
-        other = make_plan(content, wanted, named, old_names=architecture.old_names)
+        other = make_plan(content, expected, named, old_names=architecture.old_names)
         if other.complete and BETWEEN not in other.notes:
             plan, options = other, named
     loads = plan.complete or (options.skip_mismatch and bool(plan.layers))
@@ -91,7 +91,7 @@ def _way(
         include_top=include_top,
         complete=plan.complete,
         matched_by=plan.matched_by,
-        layers=plan.wanted,
+        layers=plan.expected,
         fitting=len(plan.layers),
         tensors=sum(len(layer.tensors) for layer in plan.layers),
         missing=plan.missing,

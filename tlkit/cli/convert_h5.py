@@ -46,7 +46,7 @@ def convert_h5(output_format: str, **options: Any) -> None:
                 "matched_by": report.matched_by,
                 "conversions": dict(report.conversions or {}),
                 "unused": list(report.unused),
-                "left_random": list(report.left),
+                "left_random": list(report.left_random),
             }
         )
         return
