@@ -1,8 +1,8 @@
-"""A base of a few layers that builds, converts and trains at once: for tests in which the numbers of a real one don't matter.
+"""A base of a few layers that builds, converts and trains at once, for tests in which real numbers don't matter.
 
-It has what the rooms above it rely on: BatchNorm with statistics of its own, a residual connection, two branches (a freeze
-point inside ``block2`` cuts several tensors), a classifier of 1000 classes, and weights that load like published ones.
-They are random; ``python -m helpers.toy`` in ``tests/`` draws them again and writes ``toy.weights.h5``.
+It has what the rooms above it rely on: BatchNorm with statistics of its own, a residual connection, two branches (a
+freeze point inside ``block2`` cuts several tensors), a classifier, and weights that load like published ones. Those
+were trained on textures for a minute: ``python -m helpers.toy``, in ``tests/``, writes ``toy.weights.h5`` again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tlkit.utils.hashing import file_digest
 WEIGHTS = Path(__file__).with_name("toy.weights.h5")
 
 
-def Toy(*, input_shape: tuple[int, int, int], include_top: bool = True, weights: None = None, classes: int = 1000) -> Any:
+def Toy(*, input_shape: tuple[int, int, int], include_top: bool = True, weights: None = None, classes: int = 50) -> Any:
     """Build the toy base; arguments as in ``keras.applications``, pixels from -1 to 1."""
     from tlkit.backend import keras
 
@@ -47,8 +47,9 @@ def toy() -> Architecture:
     """Return the registry entry."""
     return Architecture(
         name="toy", title="Toy", builder="helpers.toy:Toy", size=32, least_size=16, preprocessing="tf",
-        parameters=21_592, size_mb=0.1, top1=None, top5=None, depth=None, features=16,
+        parameters=5_706, size_mb=0.1, top1=None, top5=None, depth=None, features=16,
         blocks=("block1_add", "block2_concat", "block3_add", "top_relu"), freeze="block2_concat",
+        labels="msd",  # the shortest table of labels
         with_top=PackagedFile("toy", "helpers", WEIGHTS.name, file_digest(WEIGHTS)), without_top=None,
     )  # fmt: skip
 
@@ -59,27 +60,27 @@ def registered() -> AbstractContextManager[Architecture]:
 
 
 def write_weights() -> None:
-    """Draw the weights: He's kernels, and statistics that are not those of a fresh BatchNorm."""
+    """Train the base on cut-outs of scikit-image's textures, so that its features tell them apart."""
     import numpy as np
+    import skimage.data
+    from PIL import Image
 
     from tlkit.backend import keras
 
     keras.utils.set_random_seed(0)
     random = np.random.default_rng(0)
+    images, labels = [], random.integers(0, 3, 3000)
+    for label in labels:
+        texture = getattr(skimage.data, ("brick", "grass", "gravel")[label])()
+        x, y = random.integers(0, 512 - 96, 2)
+        image = Image.fromarray(texture[y : y + 96, x : x + 96]).convert("RGB")
+        images.append(np.asarray(image.resize((32, 32), Image.Resampling.BILINEAR)))
     model = Toy(input_shape=(32, 32, 3))
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            gamma, beta, mean, variance = (weight.shape for weight in layer.weights)
-            layer.set_weights([
-                random.uniform(0.5, 1.5, gamma), random.normal(0, 0.3, beta), random.normal(0, 0.3, mean),
-                random.uniform(0.5, 1.5, variance),
-            ])  # fmt: skip
-        elif layer.weights:
-            kernel, *bias = (weight.shape for weight in layer.weights)
-            spread = (2 / np.prod(kernel[:-1])) ** 0.5
-            layer.set_weights([random.normal(0, spread, kernel), *map(np.zeros, bias)])
-    model.save_weights(WEIGHTS)
-    print(f"{model.count_params():,} parameters")
+    model.compile(keras.optimizers.Adam(0.003), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(np.stack(images) / 127.5 - 1, labels, epochs=5, verbose=2)
+    fresh = Toy(input_shape=(32, 32, 3))  # without the state of an optimizer
+    fresh.set_weights(model.get_weights())
+    fresh.save_weights(WEIGHTS)
 
 
 if __name__ == "__main__":
