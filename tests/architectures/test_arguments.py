@@ -12,8 +12,9 @@ from tlkit.backend import keras
 from tlkit.config import BuildOptions
 from tlkit.data.images.preprocessor import ImagePreprocessor
 from tlkit.errors import ArchitectureError, UsageError, WeightsError
+from tlkit.inference.base import run
 from tlkit.inference.lazy_model import LazyModel
-from tlkit.inference.select import open_engine, run
+from tlkit.inference.select import open_engine
 
 FIRST = BuildOptions(data_format="channels_first")
 
@@ -64,7 +65,7 @@ def test_both_layouts_give_the_same(name, size, layer, engine):
 @pytest.mark.parametrize("engine", ["keras", "openvino"])
 @pytest.mark.parametrize("row", [row for row in all_architectures() if row.channels_first], ids=lambda row: row.name)
 def test_every_architecture_gives_the_same_in_both_layouts(row, engine):
-    assert_alike(*both_layouts(row.name, max(row.least_size, 64), engine=engine))
+    assert_alike(*both_layouts(row.name, max(row.min_size, 64), engine=engine))
 
 
 def test_a_bias_goes_along_the_channels_where_a_map_is_as_wide_as_it_has_channels():

@@ -159,17 +159,17 @@ def test_bottleneck_features_are_kept_and_trained_on(tlkit, tmp_path, tones, wei
 @pytest.mark.parametrize(
     ("command", "options", "told"),
     [
-        ("predict", ("--size", "128"), "--size 128x128 is for pictures; musictaggercrnn takes audio"),
-        ("predict", ("--resize", "squash"), "--resize is for pictures, and musictaggercrnn takes audio"),
-        ("predict", ("--plot", "a.png"), "--plot is for pictures, and musictaggercrnn takes audio"),
+        ("predict", ("--size", "128"), "--size 128x128 is for images; musictaggercrnn takes audio"),
+        ("predict", ("--resize", "squash"), "--resize is for images, and musictaggercrnn takes audio"),
+        ("predict", ("--plot", "a.png"), "--plot is for images, and musictaggercrnn takes audio"),
         ("predict", ("--preprocess", "tf"), "--preprocess is for a model FILE; musictaggercrnn brings its own"),
-        ("extract", ("--resize", "crop"), "--resize is for pictures"),
+        ("extract", ("--resize", "crop"), "--resize is for images"),
         ("extract", ("--pooling", "avg"), "--pooling avg is for feature maps, and gru2 gives none"),
-        ("bottleneck", ("--resize", "crop"), "--resize is for pictures"),
+        ("bottleneck", ("--resize", "crop"), "--resize is for images"),
         ("bottleneck", ("--pooling", "max"), "--pooling max is for feature maps, and gru2 gives none"),
-        ("finetune", ("--augment", "light"), "--augment is for pictures"),
-        ("finetune", ("--resize", "squash"), "--resize is for pictures"),
-        ("finetune", ("--size", "96"), "--size 96x96 is for pictures"),
+        ("finetune", ("--augment", "light"), "--augment is for images"),
+        ("finetune", ("--resize", "squash"), "--resize is for images"),
+        ("finetune", ("--size", "96"), "--size 96x96 is for images"),
         ("finetune", ("--pooling", "avg"), "--pooling avg is for feature maps, and this base gives one vector"),
     ],
 )
@@ -186,7 +186,7 @@ def test_what_is_for_pictures_is_refused(tlkit, tmp_path, monkeypatch, tones, co
 def test_what_is_for_pictures_is_refused_with_a_run_too(tlkit, tmp_path, tones, run):
     ran = tlkit("predict", "--model", run[0], tones / "validation", "--plot", tmp_path / "a.png")
     assert ran.code == 2
-    assert "--plot is for pictures" in ran.err
+    assert "--plot is for images" in ran.err
 
 
 def test_clips_for_a_network_that_takes_pictures(tlkit, tones):

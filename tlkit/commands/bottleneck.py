@@ -72,7 +72,7 @@ def bottleneck(config: BottleneckConfig) -> Bottleneck:
             hint="Name a folder elsewhere with -o.",
         )
     architecture = get_architecture(config.arch, config.build)
-    kind = MODALITIES[architecture.kind]
+    kind = MODALITIES[architecture.modality]
     dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed, kind=kind)
     extractor = FeatureExtractor(
         of_architecture(

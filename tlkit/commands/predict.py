@@ -63,7 +63,7 @@ def predict(config: PredictConfig) -> list[Prediction]:
     kind = classifier.network.preprocessor.kind
     if config.keep_pictures and kind is not IMAGE:
         raise UsageError(
-            f"--plot is for pictures, and {config.arch or 'the run'} takes {kind.name}.",
+            f"--plot is for images, and {config.arch or 'the run'} takes {kind.name}.",
             hint="Leave --plot out.",
         )
     sources = expand_inputs(config.images, kind)

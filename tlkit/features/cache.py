@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from tlkit.errors import FeatureError
 from tlkit.features.store import FeatureStore, open_store
-from tlkit.inference.lazy_model import digest_of
 from tlkit.utils.cache_dir import LOCK, cache_folder, cache_limit, keep_below_limit, touch
+from tlkit.utils.hashing import digest_json
 from tlkit.utils.locks import locked
 from tlkit.utils.logging import logger
 
@@ -65,7 +65,7 @@ class FeatureCache:
     def _locked(
         self, provenances: Sequence[Mapping[str, Any]], work: Callable[[list[FeatureStore]], Result]
     ) -> tuple[list[FeatureStore], Result]:
-        folders = [self._root / digest_of(provenance) for provenance in provenances]
+        folders = [self._root / digest_json(provenance) for provenance in provenances]
         with ExitStack() as locks:
             for folder in sorted(folders):  # in one order everywhere, so that no two wait for each other
                 folder.mkdir(parents=True, exist_ok=True)

@@ -17,8 +17,8 @@ from tlkit.data.discovery import is_url
 from tlkit.data.modality import Modality
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.features.store import FeatureStore
+from tlkit.inference.base import Engine
 from tlkit.inference.loop import forward
-from tlkit.inference.select import Engine
 from tlkit.utils.logging import logger, progress_bar
 
 _AHEAD = 4096

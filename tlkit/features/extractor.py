@@ -16,8 +16,9 @@ from tlkit.errors import FeatureError, InputError
 from tlkit.features.compute_missing import AugmentedVariants, FillResult, fill
 from tlkit.features.spec import FeatureSpec
 from tlkit.features.store import FeatureStore
+from tlkit.inference.base import Engine, run
 from tlkit.inference.lazy_model import LazyModel
-from tlkit.inference.select import Engine, open_engine, run
+from tlkit.inference.select import open_engine
 from tlkit.utils.atomic_write import atomic_write
 from tlkit.utils.logging import logger
 from tlkit.utils.text import pluralize

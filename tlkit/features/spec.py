@@ -136,7 +136,7 @@ def of_architecture(
     # random weights are known by their values alone
     cache_key: Mapping[str, Any] = choice.cache_key or {"digest": _values_digest(whole())}
     facts = {
-        **architecture.facts,
+        **architecture.spec_dict,
         "weights": {"name": Path(choice.name).name, **cache_key},
         "layer": chosen,
         "pooling": pooling,

@@ -13,7 +13,7 @@ from PIL import Image
 from tlkit.data.batches import Batch, read_batches
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import WeightsError
-from tlkit.inference.select import Engine, Outputs
+from tlkit.inference.base import Engine, Outputs
 from tlkit.utils.logging import progress_bar
 
 

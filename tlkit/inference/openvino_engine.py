@@ -12,15 +12,15 @@ import numpy as np
 import openvino
 
 from tlkit.errors import UsageError
+from tlkit.inference.base import Outputs
 from tlkit.inference.lazy_model import LazyModel
-from tlkit.inference.openvino_cache import BLOBS, converted_model
-from tlkit.inference.select import Outputs
+from tlkit.inference.openvino_cache import COMPILED, converted_model
 
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
 
 class OpenVINOEngine:
-    """The ``openvino`` engine; see :class:`tlkit.inference.select.Engine`.
+    """The ``openvino`` engine; see :class:`tlkit.inference.base.Engine`.
 
     Pictures go one by one to as many streams as there are cores: as fast as large batches or faster, and no row can
     depend on another.
@@ -47,7 +47,7 @@ class OpenVINOEngine:
                 "INFERENCE_NUM_THREADS": cores,
             }
             if kept:
-                options["CACHE_DIR"] = str(path.with_name(BLOBS))
+                options["CACHE_DIR"] = str(path.with_name(COMPILED))
             try:
                 compiled = core.compile_model(model, "CPU", options)
             except RuntimeError:  # the cache is full or cannot be written to

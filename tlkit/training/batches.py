@@ -15,7 +15,7 @@ from tlkit.data.images.augmentation import AugmentedCopies, Augmenter
 from tlkit.features.cache import FeatureCache
 from tlkit.features.extractor import FeatureExtractor
 from tlkit.features.spec import FeatureSpec, of_tensors
-from tlkit.inference.select import run
+from tlkit.inference.base import run
 from tlkit.training.dataset_features import Pictures
 from tlkit.training.datasets import ImageSequence
 from tlkit.training.feature_sequence import FeatureSequence

@@ -88,7 +88,7 @@ def _published_classifier(config: PredictConfig) -> Classifier:
         size=size,
         options=config.load,
     )
-    cache_key = weights.cache_key and {**architecture.facts, "weights": weights.cache_key, "whole": True}
+    cache_key = weights.cache_key and {**architecture.spec_dict, "weights": weights.cache_key, "whole": True}
     return Classifier(
         LazyModel(
             lambda: build_pretrained(architecture, weights=weights, include_top=True, size=size).model,

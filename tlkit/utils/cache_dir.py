@@ -110,7 +110,7 @@ def entries(folder: Path | None = None) -> list[CacheEntry]:
 
 def describe(entry: CacheEntry) -> str:
     """What an entry is, in a few words, from the JSON inside it."""
-    for name in ("provenance.json", "identity.json"):
+    for name in ("provenance.json", "cache_key.json"):
         with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
             facts = json.loads((entry.path / name).read_text("utf-8"))
             facts = facts.get("provenance", facts)
