@@ -17,12 +17,12 @@ from keras_writers.dialects import (
     write_nb_layers,
     write_tf_keras_weights,
 )
+from tlkit.keras_files.load_model import load_model
 
 from tlkit.commands.inspect_h5 import _inspect
 from tlkit.config import InspectConfig, LoadOptions
 from tlkit.errors import TlkitError
 from tlkit.keras_files.hdf5.subprocess_guard import run_in_subprocess, verify_readable
-from tlkit.keras_files.load_model import load_model
 from tlkit.keras_files.loading.layer_spec import target_layers
 from tlkit.keras_files.loading.load import load_file
 

@@ -19,10 +19,10 @@ from keras_writers.dialects import (
 )
 from keras_writers.reference import forward
 from PIL import Image
+from tlkit.keras_files.load_model import load_model
 
 from tlkit.config import LoadOptions
 from tlkit.errors import ModelError, WeightsError
-from tlkit.keras_files.load_model import load_model
 
 SMALL, SQUARE, TWINS, DEPTHWISE = (
     make(seed=4) for make in (networks.small, networks.square, networks.twins, networks.depthwise)

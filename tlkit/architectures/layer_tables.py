@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlkit.config import BuildOptions
-from tlkit.keras_files.loading.layer_spec import LayerSpec, groups_of, recurrent_activation_of
+from tlkit.keras_files import LayerSpec, groups_of, recurrent_activation_of
 
 if TYPE_CHECKING:
     from tlkit.architectures.architecture import Architecture

@@ -8,20 +8,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tlkit import keras_files
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.verify_weights import published_problem
 from tlkit.config import LoadOptions
 from tlkit.downloads.locate import check_weights, locate
 from tlkit.downloads.weights_file import PackagedFile
 from tlkit.errors import UsageError, WeightsError
-from tlkit.keras_files.hdf5.validate import is_archive, is_hdf5, structure_problem
-from tlkit.keras_files.torch_legacy_reader import is_torch_stream
 from tlkit.utils.hashing import file_digest
 from tlkit.utils.logging import logger
 from tlkit.utils.text import join_truncated, pluralize
 
 if TYPE_CHECKING:
-    from tlkit.keras_files.loading.assign import LoadReport
+    from tlkit.keras_files import LoadReport
 
 
 @dataclass(frozen=True)
@@ -137,11 +136,14 @@ def build_pretrained(
         options = weights.options
         if weights.name == "imagenet":  # what is published has TensorFlow's kernels, whether the file says it or not
             options = dataclasses.replace(options, flip_kernels=False)
-        load_weights(model, weights.path, architecture, options)
+        # a published file was verified when it was located
+        load_weights(model, weights.path, architecture, options, verify=weights.name != "imagenet")
     return Pretrained(model, weights.name, weights.digest)
 
 
-def load_weights(model: Any, path: Path, architecture: Architecture, options: LoadOptions | None = None) -> LoadReport:
+def load_weights(
+    model: Any, path: Path, architecture: Architecture, options: LoadOptions | None = None, *, verify: bool = True
+) -> LoadReport:
     """Load a weights file into a model built from ``architecture``; what the file is, its content says.
 
     Args:
@@ -149,26 +151,21 @@ def load_weights(model: Any, path: Path, architecture: Architecture, options: Lo
         path: The file: HDF5 of any Keras, a ``.keras`` archive, or the published PyTorch file of a Lite.
         architecture: Its row.
         options: How to load, where the file leaves it open.
+        verify: False for a file that is known to be whole.
 
     Raises:
         WeightsError: Not a weights file, damaged, or of another model; the model is as it was.
     """
-    from tlkit.keras_files.loading.assign import assign_by_name
-    from tlkit.keras_files.loading.layer_spec import target_layers
-    from tlkit.keras_files.loading.load import load_file
-
-    options = options or LoadOptions()
-    places = target_layers(model)
-    if isinstance(architecture.with_top, PackagedFile) and is_torch_stream(path):
+    if isinstance(architecture.with_top, PackagedFile) and keras_files.is_torch_stream(path):
         from tlkit.architectures.efficientnet_lite import keras_layout
-        from tlkit.keras_files.torch_legacy_reader import read_torch_stream
 
-        report = assign_by_name(places, keras_layout(model, read_torch_stream(path)), source=path.name)
-    elif is_hdf5(path) or is_archive(path):
-        report = load_file(path, places, options, into=model.name, old_names=architecture.old_names)
+        arrays = keras_layout(model, keras_files.read_torch_stream(path))
+        report = keras_files.assign_by_name(keras_files.target_layers(model), arrays, source=path.name)
+    elif keras_files.is_hdf5(path) or keras_files.is_archive(path):
+        report = keras_files.load_weights(model, path, options, old_names=architecture.old_names, verify=verify)
     else:
         raise WeightsError(
-            f"{path} cannot be loaded: {structure_problem(path)}.",
+            f"{path} cannot be loaded: {keras_files.structure_problem(path)}.",
             hint="--weights takes the weights or the full model of any Keras (.h5, .weights.h5, .keras).",
         )
     _say(report, model.name, path)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tlkit import keras_files
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.layer_tables import expected_layers
+from tlkit.config import BuildOptions, LoadOptions
 from tlkit.downloads.locate import file_problem
 from tlkit.downloads.weights_file import PackagedFile, WeightsFile
 from tlkit.errors import WeightsError
 from tlkit.utils.text import join_truncated
 
 if TYPE_CHECKING:
-    from tlkit.keras_files.loading.plan import Plan
+    from tlkit.keras_files import LayerSpec, Plan
 
 LARGEST = 1e6
 """No weight of a published network is near this; a flipped bit makes 1e38 of a small number."""
@@ -54,39 +57,33 @@ def fit_problem(path: Path, architecture: Architecture, file: WeightsFile, *, va
         file: Which of its files it is to be.
         values: Also read every tensor and refuse numbers that no network has.
     """
-    from tlkit.keras_files.hdf5.subprocess_guard import run_in_subprocess
-
+    weights = next(weights for weights in architecture.published if weights.file == file)
+    architecture = architecture.configured(BuildOptions(alpha=weights.alpha, data_format="channels_last"))
+    expected = expected_layers(architecture, include_top=weights.include_top)
+    name = f"{architecture.name} {'with' if weights.include_top else 'without'} its classifier"
+    arguments = path, name, expected, dict(architecture.old_names), file.digest is None, values
     try:
-        return run_in_subprocess(lambda: _compare(path, architecture, file, values), path)
+        return keras_files.run_in_subprocess(_compare, *arguments, path=path)
     except WeightsError as error:
         return error.message.removeprefix(f"{path} ").rstrip(".")
 
 
-def _compare(path: Path, architecture: Architecture, file: WeightsFile, values: bool) -> str | None:
-    from tlkit.config import BuildOptions, LoadOptions
-    from tlkit.keras_files.hdf5.validate import structure_problem
-    from tlkit.keras_files.loading.load import open_saved, why_not
-    from tlkit.keras_files.loading.plan import make_plan
-
-    wrong = structure_problem(path)
+def _compare(
+    path: Path, name: str, expected: Sequence[LayerSpec], old_names: Mapping[str, str], exact: bool, values: bool
+) -> str | None:
+    wrong = keras_files.structure_problem(path)
     if wrong:
         return wrong
-    weights = next(weights for weights in architecture.published if weights.file == file)
-    architecture = architecture.configured(BuildOptions(alpha=weights.alpha, data_format="channels_last"))
-    top = weights.include_top
-    with open_saved(path) as (_, saved):
-        wanted = expected_layers(architecture, include_top=top)
-        plan = make_plan(saved, wanted, LoadOptions(), old_names=architecture.old_names)
-        holders = [layer for layer in saved.layers if layer.tensors]
-        whose = f"{architecture.name} {'with' if top else 'without'} its classifier"
+    with keras_files.open_file(path) as file:
+        plan = keras_files.plan_loading(file, expected, LoadOptions(), old_names=old_names)
+        holders = [layer for layer in file.layers if layer.tensors]
         if not holders:
             return "it holds no layer with weights"
         if not plan.complete:
-            return f"it is not of {whose}: {why_not(plan, holders)}"
-        if plan.unused and file.digest is None:  # a digest would tell the two files of an architecture apart
-            return (
-                f"it is not of {whose}: it also holds {join_truncated([layer.name for layer in plan.unused], most=3)}"
-            )
+            return f"it is not of {name}: {keras_files.why_not(plan, holders)}"
+        if plan.unused and exact:  # a digest would tell the two files of an architecture apart
+            unused = join_truncated([layer.name for layer in plan.unused], most=3)
+            return f"it is not of {name}: it also holds {unused}"
         return _odd_values(plan) if values else None
 
 

@@ -1,4 +1,4 @@
-"""Does this file load here, and how? Answered from names and shapes, without building the network."""
+"""Check whether and how a file loads into an architecture, from names and shapes, without building the network."""
 
 from __future__ import annotations
 
@@ -6,20 +6,18 @@ import dataclasses
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from tlkit import keras_files
 from tlkit.architectures.architecture import Architecture
-from tlkit.architectures.layer_tables import expected_layers
 from tlkit.config import LoadOptions
-from tlkit.keras_files.layers import SavedLayer
-from tlkit.keras_files.loading.layer_matching import BETWEEN
-from tlkit.keras_files.loading.layer_spec import LayerSpec
-from tlkit.keras_files.loading.load import QUESTIONS
-from tlkit.keras_files.loading.plan import Plan, SavedFile, make_plan
-from tlkit.keras_files.types import Header
 from tlkit.utils.options import option_words
 
+if TYPE_CHECKING:
+    from tlkit.keras_files import KerasFile, LayerSpec, Plan
+
 ANSWERS = {"layout": ("--layout tf", "--layout th"), "flip_kernels": ("--no-flip-kernels", "--flip-kernels")}
-"""What answers a question that a file leaves open."""
+"""The options that answer a question which a file leaves open."""
 
 
 @dataclass(frozen=True)
@@ -27,28 +25,28 @@ class CompatibilityReport:
     """How a file loads into an architecture.
 
     Attributes:
-        include_top: With its ImageNet classifier or without.
-        complete: Every tensor of the network has its partner.
+        include_top: With the ImageNet classifier or without.
+        complete: True when every tensor of the network has a match in the file.
         matched_by: ``order`` or ``name``.
-        layers: How many layers the network has.
-        fitting: How many of them the file has everything for.
+        layers: How many layers with weights the network has.
+        matched: How many of them the file has everything for.
         tensors: How many tensors those have.
         missing: Layers of the network that the file has nothing for.
         mismatched: ``(layer of the network, layer of the file, why)``.
-        unused: Layers of the file that the network has no place for.
-        questions: What the file leaves open, keys of :data:`ANSWERS`.
+        unused: Layers of the file that the network does not have.
+        questions: What the file does not record: ``layout``, ``flip_kernels``.
         asks: The same in words.
-        conversions: What is done to how many tensors, in words.
-        notes: What a person should know.
-        commands: The command lines that load it; more than one where the file leaves something open, none when it
-            does not load.
+        conversions: Each conversion in words, and how many tensors it is for.
+        notes: Remarks for the user.
+        commands: The command lines that load it; several where the file leaves a question open, none when it does not
+            load.
     """
 
     include_top: bool
     complete: bool
     matched_by: str
     layers: int
-    fitting: int
+    matched: int
     tensors: int
     missing: tuple[LayerSpec, ...]
     mismatched: tuple[tuple[str, str, str], ...]
@@ -59,60 +57,86 @@ class CompatibilityReport:
     notes: tuple[str, ...]
     commands: tuple[str, ...]
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON document: the attributes above, ``loads``, and layers and shapes spelled out."""
+        return {
+            "include_top": self.include_top,
+            "loads": bool(self.commands),
+            "matched_by": self.matched_by,
+            "layers": self.layers,
+            "matched": self.matched,
+            "tensors": self.tensors,
+            "conversions": dict(self.conversions),
+            "questions": list(self.questions),
+            "missing": [
+                {
+                    "layer": layer.name,
+                    "tensors": [{"role": role, "shape": list(shape)} for role, shape in layer.tensors],
+                }
+                for layer in self.missing
+            ],
+            "mismatched": [
+                {"layer": layer, "in_file": saved, "reason": reason} for layer, saved, reason in self.mismatched
+            ],
+            "unused": list(self.unused),
+            "notes": list(self.notes),
+            "commands": list(self.commands),
+        }
+
 
 def check_compatibility(
-    file: str, header: Header, saved: Sequence[SavedLayer], architecture: Architecture, options: LoadOptions
+    file: KerasFile,
+    architecture: Architecture,
+    expected: Mapping[bool, Sequence[LayerSpec]],
+    options: LoadOptions,
 ) -> tuple[CompatibilityReport, ...]:
-    """How a file loads into an architecture with its classifier, and without.
+    """Check how a file loads into an architecture with its classifier, and without.
 
     Args:
-        file: Its path, for the command lines.
-        header: What it says of itself.
-        saved: Its layers.
-        architecture: The row of the table.
-        options: How it would be loaded; matching by name is also tried where order fails.
+        file: The open file.
+        architecture: The registry entry.
+        expected: The layers that it expects, with its classifier (True) and without.
+        options: How to load it; matching by name is also tried where order fails.
     """
-    content = SavedFile(header, saved)
-    return tuple(_way(file, content, architecture, options, include_top=top) for top in (True, False))
+    return tuple(_check(file, architecture, top, layers, options) for top, layers in expected.items())
 
 
-def _way(
-    file: str, content: SavedFile, architecture: Architecture, options: LoadOptions, *, include_top: bool
+def _check(
+    file: KerasFile, architecture: Architecture, include_top: bool, expected: Sequence[LayerSpec], options: LoadOptions
 ) -> CompatibilityReport:
-    expected = expected_layers(architecture, include_top=include_top)
-    plan = make_plan(content, expected, options, old_names=architecture.old_names)
+    plan = keras_files.plan_loading(file, expected, options, old_names=architecture.old_names)
     if not plan.complete and not options.by_name:
-        named = dataclasses.replace(options, by_name=True)
-        other = make_plan(content, expected, named, old_names=architecture.old_names)
-        if other.complete and BETWEEN not in other.notes:
-            plan, options = other, named
+        by_name = dataclasses.replace(options, by_name=True)
+        other = keras_files.plan_loading(file, expected, by_name, old_names=architecture.old_names)
+        if other.complete and not other.has_gaps:
+            plan, options = other, by_name
     loads = plan.complete or (options.skip_mismatch and bool(plan.layers))
     return CompatibilityReport(
         include_top=include_top,
         complete=plan.complete,
         matched_by=plan.matched_by,
-        layers=plan.expected,
-        fitting=len(plan.layers),
+        layers=plan.network_layers,
+        matched=len(plan.layers),
         tensors=sum(len(layer.tensors) for layer in plan.layers),
         missing=plan.missing,
         mismatched=tuple((layer.name, other.name, reason) for layer, other, reason in plan.mismatched),
         unused=tuple(layer.name for layer in plan.unused),
         questions=plan.questions,
-        asks=tuple(QUESTIONS[question] for question in plan.questions),
+        asks=plan.asks,
         conversions=dict(plan.conversions),
         notes=plan.notes,
-        commands=tuple(_commands(file, architecture, options, plan, include_top)) if loads else (),
+        commands=tuple(_commands(str(file.path), architecture, options, plan, include_top)) if loads else (),
     )
 
 
 def _commands(
-    file: str, architecture: Architecture, options: LoadOptions, plan: Plan, include_top: bool
+    path: str, architecture: Architecture, options: LoadOptions, plan: Plan, include_top: bool
 ) -> Iterator[str]:
-    built = architecture.options if include_top else dataclasses.replace(architecture.options, classes=None)
-    said = [*option_words(dataclasses.replace(built, data_format=None)), *option_words(options)]
-    ways: list[list[str]] = [[]]
+    build = architecture.options if include_top else dataclasses.replace(architecture.options, classes=None)
+    given = [*option_words(dataclasses.replace(build, data_format=None)), *option_words(options)]
+    answers: list[list[str]] = [[]]
     for question in plan.questions:
-        ways = [[*way, answer] for way in ways for answer in ANSWERS[question]]
+        answers = [[*chosen, answer] for chosen in answers for answer in ANSWERS[question]]
     start = "tlkit predict IMAGES" if include_top else "tlkit finetune DATA"
-    for way in ways:
-        yield " ".join([start, "--arch", architecture.name, "--weights", shlex.quote(file), *said, *way])
+    for chosen in answers:
+        yield " ".join([start, "--arch", architecture.name, "--weights", shlex.quote(path), *given, *chosen])

@@ -15,17 +15,17 @@ from tlkit.utils.text import pluralize
 @click.command("convert-h5")
 @click.argument("source", metavar="IN")
 @click.argument("output", metavar="OUT")
-@click.option("--arch", metavar="NAME", required=True, help="Whose weights IN holds.")
+@click.option("--arch", metavar="NAME", required=True, help="The architecture whose weights IN holds.")
 @load_options
 @build_options(runs=False)
-@click.option("--force", is_flag=True, help="Write over OUT where it exists.")
+@click.option("--force", is_flag=True, help="Overwrite OUT.")
 @format_option("text", "json")
 def convert_h5(output_format: str, **options: Any) -> None:
-    """Write the weights in IN, of any Keras since 2015, as OUT, a .weights.h5 that Keras 3 loads today.
+    """Convert old Keras weights for Keras 3.
 
-    Layouts are converted as `tlkit inspect-h5 IN --arch NAME` tells; a base inside a full model is found. OUT is read
-    back and compared before it gets its name. JSON has `output`, `architecture`, `include_top`, `layers`, `tensors`,
-    `matched_by`, `conversions`, `unused` and `left_random`.
+    IN is a weights or model file of any Keras since 2015, OUT a .weights.h5 that Keras 3 loads. Layouts are converted
+    as `tlkit inspect-h5 IN --arch NAME` reports; a base inside a full model is found. OUT is read back and compared
+    before it gets its name.
 
     \b
         tlkit convert-h5 vgg16_2016.h5 vgg16.weights.h5 --arch vgg16 --flip-kernels
@@ -33,25 +33,12 @@ def convert_h5(output_format: str, **options: Any) -> None:
     """
     from tlkit.commands.convert_h5 import convert_h5 as run
 
-    done = run(ConvertConfig(**options))
-    report = done.report
+    converted = run(ConvertConfig(**options))
     if output_format == "json":
-        echo_json(
-            {
-                "output": str(done.output),
-                "architecture": done.architecture,
-                "include_top": done.include_top,
-                "layers": report.layers,
-                "tensors": report.tensors,
-                "matched_by": report.matched_by,
-                "conversions": dict(report.conversions or {}),
-                "unused": list(report.unused),
-                "left_random": list(report.left_random),
-            }
-        )
+        echo_json(converted.to_dict())
         return
-    top = "with" if done.include_top else "without"
+    top = "with" if converted.include_top else "without"
     echo(
-        f"{done.output}: {pluralize(report.tensors, 'tensor')} of {done.architecture} {top} its classifier, "
-        "read back and equal."
+        f"{converted.output}: {pluralize(converted.report.tensors, 'tensor')} of {converted.architecture} {top} its "
+        "classifier, read back and equal."
     )

@@ -1,4 +1,4 @@
-"""A weights file of any dialect as today's ``.weights.h5``, verified by reading it back."""
+"""Convert a weights file of any dialect to a ``.weights.h5`` of Keras 3, verified by reading it back."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
+from tlkit import keras_files
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.layer_tables import expected_layers
 from tlkit.architectures.registry.lookup import get_architecture
@@ -16,22 +16,18 @@ from tlkit.config import ConvertConfig, LoadOptions
 from tlkit.downloads.locate import check_weights
 from tlkit.downloads.weights_file import PackagedFile
 from tlkit.errors import UsageError, WeightsError
-from tlkit.keras_files.hdf5.validate import check_is_file
-from tlkit.keras_files.loading.assign import LoadReport
-from tlkit.keras_files.loading.load import open_saved, refuse
-from tlkit.keras_files.loading.plan import make_plan
-from tlkit.keras_files.torch_legacy_reader import is_torch_stream
+from tlkit.keras_files import LoadReport
 from tlkit.utils.atomic_write import atomic_write
 
-ENDING = ".weights.h5"
+EXTENSION = ".weights.h5"
 
 
 @dataclass(frozen=True)
 class Converted:
-    """What was written.
+    """The file that was written.
 
     Attributes:
-        output: The file.
+        output: Its path.
         architecture: Whose weights it holds.
         include_top: With the ImageNet classifier or without.
         report: How the source was loaded.
@@ -42,6 +38,29 @@ class Converted:
     include_top: bool
     report: LoadReport
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON document of `tlkit convert-h5 --format json`.
+
+        Keys:
+            output, architecture, include_top: As the attributes.
+            layers, tensors: How many were loaded.
+            matched_by: ``order`` or ``name``.
+            conversions: Each conversion in words, and how many tensors it was for.
+            unused: Layers of the source that the architecture does not have.
+            left_random: Layers of the architecture that the source has nothing for (with ``--skip-mismatch``).
+        """
+        return {
+            "output": str(self.output),
+            "architecture": self.architecture,
+            "include_top": self.include_top,
+            "layers": self.report.layers,
+            "tensors": self.report.tensors,
+            "matched_by": self.report.matched_by,
+            "conversions": dict(self.report.conversions or {}),
+            "unused": list(self.report.unused),
+            "left_random": list(self.report.left_random),
+        }
+
 
 def convert_h5(config: ConvertConfig) -> Converted:
     """Convert a file; with the classifier where the file has it, else without.
@@ -51,22 +70,21 @@ def convert_h5(config: ConvertConfig) -> Converted:
     """
     architecture = get_architecture(config.arch, dataclasses.replace(config.build, data_format="channels_last"))
     source, output = Path(config.source), Path(config.output)
-    if not output.name.endswith(ENDING):
+    if not output.name.endswith(EXTENSION):
         raise UsageError(
-            f"{output} must end in {ENDING}: Keras picks its reader by the name.",
-            hint=f"Name it {output.with_suffix('')}{ENDING}.",
+            f"{output} must end in {EXTENSION}: Keras picks its reader by the name.",
+            hint=f"Name it {output.with_suffix('')}{EXTENSION}.",
         )
     if output.exists() and not config.force:
-        raise UsageError(f"{output} exists.", hint="Name another file, or say --force to write over it.")
+        raise UsageError(f"{output} exists.", hint="Name another file, or use --force to overwrite it.")
     if not output.parent.is_dir():
         raise WeightsError(f"There is no folder {output.parent} to write to.")
-    check_is_file(source)
+    keras_files.check_is_file(source)
     check_weights(config.source)
-    include_top = _with_top(source, architecture, config.load)
+    include_top = _has_top(source, architecture, config.load)
 
     from tlkit.architectures.build import build
     from tlkit.architectures.pretrained import load_weights
-    from tlkit.keras_files.loading.layer_spec import target_layers
 
     model = build(architecture, include_top=include_top)
     report = load_weights(model, source, architecture, config.load)
@@ -74,11 +92,8 @@ def convert_h5(config: ConvertConfig) -> Converted:
         with atomic_write(output) as part:
             model.save_weights(part)
             copy = build(architecture, include_top=include_top)
-            load_weights(copy, part, architecture)
-            for place, again in zip(target_layers(model), target_layers(copy), strict=True):
-                for before, after in zip(place.variables, again.variables, strict=True):
-                    if not np.array_equal(before.numpy(), after.numpy(), equal_nan=True):
-                        raise WeightsError(f"{output} was not written: {place.spec.name} reads back changed.")
+            load_weights(copy, part, architecture, verify=False)
+            _compare(model, copy, output)
     except OSError as error:
         # HDF5's own words name our temporary file and its flags
         reason = os.strerror(error.errno) if error.errno else str(error)
@@ -86,21 +101,27 @@ def convert_h5(config: ConvertConfig) -> Converted:
     return Converted(output, architecture.name, include_top, report)
 
 
-def _with_top(source: Path, architecture: Architecture, options: LoadOptions) -> bool:
-    """Whether the file fits the architecture with its classifier; refused when it fits neither way."""
-    if isinstance(architecture.with_top, PackagedFile) and source.is_file() and is_torch_stream(source):
+def _compare(model: Any, copy: Any, output: Path) -> None:
+    import numpy as np
+
+    for target, other in zip(keras_files.target_layers(model), keras_files.target_layers(copy), strict=True):
+        for before, after in zip(target.variables, other.variables, strict=True):
+            if not np.array_equal(before.numpy(), after.numpy(), equal_nan=True):
+                raise WeightsError(f"{output} was not written: {target.spec.name} reads back changed.")
+
+
+def _has_top(source: Path, architecture: Architecture, options: LoadOptions) -> bool:
+    """True when the file matches the architecture with its classifier; refuse a file that matches neither way."""
+    if isinstance(architecture.with_top, PackagedFile) and keras_files.is_torch_stream(source):
         return True
-    with open_saved(source) as (_, file):
+    keras_files.verify_readable(source)
+    with keras_files.open_file(source) as file:
         plans = {
-            top: make_plan(
+            top: keras_files.plan_loading(
                 file, expected_layers(architecture, include_top=top), options, old_names=architecture.old_names
             )
             for top in (True, False)
         }
-        for top, plan in plans.items():
-            if plan.complete:
-                refuse(plan, file, source, options, architecture.name)
-                return top
-        best = min(plans, key=lambda top: plans[top].problems)
-        refuse(plans[best], file, source, options, architecture.name)
+        best = min(plans, key=lambda top: (not plans[top].complete, plans[top].problems))
+        keras_files.require_loadable(plans[best], file, options, into=architecture.name)
         return best

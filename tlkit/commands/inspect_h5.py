@@ -1,93 +1,58 @@
-"""What is in an HDF5 file, and whether it loads: without TensorFlow, and without reading a tensor unless asked."""
+"""Inspect an HDF5 file, and check whether it loads: without TensorFlow, and without reading a tensor unless asked."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tlkit.config import InspectConfig
 from tlkit.errors import WeightsError
-from tlkit.keras_files.hdf5.subprocess_guard import run_in_subprocess
-from tlkit.keras_files.types import TITLES, Header, Node, Stats
+from tlkit.keras_files.hdf5.subprocess_guard import CPU_SECONDS, run_in_subprocess
+from tlkit.keras_files.hdf5.validate import check_is_file
+from tlkit.keras_files.tree import Tree, layer_tree, object_tree
+from tlkit.keras_files.types import TITLES, Header, LayerInfo, Node, Stats, TensorInfo
 from tlkit.utils.logging import progress_bar
 
 if TYPE_CHECKING:
     from tlkit.architectures.architecture import Architecture
     from tlkit.architectures.weights_compatibility import CompatibilityReport
+    from tlkit.keras_files import KerasFile, LayerSpec
     from tlkit.keras_files.layers import SavedLayer
 
-
-@dataclass(frozen=True)
-class TensorInfo:
-    """One tensor.
-
-    Attributes:
-        name: As the file has it.
-        role: What it is in today's words, or None.
-        path: Where it is in the file.
-        shape: Its shape.
-        dtype: ``float32``, ….
-        bytes: What its values take in memory.
-        stats: Its statistics, where they were asked for.
-    """
-
-    name: str
-    role: str | None
-    path: str
-    shape: tuple[int, ...]
-    dtype: str
-    bytes: int
-    stats: Stats | None = None
-
-
-@dataclass(frozen=True)
-class LayerInfo:
-    """One layer, in the file's order.
-
-    Attributes:
-        name: Its name.
-        kind: Its class in snake case, or None.
-        path: The names of the models it is inside of.
-        tensors: Its tensors; none for a layer without weights.
-    """
-
-    name: str
-    kind: str | None
-    path: tuple[str, ...]
-    tensors: tuple[TensorInfo, ...]
+Expected = Mapping[bool, "Sequence[LayerSpec]"]
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What a file is.
+    """The contents of a file.
 
     Attributes:
-        file: As it was given.
-        size: Bytes on disk.
+        file: Its path, as it was given.
+        bytes: Its size on disk.
         header: Dialect, writer, configuration.
         data: ``channels_last`` or ``channels_first``, or None.
-        kernels: How the axes of kernels lie, in words, or None.
-        layers: The layers, in order; empty for what is no weights file.
-        nodes: Every name in the file.
+        kernels: The order of a kernel's axes in words, or None.
+        layers: The layers, in order; empty for what is no weights or model file.
+        objects: Every name in the file.
         problems: Why the layers or the model cannot be used.
-        stats: Statistics of data sets that belong to no layer, by path.
-        architecture: What it was compared with.
+        stats: Statistics of datasets that belong to no layer, by path.
+        architecture: The one it was compared with, or None.
         loading: How it loads there, with the classifier and without.
     """
 
     file: str
-    size: int
+    bytes: int
     header: Header
     data: str | None
     kernels: str | None
     layers: tuple[LayerInfo, ...]
-    nodes: tuple[Node, ...]
+    objects: tuple[Node, ...]
     problems: tuple[str, ...]
-    stats: dict[str, Stats]
+    stats: Mapping[str, Stats]
     architecture: str | None = None
     loading: tuple[CompatibilityReport, ...] = ()
 
@@ -97,111 +62,156 @@ class Inspection:
         return TITLES[self.header.dialect]
 
     @property
-    def links(self) -> tuple[Node, ...]:
-        """The names that stand for something elsewhere."""
-        return tuple(node for node in self.nodes if node.kind.endswith("link"))
-
-    @property
     def tensors(self) -> list[TensorInfo]:
         """Every tensor of every layer."""
         return [tensor for layer in self.layers for tensor in layer.tensors]
 
     @property
-    def parameters(self) -> int:
-        """How many numbers the layers hold."""
-        return sum(math.prod(tensor.shape) for tensor in self.tensors)
+    def totals(self) -> dict[str, int]:
+        """Counts of layers, tensors, parameters and bytes."""
+        tensors = self.tensors
+        return {
+            "layers": len(self.layers),
+            "layers_with_weights": sum(bool(layer.tensors) for layer in self.layers),
+            "tensors": len(tensors),
+            "parameters": sum(math.prod(tensor.shape) for tensor in tensors),
+            "tensor_bytes": sum(tensor.bytes for tensor in tensors),
+        }
 
     @property
     def loads(self) -> bool:
-        """True when a command loads it into the architecture that was asked about."""
-        return any(loading.commands for loading in self.loading)
+        """True when it loads into the architecture that was asked about."""
+        return any(report.commands for report in self.loading)
+
+    @property
+    def tree(self) -> Tree:
+        """The layers with their tensors; of other HDF5 files, all objects."""
+        return layer_tree(self.layers) if self.tensors else object_tree(self.objects, self.stats)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON document of `tlkit inspect-h5 --format json`.
+
+        Keys:
+            file, bytes: Path as given and size on disk.
+            dialect, title: A key of :data:`tlkit.keras_files.types.TITLES` and its words.
+            keras_version, backend: Of the Keras that wrote the file, or null.
+            layout: ``data`` (``channels_last``, ``channels_first`` or null) and ``kernels`` (the order of their axes).
+            totals: ``layers``, ``layers_with_weights``, ``tensors``, ``parameters``, ``tensor_bytes``.
+            layers: As :class:`tlkit.keras_files.types.LayerInfo`: ``name``, ``kind``, ``parents``, ``tensors`` (each
+                ``name``, ``role``, ``path``, ``shape``, ``dtype``, ``bytes``, ``stats``).
+            objects: As :class:`tlkit.keras_files.types.Node`: ``path``, ``kind``; of a link ``target``; of a dataset
+                ``shape``, ``dtype``, ``storage``, ``stored_bytes``; ``stats`` and ``attributes`` where there are some.
+            problems: Why the layers or the model cannot be used.
+            loading: Only with an architecture: ``architecture``, ``loads`` and ``ways``, one with the classifier and
+                one without, as :meth:`tlkit.architectures.weights_compatibility.CompatibilityReport.to_dict`.
+
+        ``stats`` is null, or ``min``, ``max``, ``mean``, ``nan``, ``infinite``, ``zero`` and ``note``.
+        """
+        document: dict[str, Any] = {
+            "file": self.file,
+            "bytes": self.bytes,
+            "dialect": self.header.dialect,
+            "title": self.title,
+            "keras_version": self.header.keras_version,
+            "backend": self.header.backend,
+            "layout": {"data": self.data, "kernels": self.kernels},
+            "totals": self.totals,
+            "layers": [layer.to_dict() for layer in self.layers],
+            "objects": [node.to_dict(self.stats.get(node.path)) for node in self.objects],
+            "problems": list(self.problems),
+        }
+        if self.architecture:
+            document["loading"] = {
+                "architecture": self.architecture,
+                "loads": self.loads,
+                "ways": [report.to_dict() for report in self.loading],
+            }
+        return document
 
 
 def inspect_h5(config: InspectConfig) -> Inspection:
-    """Look into a file, in a process of its own: damage that makes HDF5 crash does not reach the caller.
+    """Inspect a file in another process: damage that crashes HDF5 does not reach the caller.
 
     Raises:
-        TlkitError: No such file, no HDF5, damaged; no such architecture.
+        TlkitError: There is no such file, it is no HDF5 file or damaged; there is no such architecture.
     """
-    architecture = _architecture(config)
-    return run_in_subprocess(lambda: _inspect(config, architecture), Path(config.file))
+    path = Path(config.file)
+    check_is_file(path)
+    architecture, expected = _expected(config)
+    # a byte of deflate can become a thousand; without --stats only the structure is read
+    seconds = CPU_SECONDS + (path.stat().st_size >> 18 if config.stats else 0)
+    return run_in_subprocess(_inspect, config, architecture, expected, path=path, cpu_seconds=seconds)
 
 
-def _architecture(config: InspectConfig) -> Architecture | None:
-    """The architecture that was asked about, its layers known: building one in the child would hang in TensorFlow."""
+def _expected(config: InspectConfig) -> tuple[Architecture | None, Expected]:
     if config.arch is None:
-        return None
-    from tlkit.architectures.layer_tables import layers_of
+        return None, {}
+    from tlkit.architectures.layer_tables import expected_layers
     from tlkit.architectures.registry.lookup import get_architecture
 
     architecture = get_architecture(config.arch, dataclasses.replace(config.build, data_format="channels_last"))
-    for top in (True, False):
-        layers_of(architecture, include_top=top)
-    return architecture
+    return architecture, {top: expected_layers(architecture, include_top=top) for top in (True, False)}
 
 
-def _inspect(config: InspectConfig, architecture: Architecture | None) -> Inspection:
-    # h5py starts in the child only, while the parent gets ready to print
-    from tlkit.keras_files.format_detection import read_header
-    from tlkit.keras_files.hdf5.links import inside
-    from tlkit.keras_files.hdf5.open import open_file
-    from tlkit.keras_files.hdf5.tensor_stats import stats
+def _inspect(config: InspectConfig, architecture: Architecture | None, expected: Expected) -> Inspection:
+    """Inspect a file in this process, which imports h5py."""
     from tlkit.keras_files.hdf5.walk import walk
-    from tlkit.keras_files.layers import kernel_layout, saved_layers
+    from tlkit.keras_files.keras_file import open_file
+    from tlkit.keras_files.layers import kernel_layout
     from tlkit.keras_files.model_config import data_layout
 
     path = Path(config.file)
-    with open_file(path) as opened:
-        header = read_header(opened)
-        nodes = tuple(walk(opened.root))
-        problems = [header.problem] if header.problem else []
-        saved: list[SavedLayer] = []
-        try:
-            saved = saved_layers(opened.root, header)
-        except WeightsError as error:
-            problems.append(error.message)
-        if header.is_model:
-            from tlkit.keras_files.upgrade.validate import config_problems
-
-            problems += config_problems(header.raw_config) if header.problem is None else []
+    with open_file(path) as file:
+        header = file.header
+        objects = tuple(walk(file.root))
+        problems = _problems(file)
         loading: tuple[CompatibilityReport, ...] = ()
         if architecture:
             from tlkit.architectures.weights_compatibility import check_compatibility
 
-            loading = check_compatibility(config.file, header, saved, architecture, config.load)
-        layers = tuple(_layer(layer, config.stats) for layer in _progress(saved, config.stats))
-        known = {tensor.path for layer in layers for tensor in layer.tensors}
-        others = {
-            node.path: stats(inside(opened.root, node.path.strip("/")))
-            for node in nodes
-            if config.stats and node.kind == "dataset" and node.path not in known
-        }
+            loading = check_compatibility(file, architecture, expected, config.load)
+        layers = tuple(_layer_info(layer, config.stats) for layer in _progress(file.layers, config.stats))
         return Inspection(
             file=config.file,
-            size=path.stat().st_size,
+            bytes=path.stat().st_size,
             header=header,
             data=data_layout(header.config) if header.config else None,
-            kernels=kernel_layout(saved),
+            kernels=kernel_layout(file.layers),
             layers=layers,
-            nodes=nodes,
-            problems=tuple(problems),
-            stats=others,
+            objects=objects,
+            problems=problems,
+            stats=_other_stats(file, objects, layers) if config.stats else {},
             architecture=architecture.name if architecture else None,
             loading=loading,
         )
 
 
-def _progress(saved: Sequence[SavedLayer], reads: bool) -> Iterator[SavedLayer]:
+def _problems(file: KerasFile) -> tuple[str, ...]:
+    """Why the layers or the model cannot be used; a file whose layers cannot be read has none from here on."""
+    problems = [file.header.problem] if file.header.problem else []
+    try:
+        _ = file.layers
+    except WeightsError as error:
+        problems.append(error.message)
+        file.layers = []
+    if file.header.is_model and file.header.problem is None:
+        from tlkit.keras_files.upgrade.validate import config_problems
+
+        problems += config_problems(file.header.raw_config)
+    return tuple(problems)
+
+
+def _progress(layers: Sequence[SavedLayer], reads: bool) -> Iterator[SavedLayer]:
     if not reads:
-        yield from saved
+        yield from layers
         return
-    with progress_bar(total=len(saved), unit="layer", description="stats") as bar:
-        for layer in saved:
+    with progress_bar(total=len(layers), unit="layer", description="stats") as bar:
+        for layer in layers:
             yield layer
             bar.update(1)
 
 
-def _layer(layer: SavedLayer, with_stats: bool) -> LayerInfo:
+def _layer_info(layer: SavedLayer, with_stats: bool) -> LayerInfo:
     from tlkit.keras_files.hdf5.attributes import type_name
     from tlkit.keras_files.hdf5.tensor_stats import stats
 
@@ -213,3 +223,16 @@ def _layer(layer: SavedLayer, with_stats: bool) -> LayerInfo:
         for tensor in layer.tensors
     )  # fmt: skip
     return LayerInfo(layer.name, layer.kind, layer.path, tensors)
+
+
+def _other_stats(file: KerasFile, objects: Sequence[Node], layers: Sequence[LayerInfo]) -> dict[str, Stats]:
+    """The statistics of datasets that belong to no layer, by path."""
+    from tlkit.keras_files.hdf5.links import inside
+    from tlkit.keras_files.hdf5.tensor_stats import stats
+
+    known = {tensor.path for layer in layers for tensor in layer.tensors}
+    return {
+        node.path: stats(inside(file.root, node.path.strip("/")))
+        for node in objects
+        if node.kind == "dataset" and node.path not in known
+    }

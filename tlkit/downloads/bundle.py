@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from tlkit.errors import WeightsError
-from tlkit.keras_files.hdf5.validate import check_is_file
+from tlkit.keras_files import check_is_file
 from tlkit.utils.atomic_write import atomic_write
 from tlkit.utils.text import format_bytes
 

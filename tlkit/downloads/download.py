@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from tlkit.downloads.weights_file import PackagedFile, WeightsFile
 from tlkit.errors import WeightsError
-from tlkit.keras_files.hdf5.validate import SIGNATURE, structure_problem
+from tlkit.keras_files import SIGNATURE, structure_problem
 from tlkit.utils.logging import logger, progress_bar
 from tlkit.utils.text import format_bytes, without_password
 

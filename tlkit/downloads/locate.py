@@ -16,8 +16,7 @@ from pathlib import Path
 from tlkit.downloads.folders import keras_weights_folder, weights_folder
 from tlkit.downloads.weights_file import PackagedFile, WeightsFile
 from tlkit.errors import WeightsError
-from tlkit.keras_files.hdf5.subprocess_guard import verify_readable
-from tlkit.keras_files.hdf5.validate import is_archive, is_hdf5, structure_problem
+from tlkit.keras_files import is_archive, is_hdf5, start_verifying, structure_problem
 from tlkit.utils.hashing import digest_problem
 from tlkit.utils.logging import logger
 from tlkit.utils.text import did_you_mean
@@ -29,7 +28,7 @@ def check_weights(weights: str) -> Path | None:
     """The file that ``--weights`` names, or None for ``imagenet`` and ``none``.
 
     Raises:
-        WeightsError: It names a file that is not there, or one that is damaged.
+        WeightsError: It names a file that is not there.
     """
     if weights in ("imagenet", "none"):
         return None
@@ -42,7 +41,7 @@ def check_weights(weights: str) -> Path | None:
         )
     path = Path(weights)
     if is_hdf5(path) or is_archive(path):
-        verify_readable(path)
+        start_verifying(path)  # meanwhile Keras is imported; loading waits for the answer
     return path
 
 

@@ -41,8 +41,8 @@ def existing_sets(folder: Path, kind: str | None = None) -> dict[str, FeatureFil
     """
     found: dict[str, FeatureFile] = {}
     if kind in (None, "hdf5") and (folder / HDF5).is_file():
+        from tlkit.keras_files import open_file
         from tlkit.keras_files.hdf5.links import has
-        from tlkit.keras_files.hdf5.open import open_file
 
         with open_file(folder / HDF5) as opened:
             splits = [split for split in SPLITS if has(opened.root, split)]

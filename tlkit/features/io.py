@@ -15,7 +15,7 @@ import numpy as np
 
 from tlkit.errors import FeatureError
 from tlkit.features.store import FeatureStore
-from tlkit.keras_files.format_detection import FEATURES
+from tlkit.keras_files import FEATURES
 from tlkit.utils.atomic_write import atomic_write
 
 ENDINGS = (".npy", ".h5", ".hdf5", ".csv")
@@ -286,9 +286,9 @@ def open_h5(path: Path, group: str = "") -> FeatureFile:
         FeatureError: It cannot be read, or is no set of features.
         WeightsError: It is no HDF5 file.
     """
+    from tlkit.keras_files import open_file
     from tlkit.keras_files.hdf5.attributes import text
     from tlkit.keras_files.hdf5.links import has, inside, numbers
-    from tlkit.keras_files.hdf5.open import open_file
 
     with open_file(path) as opened:
         root = opened.root

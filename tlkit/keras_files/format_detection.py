@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -9,12 +10,9 @@ import h5py
 from tlkit.errors import WeightsError
 from tlkit.keras_files.hdf5.attributes import text, text_list
 from tlkit.keras_files.hdf5.links import has, inside, names
-from tlkit.keras_files.hdf5.open import OpenFile
 from tlkit.keras_files.model_config import ARCHIVE_CONFIG, ARCHIVE_METADATA, parse_config, parse_json
-from tlkit.keras_files.types import Header
+from tlkit.keras_files.types import FEATURES, Header
 
-FEATURES = "tlkit_features"
-"""The root attribute of a file of features that tlkit wrote; its value is the version of the format."""
 FOLDERS = ("layers", "_layer_checkpoint_dependencies")
 """The groups of ``.weights.h5`` that hold layers, as Keras 3 and Keras 2.12 to 2.15 call them."""
 
@@ -24,18 +22,22 @@ def weights_root(root: h5py.Group) -> Any:
     return inside(root, "model_weights") if has(root, "model_weights") else root
 
 
-def read_header(opened: OpenFile) -> Header:
-    """What kind of file this is, from its content; its name says nothing.
+def read_header(path: Path, file: h5py.File, archive: dict[str, Any] | None) -> Header:
+    """Detect the dialect of a file from its content; its name does not matter.
+
+    Args:
+        path: Where it is, for messages.
+        file: The HDF5 file, or the one inside an archive.
+        archive: The JSON texts of a ``.keras`` archive by name; None for a plain HDF5 file.
 
     Raises:
         WeightsError: The file points outside itself.
     """
-    if opened.archive is not None:
-        metadata, raw = opened.archive.get(ARCHIVE_METADATA), opened.archive[ARCHIVE_CONFIG]
+    if archive is not None:
+        metadata, raw = archive.get(ARCHIVE_METADATA), archive[ARCHIVE_CONFIG]
         version = metadata.get("keras_version") if isinstance(metadata, dict) else None
         version = version if isinstance(version, str) else None
         return Header("keras-archive", version, None, raw, parse_config(raw))
-    file = opened.root
     root = weights_root(file)
     version = text(file, "keras_version") or text(root, "keras_version")
     backend = text(file, "backend") or text(root, "backend")
@@ -47,7 +49,7 @@ def read_header(opened: OpenFile) -> Header:
     if config is not None or root is not file:
         raw, problem = None, None
         try:
-            raw = parse_json(config, f"The model_config of {opened.path}") if config is not None else None
+            raw = parse_json(config, f"The model_config of {path}") if config is not None else None
         except WeightsError as error:  # the weights may be whole all the same
             problem = error.message
         return Header(_by_version(version, "model"), version, backend, raw, parse_config(raw), problem)

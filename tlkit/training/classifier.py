@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tlkit import keras_files
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.labels import published_labels
 from tlkit.architectures.preprocessor import preprocessor_for
@@ -20,9 +21,7 @@ from tlkit.data.discovery import near_names
 from tlkit.data.images.preprocessor import ImagePreprocessor
 from tlkit.errors import ConfigError, ModelError, UsageError
 from tlkit.inference.lazy_model import LazyModel
-from tlkit.keras_files.hdf5.subprocess_guard import verify_readable
-from tlkit.keras_files.hdf5.validate import check_is_file
-from tlkit.keras_files.model_config import ConfigLayer, data_layout
+from tlkit.keras_files import ConfigLayer, check_is_file, data_layout
 from tlkit.utils.hashing import file_digest
 from tlkit.utils.logging import logger
 from tlkit.utils.options import options_said
@@ -146,10 +145,7 @@ def _model_classifier(config: PredictConfig, path: Path) -> Classifier:
         if given is not None:
             raise UsageError(f"{option} contradicts --model {path}: the file is the whole network.")
 
-    verify_readable(path)
-    from tlkit.keras_files.load_model import load_model
-
-    loaded = load_model(path, config.load)
+    loaded = keras_files.load_model(path, config.load)
     preprocessor = _preprocessor(loaded.model, loaded.header.config, config, path)
     outputs = loaded.model.output_shape
     if not isinstance(outputs, tuple) or len(outputs) != 2 or not outputs[1]:

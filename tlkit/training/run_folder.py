@@ -169,7 +169,7 @@ def load_model(folder: Path, record: RunRecord) -> Any:
     Raises:
         RunError: It cannot be loaded, or is not the model that the record describes.
     """
-    from tlkit.keras_files.load_model import load_model as load_file
+    from tlkit.keras_files import load_model as load_file
 
     path = folder / MODEL
     try:

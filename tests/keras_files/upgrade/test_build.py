@@ -43,7 +43,7 @@ def mobile_block():
 def test_a_keras_2_model_computes_what_its_layers_say():
     result = built(mobile_block())
     assert result.renamed == {name: name.replace("/", "_") for name in ("conv1/conv", "conv1/bn", "conv1/relu")}
-    assert "DepthwiseConv2D: groups dropped (1 layer)" in result.repairs
+    assert "DepthwiseConv2D: groups dropped (1 layer)" in result.upgrades
     _, conv, norm, _, depthwise, _ = layers = result.model.layers
     assert [each.trainable for each in layers] == [True, True, False, True, True, True]
     norm.set_weights([pixels(4) for _ in range(3)] + [np.abs(pixels(4))])
@@ -95,7 +95,7 @@ def test_what_keras_3_writes_is_rebuilt(tmp_path, legacy):
     x = keras.layers.Add()([shared(inputs), shared(shared(inputs) * 2 + 1)])
     model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x))
     result = built(_written(model, tmp_path, legacy), keras.__version__)
-    assert (result.repairs, result.renamed) == ((), {})
+    assert (result.upgrades, result.renamed) == ((), {})
     result.model.set_weights(model.get_weights())
     x = pixels(2, 8, 8, 3)
     np.testing.assert_array_equal(result.model(x), model(x))

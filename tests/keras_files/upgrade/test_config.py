@@ -15,19 +15,19 @@ from keras_writers.configs import (
 )
 
 from tlkit.errors import ModelError
-from tlkit.keras_files.upgrade.config import repair_config
+from tlkit.keras_files.upgrade.config import upgrade_config
 
 
 def repaired_layer(class_name, version="2.12.0", **config):
     """The class and config that one layer gets in a Sequential with an input."""
     before = sequential(item("InputLayer", "in", batch_input_shape=[None, 8, 8, 3]), item(class_name, "it", **config))
-    after = repair_config(before, keras_version=version).config["config"]["layers"][1]
+    after = upgrade_config(before, keras_version=version).config["config"]["layers"][1]
     return after["class_name"], after["config"]
 
 
 def refused(config, version):
     with pytest.raises(ModelError) as caught:
-        repair_config(config, keras_version=version)
+        upgrade_config(config, keras_version=version)
     assert caught.value.hint
     return caught.value.message
 
@@ -48,7 +48,7 @@ def histories(entry):
 def test_the_config_that_was_given_is_not_changed():
     config = keras1_sequential()
     before = copy.deepcopy(config)
-    repair_config(config, keras_version="1.2.2")
+    upgrade_config(config, keras_version="1.2.2")
     assert config == before
 
 
@@ -116,7 +116,7 @@ def test_arguments_of_keras_1(class_name, config, expected):
 
 def test_a_keras_1_convolution_with_its_regularizer_and_constraint():
     before = sequential(item("InputLayer", "in", batch_input_shape=[None, 8, 8, 3]), keras1_conv("conv"))
-    config = repair_config(before, keras_version="1.2.2").config["config"]["layers"][1]["config"]
+    config = upgrade_config(before, keras_version="1.2.2").config["config"]["layers"][1]["config"]
     assert (config["filters"], config["kernel_size"], config["strides"]) == (4, [3, 2], [1, 1])
     assert (config["padding"], config["data_format"], config["use_bias"]) == ("valid", "channels_last", True)
     assert config["kernel_regularizer"] == {
@@ -130,7 +130,7 @@ def test_a_keras_1_convolution_with_its_regularizer_and_constraint():
 def test_theano_order_is_kept_and_reaches_the_layers_that_do_not_say_it():
     before = keras1_sequential()
     before["config"][4]["config"]["data_format"] = None
-    layers = repair_config(before, keras_version="1.2.2").config["config"]["layers"]
+    layers = upgrade_config(before, keras_version="1.2.2").config["config"]["layers"]
     formats = {entry["class_name"]: entry["config"].get("data_format") for entry in layers}
     assert formats["ZeroPadding2D"] == formats["Conv2D"] == formats["MaxPooling2D"] == "channels_first"
     # Keras 1's Flatten took the values as they came; with channels_first, that of today would reorder them.
@@ -147,9 +147,9 @@ def test_merge_keeps_its_axis_and_its_inputs():
         {**keras1_merge("mixed0", "concat", concat_axis=1), "name": "mixed0"},
     ]
     layers[1]["inbound_nodes"] = [[["input_1", 0, 0], ["input_1", 0, 0]]]
-    repaired = repair_config(functional(layers, "mixed0", class_name="Model"), keras_version="1.2.2").config
-    assert repaired["class_name"] == "Functional"
-    merged = repaired["config"]["layers"][1]
+    upgraded = upgrade_config(functional(layers, "mixed0", class_name="Model"), keras_version="1.2.2").config
+    assert upgraded["class_name"] == "Functional"
+    merged = upgraded["config"]["layers"][1]
     assert (merged["class_name"], merged["config"]) == ("Concatenate", {"name": "mixed0", "axis": 1})
     assert histories(merged) == [[("input_1", 0, 0), ("input_1", 0, 0)]]
 
@@ -163,7 +163,7 @@ def test_slashes_in_names_go_everywhere_and_stay_unique():
         item("TimeDistributed", "t/d", layer=item("Dense", "w/d", units=2)) | {"name": "t/d", "inbound_nodes": []},
     ]
     layers[2]["inbound_nodes"] = [[["inner/model", 1, 0, {}]]]
-    result = repair_config(functional(layers, "a_b", name="top/level"), keras_version="2.12.0")
+    result = upgrade_config(functional(layers, "a_b", name="top/level"), keras_version="2.12.0")
     assert result.renamed == {
         "top/level": "top_level", "x/y": "x_y", "inner/model": "inner_model", "in/put": "in_put", "a/b": "a_b_1",
         "t/d": "t_d", "w/d": "w_d",
@@ -188,14 +188,14 @@ def test_slashes_in_names_go_everywhere_and_stay_unique():
     ],
 )
 def test_calls_of_a_model_in_a_model_are_counted_from_zero(version, inner, call):
-    layers = repair_config(nested(inner, call=call), keras_version=version).config["config"]["layers"]
+    layers = upgrade_config(nested(inner, call=call), keras_version=version).config["config"]["layers"]
     assert histories(layers[2]) == [[("inner", 0, 0)]]
 
 
 def test_tensors_among_the_arguments_of_a_call():
     layers = [input_layer(), layer("MultiHeadAttention", "mha", num_heads=1, key_dim=2)]
     layers[1]["inbound_nodes"] = [[["input_1", 0, 0, {"value": ["input_1", 0, 0], "training": False}]]]
-    attention = repair_config(functional(layers, "mha"), keras_version="2.9.0").config["config"]["layers"][1]
+    attention = upgrade_config(functional(layers, "mha"), keras_version="2.9.0").config["config"]["layers"][1]
     kwargs = attention["inbound_nodes"][0]["kwargs"]
     assert kwargs["training"] is False
     assert kwargs["value"]["config"]["keras_history"] == ["input_1", 0, 0]
@@ -208,7 +208,7 @@ def test_the_states_of_a_recurrent_layer_become_an_argument():
         input_layer("h"),
         input_layer("c"),
     ]
-    lstm = repair_config(functional(layers, "lstm"), keras_version="2.2.4").config["config"]["layers"][1]
+    lstm = upgrade_config(functional(layers, "lstm"), keras_version="2.2.4").config["config"]["layers"][1]
     call = lstm["inbound_nodes"][0]
     assert (len(call["args"]), len(call["kwargs"]["initial_state"])) == (1, 2)
 
@@ -223,26 +223,26 @@ def test_arithmetic_of_tensorflow_becomes_operations_of_keras():
     layers[1]["inbound_nodes"] = [["input_1", 0, 0, {"y": 127.5, "name": None}]]
     layers[2]["inbound_nodes"] = [["_CONSTANT_VALUE", -1, 1.0, {"y": ["tf.math.truediv", 0, 0], "name": None}]]
     layers[3]["inbound_nodes"] = [[["input_1", 0, 0, {"axis": -1}], ["tf.math.subtract", 0, 0, {"axis": -1}]]]
-    result = repair_config(functional(layers, "tf.concat"), keras_version="2.12.0")
+    result = upgrade_config(functional(layers, "tf.concat"), keras_version="2.12.0")
     divide, subtract, concat = result.config["config"]["layers"][1:]
     assert (divide["module"], divide["class_name"]) == ("keras.src.ops.numpy", "TrueDivide")
     assert divide["inbound_nodes"][0]["args"][1] == 127.5
     assert subtract["inbound_nodes"][0]["args"][0] == 1.0
     assert concat["config"] == {"name": "tf.concat", "axis": -1}
-    assert "tf.math.truediv: became the operation TrueDivide (1 layer)" in result.repairs
+    assert "tf.math.truediv: became the operation TrueDivide (1 layer)" in result.upgrades
 
 
 def test_repairs_are_counted_by_kind():
     convs = [item("DepthwiseConv2D", f"dw{number}", kernel_size=3, groups=1) for number in range(12)]
     config = sequential(item("InputLayer", "in", batch_input_shape=[None, 64, 64, 3]), *convs)
-    assert "DepthwiseConv2D: groups dropped (12 layers)" in repair_config(config, keras_version="2.12.0").repairs
+    assert "DepthwiseConv2D: groups dropped (12 layers)" in upgrade_config(config, keras_version="2.12.0").upgrades
 
 
 def test_a_config_of_keras_3_needs_no_repair():
     config = sequential(item("InputLayer", "in", batch_shape=[None, 4]), item("GRU", "g", units=2))
     for version in ("3.15.1", None):
-        result = repair_config(config, keras_version=version)
-        assert (result.repairs, result.renamed) == ((), {})
+        result = upgrade_config(config, keras_version=version)
+        assert (result.upgrades, result.renamed) == ((), {})
         assert result.config["config"]["layers"][1]["config"] == {"name": "g", "units": 2}
 
 
@@ -258,7 +258,7 @@ def test_the_hard_sigmoid_of_keras_3_is_its_own():
     config = sequential(
         item("InputLayer", "in", batch_shape=[None, 4]), item("Activation", "a", activation="hard_sigmoid")
     )
-    assert repair_config(config, keras_version="3.15.1").repairs == ()
+    assert upgrade_config(config, keras_version="3.15.1").upgrades == ()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import sys
 import pytest
 from keras_writers.configs import functional, input_layer, item, keras1_sequential, layer, sequential
 
-from tlkit.keras_files.upgrade import allowlist as known
+from tlkit.keras_files.upgrade import allowlist
 from tlkit.keras_files.upgrade.validate import MOST_IN_SEQUENTIAL, MOST_LAYERS, config_problems
 
 DENSE = item("Dense", "fc", units=2)
@@ -42,10 +42,10 @@ def test_a_model_of_known_layers_has_no_problems(config):
     assert config_problems(config) == []
 
 
-@pytest.mark.parametrize("name", sorted(known.UNSAFE))
+@pytest.mark.parametrize("name", sorted(allowlist.UNSAFE))
 def test_layers_that_run_code_or_read_files_are_refused_by_name(name):
     problem = only_problem(with_layer(item(name, "evil")))
-    assert problem == f"Layer 'evil' is a {name}: {known.UNSAFE[name]}."
+    assert problem == f"Layer 'evil' is a {name}: {allowlist.UNSAFE[name]}."
 
 
 def test_an_unknown_layer_is_refused_by_name():
@@ -130,16 +130,16 @@ def test_every_allowed_name_is_one_that_keras_has():
     def missing(names, *places):
         return [name for name in names if not any(hasattr(place, name) for place in places)]
 
-    assert not missing(known.LAYERS, keras.layers)
-    assert not missing(known.ALIASES.values(), keras.layers, keras.src.applications.inception_resnet_v2)
-    assert not missing(known.INITIALIZERS, keras.initializers)
-    assert not missing(known.REGULARIZERS, keras.regularizers)
-    assert not missing(known.CONSTRAINTS, keras.constraints)
-    assert not missing(known.ACTIVATIONS, keras.activations)
-    assert not missing(known.POLICIES, keras.dtype_policies)
-    for module, names in known.OPERATIONS.items():
+    assert not missing(allowlist.LAYERS, keras.layers)
+    assert not missing(allowlist.ALIASES.values(), keras.layers, keras.src.applications.inception_resnet_v2)
+    assert not missing(allowlist.INITIALIZERS, keras.initializers)
+    assert not missing(allowlist.REGULARIZERS, keras.regularizers)
+    assert not missing(allowlist.CONSTRAINTS, keras.constraints)
+    assert not missing(allowlist.ACTIVATIONS, keras.activations)
+    assert not missing(allowlist.POLICIES, keras.dtype_policies)
+    for module, names in allowlist.OPERATIONS.items():
         assert not missing(names, sys.modules[module])
-    for name, module in known.APPLICATION_LAYERS.items():
+    for name, module in allowlist.APPLICATION_LAYERS.items():
         assert hasattr(sys.modules[module], name)
 
 
@@ -147,7 +147,7 @@ def test_no_allowed_layer_reaches_files():
     import keras
 
     suspicious = ("open(", "gfile", "load_assets", "urlopen", "get_file", "func_load", "pickle", "import_module")
-    for name in known.LAYERS:
+    for name in allowlist.LAYERS:
         for ancestor in getattr(keras.layers, name).__mro__:
             # Layer itself and what is above it hold the machinery of saving, which building does not call.
             if ancestor.__module__.startswith("keras.src.layers.") and ancestor is not keras.layers.Layer:

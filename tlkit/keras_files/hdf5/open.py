@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +13,12 @@ from tlkit.errors import WeightsError
 from tlkit.keras_files.hdf5.validate import check_is_file, is_archive, structure_problem
 
 
-@dataclass(frozen=True)
-class OpenFile:
-    """An open file.
-
-    Attributes:
-        path: Where it is.
-        root: The HDF5 file, or the one inside the archive.
-        archive: The JSON texts of a ``.keras`` archive by name; None for a plain HDF5 file.
-    """
-
-    path: Path
-    root: h5py.File
-    archive: dict[str, Any] | None = None
-
-
 @contextmanager
-def open_file(path: Path) -> Iterator[OpenFile]:
-    """Open an HDF5 file or a ``.keras`` archive to read; whatever HDF5 says of damage names the file.
+def open_hdf5(path: Path) -> Iterator[tuple[h5py.File, dict[str, Any] | None]]:
+    """Open an HDF5 file or a ``.keras`` archive for reading; what HDF5 raises on damage becomes one line.
+
+    Yields:
+        The HDF5 file, and the JSON texts of an archive by name; None for a plain HDF5 file.
 
     Raises:
         WeightsError: It is neither, or it is damaged.
@@ -39,16 +26,16 @@ def open_file(path: Path) -> Iterator[OpenFile]:
     check_is_file(path)
     try:
         if is_archive(path):
-            from tlkit.keras_files.hdf5.keras_archive import open_archive  # half of all start-up time that is ours
+            from tlkit.keras_files.hdf5.keras_archive import open_archive  # zipfile takes half of our start-up time
 
-            with open_archive(path) as (root, texts):
-                yield OpenFile(path, root, texts)
+            with open_archive(path) as opened:
+                yield opened
         else:
             wrong = structure_problem(path)
             if wrong:
                 raise WeightsError(f"{path} cannot be read: {wrong}.")
             with h5py.File(path, "r") as file:
-                yield OpenFile(path, file)
+                yield file, None
     except FileNotFoundError as error:
         raise WeightsError(f"There is no file {path}.") from error
     except (IsADirectoryError, PermissionError) as error:

@@ -1,96 +1,129 @@
-"""Read a file that may be damaged in a process of its own: HDF5 is C, and a damaged file can end the process."""
+"""Read files that may be damaged in another process: HDF5 is C, and a damaged file can crash it or never end.
+
+The other process is a fresh Python, not a fork: a fork copies locks that other threads hold (TensorFlow has dozens of
+threads) and does not exist on Windows. It imports this process's packages, from the same folders, and what the function
+needs; nothing is shared but two pipes.
+"""
 
 from __future__ import annotations
 
-import os
 import pickle
 import signal
+import subprocess
+import sys
+import threading
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
-from tlkit.errors import TlkitError, WeightsError
+from tlkit.errors import WeightsError
+from tlkit.utils.logging import logger
 
 Result = TypeVar("Result")
 
+CPU_SECONDS = 120
+"""Processor time that reading a file may take; the 100,000 groups of a hostile one take 5 seconds."""
+_START = (
+    "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); "
+    "from tlkit.keras_files.hdf5.worker import main; main()"
+)
 
-def run_in_subprocess(read: Callable[[], Result], path: Path) -> Result:
-    """Call ``read`` in a child process and give back what it returns or raises.
+
+class SubprocessCall(Generic[Result]):
+    """A function that runs in a process of its own, from now on.
 
     Args:
-        read: Reads the file; its result must pickle.
+        function: Importable by its name; it reads the file.
+        arguments: Its arguments; they and the result must pickle.
         path: The file, for messages.
-
-    Raises:
-        WeightsError: The child was ended by a signal, as HDF5 does on some damage.
-        TlkitError: What ``read`` raised.
+        cpu_seconds: Processor time after which the process is ended.
     """
-    if not hasattr(os, "fork"):  # Windows
-        return read()
-    source, sink = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(source)
-        os._exit(_answer(read, sink))
-    os.close(sink)
-    try:
-        with os.fdopen(source, "rb") as pipe:
-            answer = pipe.read()
-    finally:
-        _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        if os.WTERMSIG(status) == signal.SIGINT:
-            raise KeyboardInterrupt
-        name = signal.Signals(os.WTERMSIG(status)).name
-        raise WeightsError(f"{path} is damaged: HDF5 broke off reading it ({name}).")
-    answered: tuple[Result, Exception | None] = pickle.loads(answer)  # written by our own child
-    result, error = answered
-    if error is not None:
-        raise error
-    return result
 
-
-def _answer(read: Callable[[], Result], sink: int) -> int:
-    """What the child does: read, write the pickled result or error."""
-    try:
-        answer: tuple[Result | None, BaseException | None] = (read(), None)
-    except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGINT)
-        return 1
-    except BaseException as error:
-        if not isinstance(error, TlkitError):
-            error.__traceback__ = None
-        answer = (None, error)
-    with os.fdopen(sink, "wb") as pipe:
+    def __init__(
+        self, function: Callable[..., Result], *arguments: Any, path: Path, cpu_seconds: int = CPU_SECONDS
+    ) -> None:
+        self._path, self._cpu_seconds = path, cpu_seconds
+        self._lock = threading.Lock()
+        self._outcome: tuple[Any, Exception | None] | None = None
+        # -P: without it, a pickle.py in the current folder would be imported
+        command = [sys.executable, "-P", *(["-B"] if sys.dont_write_bytecode else []), "-c", _START]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        pipe, self._process.stdin = self._process.stdin, None
+        assert pipe is not None
         try:
-            pipe.write(pickle.dumps(answer))
-        except Exception as error:  # what was raised does not pickle
-            pipe.write(pickle.dumps((None, RuntimeError(f"{type(answer[1] or error).__name__}: {answer[1] or error}"))))
-    return 0
+            with pipe:
+                pickle.dump([*sys.path, str(Path(__file__).parents[3])], pipe)
+                pickle.dump((logger.getEffectiveLevel(), cpu_seconds), pipe)
+                pickle.dump((function, arguments), pipe)
+        except BrokenPipeError:  # it has ended already; result() reports how
+            pass
+        except BaseException:
+            self._end()
+            raise
+
+    def result(self) -> Result:
+        """Wait for the function and return its result.
+
+        Raises:
+            WeightsError: The process crashed, as HDF5 does on some damage, or used up its processor time.
+            KeyboardInterrupt: Ctrl-C reached the process.
+            Exception: What the function raised.
+        """
+        with self._lock:
+            if self._outcome is None:
+                self._outcome = self._collect()
+        result, error = self._outcome
+        if error is not None:
+            raise error
+        result_: Result = result
+        return result_
+
+    def _collect(self) -> tuple[Any, Exception | None]:
+        timeout = self._cpu_seconds if sys.platform == "win32" else None
+        try:
+            answer, _ = self._process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            self._end()
+            return None, self._damaged("HDF5 does not finish reading it")
+        except BaseException:
+            self._end()
+            raise
+        status = self._process.returncode
+        if status == 0:
+            outcome: tuple[Any, Exception | None] = pickle.loads(answer)  # written by our own process
+            return outcome
+        if status == -signal.SIGINT:
+            raise KeyboardInterrupt
+        if status == 1:
+            return None, RuntimeError(f"The process that was to read {self._path} did not start.")
+        if sys.platform != "win32" and status == -signal.SIGXCPU:
+            return None, self._damaged("HDF5 does not finish reading it")
+        name = signal.Signals(-status).name if status < 0 else f"exit status {status}"
+        return None, self._damaged(f"HDF5 crashed reading it ({name})")
+
+    def _damaged(self, reason: str) -> WeightsError:
+        return WeightsError(f"{self._path} is damaged: {reason}.")
+
+    def _end(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        if self._process.stdout:
+            self._process.stdout.close()
 
 
-def verify_readable(path: Path) -> None:
-    """Open a weights or model file and look at every layer, in a process of its own.
+def run_in_subprocess(
+    function: Callable[..., Result], *arguments: Any, path: Path, cpu_seconds: int = CPU_SECONDS
+) -> Result:
+    """Call ``function(*arguments)`` in a process of its own and return its result.
+
+    Args:
+        function: Importable by its name; it reads the file.
+        arguments: Its arguments; they and the result must pickle.
+        path: The file, for messages.
+        cpu_seconds: Processor time after which the process is ended.
 
     Raises:
-        WeightsError: It is damaged, or points outside itself.
+        WeightsError: The process crashed, as HDF5 does on some damage, or used up its processor time.
+        Exception: What the function raised.
     """
-    status = path.stat()
-    _check_once(path, status.st_ino, status.st_size, status.st_mtime_ns)
-
-
-@lru_cache(maxsize=64)
-def _check_once(path: Path, inode: int, size: int, changed: int) -> None:
-    def preprocessor() -> None:
-        from tlkit.keras_files.format_detection import read_header
-        from tlkit.keras_files.hdf5.open import open_file
-        from tlkit.keras_files.layers import saved_layers
-
-        with open_file(path) as opened:
-            for layer in saved_layers(opened.root, read_header(opened)):
-                for tensor in layer.tensors:
-                    tensor.values[(slice(0, 1),) * tensor.values.ndim]  # the first chunk, through its filters
-
-    run_in_subprocess(preprocessor, path)
+    return SubprocessCall(function, *arguments, path=path, cpu_seconds=cpu_seconds).result()

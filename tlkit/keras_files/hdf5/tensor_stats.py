@@ -1,4 +1,4 @@
-"""Least, greatest and mean value of a tensor, read in pieces."""
+"""Minimum, maximum and mean of a tensor, read in pieces."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ MAX_RATIO = 1100
 
 
 def stats(dataset: h5py.Dataset) -> Stats:
-    """The statistics of a data set of numbers, in bounded memory; of others a note that says why not.
+    """Compute the statistics of a dataset of numbers, in bounded memory; of others, a note why not.
 
     Raises:
         OSError: A piece of the file cannot be read.
     """
-    why_not = _unread(dataset)
-    if why_not:
-        return Stats(note=why_not)
-    least, greatest, total, count = math.inf, -math.inf, 0.0, 0
+    reason = _not_read_reason(dataset)
+    if reason:
+        return Stats(note=reason)
+    smallest, largest, total, count = math.inf, -math.inf, 0.0, 0
     nan = infinite = zero = 0
     for piece in _pieces(dataset):
         values = piece.ravel()
@@ -41,16 +41,16 @@ def stats(dataset: h5py.Dataset) -> Stats:
             values = values[~missing] if missing.any() else values
             infinite += int(np.isinf(values).sum())
         if values.size:
-            least, greatest = min(least, float(values.min())), max(greatest, float(values.max()))
+            smallest, largest = min(smallest, float(values.min())), max(largest, float(values.max()))
             zero += int(values.size - np.count_nonzero(values))
             finite = values[np.isfinite(values)] if infinite else values
             total, count = total + float(finite.sum(dtype=np.float64)), count + finite.size
-    if math.isinf(least) and least > 0 and not infinite:
+    if math.isinf(smallest) and smallest > 0 and not infinite:
         return Stats(nan=nan, infinite=infinite, zero=zero)
-    return Stats(least, greatest, total / count if count else None, nan, infinite, zero)
+    return Stats(smallest, largest, total / count if count else None, nan, infinite, zero)
 
 
-def _unread(dataset: h5py.Dataset) -> str | None:
+def _not_read_reason(dataset: h5py.Dataset) -> str | None:
     """Why a data set is not read; None when it is."""
     if storage(dataset) in ("external", "virtual"):
         return f"not read: its values are outside the file ({storage(dataset)})"

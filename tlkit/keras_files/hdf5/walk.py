@@ -39,7 +39,7 @@ def walk(root: h5py.File) -> Iterator[Node]:
             yield Node(path, "unreadable", f"more than {MAX_OBJECTS:,} objects; the rest is not listed")
             return
         try:
-            node, child = _preprocessor(group, name, path, seen)
+            node, child = _describe(group, name, path, seen)
         except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
             yield Node(path, "unreadable", str(error).strip().split("\n")[0])
             continue
@@ -58,7 +58,7 @@ def _names(group: Any) -> Iterator[bytes]:
         return
 
 
-def _preprocessor(group: Any, key: bytes, path: str, seen: dict[Any, str]) -> tuple[Node, Any]:
+def _describe(group: Any, key: bytes, path: str, seen: dict[Any, str]) -> tuple[Node, Any]:
     """One name of a group, and the group that it leads into."""
     if group.links.get_info(key).type != h5py.h5l.TYPE_HARD:
         leads = link(h5py.Group(group), decoded(key))

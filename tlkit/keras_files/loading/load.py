@@ -1,108 +1,105 @@
-"""A weights file of any dialect into a model."""
+"""Load a weights file of any dialect into a model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tlkit.config import LoadOptions
 from tlkit.errors import WeightsError
-from tlkit.keras_files.format_detection import read_header
-from tlkit.keras_files.hdf5.open import OpenFile, open_file
-from tlkit.keras_files.layers import saved_layers
+from tlkit.keras_files.keras_file import KerasFile, open_file
 from tlkit.keras_files.loading.assign import LoadReport, assign_plan
-from tlkit.keras_files.loading.layer_spec import TargetLayer
-from tlkit.keras_files.loading.plan import Plan, SavedFile, make_plan
+from tlkit.keras_files.loading.layer_spec import target_layers
+from tlkit.keras_files.loading.plan import Plan, plan_loading
 from tlkit.keras_files.types import TITLES
+from tlkit.keras_files.verify import verify_readable
 from tlkit.utils.text import join_truncated, pluralize
 
-QUESTIONS = {
-    "layout": "whether it was trained with channels first (--layout th) or last (--layout tf)",
-    "flip_kernels": "whether its kernels are Theano's (--flip-kernels) or TensorFlow's (--no-flip-kernels)",
-}
-"""What a file may leave open, in words."""
 
-
-@contextmanager
-def open_saved(path: Path) -> Iterator[tuple[OpenFile, SavedFile]]:
-    """Open a weights or model file and read what layers it has.
-
-    Raises:
-        WeightsError: No such file, or damaged, or it points outside itself.
-    """
-    with open_file(path) as opened:
-        header = read_header(opened)
-        yield opened, SavedFile(header, saved_layers(opened.root, header))
-
-
-def load_file(
+def load_weights(
+    model: Any,
     path: Path,
-    places: Sequence[TargetLayer],
-    options: LoadOptions,
+    options: LoadOptions | None = None,
     *,
-    into: str,
     old_names: Mapping[str, str] | None = None,
+    verify: bool = True,
 ) -> LoadReport:
-    """Load a file into the layers of a model.
+    """Load the weights in a file of any Keras into a Keras model.
+
+    Every value is read, checked and converted before the first is set.
 
     Args:
-        path: The file.
-        places: The layers.
-        options: How, where the file leaves it open.
-        into: The model's name, for messages.
+        model: A built ``keras.Model``.
+        path: A weights or model file: HDF5 of Keras 0.3 to 3, or a ``.keras`` archive. A full model may hold the
+            network as a model inside it, or as its first layers.
+        options: How to load, where the file leaves that open; None for the defaults.
         old_names: ``{name of a layer in old files: its name today}``.
+        verify: False for a file that is known to be whole, because its digest is right or because it was just written.
+
+    Returns:
+        What was set, converted and left out.
 
     Raises:
-        WeightsError: It does not fit, says too little, or is damaged; the model is as it was.
+        WeightsError: The file does not match the model, leaves its layout open, or is damaged; the model is unchanged.
     """
-    with open_saved(path) as (_, file):
-        plan = make_plan(file, [place.spec for place in places], options, old_names=old_names)
-        refuse(plan, file, path, options, into)
-        return assign_plan(places, plan)
+    options = options or LoadOptions()
+    if verify:
+        verify_readable(path)
+    targets = target_layers(model)
+    with open_file(path) as file:
+        plan = plan_loading(file, [target.spec for target in targets], options, old_names=old_names)
+        require_loadable(plan, file, options, into=model.name)
+        return assign_plan(targets, plan)
 
 
-def refuse(plan: Plan, file: SavedFile, path: Path, options: LoadOptions, into: str) -> None:
-    """Raise unless the plan may be carried out.
+def require_loadable(plan: Plan, file: KerasFile, options: LoadOptions, *, into: str) -> None:
+    """Raise unless a plan may be carried out.
+
+    Args:
+        plan: The plan.
+        file: The file that it was made for.
+        options: The options that it was made with.
+        into: The name of the network, for messages.
 
     Raises:
-        WeightsError: With what the file has and what the model wants.
+        WeightsError: With what the file has, what the network expects and what to try.
     """
-    name, title = str(path), TITLES[file.header.dialect]
+    name, title = str(file.path), TITLES[file.header.dialect]
     holders = [layer for layer in file.layers if layer.tensors]
     if not holders:
         raise WeightsError(
-            f"{name} ({title}) holds no layer with weights that tlkit knows how to read.",
+            f"{name} ({title}) holds no layer with weights that tlkit can read.",
             hint=f"`tlkit inspect-h5 {name}` shows what it holds.",
         )
     if not plan.layers or (not plan.complete and not options.skip_mismatch):
-        raise WeightsError(f"{name} does not load into {into}: {why_not(plan, holders)}.", hint=_way_out(plan, options))
+        raise WeightsError(f"{name} does not load into {into}: {why_not(plan, holders)}.", hint=_hint(plan, options))
     if plan.questions:
         raise WeightsError(
-            f"{name} ({title}) does not say {' nor '.join(QUESTIONS[question] for question in plan.questions)}.",
-            hint="Say which; weights on the internet usually tell in their name or on their page.",
+            f"{name} ({title}) does not say {' nor '.join(plan.asks)}.",
+            hint="Choose one; the file name or download page usually says.",
         )
 
 
 def why_not(plan: Plan, holders: Sequence[object]) -> str:
-    """Why a plan is not complete, in one line."""
+    """Explain in one line why a plan is not complete."""
     reasons = []
     if plan.missing:
         names = join_truncated([layer.name for layer in plan.missing], most=3)
         reasons.append(
-            f"the file holds {pluralize(len(holders), 'layer')} with weights, the network {plan.expected}; "
+            f"the file holds {pluralize(len(holders), 'layer')} with weights, the network {plan.network_layers}; "
             f"{pluralize(len(plan.missing), 'layer')} of it "
-            f"{'has' if len(plan.missing) == 1 else 'have'} no partner ({names})"
+            f"{'has' if len(plan.missing) == 1 else 'have'} no match ({names})"
         )
     if plan.mismatched:
         expected, saved, reason = plan.mismatched[0]
         other = f" (in the file {saved.name})" if saved.name != expected.name else ""
         more = f", and {pluralize(len(plan.mismatched) - 1, 'layer')} more" if len(plan.mismatched) > 1 else ""
-        reasons.append(f"of layer {expected.name}{other}, {reason}{more}")
+        reasons.append(f"layer {expected.name}{other}: {reason}{more}")
     return "; ".join(reasons)
 
 
-def _way_out(plan: Plan, options: LoadOptions) -> str:
+def _hint(plan: Plan, options: LoadOptions) -> str:
     other = "by order (leave --by-name out)" if options.by_name else "--by-name"
     if plan.layers and not options.skip_mismatch:
         return (

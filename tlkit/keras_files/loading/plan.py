@@ -1,6 +1,6 @@
 """Which tensor of a file goes where in a network, and through which conversions: decided before anything is read.
 
-:func:`make_plan` looks at names and shapes and returns a :class:`Plan`; ``inspect-h5 --arch`` prints one, and
+:func:`plan_loading` looks at names and shapes and returns a :class:`Plan`; ``inspect-h5 --arch`` prints one, and
 :mod:`tlkit.keras_files.loading.assign` carries one out.
 """
 
@@ -12,22 +12,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from tlkit.config import LoadOptions
+from tlkit.keras_files.keras_file import KerasFile
 from tlkit.keras_files.layers import SavedLayer
 from tlkit.keras_files.loading.grouped_conv import CHECKED, without_sums
-from tlkit.keras_files.loading.layer_matching import Matching, matchings
+from tlkit.keras_files.loading.layer_matching import BETWEEN, Matching, matchings
 from tlkit.keras_files.loading.layer_spec import LayerSpec
 from tlkit.keras_files.loading.layout import LayoutHints, decide_layout
 from tlkit.keras_files.loading.tensor_matching import LayerMatch, match_layer
 from tlkit.keras_files.loading.transforms import Conversion
 from tlkit.keras_files.types import Header
 
-
-@dataclass(frozen=True)
-class SavedFile:
-    """A file as the plan sees it: what it says of itself, and its layers."""
-
-    header: Header
-    layers: Sequence[SavedLayer]
+QUESTIONS = {
+    "layout": "whether it was trained with channels first (--layout th) or last (--layout tf)",
+    "flip_kernels": "whether its kernels are Theano's (--flip-kernels) or TensorFlow's (--no-flip-kernels)",
+}
+"""What a file may not record, in words."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +64,10 @@ class Plan:
         missing: Layers of the network that the file has nothing for.
         mismatched: ``(layer of the network, layer of the file, why)``.
         unused: Layers of the file that the network has no place for.
-        questions: What the file leaves open and a person must say: ``layout``, ``flip_kernels``.
-        conversions: What is done to how many tensors, in words.
-        notes: What a person should know.
-        expected: How many layers the network has.
+        questions: What the file does not record and the user must choose: keys of :data:`QUESTIONS`.
+        conversions: Each conversion in words, and how many tensors it is for.
+        notes: Remarks for the user.
+        network_layers: How many layers with weights the network has.
         sums: Layers of the file that the network does not need, once
             :func:`tlkit.keras_files.loading.grouped_conv.check_sums` has verified that they only sum channels.
     """
@@ -81,22 +80,32 @@ class Plan:
     questions: tuple[str, ...]
     conversions: Mapping[str, int]
     notes: tuple[str, ...]
-    expected: int
+    network_layers: int
     sums: tuple[SavedLayer, ...] = ()
 
     @property
     def complete(self) -> bool:
-        """True when every tensor of the network has its partner."""
-        return not self.missing and not self.mismatched and self.expected > 0
+        """True when every tensor of the network has a match."""
+        return not self.missing and not self.mismatched and self.network_layers > 0
+
+    @property
+    def has_gaps(self) -> bool:
+        """True when the file has unused layers between used ones: it may be of another, larger network."""
+        return BETWEEN in self.notes
+
+    @property
+    def asks(self) -> tuple[str, ...]:
+        """The questions in words."""
+        return tuple(QUESTIONS[question] for question in self.questions)
 
     @property
     def problems(self) -> int:
-        """How many layers of the network go without."""
+        """How many layers of the network have no match."""
         return len(self.missing) + len(self.mismatched)
 
 
-def make_plan(
-    file: SavedFile,
+def plan_loading(
+    file: KerasFile,
     expected: Sequence[LayerSpec],
     options: LoadOptions,
     *,
@@ -162,6 +171,6 @@ def _plan(
         questions=layout.questions,
         conversions=dict(conversions),
         notes=(*matching.notes, *layout.notes),
-        expected=len(expected),
+        network_layers=len(expected),
         sums=tuple(sums),
     )

@@ -71,7 +71,7 @@ ALIASES = {
     "Custom>CustomScaleLayer": "CustomScaleLayer",
 }
 
-# Layers without a counterpart in Keras 3: known, so that repair can say what is wrong with each.
+# Layers without a counterpart in Keras 3: known, so that upgrade can say what is wrong with each.
 GONE = {
     "LocallyConnected1D": "Keras 3 has no locally connected layers",
     "LocallyConnected2D": "Keras 3 has no locally connected layers",
@@ -159,7 +159,7 @@ ACTIVATIONS = _words("""
 """)
 POLICIES = _words("DTypePolicy FloatDTypePolicy")
 
-# Names that only Keras 1 and 2 wrote; repair turns them into the names above.
+# Names that only Keras 1 and 2 wrote; upgrade turns them into the names above.
 OLD_REGULARIZERS = _words("WeightRegularizer L1L2Regularizer ActivityRegularizer l1_l2")
 OLD_CONSTRAINTS = _words("maxnorm nonneg unitnorm")
 OLD_POLICIES = _words("Policy PolicyV1")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tlkit.keras_files.upgrade import allowlist as known
+from tlkit.keras_files.upgrade import allowlist
 
 ANY = object()
 
@@ -91,7 +91,7 @@ DROPPED: tuple[tuple[frozenset[str] | None, str, Any], ...] = (
     (_NEVER_TRAINS, "trainable", ANY),
     (_NEVER_TRAINS, "noise_shape", (None,)),
     (frozenset({"TimeDistributed", "Bidirectional"}), "weights", (None,)),
-    (frozenset(name for name in known.LAYERS if name.startswith("Random")), "rng_type", ANY),
+    (frozenset(name for name in allowlist.LAYERS if name.startswith("Random")), "rng_type", ANY),
 )  # fmt: skip
 
 # Nobody misses these: the input layer has the shape, the others repeat it or say what no layer of that kind has.

@@ -1,4 +1,4 @@
-"""From the model config of a file to a Keras model, in three steps: refuse, repair, build."""
+"""From the model config of a file to a Keras model, in three steps: refuse, upgrade, build."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from tlkit.backend import keras
 from tlkit.errors import ModelError
-from tlkit.keras_files.upgrade.config import repair_config
+from tlkit.keras_files.upgrade.config import upgrade_config
 from tlkit.keras_files.upgrade.layers import KERAS_2_HINT
 from tlkit.keras_files.upgrade.validate import config_problems
 from tlkit.utils.text import pluralize
@@ -38,12 +38,12 @@ class Rebuilt:
     Attributes:
         model: A ``keras.Model`` with fresh weights, not compiled.
         renamed: Old name of a layer or model to its new one, where it had to change.
-        repairs: What was changed for Keras 3, one line each.
+        upgrades: What was changed for Keras 3, one line each.
     """
 
     model: Any
     renamed: dict[str, str]
-    repairs: tuple[str, ...]
+    upgrades: tuple[str, ...]
 
 
 def rebuild(config: dict[str, Any], *, keras_version: str | None, source: str) -> Rebuilt:
@@ -55,7 +55,7 @@ def rebuild(config: dict[str, Any], *, keras_version: str | None, source: str) -
         source: What to call the file in messages.
 
     Returns:
-        The model, which names changed and what was repaired. Its input is as the file has it: its image data
+        The model, which names changed and what was upgraded. Its input is as the file has it: its image data
         format and value range are not changed.
 
     Raises:
@@ -68,15 +68,15 @@ def rebuild(config: dict[str, Any], *, keras_version: str | None, source: str) -
         shown = " ".join(problems[:_SHOWN_PROBLEMS]) + (f" And {pluralize(more, 'more reason')}." if more > 0 else "")
         raise ModelError(f"The model in {source} is not built. {shown}", hint=_HINT)
     try:
-        repaired = repair_config(config, keras_version=keras_version)
+        upgraded = upgrade_config(config, keras_version=keras_version)
     except ModelError as error:
         raise ModelError(f"{source}: {error.message}", hint=error.hint) from error
-    _check_inputs(repaired.config, source)
+    _check_inputs(upgraded.config, source)
     # Keras counts automatic names per thread, so a thread of its own starts at dense every time.
     with ThreadPoolExecutor(max_workers=1) as fresh_names:
         hint = _DAMAGED if (keras_version or "").startswith("3") else KERAS_2_HINT
-        model = fresh_names.submit(_build, repaired.config, source, hint).result()
-    return Rebuilt(model, repaired.renamed, repaired.repairs)
+        model = fresh_names.submit(_build, upgraded.config, source, hint).result()
+    return Rebuilt(model, upgraded.renamed, upgraded.upgrades)
 
 
 def _build(config: dict[str, Any], source: str, hint: str) -> Any:

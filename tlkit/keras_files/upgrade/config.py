@@ -12,36 +12,36 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tlkit.keras_files.upgrade import allowlist as known
+from tlkit.keras_files.upgrade import allowlist
 from tlkit.keras_files.upgrade.argument_tables import ORDERINGS
 from tlkit.keras_files.upgrade.connections import Nodes
-from tlkit.keras_files.upgrade.layers import Layer, refusal, translate
+from tlkit.keras_files.upgrade.layers import Layer, refusal, upgrade_layer
 from tlkit.utils.text import pluralize
 
 _KERAS_1_KEYS = frozenset({"dim_ordering", "border_mode", "nb_filter", "input_dtype", "W_regularizer"})
 _PARTS = {
-    "keras.initializers": known.INITIALIZERS,
-    "keras.regularizers": known.REGULARIZERS,
-    "keras.constraints": known.CONSTRAINTS,
+    "keras.initializers": allowlist.INITIALIZERS,
+    "keras.regularizers": allowlist.REGULARIZERS,
+    "keras.constraints": allowlist.CONSTRAINTS,
 }
 
 
 @dataclass(frozen=True)
-class Repaired:
+class UpgradedConfig:
     """A config that Keras 3 builds.
 
     Attributes:
         config: New; the one that was given is as it was. Every object in it names the Keras 3 module it comes from.
         renamed: Old name of a layer or model to its new one, where it had to change.
-        repairs: What was done, one line each, such as ``DepthwiseConv2D: groups dropped (12 layers)``.
+        upgrades: What was done, one line each, such as ``DepthwiseConv2D: groups dropped (12 layers)``.
     """
 
     config: dict[str, Any]
     renamed: dict[str, str]
-    repairs: tuple[str, ...]
+    upgrades: tuple[str, ...]
 
 
-def repair_config(config: dict[str, Any], *, keras_version: str | None) -> Repaired:
+def upgrade_config(config: dict[str, Any], *, keras_version: str | None) -> UpgradedConfig:
     """Write a model config of Keras 1, 2 or 3 as Keras 3 writes one.
 
     Args:
@@ -54,15 +54,15 @@ def repair_config(config: dict[str, Any], *, keras_version: str | None) -> Repai
     Raises:
         ModelError: A layer that Keras 3 cannot rebuild, or would rebuild with other numbers.
     """
-    repair = _Repair(config, keras_version)
-    new = repair.layer(config)
-    lines = [f"{line} ({pluralize(count, 'layer')})" for line, count in repair.notes.items()]
-    if repair.renamed:
-        lines.append(f"/ in names became _ ({pluralize(len(repair.renamed), 'name')})")
-    return Repaired(new, repair.renamed, tuple(lines))
+    upgrade = _Upgrade(config, keras_version)
+    new = upgrade.layer(config)
+    lines = [f"{line} ({pluralize(count, 'layer')})" for line, count in upgrade.notes.items()]
+    if upgrade.renamed:
+        lines.append(f"/ in names became _ ({pluralize(len(upgrade.renamed), 'name')})")
+    return UpgradedConfig(new, upgrade.renamed, tuple(lines))
 
 
-class _Repair:
+class _Upgrade:
     """One run: what is known about the whole model, and what was done so far."""
 
     def __init__(self, config: dict[str, Any], version: str | None) -> None:
@@ -84,7 +84,7 @@ class _Repair:
         class_name = entry["class_name"]
         if class_name == "Sequential":
             return self._sequential(entry)
-        if class_name in known.MODELS:
+        if class_name in allowlist.MODELS:
             return self._functional(entry)
         if class_name == "TFOpLambda":
             return self._tensorflow_op(entry)
@@ -93,13 +93,13 @@ class _Repair:
         self.shared |= {entry["shared_object_id"]} if "shared_object_id" in entry else set()
         config = {key: self._value(value) for key, value in entry["config"].items()}
         config["name"] = self._rename(_name(entry))
-        if class_name in known.OPERATIONS.get(entry.get("module", ""), ()):
+        if class_name in allowlist.OPERATIONS.get(entry.get("module", ""), ()):
             return _object(class_name, config, entry["module"])
         layer = Layer(class_name, config, self.keras, self.version, self.ordering, self._note)
-        translate(layer)
+        upgrade_layer(layer)
         # Once more: a regularizer that was translated does not say its module yet.
         config = {key: self._value(value) for key, value in layer.config.items()}
-        return _object(layer.class_name, config, known.layer_module(layer.class_name))
+        return _object(layer.class_name, config, allowlist.layer_module(layer.class_name))
 
     def _value(self, value: Any) -> Any:
         """A value of a layer's config, with the objects in it as Keras 3 writes them."""
@@ -114,12 +114,12 @@ class _Repair:
             return {key: self._value(item) for key, item in value.items()}
         if class_name == "function":
             return value["config"]
-        if class_name in known.POLICIES | known.OLD_POLICIES:
+        if class_name in allowlist.POLICIES | allowlist.OLD_POLICIES:
             return value["config"]["name"]
-        if class_name in known.MARKERS:
+        if class_name in allowlist.MARKERS:
             return {"class_name": class_name, "config": self._value(value["config"])}
         # Identity is a layer and an initializer; the initializer has no name.
-        if class_name in known.LAYERS | known.OLD_LAYERS | known.MODELS and _name(value) is not None:
+        if class_name in allowlist.LAYERS | allowlist.OLD_LAYERS | allowlist.MODELS and _name(value) is not None:
             return self.layer(value)
         module = next((module for module, names in _PARTS.items() if class_name in names), None)
         return _object(class_name, self._value(value["config"]), module) if module else value
@@ -132,7 +132,7 @@ class _Repair:
         layers = [self.layer(layer) for layer in config["layers"]]
         shape = _first_shape(config["layers"])
         new: dict[str, Any] = {"name": self._rename(_name(entry))}
-        if shape and layers[0]["class_name"] not in known.MODELS | {"InputLayer"}:
+        if shape and layers[0]["class_name"] not in allowlist.MODELS | {"InputLayer"}:
             name = layers[0]["config"]["name"]
             inputs = {"batch_shape": shape, "name": f"{name}_input" if name else None}
             layers.insert(0, _object("InputLayer", inputs, "keras.layers"))
@@ -166,16 +166,16 @@ class _Repair:
         return _object("Functional", new, "keras.src.models.functional")
 
     def _first_call(self, entry: dict[str, Any]) -> int:
-        if self.keras >= 3 or entry["class_name"] not in known.MODELS:
+        if self.keras >= 3 or entry["class_name"] not in allowlist.MODELS:
             return 0
         # TensorFlow counted a call of its own only for a Sequential that knew its input.
         return int(entry["class_name"] != "Sequential" or _first_shape([entry]) is not None)
 
     def _tensorflow_op(self, entry: dict[str, Any]) -> dict[str, Any]:
         function = entry["config"]["function"]
-        class_name, _ = known.TRANSLATED_OPS[function]
+        class_name, _ = allowlist.TRANSLATED_OPS[function]
         self._note(f"tf.{function}: became the operation {class_name}")
-        return _object(class_name, {"name": self._rename(_name(entry))}, known.operations_module(class_name))
+        return _object(class_name, {"name": self._rename(_name(entry))}, allowlist.operations_module(class_name))
 
     def _rename(self, name: Any) -> Any:
         return self.renamed.get(name, name) if isinstance(name, str) else name

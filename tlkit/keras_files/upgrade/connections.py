@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tlkit.keras_files.upgrade import allowlist as known
+from tlkit.keras_files.upgrade import allowlist
 from tlkit.keras_files.upgrade.layers import refusal
 
 _CONSTANT = "_CONSTANT_VALUE"  # how Keras 2 wrote the 1 of `1 - x`
@@ -43,13 +43,13 @@ class Nodes:
         Args:
             node: The call as the file has it.
             entry: The layer as the file has it.
-            layer: The layer as repaired; an operation gets some arguments of its call as config.
+            layer: The layer as upgraded; an operation gets some arguments of its call as config.
         """
         if isinstance(node, dict):
             node = self._renamed(node)
-            if "module" not in entry and len(node["args"]) > 1 and known.operations_module(layer["class_name"]):
+            if "module" not in entry and len(node["args"]) > 1 and allowlist.operations_module(layer["class_name"]):
                 # An .h5 of Keras 3 says just "Add", which is a layer of a list or an operation of two tensors.
-                layer["module"] = known.operations_module(layer["class_name"])
+                layer["module"] = allowlist.operations_module(layer["class_name"])
             return {"args": node["args"], "kwargs": node["kwargs"]}
         if not node:
             return {"args": [], "kwargs": {}}
@@ -111,7 +111,7 @@ def _tensor(name: Any, index: int, output: int) -> dict[str, Any]:
 def _operation_call(function: str, layer: dict[str, Any], tensors: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
     """The call of a translated TensorFlow op: some of its arguments are config in Keras 3, ``y`` is positional."""
     kwargs.pop("name", None)
-    for old, new in known.TRANSLATED_OPS[function][1].items():
+    for old, new in allowlist.TRANSLATED_OPS[function][1].items():
         if old in kwargs:
             layer["config"][new] = kwargs.pop(old)
     args = [tensors] if layer["class_name"] == "Concatenate" else tensors

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tlkit.errors import ModelError
-from tlkit.keras_files.upgrade import allowlist as allowlist
-from tlkit.keras_files.upgrade import argument_tables as argument_tables
+from tlkit.keras_files.upgrade import allowlist, argument_tables
 
 _LONGEST = 200  # of what a file says, in a message
 KERAS_2_HINT = "Load it with tf_keras (Keras 2), and save there what Keras 3 can build."
@@ -51,7 +50,7 @@ def refusal(name: Any, class_name: str, why: str) -> ModelError:
     )
 
 
-def translate(layer: Layer) -> None:
+def upgrade_layer(layer: Layer) -> None:
     """Change a layer of any Keras into what Keras 3 builds.
 
     Args:

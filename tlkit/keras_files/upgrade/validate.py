@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tlkit.keras_files.upgrade import allowlist as known
+from tlkit.keras_files.upgrade import allowlist
 from tlkit.utils.text import pluralize
 
 # Above any real model (4 levels for a model in a model, about 1,000 layers in NASNet), far below what hurts. Keras
@@ -20,20 +20,20 @@ MOST_IN_SEQUENTIAL = 500
 _MOST_PROBLEMS = 100
 _LONGEST_NAME = 80
 
-_LAYERS = frozenset().union(known.LAYERS, known.OLD_LAYERS, known.MODELS, *known.OPERATIONS.values())
+_LAYERS = frozenset().union(allowlist.LAYERS, allowlist.OLD_LAYERS, allowlist.MODELS, *allowlist.OPERATIONS.values())
 _OBJECTS = _LAYERS.union(
-    known.INITIALIZERS, known.REGULARIZERS, known.CONSTRAINTS,
-    known.POLICIES, known.OLD_POLICIES, known.MARKERS, known.ACTIVATIONS, known.INITIALIZER_NAMES,
-    known.REGULARIZER_NAMES, known.CONSTRAINT_NAMES, known.OLD_REGULARIZERS, known.OLD_CONSTRAINTS,
+    allowlist.INITIALIZERS, allowlist.REGULARIZERS, allowlist.CONSTRAINTS,
+    allowlist.POLICIES, allowlist.OLD_POLICIES, allowlist.MARKERS, allowlist.ACTIVATIONS, allowlist.INITIALIZER_NAMES,
+    allowlist.REGULARIZER_NAMES, allowlist.CONSTRAINT_NAMES, allowlist.OLD_REGULARIZERS, allowlist.OLD_CONSTRAINTS,
 )  # fmt: skip
 
 # The end of a key says what kind of thing a plain name under it is.
 _NAMES = {
-    "activation": ("activation", known.ACTIVATIONS),
-    "initializer": ("initializer", known.INITIALIZER_NAMES),
-    "regularizer": ("regularizer", known.REGULARIZER_NAMES | known.OLD_REGULARIZERS),
-    "constraint": ("constraint", known.CONSTRAINT_NAMES | known.OLD_CONSTRAINTS),
-    "init": ("initializer", known.INITIALIZER_NAMES),
+    "activation": ("activation", allowlist.ACTIVATIONS),
+    "initializer": ("initializer", allowlist.INITIALIZER_NAMES),
+    "regularizer": ("regularizer", allowlist.REGULARIZER_NAMES | allowlist.OLD_REGULARIZERS),
+    "constraint": ("constraint", allowlist.CONSTRAINT_NAMES | allowlist.OLD_CONSTRAINTS),
+    "init": ("initializer", allowlist.INITIALIZER_NAMES),
 }
 _PACKAGES = frozenset({"keras", "tensorflow", "tf_keras", "builtins"})
 _LAYER_KEYS = frozenset({"layers", "layer", "forward_layer", "backward_layer", "cell", "cells"})
@@ -68,8 +68,8 @@ def config_problems(config: Any) -> list[str]:
     name = config.get("class_name")
     if not isinstance(name, str):
         return ["The model config names no class."]
-    if name not in known.MODELS:
-        return [f"The model is a {_short(name)}, not one of {', '.join(sorted(known.MODELS))}."]
+    if name not in allowlist.MODELS:
+        return [f"The model is a {_short(name)}, not one of {', '.join(sorted(allowlist.MODELS))}."]
     problems: dict[str, None] = {}
     for problem in _walk(config):
         problems.setdefault(problem)
@@ -102,12 +102,12 @@ def _walk(config: dict[str, Any]) -> Iterator[str]:
                 yield f"{_start(place)} has a {place.key} that is not a name."
             elif "name" in value and _names_for(place.key):
                 yield from _name_problems(place, value["name"])  # Keras 1: {"name": "L1L2Regularizer", "l1": …}
-            if str(value.get("class_name")) in known.UNSAFE:
+            if str(value.get("class_name")) in allowlist.UNSAFE:
                 continue  # what is inside adds nothing
             stack += [
                 place.inside(item, str(key))
                 for key, item in reversed(value.items())
-                # Keras would compile a nested model: repair drops this key wherever it is.
+                # Keras would compile a nested model: upgrade drops this key wherever it is.
                 if key != "compile_config"
             ]
         elif value is not None:
@@ -132,12 +132,12 @@ def _object_problems(place: _Place) -> Iterator[str]:
     if not isinstance(name, str):
         yield f"{_start(place)} names no class."
         return
-    if name in known.UNSAFE:
-        yield f"{_start(place)} is a {name}: {known.UNSAFE[name]}."
+    if name in allowlist.UNSAFE:
+        yield f"{_start(place)} is a {name}: {allowlist.UNSAFE[name]}."
         return
-    if name in known.TENSORFLOW_OPS:
+    if name in allowlist.TENSORFLOW_OPS:
         op = _op_of(value)
-        if name != "TFOpLambda" or op not in known.TRANSLATED_OPS:
+        if name != "TFOpLambda" or op not in allowlist.TRANSLATED_OPS:
             called = f"tf.{_short(op)}" if op else "of no known name"
             yield f"{_start(place)} is a {name} ({called}): an operation of TensorFlow, which Keras 3 cannot rebuild."
         return
@@ -152,7 +152,7 @@ def _object_problems(place: _Place) -> Iterator[str]:
     if name == "Sequential" and isinstance(in_a_row, list) and len(in_a_row) > MOST_IN_SEQUENTIAL:
         yield f"{_start(place)} is a Sequential of more than {pluralize(MOST_IN_SEQUENTIAL, 'layer')}."
     if name == "function":
-        if str(value.get("config")) not in known.ACTIVATIONS:
+        if str(value.get("config")) not in allowlist.ACTIVATIONS:
             yield f"{_start(place)} uses the function {_short(value.get('config'))}, which is no activation of Keras."
         registered = value.get("config")
     else:

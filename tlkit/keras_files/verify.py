@@ -1,0 +1,96 @@
+"""Find damage in a weights or model file before this process opens it.
+
+The file is read in a process of its own. A file found whole is not read again: its verdict is an empty file in tlkit's
+cache, named by a hash of its path, inode, size and times.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from tlkit import __version__
+from tlkit.keras_files.hdf5.subprocess_guard import SubprocessCall
+from tlkit.keras_files.hdf5.validate import check_is_file
+from tlkit.utils.cache_dir import cache_folder
+
+MAX_VERDICTS = 1000
+_SETTLED = 2
+"""Seconds after which a file that changes has another modification time, on every file system."""
+
+_calls: dict[str, SubprocessCall[None]] = {}
+_whole: set[str] = set()
+_lock = threading.Lock()
+
+
+def start_verifying(path: Path) -> None:
+    """Start :func:`verify_readable` in the background, for instance before an import that takes seconds.
+
+    Raises:
+        WeightsError: There is no such file.
+    """
+    _start(path)
+
+
+def verify_readable(path: Path) -> None:
+    """Read the structure of a weights or model file and the first values of each tensor, in another process.
+
+    Raises:
+        WeightsError: It is damaged, or points outside itself.
+    """
+    key = _start(path)
+    call = _calls.get(key)
+    if key in _whole or call is None:
+        return
+    call.result()
+    _whole.add(key)
+    with suppress(OSError):  # a read-only home: this process remembers
+        _remember(key, path)
+
+
+def _start(path: Path) -> str:
+    check_is_file(path)
+    key = _key(path)
+    with _lock:
+        if key not in _whole and key not in _calls:
+            if (_folder() / key).exists():
+                _whole.add(key)
+            else:
+                _calls[key] = SubprocessCall(_read, path, path=path)
+    return key
+
+
+def _key(path: Path) -> str:
+    status = path.stat()
+    # the time of change too: the modification time can be set back
+    what = (path.resolve(), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns, __version__)
+    return hashlib.sha256(repr(what).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _folder() -> Path:
+    return cache_folder() / "verified"
+
+
+def _remember(key: str, path: Path) -> None:
+    if time.time() - path.stat().st_mtime < _SETTLED:
+        return  # it may change once more without getting another modification time
+    folder = _folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / key).touch()
+    verdicts = list(folder.iterdir())
+    if len(verdicts) > MAX_VERDICTS:
+        for verdict in sorted(verdicts, key=lambda verdict: verdict.stat().st_mtime)[: len(verdicts) // 2]:
+            verdict.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> None:
+    """Read what loading will read, in the other process."""
+    from tlkit.keras_files.keras_file import open_file
+
+    with open_file(path) as file:
+        for layer in file.layers:
+            for tensor in layer.tensors:
+                tensor.values[(slice(0, 1),) * tensor.values.ndim]  # the first chunk, through its filters
