@@ -52,7 +52,8 @@ def expected(files, layer=None, pooling="avg", size=(32, 32), name="toy"):
     model = submodel(model, layer or model.layers[-1].name, pooling)
     preprocessor = ImagePreprocessor(size, row.preprocessing)
     return model(
-        preprocessor.inputs(np.stack([preprocessor.read(str(file)) for file in files])), training=False
+        preprocessor.to_model_input(np.stack([preprocessor.to_array(preprocessor.load(str(file))) for file in files])),
+        training=False,
     ).numpy()
 
 

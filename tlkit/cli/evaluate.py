@@ -73,7 +73,7 @@ def evaluate(context: click.Context, /, output_format: str, **options: Any) -> N
 
 
 def _echo_text(result: Evaluated) -> None:
-    evaluation, kind = result.evaluation, result.preprocessor.kind
+    evaluation, kind = result.evaluation, result.preprocessor.modality
     top5 = "" if evaluation.top5 is None else f", top-5 {evaluation.top5:.3f}"
     echo(f"{pluralize(len(result.files), kind.singular)} ({result.split}): accuracy {evaluation.accuracy:.3f}{top5}")
     echo()

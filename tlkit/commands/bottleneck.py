@@ -72,8 +72,8 @@ def bottleneck(config: BottleneckConfig) -> Bottleneck:
             hint="Name a folder elsewhere with -o.",
         )
     architecture = get_architecture(config.arch, config.build)
-    kind = MODALITIES[architecture.modality]
-    dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed, kind=kind)
+    modality = MODALITIES[architecture.modality]
+    dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed, modality=modality)
     extractor = FeatureExtractor(
         of_architecture(
             architecture,
@@ -108,9 +108,9 @@ def _fill_and_write(
     if not config.force:
         found = _found(output, extractor, config)
         _refuse_foreign(output, config, extractor)
-    kind = extractor.kind
+    modality = extractor.modality
     splits = {
-        name: _Wanted(split, config.data, file_digests(split.files, kind), kind)
+        name: _Wanted(split, config.data, file_digests(split.files, modality), modality)
         for name, split in dataset.splits.items()
     }
     files = write_sets(output, config.format, {}, names=splits)
@@ -195,7 +195,7 @@ class _Wanted:
     split: Split
     data: str
     digests: Sequence[bytes | None]
-    kind: Modality
+    modality: Modality
 
     def is_told_by(self, rows: FeatureFile, dataset: Dataset) -> bool:
         """True when a set has exactly these pictures and these classes."""
@@ -222,8 +222,8 @@ class _Wanted:
         lost = [dataset.classes[label] for label in sorted({*self.split.labels.tolist()} - {*labels.tolist()})]
         if lost:
             raise DataError(
-                f"No {self.kind.singular} of {join_truncated(lost)} in {name} can be read.",
-                hint=f"Replace the {self.kind.plural} named above, or remove the class folder.",
+                f"No {self.modality.singular} of {join_truncated(lost)} in {name} can be read.",
+                hint=f"Replace the {self.modality.plural} named above, or remove the class folder.",
             )
         return FeatureMetadata(
             extractor.provenance,

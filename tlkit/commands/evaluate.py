@@ -56,11 +56,11 @@ def evaluate(config: EvaluateConfig) -> Evaluated:
     record = read_run(folder)
     classifier = choose_classifier(PredictConfig(images=(), model=config.run))
     preprocessor = classifier.network.preprocessor
-    found = scan_labelled(config.data, record.classes, split=config.split, kind=preprocessor.kind)
+    found = scan_labelled(config.data, record.classes, split=config.split, modality=preprocessor.modality)
     warnings = list(found.warnings)
     if _was_trained_on(record, config.data, found.name):
         warnings.append(
-            f"{folder} was trained on {preprocessor.kind.plural} of {config.data}: it knows them, and the "
+            f"{folder} was trained on {preprocessor.modality.plural} of {config.data}: it knows them, and the "
             "numbers flatter it."
         )
     for warning in warnings:
@@ -80,7 +80,7 @@ def evaluate(config: EvaluateConfig) -> Evaluated:
             logger.warning("%s is skipped: %s.", files[position], reason)
             skipped.append((files[position], reason))
     if not positions:
-        raise DataError(f"No {preprocessor.kind.singular} in {config.data} can be read.")
+        raise DataError(f"No {preprocessor.modality.singular} in {config.data} can be read.")
     evaluation = Evaluation(tuple(record.classes), found.split.labels[positions], np.concatenate(outputs))
     return Evaluated(
         found.name,
@@ -113,7 +113,10 @@ def write_report(result: Evaluated, config: EvaluateConfig) -> None:
     evaluation = result.evaluation
     facts = [("accuracy", f"{evaluation.accuracy:.3f}")]
     facts += [] if evaluation.top5 is None else [("among the first five", f"{evaluation.top5:.3f}")]
-    facts += [(result.preprocessor.kind.plural, f"{len(result.files):,}"), ("classes", f"{len(evaluation.classes):,}")]
+    facts += [
+        (result.preprocessor.modality.plural, f"{len(result.files):,}"),
+        ("classes", f"{len(evaluation.classes):,}"),
+    ]
     counts = {row.name: row.pictures for row in evaluation.by_class}
     page = Page(
         title=f"{Path(config.run).name} on {config.data}",

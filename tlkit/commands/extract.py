@@ -73,7 +73,7 @@ def extract(config: ExtractConfig) -> Extracted:
     if not output.parent.is_dir():
         raise FeatureError(f"There is no folder {output.parent} to write to.")
     extractor = FeatureExtractor(_source(config), engine=config.engine, precision=config.precision)
-    sources = expand_inputs(config.images, extractor.kind)
+    sources = expand_inputs(config.images, extractor.modality)
     part = output.with_name(f"{output.name}.part")
     try:
         with locked(output.with_name(f".{output.name}.lock"), remove=True):
@@ -81,7 +81,7 @@ def extract(config: ExtractConfig) -> Extracted:
             beside = ending in (".npy", ".csv") and _beside(output).exists()
             if (output.exists() or beside) and not config.force and not can_resume(part, extractor.provenance):
                 found = _found(output, ending, extractor.provenance)
-            digests = file_digests(sources, extractor.kind)
+            digests = file_digests(sources, extractor.modality)
             with open_store(part, extractor.provenance) as store:
                 if found is not None:
                     take_over(store, found, {digest for digest in digests if digest is not None})

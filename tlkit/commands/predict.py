@@ -60,13 +60,13 @@ def predict(config: PredictConfig) -> list[Prediction]:
         TlkitError: Options that contradict each other, weights that cannot be had, a run that cannot be read.
     """
     classifier = choose_classifier(config)
-    kind = classifier.network.preprocessor.kind
-    if config.keep_pictures and kind is not IMAGE:
+    modality = classifier.network.preprocessor.modality
+    if config.keep_pictures and modality is not IMAGE:
         raise UsageError(
-            f"--plot is for images, and {config.arch or 'the run'} takes {kind.name}.",
+            f"--plot is for images, and {config.arch or 'the run'} takes {modality.name}.",
             hint="Leave --plot out.",
         )
-    sources = expand_inputs(config.images, kind)
+    sources = expand_inputs(config.images, modality)
     names = [without_password(source) for source in sources]
 
     engine = open_engine(classifier.network, engine=config.engine, precision=config.precision)
@@ -79,14 +79,14 @@ def predict(config: PredictConfig) -> list[Prediction]:
         preprocessor=classifier.network.preprocessor,
         batch_size=config.batch_size,
         description="predict",
-        keep_pictures=config.keep_pictures,
+        thumbnails=config.keep_pictures,
     ):
         for row, position in enumerate(batch.positions):
             probabilities = classifier.probabilities(batch.outputs[0][row])
             predictions[position] = Prediction(
                 names[position],
                 _best(probabilities, classifier.classes, config.top),
-                picture=batch.pictures[row] if row < len(batch.pictures) else None,
+                picture=batch.thumbnails[row] if row < len(batch.thumbnails) else None,
             )
         for position, reason in batch.failed:
             near = near_names(sources[position]) if reason == "there is no such file" else None

@@ -22,7 +22,7 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
-def walk_files(folder: str, kind: Modality) -> Iterator[str]:
+def walk_files(folder: str, modality: Modality) -> Iterator[str]:
     """Paths of the files of a kind below a folder, sorted by name at every level.
 
     Hidden names are passed over. Symbolic links are followed, but no folder is walked twice. A folder that cannot be
@@ -46,7 +46,7 @@ def walk_files(folder: str, kind: Modality) -> Iterator[str]:
         except OSError:
             yield path
             continue
-        found = [(name, is_folder) for name, is_folder in found if is_folder or kind.has_name(name)]
+        found = [(name, is_folder) for name, is_folder in found if is_folder or modality.has_name(name)]
         waiting += [(os.path.join(path, name), is_folder) for name, is_folder in sorted(found, reverse=True)]
 
 
@@ -57,17 +57,17 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def expand_inputs(inputs: Iterable[str], kind: Modality) -> list[str]:
+def expand_inputs(inputs: Iterable[str], modality: Modality) -> list[str]:
     """Files, folders and addresses as one list, in the order given; folders are walked.
 
     A file that is named is kept whatever its name ends with. What does not exist, and a folder without
-    files of the kind, is kept too: it fails when it is read, by name, and the others go on.
+    files of the modality, is kept too: it fails when it is read, by name, and the others go on.
     """
     found: list[str] = []
     for item in inputs:
         files: list[str] = []
         if not is_url(item) and os.path.isdir(item):
-            files = list(walk_files(item, kind))
+            files = list(walk_files(item, modality))
         found += files or [item]
     return found
 

@@ -38,7 +38,7 @@ def conversion_key(network: LazyModel) -> dict[str, Any] | None:
         **network.cache_key,
         "preprocessing": preprocessor.preprocessing,
         "input": [*preprocessor.size, preprocessor.channels],
-        "channels_first": preprocessor.channels_first,
+        "channels_first": preprocessor.data_format == "channels_first",
         "conversion": CONVERSION,
         "tlkit": tlkit.__version__,
         **{package: version(package) for package in ("openvino", "keras", "tensorflow")},

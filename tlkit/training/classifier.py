@@ -194,7 +194,7 @@ def _preprocessor(model: Any, described: ConfigLayer | None, config: PredictConf
         config.resize or "squash",
         config.allow_private,
         channels,
-        channels_first=first,
+        data_format="channels_first" if first else "channels_last",
     )
 
 

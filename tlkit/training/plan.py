@@ -140,14 +140,14 @@ def plan_training(config: FinetuneConfig) -> Job:
             "--features holds features of the pictures as they are, and --augment changes them.",
             hint="Leave one of them out; --augment-copies keeps features of changed pictures.",
         )
-    dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed, kind=preprocessor.kind)
+    dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed, modality=preprocessor.modality)
     weights = choose_weights(architecture, config.weights, include_top=False, size=size, options=config.load)
     room = cache_budget(config.cache_limit)
     for note in (note for freeze_point in freeze_points for note in freeze_point.notes):
         logger.info(note)
     for warning in dataset.warnings:
         logger.warning(warning)
-    logger.info(_data_line(dataset, preprocessor.kind))
+    logger.info(_data_line(dataset, preprocessor.modality))
     return Job(config, architecture, weights, preprocessor, head, freeze_points, dataset, room)
 
 
@@ -166,7 +166,7 @@ def _boundaries(architecture: Architecture, config: FinetuneConfig) -> tuple[Fre
     return resolve_stages(architecture, names, stages)
 
 
-def _data_line(dataset: Dataset, kind: Modality) -> str:
-    parts = [f"{pluralize(len(split.files), kind.singular)} for {name}" for name, split in dataset.splits.items()]
+def _data_line(dataset: Dataset, modality: Modality) -> str:
+    parts = [f"{pluralize(len(split.files), modality.singular)} for {name}" for name, split in dataset.splits.items()]
     classes = pluralize(len(dataset.classes), "class", "classes")
     return f"{classes} ({join_truncated(dataset.classes)}): {', '.join(parts)}."

@@ -106,8 +106,8 @@ def test_a_length_that_a_pipe_could_not_know_is_found(tmp_path, said):
     ("name", "content", "expected"),
     [
         ("empty.wav", b"", "it is empty"),
-        ("text.wav", b"Dear sir,\nno sound here.\n" * 40, "it is not audio in a format that is read here"),
-        ("page.mp3", b"<!DOCTYPE html><html>", "it is a web page or XML, not audio"),
+        ("text.wav", b"Dear sir,\nno sound here.\n" * 40, "it is not an audio clip in a supported format"),
+        ("page.mp3", b"<!DOCTYPE html><html>", "it is a web page or XML, not an audio clip"),
         ("magic.flac", b"fLaC" + bytes(100), "it is"),
         ("riff.wav", b"RIFF\x00\x00\x00\x00WAVEfmt ", "it is"),
     ],
@@ -120,13 +120,11 @@ def test_what_is_no_recording_is_told_apart(tmp_path, name, content, expected):
 def test_what_is_missing_or_no_file(tmp_path):
     assert reason(tmp_path / "none.wav") == "there is no such file"
     (tmp_path / "x.wav").mkdir()
-    assert reason(tmp_path / "x.wav") == "it is a folder without clips"
+    assert reason(tmp_path / "x.wav") == "it is a folder without audio clips"
     Image.new("RGB", (4, 4)).save(tmp_path / "x.wav" / "a.png")
-    assert reason(tmp_path / "x.wav") == (
-        "it is a folder without clips; it holds pictures, and the network takes clips"
-    )
+    assert reason(tmp_path / "x.wav") == ("it is a folder of images, but the network takes audio clips")
     Image.new("RGB", (4, 4)).save(tmp_path / "y.wav", "PNG")
-    assert reason(tmp_path / "y.wav") == "it is a picture, and the network takes clips"
+    assert reason(tmp_path / "y.wav") == "it is an image, but the network takes audio clips"
 
 
 def test_samples_that_are_no_sound_are_refused(tmp_path):
@@ -194,4 +192,4 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch):
 
     monkeypatch.setattr("tlkit.data.audio.preprocessor.decode", meddling)
     with pytest.raises(InputError, match="changed while it was read"):
-        MelSpectrogramPreprocessor().open(str(tmp_path / "a.wav"), digest=True)
+        MelSpectrogramPreprocessor().load_with_digest(str(tmp_path / "a.wav"))

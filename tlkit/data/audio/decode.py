@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from tlkit.data.audio.ogg import ogg_problem
-from tlkit.data.file_checks import check_regular, start_of, what_it_is, why_unreadable
+from tlkit.data.file_checks import check_regular, describe_mismatch, start_of, why_unreadable
 from tlkit.data.modality import AUDIO
 from tlkit.errors import InputError, UsageError
 
@@ -99,7 +99,7 @@ def decode(source: str | int | bytes) -> np.ndarray:
             return _middle(recording)
     except soundfile.LibsndfileError as error:
         if "unrecogni" in str(error) or "Format not" in str(error) or not start:
-            raise InputError(what_it_is(start, AUDIO)) from error
+            raise InputError(describe_mismatch(start, AUDIO)) from error
         raise InputError(f"it is damaged ({_plain(error)})") from error
     except RuntimeError as error:
         raise InputError(f"it is damaged ({_plain(error)})") from error

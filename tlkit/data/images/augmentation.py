@@ -14,7 +14,7 @@ from tlkit.backend import keras, tf
 layers = keras.layers
 
 VERSION = 1
-"""Raised when the same kind and seed give other pictures."""
+"""Raised when the same policy and seed give other pictures."""
 
 
 def _light() -> list[Any]:
@@ -41,7 +41,7 @@ def _randaugment() -> list[Any]:
     return [layers.RandomFlip("horizontal"), layers.RandAugment(value_range=(0, 255), num_ops=2, factor=0.5)]
 
 
-MODALITIES: dict[str, Callable[[], list[Any]]] = {
+POLICIES: dict[str, Callable[[], list[Any]]] = {
     "light": _light,
     "recipe2017": _recipe2017,
     "randaugment": _randaugment,
@@ -49,14 +49,14 @@ MODALITIES: dict[str, Callable[[], list[Any]]] = {
 
 
 class Augmenter:
-    """One kind of augmentation; what becomes of a picture depends on the picture and the seed alone.
+    """One policy of augmentation; what becomes of a picture depends on the picture and the seed alone.
 
     Args:
-        kind: A key of :data:`MODALITIES`.
+        policy: A key of :data:`POLICIES`.
     """
 
-    def __init__(self, kind: str) -> None:
-        self._layers = MODALITIES[kind]()
+    def __init__(self, policy: str) -> None:
+        self._layers = POLICIES[policy]()
         self._generators = list(_generators(self._layers))
         self._change = tf.function(self._run, reduce_retracing=True)
         self._one_at_a_time = threading.Lock()
@@ -98,22 +98,22 @@ class AugmentedCopies:
     """Augmented variants of a picture that may be kept: each depends on the picture's bytes, its number and the seed.
 
     Args:
-        kind: A key of :data:`MODALITIES`.
+        policy: A key of :data:`POLICIES`.
         count: How many a picture.
         seed: Draws them.
     """
 
-    def __init__(self, kind: str, count: int, seed: int) -> None:
+    def __init__(self, policy: str, count: int, seed: int) -> None:
         self.count = count
-        self.facts = {
-            "kind": kind,
+        self.provenance = {
+            "kind": policy,
             "seed": seed,
             "version": VERSION,
             "keras": keras.__version__,
             "tensorflow": tf.__version__,
         }
         self._seed = seed
-        self._augmenter = Augmenter(kind)
+        self._augmenter = Augmenter(policy)
 
     def make(self, pixels: np.ndarray, digest: bytes, variant: int) -> np.ndarray:
         """Variant ``variant`` of pixels ``(height, width, 3)`` uint8 of a file with this digest."""

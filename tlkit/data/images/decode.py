@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from tlkit.data.file_checks import check_regular, start_of, what_it_is, why_unreadable
+from tlkit.data.file_checks import check_regular, describe_mismatch, start_of, why_unreadable
 from tlkit.data.modality import IMAGE
 from tlkit.errors import InputError
 
@@ -55,12 +55,12 @@ _UPRIGHT = {
 _DIRECT = {"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV"}
 
 
-def decode(source: str | os.PathLike[str] | bytes, *, least: tuple[int, int] | None = None) -> Image.Image:
+def decode(source: str | os.PathLike[str] | bytes, *, min_size: tuple[int, int] | None = None) -> Image.Image:
     """Read a picture.
 
     Args:
         source: A path, or the bytes of a file.
-        least: Width and height that it will be reduced to. A JPEG more than :data:`HEADROOM` times as large is
+        min_size: Width and height that it will be reduced to. A JPEG more than :data:`HEADROOM` times as large is
             decoded at a half, a quarter or an eighth of its size, which its format allows at a fraction of the time.
 
     Returns:
@@ -78,8 +78,8 @@ def decode(source: str | os.PathLike[str] | bytes, *, least: tuple[int, int] | N
             if width * height > MAX_PIXELS:
                 raise InputError(f"it claims {width}x{height} pixels, more than the {MAX_PIXELS:,} that are decoded")
             image.seek(0)
-            if least is not None and image.format == "JPEG":
-                across, down = (HEADROOM * side for side in least)
+            if min_size is not None and image.format == "JPEG":
+                across, down = (HEADROOM * side for side in min_size)
                 if image.getexif().get(_ORIENTATION, 1) >= 5:  # lies on its side
                     across, down = down, across
                 image.draft(None, (across, down))
@@ -91,7 +91,7 @@ def decode(source: str | os.PathLike[str] | bytes, *, least: tuple[int, int] | N
     except Image.DecompressionBombError as error:
         raise InputError("it claims more pixels than are decoded") from error
     except UnidentifiedImageError as error:
-        raise InputError(what_it_is(start_of(source), IMAGE)) from error
+        raise InputError(describe_mismatch(start_of(source), IMAGE)) from error
     except OSError as error:
         raise InputError(why_unreadable(error)) from error
     except Exception as error:  # Pillow's plugins raise many kinds on damaged files

@@ -5,26 +5,26 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-RULES = ("squash", "crop")
+RESIZE_MODES = ("squash", "crop")
 
 CROP_FRACTION = 0.875
 """The side of the central part that published ImageNet evaluations look at."""
 
 
-def resize(image: Image.Image, size: tuple[int, int], rule: str) -> np.ndarray:
+def resize(image: Image.Image, size: tuple[int, int], mode: str) -> np.ndarray:
     """Resize with Pillow's bilinear filter, which averages over what it shrinks.
 
     Args:
         image: Mode RGB.
         size: Height and width to reach.
-        rule: ``squash`` takes the whole picture and changes its proportions; ``crop`` takes the largest centred
+        mode: ``squash`` takes the whole picture and changes its proportions; ``crop`` takes the largest centred
             part that has the proportions of ``size``, 87.5% of it a side.
 
     Returns:
         ``(height, width, 3)`` uint8, 0 to 255, RGB.
     """
     height, width = size
-    box = None if rule == "squash" else _central(image.size, width / height)
+    box = None if mode == "squash" else _central(image.size, width / height)
     return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR, box=box))
 
 
