@@ -160,7 +160,7 @@ def test_a_bad_picture_is_named_and_the_rows_stay_aligned(tlkit, tmp_path, data)
         path.write_bytes(b"")
     ran = tlkit(*command)
     assert ran.code == 1
-    assert "No picture of a in train can be read" in ran.err
+    assert "No image of a in train can be read" in ran.err
 
 
 def test_a_folder_that_cannot_be_written_to(tlkit, tmp_path, data):

@@ -162,7 +162,7 @@ def test_a_bad_picture_is_named_and_the_rest_is_trained_on(textures, tlkit, tmp_
         shutil.copy(data / "validation" / name / "0.png", data / "test" / name)
     ran = tlkit("finetune", data, *QUICK, "-o", tmp_path / "run", "--format", "json")
     assert ran.code == 3
-    assert "broken.jpg is skipped: it is not a picture" in ran.err
+    assert "broken.jpg is skipped: it is not an image" in ran.err
     assert [item["input"].split("/")[-1] for item in ran.json["skipped"]] == ["broken.jpg"]
     assert ran.json["images"] == {"train": 16, "validation": 8, "test": 2}
     assert 0 <= ran.json["test_accuracy"] <= 1
@@ -175,12 +175,12 @@ def test_a_class_of_bad_pictures(textures, tlkit, tmp_path):
         path.write_text("not a picture")
     ran = tlkit("finetune", data, *QUICK, "--finetune-epochs", 0, "-o", tmp_path / "run", "--format", "json")
     assert ran.code == 3
-    assert "No picture of grass in validation can be read" in " ".join(ran.json["warnings"])
+    assert "No image of grass in validation can be read" in " ".join(ran.json["warnings"])
     for path in (data / "train" / "grass").iterdir():
         path.write_text("not a picture")
     ran = tlkit("finetune", data, *QUICK, "-o", tmp_path / "other")
     assert ran.code == 1
-    assert "Error: No picture of grass in train can be read" in ran.err
+    assert "Error: No image of grass in train can be read" in ran.err
     assert not (tmp_path / "other").exists()
 
 

@@ -99,7 +99,7 @@ def test_a_length_that_a_pipe_could_not_know_is_found(tmp_path, said):
     if said:
         np.testing.assert_array_equal(decode(str(tmp_path / "pipe.wav")), decode(str(tmp_path / "a.wav")))
     else:
-        assert "no sound" in reason(tmp_path / "pipe.wav")
+        assert "no samples" in reason(tmp_path / "pipe.wav")
 
 
 @pytest.mark.parametrize(
@@ -128,15 +128,15 @@ def test_what_is_missing_or_no_file(tmp_path):
 
 
 def test_samples_that_are_no_sound_are_refused(tmp_path):
-    for value, expected in ((np.nan, "no number"), (np.inf, "no number"), (1e20, "sound is -1 to 1")):
+    for value, expected in ((np.nan, "NaN or infinite"), (np.inf, "NaN or infinite"), (1e20, "audio is -1 to 1")):
         sound = chirp(12_000, 1)
         sound[5] = value
         soundfile.write(tmp_path / "a.wav", sound, 12_000, subtype="FLOAT")
         assert expected in reason(tmp_path / "a.wav")
     soundfile.write(tmp_path / "none.wav", np.zeros((0, 1)), 12_000)
-    assert reason(tmp_path / "none.wav") == "it holds no sound"
+    assert reason(tmp_path / "none.wav") == "it holds no samples"
     soundfile.write(tmp_path / "slow.wav", chirp(50, 2), 50)
-    assert "50 samples a second" in reason(tmp_path / "slow.wav")
+    assert "its sample rate is 50 Hz" in reason(tmp_path / "slow.wav")
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg"])
@@ -145,7 +145,7 @@ def test_a_cut_recording_is_refused(tmp_path, name):
     data = (tmp_path / name).read_bytes()
     for share in (0.3, 0.6, 0.95):
         (tmp_path / f"cut-{name}").write_bytes(data[: int(share * len(data))])
-        assert reason(tmp_path / f"cut-{name}").startswith("it is cut")
+        assert reason(tmp_path / f"cut-{name}").startswith("it is truncated")
 
 
 def test_an_ogg_with_a_hole_or_a_flipped_bit_is_refused(tmp_path):
@@ -157,9 +157,9 @@ def test_an_ogg_with_a_hole_or_a_flipped_bit_is_refused(tmp_path):
     flipped = bytearray(data)
     flipped[first + 100] ^= 1
     for damaged, says in (
-        (data[:first] + data[last:], "it is cut: page"),
+        (data[:first] + data[last:], "it is truncated: page"),
         (data[: pages[-1]], "its last page is missing"),
-        (bytes(flipped), "it is damaged: page"),
+        (bytes(flipped), "it is damaged: the checksum of page"),
     ):
         (tmp_path / "b.ogg").write_bytes(damaged)
         assert says in reason(tmp_path / "b.ogg")
