@@ -4,8 +4,6 @@ import csv
 import json
 import os
 import shutil
-import subprocess
-import sys
 
 import h5py
 import numpy as np
@@ -305,15 +303,6 @@ def test_files_of_others_stay(tlkit, tmp_path, folder):
     assert ran.code == 1
     assert "thesis.txt" in ran.err
     assert (tmp_path / "g.npy.part" / "thesis.txt").read_text() == "precious"
-
-
-def test_what_killed_processes_left_is_removed(tlkit, tmp_path, folder):
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    (tmp_path / f".part-{gone.pid}-f.npy").write_bytes(b"half")
-    (tmp_path / f".part-{os.getppid()}-f.npy").write_bytes(b"somebody writes")
-    assert tlkit("extract", folder, *TOY, "-o", tmp_path / "f.npy").code == 0
-    assert [path.name for path in tmp_path.glob(".part-*")] == [f".part-{os.getppid()}-f.npy"]
 
 
 @pytest.mark.parametrize("ending", ["npy", "h5"])
