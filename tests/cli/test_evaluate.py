@@ -68,7 +68,7 @@ def test_it_agrees_with_the_run_itself(run, textures, tlkit):
 def test_text_and_csv(run, swapped, tlkit):
     text = tlkit("evaluate", run, swapped).out
     assert text.splitlines()[0] == "8 images (all): accuracy 0.750"
-    assert "is / taken for  brick  grass" in text
+    assert "true / predicted  brick  grass" in text
     rows = list(csv.DictReader(io.StringIO(tlkit("evaluate", run, swapped, "--format", "csv").out)))
     assert [row["class"] for row in rows] == ["brick", "grass"]
     assert rows[1]["precision"] == "0.5"

@@ -216,7 +216,7 @@ def test_bfloat16_says_what_it_costs(tlkit, tmp_path, folder):
         (["-o", "f.npy", "--arch", "inceptionv4"], 2, "inceptionv3"),
         (["-o", "f.npy", "--model", "run", "--arch", "vgg16"], 2, "contradicts --model"),
         (["-o", "f.npy", "--size", "16"], 2, "at least"),
-        ([], 2, "Missing option"),
+        ([], 2, "output is missing"),
     ],
 )
 def test_bad_options(tlkit, tmp_path, folder, monkeypatch, options, code, says):

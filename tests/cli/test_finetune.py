@@ -343,15 +343,15 @@ def test_options_can_stand_in_a_file_and_a_flag_wins(textures, tlkit, tmp_path):
     ("content", "says"),
     [
         ("epoch: 3", "unknown option 'epoch'"),
-        ("epochs: many", "'many' is not a valid integer"),
+        ("epochs: many", "epochs is 'many'; expected a whole number"),
         ("epochs: [1, 2]", "epochs takes one value"),
         ("- epochs", "must hold lines of `option: value`"),
         ("epochs: !!python/object/apply:os.system ['touch hacked']", "not plain YAML"),
         ("epochs: 1\nepochs: 2", "epochs stands twice"),
-        ("epochs: 2.9", "epochs takes a whole number"),
-        ("seed: true", "seed takes a whole number"),
-        ("weights: no", "weights takes text"),
-        ("val-split: .nan", "not a number"),
+        ("epochs: 2.9", "epochs is 2.9; expected a whole number"),
+        ("seed: true", "seed is True; expected a whole number"),
+        ("weights: no", "weights is False; expected imagenet, none or a path"),
+        ("val-split: .nan", "val_split is nan; expected a number"),
         ("output_format: json", "unknown option"),
     ],
 )
@@ -436,9 +436,9 @@ def test_augmentation_without_copies_changes_training_pictures_only(textures, tl
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
-        (("--augment-copies", 3), "--augment not how"),
+        (("--augment-copies", 3), "--augment is none"),
         (("--augment", "light", "--features", "x"), "Leave one of them out"),
-        (("--stages", "block6d_add", "--freeze", 3), "--stages names its own cuts"),
+        (("--stages", "block6d_add", "--freeze", 3), "--stages has freeze points of its own"),
         (("--stages", ","), "names no cut"),
         (("--stages", "block5c_add,block6d_add"), "trains no more than"),
         (("--head", "linear", "--head-units", 3), "no hidden layer"),

@@ -16,7 +16,6 @@ from tlkit.keras_files.loading.layer_spec import LayerSpec
 from tlkit.keras_files.loading.load import QUESTIONS
 from tlkit.keras_files.loading.plan import Plan, SavedFile, make_plan
 from tlkit.keras_files.types import Header
-from tlkit.utils.options import option_words
 
 ANSWERS = {"layout": ("--layout tf", "--layout th"), "flip_kernels": ("--no-flip-kernels", "--flip-kernels")}
 """What answers a question that a file leaves open."""
@@ -109,7 +108,7 @@ def _commands(
     file: str, architecture: Architecture, options: LoadOptions, plan: Plan, include_top: bool
 ) -> Iterator[str]:
     built = architecture.options if include_top else dataclasses.replace(architecture.options, classes=None)
-    said = [*option_words(dataclasses.replace(built, data_format=None)), *option_words(options)]
+    said = [*dataclasses.replace(built, data_format=None).words(), *options.words()]
     ways: list[list[str]] = [[]]
     for question in plan.questions:
         ways = [[*way, answer] for way in ways for answer in ANSWERS[question]]

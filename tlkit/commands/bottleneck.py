@@ -55,6 +55,22 @@ class Bottleneck:
     computed: int
     warnings: tuple[str, ...]
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return what ``tlkit bottleneck --json`` prints."""
+        return {
+            "output": str(self.output),
+            "splits": {
+                name: {"shape": list(shape), "files": [str(path) for path in self.files[name]]}
+                for name, shape in self.shapes.items()
+            },
+            "classes": list(self.classes),
+            "provenance": dict(self.provenance),
+            "computed": self.computed,
+            "failed": [{"input": source, "error": reason} for source, reason in self.failed],
+            "notes": dict(self.notes),
+            "warnings": list(self.warnings),
+        }
+
 
 def bottleneck(config: BottleneckConfig) -> Bottleneck:
     """Compute the features of each split and write them; interrupted, the same call goes on where it was.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,8 @@ class Evaluated:
     """What a run does on labelled pictures or clips.
 
     Attributes:
+        run: The run directory.
+        data: The data folder.
         split: The folder that was measured: ``test``, ``validation``, ``train``, or ``all`` for class folders alone.
         evaluation: The numbers.
         files: In the order of the numbers.
@@ -33,12 +36,25 @@ class Evaluated:
         preprocessor: How the run looks at a file.
     """
 
+    run: str
+    data: str
     split: str
     evaluation: Evaluation
     files: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
     preprocessor: Preprocessor
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what ``tlkit evaluate --format json`` prints."""
+        return {
+            "run": self.run,
+            "data": self.data,
+            "split": self.split,
+            **self.evaluation.summary(),
+            "skipped": [{"input": path, "error": reason} for path, reason in self.skipped],
+            "warnings": list(self.warnings),
+        }
 
 
 def evaluate(config: EvaluateConfig) -> Evaluated:
@@ -82,7 +98,9 @@ def evaluate(config: EvaluateConfig) -> Evaluated:
     if not positions:
         raise DataError(f"No {preprocessor.modality.singular} in {config.data} can be read.")
     evaluation = Evaluation(tuple(record.classes), found.split.labels[positions], np.concatenate(outputs))
-    return Evaluated(
+    result = Evaluated(
+        config.run,
+        config.data,
         found.name,
         evaluation,
         tuple(files[position] for position in positions),
@@ -90,6 +108,9 @@ def evaluate(config: EvaluateConfig) -> Evaluated:
         tuple(warnings),
         preprocessor,
     )
+    if config.report is not None:
+        write_report(result, config)
+    return result
 
 
 def _was_trained_on(record: RunRecord, data: str, split: str) -> bool:
@@ -127,6 +148,6 @@ def write_report(result: Evaluated, config: EvaluateConfig) -> None:
         versions=versions(),
         warnings=result.warnings,
         skipped=result.skipped,
-        command=command_line("evaluate", config, positional=("run", "data")),
+        command=command_line("evaluate", config),
     )
     write_page(page, Path(str(config.report)))

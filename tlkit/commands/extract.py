@@ -31,7 +31,6 @@ from tlkit.features.spec import FeatureSpec, of_architecture, of_model
 from tlkit.features.store import FeatureStore, can_resume, open_store
 from tlkit.utils.hashing import file_digest
 from tlkit.utils.locks import locked
-from tlkit.utils.options import options_said
 from tlkit.utils.text import join_truncated, without_password
 
 
@@ -54,6 +53,17 @@ class Extracted:
     notes: dict[str, Any]
     failed: tuple[tuple[str, str], ...]
     computed: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what ``tlkit extract --format json`` prints."""
+        return {
+            "output": str(self.output),
+            "shape": list(self.shape),
+            "provenance": self.provenance,
+            "computed": self.computed,
+            "failed": [{"input": source, "error": reason} for source, reason in self.failed],
+            "notes": self.notes,
+        }
 
 
 def extract(config: ExtractConfig) -> Extracted:
@@ -117,7 +127,7 @@ def _source(config: ExtractConfig) -> FeatureSpec:
         ("--weights", config.weights),
         ("--size", config.size),
         ("--resize", config.resize),
-        *((option, True) for option in options_said(config.load, config.build)),
+        *((option, True) for option in (*config.load.flags(), *config.build.flags())),
     ):
         if given is not None:
             raise UsageError(f"{option} contradicts --model: a run brings its own.", hint=f"Leave {option} out.")
