@@ -21,7 +21,9 @@ FIRST = BuildOptions(data_format="channels_first")
 
 def in_layout(row, model_of, size, engine):
     """What a network says of fixed pixels; maps as channels last."""
-    preprocessor = ImagePreprocessor((size, size), row.preprocessing, channels_first=row.is_channels_first)
+    preprocessor = ImagePreprocessor(
+        (size, size), row.preprocessing, data_format="channels_first" if row.is_channels_first else "channels_last"
+    )
     pixels = np.random.default_rng(1).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
     (maps,) = run(open_engine(LazyModel(model_of, preprocessor), engine=engine), pixels)
     return np.moveaxis(maps, 1, -1) if row.is_channels_first else maps

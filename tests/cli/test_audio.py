@@ -72,8 +72,8 @@ def test_features_of_any_layer(tlkit, tmp_path, tones, weights):
     assert done.code == 3
     assert done.json["shape"] == [4, 32]
     assert {item["input"]: item["error"] for item in done.json["failed"]} == {
-        str(folder / "bad.wav"): "it is not audio in a format that is read here",
-        str(folder / "cover.png"): "it is a picture, and the network takes clips",
+        str(folder / "bad.wav"): "it is not an audio clip in a supported format",
+        str(folder / "cover.png"): "it is an image, but the network takes audio clips",
     }
     provenance = done.json["provenance"]
     assert (provenance["layer"], provenance["size"]) == ("gru2", [96, 1366])
@@ -113,20 +113,20 @@ def test_a_classifier_of_clips(tlkit, tmp_path, tones, run):
     assert result["val_accuracy"] == 1.0
     assert result["images"] == {"train": 8, "validation": 4}
     assert [item["input"].rsplit("/", 1)[-1] for item in result["skipped"]] == ["bad.wav"]
-    assert "9 clips for train" in done.stderr
-    assert "picture" not in done.stderr
+    assert "9 audio clips for train" in done.stderr
+    assert "images" not in done.stderr
     record = json.loads((folder / "run.json").read_text())
     assert (record["kind"], record["size"], record["preprocessing"]) == ("audio", [96, 1366], "melspectrogram")
     page = (folder / "report.html").read_text()
     assert "Clips of each class" in page
-    assert "picture" not in page.lower()
+    assert "images" not in page.lower()
 
     high = tones / "validation" / "high" / "1.flac"
     named, wrong = tlkit(
         "predict", "--model", folder, high, tones / "train" / "low" / "cover.png", "--format", "json"
     ).json
     assert named["predictions"][0]["label"] == "high"
-    assert wrong["error"] == "it is a picture, and the network takes clips"
+    assert wrong["error"] == "it is an image, but the network takes audio clips"
 
     swapped = tmp_path / "swapped"
     swapped.mkdir()
@@ -134,10 +134,10 @@ def test_a_classifier_of_clips(tlkit, tmp_path, tones, run):
     (swapped / "high").symlink_to(tones / "validation" / "low")
     measured = tlkit("evaluate", folder, swapped, "--report", tmp_path / "page.html")
     assert measured.code == 0
-    assert measured.out.startswith("4 clips (all): accuracy 0.000")
+    assert measured.out.startswith("4 audio clips (all): accuracy 0.000")
     page = (tmp_path / "page.html").read_text()
     assert page.count("data:image/jpeg") == 4  # the spectrograms of the mistakes
-    assert "picture" not in page.lower()
+    assert "images" not in page.lower()
 
 
 def test_bottleneck_features_are_kept_and_trained_on(tlkit, tmp_path, tones, weights):
@@ -193,13 +193,13 @@ def test_clips_for_a_network_that_takes_pictures(tlkit, tones):
     clip = tones / "train" / "low" / "0.wav"
     ran = tlkit("predict", clip, tones / "train" / "low" / "1.flac", "--format", "json")
     assert ran.code == 3
-    assert {row["error"] for row in ran.json} == {"it is audio, and the network takes pictures"}
+    assert {row["error"] for row in ran.json} == {"it is an audio clip, but the network takes images"}
     folder = tlkit("predict", tones / "validation" / "low")
-    assert "it holds clips, and the network takes pictures" in folder.err
+    assert "it is a folder of audio clips, but the network takes images" in folder.err
     data = tlkit("finetune", tones / "validation")
     assert data.code == 1
-    assert "have no picture" in data.err
-    assert "It holds clips, and the network takes pictures" in data.err
+    assert "have no image" in data.err
+    assert "It holds audio clips, but the network takes images" in data.err
 
 
 def test_without_the_extra(tlkit, tones, monkeypatch):

@@ -2,7 +2,7 @@
 
 It has what the rooms above it rely on: BatchNorm with statistics of its own, a residual connection, two branches (a
 freeze point inside ``block2`` cuts several tensors), a classifier, and weights that load like published ones. Those
-were trained on textures for a minute: ``python -m helpers.toy``, in ``tests/``, writes ``toy.weights.h5`` again.
+were trained on textures for a minute: ``python -m helpers.toy``, in ``tests/``, writes them and the layer table again.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from tlkit.downloads.weights_file import PackagedFile
 from tlkit.utils.hashing import file_digest
 
 WEIGHTS = Path(__file__).with_name("toy.weights.h5")
+TABLE = Path(__file__).with_name("data") / "layers" / "toy.tsv"
 
 
 def Toy(*, input_shape: tuple[int, int, int], include_top: bool = True, weights: None = None, classes: int = 50) -> Any:
@@ -46,11 +47,12 @@ def Toy(*, input_shape: tuple[int, int, int], include_top: bool = True, weights:
 def toy() -> Architecture:
     """Return the registry entry."""
     return Architecture(
-        name="toy", title="Toy", builder="helpers.toy:Toy", size=32, least_size=16, preprocessing="tf",
+        name="toy", title="Toy", builder="helpers.toy:Toy", size=32, min_size=16, preprocessing="tf",
         parameters=5_706, size_mb=0.1, top1=None, top5=None, depth=None, features=16,
         blocks=("block1_add", "block2_concat", "block3_add", "top_relu"), freeze="block2_concat",
         labels="msd",  # the shortest table of labels
         with_top=PackagedFile("toy", "helpers", WEIGHTS.name, file_digest(WEIGHTS)), without_top=None,
+        package="helpers",
     )  # fmt: skip
 
 
@@ -59,12 +61,13 @@ def registered() -> AbstractContextManager[Architecture]:
     return register(toy())
 
 
-def write_weights() -> None:
+def write_files() -> None:
     """Train the base on cut-outs of scikit-image's textures, so that its features tell them apart."""
     import numpy as np
     import skimage.data
     from PIL import Image
 
+    from tlkit.architectures.layer_tables import catalog_lines
     from tlkit.backend import keras
 
     keras.utils.set_random_seed(0)
@@ -81,7 +84,9 @@ def write_weights() -> None:
     fresh = Toy(input_shape=(32, 32, 3))  # without the state of an optimizer
     fresh.set_weights(model.get_weights())
     fresh.save_weights(WEIGHTS)
+    lines = catalog_lines(Toy(input_shape=(32, 32, 3), include_top=False), fresh)
+    TABLE.write_text("\n".join(lines) + "\n", "utf-8")
 
 
 if __name__ == "__main__":
-    write_weights()
+    write_files()

@@ -100,7 +100,7 @@ def test_one_channel_and_channels_first(engine):
     inputs = keras.Input((1, 9, 7))
     model = keras.Model(inputs, keras.layers.Permute((2, 3, 1))(inputs))
     pixels = pixels_of(2, (9, 7), 1)
-    preprocessor = {"channels": 1, "channels_first": True}
+    preprocessor = {"channels": 1, "data_format": "channels_first"}
     (got,) = run(open_engine(network_of(model, (9, 7), "unit", **preprocessor), engine=engine), pixels)
     np.testing.assert_allclose(got, pixels / 255, atol=1e-6)
 

@@ -97,7 +97,7 @@ def test_channels_first_is_left_to_xla_where_tensorflow_cannot(computes, without
     convolution = keras.layers.Conv2D(8, 3, groups=2, data_format="channels_first")
     first = keras.Model(inputs, convolution(inputs))
     pixels = PIXELS[..., [0, 1, 2, 0]]
-    preprocessor = ImagePreprocessor(SIZE, "tf", channels=4, channels_first=True)
+    preprocessor = ImagePreprocessor(SIZE, "tf", channels=4, data_format="channels_first")
     network = LazyModel(lambda: first, preprocessor)
     if not computes:
         without("NCHW")

@@ -48,6 +48,7 @@ class Architecture:
         modality: What it takes: a name of :data:`tlkit.data.modality.MODALITIES`.
         labels: Names of its outputs: a table of :mod:`tlkit.architectures.labels`.
         fixed_shape: Input height, width and channels if the network takes no other.
+        package: The Python package that ships its layer tables, in ``data/layers/``.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Architecture:
     modality: str = "image"
     labels: str = "imagenet"
     fixed_shape: tuple[int, int, int] | None = None
+    package: str = "tlkit.architectures"
 
     def __hash__(self) -> int:
         """Hash by what tells entries apart; mappings have no hash."""

@@ -9,23 +9,23 @@ from tlkit.errors import UsageError
 
 
 def _image(
-    size: tuple[int, int], preprocessing: str, resize: str, allow_private: bool, channels_first: bool
+    size: tuple[int, int], preprocessing: str, resize: str, allow_private: bool, data_format: str
 ) -> Preprocessor:
     from tlkit.data.images.normalization import MODES
     from tlkit.data.images.preprocessor import ImagePreprocessor
-    from tlkit.data.images.resize import RULES
+    from tlkit.data.images.resize import RESIZE_MODES
 
-    if preprocessing not in MODES or resize not in RULES:
+    if preprocessing not in MODES or resize not in RESIZE_MODES:
         raise ValueError(f"no such preprocessing or resize mode: {preprocessing}, {resize}")
-    return ImagePreprocessor(size, preprocessing, resize, allow_private, channels_first=channels_first)
+    return ImagePreprocessor(size, preprocessing, resize, allow_private, data_format=data_format)
 
 
 def _mel_spectrogram(
-    size: tuple[int, int], preprocessing: str, resize: str, allow_private: bool, channels_first: bool
+    size: tuple[int, int], preprocessing: str, resize: str, allow_private: bool, data_format: str
 ) -> Preprocessor:
-    from tlkit.data.audio.preprocessor import PREPROCESSING, RULE, SIZE, MelSpectrogramPreprocessor
+    from tlkit.data.audio.preprocessor import PREPROCESSING, RESIZE_MODE, SIZE, MelSpectrogramPreprocessor
 
-    if (size, preprocessing, resize) != (SIZE, PREPROCESSING, RULE) or channels_first:
+    if (size, preprocessing, resize) != (SIZE, PREPROCESSING, RESIZE_MODE) or data_format != "channels_last":
         raise ValueError(f"no such preprocessing, resize mode or size: {preprocessing}, {resize}, {size}")
     return MelSpectrogramPreprocessor(allow_private)
 
@@ -41,7 +41,7 @@ def make_preprocessor(
     resize: str | None = None,
     *,
     allow_private: bool = False,
-    channels_first: bool = False,
+    data_format: str = "channels_last",
 ) -> Preprocessor:
     """Return the preprocessor with these settings, which a run folder stores.
 
@@ -51,7 +51,7 @@ def make_preprocessor(
         preprocessing: How values are normalized: an ``Architecture.preprocessing``.
         resize: The resize mode; None for the default of the modality.
         allow_private: URLs may lead to hosts of a private network.
-        channels_first: The network's inputs are ``(channels, height, width)``.
+        data_format: Layout of the network's input, ``channels_last`` or ``channels_first``.
 
     Raises:
         ValueError: There is no preprocessor with these settings.
@@ -60,7 +60,7 @@ def make_preprocessor(
     if modality not in _MAKERS:
         raise ValueError(f"no such modality: {modality}")
     make, default = _MAKERS[modality]
-    return make(size, preprocessing, resize or default, allow_private, channels_first)
+    return make(size, preprocessing, resize or default, allow_private, data_format)
 
 
 def preprocessor_for(
@@ -80,7 +80,7 @@ def preprocessor_for(
     refuse_image_options(architecture, **{"--resize": resize})
     return make_preprocessor(
         architecture.modality, size, architecture.preprocessing, resize, allow_private=allow_private,
-        channels_first=architecture.is_channels_first,
+        data_format="channels_first" if architecture.is_channels_first else "channels_last",
     )  # fmt: skip
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from tlkit import keras_files
 from tlkit.architectures.architecture import Architecture
 from tlkit.config import LoadOptions
-from tlkit.utils.options import option_words
 
 if TYPE_CHECKING:
     from tlkit.keras_files import KerasFile, LayerSpec, Plan
@@ -133,7 +132,7 @@ def _commands(
     path: str, architecture: Architecture, options: LoadOptions, plan: Plan, include_top: bool
 ) -> Iterator[str]:
     build = architecture.options if include_top else dataclasses.replace(architecture.options, classes=None)
-    given = [*option_words(dataclasses.replace(build, data_format=None)), *option_words(options)]
+    given = [*dataclasses.replace(build, data_format=None).words(), *options.words()]
     answers: list[list[str]] = [[]]
     for question in plan.questions:
         answers = [[*chosen, answer] for chosen in answers for answer in ANSWERS[question]]

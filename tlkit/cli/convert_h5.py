@@ -4,23 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
-
-from tlkit.cli.options import build_options, format_option, load_options
+from tlkit.cli.options import format_option, job_command
 from tlkit.cli.output import echo, echo_json
 from tlkit.config import ConvertConfig
 from tlkit.utils.text import pluralize
 
 
-@click.command("convert-h5")
-@click.argument("source", metavar="IN")
-@click.argument("output", metavar="OUT")
-@click.option("--arch", metavar="NAME", required=True, help="The architecture whose weights IN holds.")
-@load_options
-@build_options(runs=False)
-@click.option("--force", is_flag=True, help="Overwrite OUT.")
+@job_command(ConvertConfig, "convert-h5", summary="Convert old Keras weights for Keras 3.")
 @format_option("text", "json")
-def convert_h5(output_format: str, **options: Any) -> None:
+def convert_h5(options: dict[str, Any], output_format: str) -> None:
     """Convert old Keras weights for Keras 3.
 
     IN is a weights or model file of any Keras since 2015, OUT a .weights.h5 that Keras 3 loads. Layouts are converted
@@ -28,12 +20,12 @@ def convert_h5(output_format: str, **options: Any) -> None:
     before it gets its name.
 
     \b
-        tlkit convert-h5 vgg16_2016.h5 vgg16.weights.h5 --arch vgg16 --flip-kernels
+        tlkit convert-h5 old.h5 vgg16.weights.h5 --arch vgg16 --flip-kernels
         tlkit convert-h5 finetuned.h5 base.weights.h5 --arch inceptionv3
     """
-    from tlkit.commands.convert_h5 import convert_h5 as run
+    from tlkit import api
 
-    converted = run(ConvertConfig(**options))
+    converted = api.convert_h5(**options)
     if output_format == "json":
         echo_json(converted.to_dict())
         return

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tlkit.cli.options import build_options, format_option, load_options
+from tlkit.cli.options import format_option, job_command
 from tlkit.cli.output import echo, echo_csv, echo_json
 from tlkit.cli.tree import draw, fit
-from tlkit.config import BuildOptions, InspectConfig, LoadOptions
+from tlkit.config import InspectConfig
 from tlkit.utils.text import format_bytes, join_truncated, pluralize
 
 if TYPE_CHECKING:
@@ -27,15 +27,10 @@ BOOKKEEPING = {
 """Attributes of weights files that the text shows in other words."""
 
 
-@click.command("inspect-h5")
-@click.argument("file", metavar="FILE")
-@click.option("--arch", metavar="NAME", help="Check whether, and how, FILE loads into this architecture.")
-@click.option("--stats", is_flag=True, help="Read every tensor: min, max, mean, and counts of NaN, infinity and zero.")
-@load_options
-@build_options(runs=False)
+@job_command(InspectConfig, "inspect-h5", summary="Show what an HDF5 or Keras file holds.")
 @format_option("text", "json", "csv")
 @click.pass_context
-def inspect_h5(context: click.Context, /, output_format: str, **options: Any) -> None:
+def inspect_h5(context: click.Context, /, options: dict[str, Any], output_format: str) -> None:
     """Show what an HDF5 or Keras file holds.
 
     FILE holds weights, a model or features, of any Keras since 2015, or is any other HDF5 file. Layers are drawn as a
@@ -48,14 +43,9 @@ def inspect_h5(context: click.Context, /, output_format: str, **options: Any) ->
         tlkit inspect-h5 weights.h5 --arch vgg16
         tlkit inspect-h5 model.keras --stats --format json
     """
-    from tlkit.commands.inspect_h5 import inspect_h5 as run
+    from tlkit import api
 
-    if options["arch"] is None and (options["load"], options["build"]) != (LoadOptions(), BuildOptions()):
-        raise click.UsageError(
-            "--by-name, --skip-mismatch, --layout, --flip-kernels, --classes, --alpha and --depth-multiplier need "
-            "--arch NAME: they describe how FILE loads."
-        )
-    inspection = run(InspectConfig(**options))
+    inspection = api.inspect_h5(**options)
     if output_format == "json":
         echo_json(inspection.to_dict())
     elif output_format == "csv":

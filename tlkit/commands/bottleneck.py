@@ -55,6 +55,22 @@ class Bottleneck:
     computed: int
     warnings: tuple[str, ...]
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return what ``tlkit bottleneck --json`` prints."""
+        return {
+            "output": str(self.output),
+            "splits": {
+                name: {"shape": list(shape), "files": [str(path) for path in self.files[name]]}
+                for name, shape in self.shapes.items()
+            },
+            "classes": list(self.classes),
+            "provenance": dict(self.provenance),
+            "computed": self.computed,
+            "failed": [{"input": source, "error": reason} for source, reason in self.failed],
+            "notes": dict(self.notes),
+            "warnings": list(self.warnings),
+        }
+
 
 def bottleneck(config: BottleneckConfig) -> Bottleneck:
     """Compute the features of each split and write them; interrupted, the same call goes on where it was.
@@ -72,8 +88,8 @@ def bottleneck(config: BottleneckConfig) -> Bottleneck:
             hint="Name a folder elsewhere with -o.",
         )
     architecture = get_architecture(config.arch, config.build)
-    kind = MODALITIES[architecture.modality]
-    dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed, kind=kind)
+    modality = MODALITIES[architecture.modality]
+    dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed, modality=modality)
     extractor = FeatureExtractor(
         of_architecture(
             architecture,
@@ -108,9 +124,9 @@ def _fill_and_write(
     if not config.force:
         found = _found(output, extractor, config)
         _refuse_foreign(output, config, extractor)
-    kind = extractor.kind
+    modality = extractor.modality
     splits = {
-        name: _Wanted(split, config.data, file_digests(split.files, kind), kind)
+        name: _Wanted(split, config.data, file_digests(split.files, modality), modality)
         for name, split in dataset.splits.items()
     }
     files = write_sets(output, config.format, {}, names=splits)
@@ -195,7 +211,7 @@ class _Wanted:
     split: Split
     data: str
     digests: Sequence[bytes | None]
-    kind: Modality
+    modality: Modality
 
     def is_told_by(self, rows: FeatureFile, dataset: Dataset) -> bool:
         """True when a set has exactly these pictures and these classes."""
@@ -222,8 +238,8 @@ class _Wanted:
         lost = [dataset.classes[label] for label in sorted({*self.split.labels.tolist()} - {*labels.tolist()})]
         if lost:
             raise DataError(
-                f"No {self.kind.singular} of {join_truncated(lost)} in {name} can be read.",
-                hint=f"Replace the {self.kind.plural} named above, or remove the class folder.",
+                f"No {self.modality.singular} of {join_truncated(lost)} in {name} can be read.",
+                hint=f"Replace the {self.modality.plural} named above, or remove the class folder.",
             )
         return FeatureMetadata(
             extractor.provenance,

@@ -31,7 +31,6 @@ from tlkit.features.spec import FeatureSpec, of_architecture, of_model
 from tlkit.features.store import FeatureStore, can_resume, open_store
 from tlkit.utils.hashing import file_digest
 from tlkit.utils.locks import locked
-from tlkit.utils.options import options_said
 from tlkit.utils.text import join_truncated, without_password
 
 
@@ -55,6 +54,17 @@ class Extracted:
     failed: tuple[tuple[str, str], ...]
     computed: int
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return what ``tlkit extract --format json`` prints."""
+        return {
+            "output": str(self.output),
+            "shape": list(self.shape),
+            "provenance": self.provenance,
+            "computed": self.computed,
+            "failed": [{"input": source, "error": reason} for source, reason in self.failed],
+            "notes": self.notes,
+        }
+
 
 def extract(config: ExtractConfig) -> Extracted:
     """Compute features and write them as one file; interrupted, the same call goes on where it was.
@@ -73,7 +83,7 @@ def extract(config: ExtractConfig) -> Extracted:
     if not output.parent.is_dir():
         raise FeatureError(f"There is no folder {output.parent} to write to.")
     extractor = FeatureExtractor(_source(config), engine=config.engine, precision=config.precision)
-    sources = expand_inputs(config.images, extractor.kind)
+    sources = expand_inputs(config.images, extractor.modality)
     part = output.with_name(f"{output.name}.part")
     try:
         with locked(output.with_name(f".{output.name}.lock"), remove=True):
@@ -81,7 +91,7 @@ def extract(config: ExtractConfig) -> Extracted:
             beside = ending in (".npy", ".csv") and _beside(output).exists()
             if (output.exists() or beside) and not config.force and not can_resume(part, extractor.provenance):
                 found = _found(output, ending, extractor.provenance)
-            digests = file_digests(sources, extractor.kind)
+            digests = file_digests(sources, extractor.modality)
             with open_store(part, extractor.provenance) as store:
                 if found is not None:
                     take_over(store, found, {digest for digest in digests if digest is not None})
@@ -117,7 +127,7 @@ def _source(config: ExtractConfig) -> FeatureSpec:
         ("--weights", config.weights),
         ("--size", config.size),
         ("--resize", config.resize),
-        *((option, True) for option in options_said(config.load, config.build)),
+        *((option, True) for option in (*config.load.flags(), *config.build.flags())),
     ):
         if given is not None:
             raise UsageError(f"{option} contradicts --model: a run brings its own.", hint=f"Leave {option} out.")

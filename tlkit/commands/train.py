@@ -106,7 +106,7 @@ def train(job: Job, folder: Path, state: RunState) -> FinetuneResult:
         warnings=(*job.dataset.warnings, *pictures.warnings),
     )
     whole = assemble_model(
-        base, job.head.pooling, head, job.architecture.name, layout, takes=job.preprocessor.kind.name
+        base, job.head.pooling, head, job.architecture.name, layout, takes=job.preprocessor.modality.name
     )
     write_run(result, job, whole, pictures, data.provenance)
     return result

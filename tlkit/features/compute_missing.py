@@ -20,6 +20,7 @@ from tlkit.features.store import FeatureStore
 from tlkit.inference.base import Engine
 from tlkit.inference.loop import forward
 from tlkit.utils.logging import logger, progress_bar
+from tlkit.utils.processors import usable_processors
 
 _AHEAD = 4096
 
@@ -52,8 +53,8 @@ class AugmentedVariants(Protocol):
         ...
 
     @property
-    def facts(self) -> Mapping[str, Any]:
-        """What decides them beside the picture, as JSON knows it."""
+    def provenance(self) -> Mapping[str, Any]:
+        """What determines them besides the image, as JSON values."""
         ...
 
     def make(self, pixels: np.ndarray, digest: bytes, variant: int) -> np.ndarray:
@@ -91,7 +92,7 @@ def fill(
     variants = copies.count if copies else 1
     digests = [
         digest
-        for digest in (file_digests(sources, preprocessor.kind) if known is None else known)
+        for digest in (file_digests(sources, preprocessor.modality) if known is None else known)
         for _ in range(variants)
     ]
     names = [_name(digest, copies, place % variants) for place, digest in enumerate(digests)]
@@ -176,22 +177,22 @@ def _change(copies: AugmentedVariants, missing: Sequence[int]) -> Callable[[Batc
     def change(batch: Batch) -> np.ndarray:
         made = [
             copies.make(pixels, digest, missing[position] % copies.count)
-            for pixels, digest, position in zip(batch.pixels, batch.digests, batch.positions, strict=True)
+            for pixels, digest, position in zip(batch.array, batch.digests, batch.positions, strict=True)
         ]
-        return np.stack(made) if made else batch.pixels
+        return np.stack(made) if made else batch.array
 
     return change
 
 
-def file_digests(sources: Sequence[str], kind: Modality) -> list[bytes | None]:
+def file_digests(sources: Sequence[str], modality: Modality) -> list[bytes | None]:
     """SHA-256 of every file's bytes, in order; None for addresses and for what cannot be read."""
     with (
-        ThreadPoolExecutor(max(2, os.cpu_count() or 1)) as pool,
+        ThreadPoolExecutor(max(2, usable_processors())) as pool,
         progress_bar(total=len(sources), unit="file", description="looking at files") as bar,
     ):
         found: list[bytes | None] = []
         for start in range(0, len(sources), _AHEAD):  # a million futures at once would take a gigabyte
-            for digest in pool.map(partial(_digest, kind.max_bytes), sources[start : start + _AHEAD]):
+            for digest in pool.map(partial(_digest, modality.max_bytes), sources[start : start + _AHEAD]):
                 found.append(digest)
                 bar.update(1)
     return found

@@ -56,9 +56,9 @@ class FeatureExtractor:
         return self.provenances[0]
 
     @property
-    def kind(self) -> Modality:
+    def modality(self) -> Modality:
         """What it computes features of."""
-        return self.sources[0].network.preprocessor.kind
+        return self.sources[0].network.preprocessor.modality
 
     def engine(self, *numbers: int) -> Engine:
         """The engine that gives the outputs of sources by number, in that order."""
@@ -159,7 +159,7 @@ def compare_with_float32(network: LazyModel, engine: Engine, sources: Sequence[s
         if len(pixels) == _COMPARED:
             break
         with suppress(InputError):
-            pixels.append(network.preprocessor.read(source))
+            pixels.append(network.preprocessor.to_array(network.preprocessor.load(source)))
     if not pixels:
         return {}
     batch = np.stack(pixels)
@@ -168,7 +168,7 @@ def compare_with_float32(network: LazyModel, engine: Engine, sources: Sequence[s
         "%s differs from float32 by %.2g of its size on the first %s.",
         engine.precision,
         error,
-        pluralize(len(pixels), network.preprocessor.kind.singular),
+        pluralize(len(pixels), network.preprocessor.modality.singular),
     )
     return {"relative_error": error, "pictures_compared": len(pixels)}
 

@@ -53,7 +53,7 @@ class FeatureSpec:
             "format": FORMAT,
             **self.facts,
             "size": list(preprocessor.size),
-            "resize": preprocessor.rule,
+            "resize": preprocessor.resize_mode,
             "preprocessing": preprocessor.preprocessing,
             "decoder": preprocessor.decoder,
             "engine": f"{name}, {', '.join(f'{package} {version(package)}' for package in packages)}",

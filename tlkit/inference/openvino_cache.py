@@ -15,7 +15,8 @@ from typing import Any
 import tlkit
 from tlkit.errors import WeightsError
 from tlkit.inference.lazy_model import LazyModel
-from tlkit.utils.cache_dir import PART, cache_folder, keep_below_limit, touch
+from tlkit.utils.atomic_write import part_prefix
+from tlkit.utils.cache_dir import cache_folder, keep_below_limit, touch
 from tlkit.utils.hashing import digest_json, digest_problem, file_digest
 from tlkit.utils.logging import logger
 
@@ -38,7 +39,7 @@ def conversion_key(network: LazyModel) -> dict[str, Any] | None:
         **network.cache_key,
         "preprocessing": preprocessor.preprocessing,
         "input": [*preprocessor.size, preprocessor.channels],
-        "channels_first": preprocessor.channels_first,
+        "channels_first": preprocessor.data_format == "channels_first",
         "conversion": CONVERSION,
         "tlkit": tlkit.__version__,
         **{package: version(package) for package in ("openvino", "keras", "tensorflow")},
@@ -88,7 +89,7 @@ def _fill(folder: Path, network: LazyModel, key: dict[str, Any]) -> None:
     """Convert a network beside its folder in the cache, and rename."""
     shutil.rmtree(folder, ignore_errors=True)
     models_folder().mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(dir=models_folder(), prefix=PART))
+    part = Path(tempfile.mkdtemp(dir=models_folder(), prefix=part_prefix()))
     try:
         _convert(network, part)
         content = {**key, WEIGHTS: file_digest(part / WEIGHTS)}
@@ -107,7 +108,7 @@ def _convert_to_scratch(network: LazyModel) -> Path:
         try:
             if parent:
                 parent.mkdir(parents=True, exist_ok=True)
-            folder = Path(tempfile.mkdtemp(dir=parent, prefix=PART if parent else "tlkit-"))
+            folder = Path(tempfile.mkdtemp(dir=parent, prefix=part_prefix() if parent else "tlkit-"))
         except OSError as error:
             failure = error
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 from tlkit.errors import UsageError
 from tlkit.inference.base import Engine
@@ -13,7 +14,7 @@ from tlkit.inference.lazy_model import LazyModel
 INSTALL = "pip install 'tlkit[openvino]'"
 
 
-def choose_engine(requested: str, *, installed: bool, gpu: bool) -> str:
+def choose_engine(requested: str, *, installed: bool, gpu: bool) -> Literal["keras", "openvino"]:
     """Return ``keras`` or ``openvino``.
 
     Args:
@@ -28,10 +29,10 @@ def choose_engine(requested: str, *, installed: bool, gpu: bool) -> str:
         return "openvino" if installed and not gpu else "keras"
     if requested == "openvino" and not installed:
         raise UsageError("--engine openvino needs OpenVINO, which is not installed.", hint=f"Run `{INSTALL}`.")
-    return requested
+    return "openvino" if requested == "openvino" else "keras"
 
 
-def resolve_engine(requested: str) -> str:
+def resolve_engine(requested: str) -> Literal["keras", "openvino"]:
     """Return the engine that runs on this machine; see :func:`choose_engine`."""
     return choose_engine(requested, installed=find_spec("openvino") is not None, gpu=_has_gpu())
 

@@ -114,7 +114,7 @@ class TrainingData:
             if source in self._inputs:
                 logger.info(
                     "Nothing with weights is frozen: %s go through all of the base in every epoch.",
-                    self._preprocessor.kind.plural,
+                    self._preprocessor.modality.plural,
                 )
                 continue
             rows = sum(
@@ -126,7 +126,7 @@ class TrainingData:
             else:
                 logger.info(
                     "What %s says of %s takes %s, more than the %s there is room for (--cache-limit): it runs in every "
-                    "epoch.", name, pluralize(rows, self._preprocessor.kind.singular), format_bytes(rows * size),
+                    "epoch.", name, pluralize(rows, self._preprocessor.modality.singular), format_bytes(rows * size),
                     format_bytes(room),
                 )  # fmt: skip
         return kept

@@ -24,7 +24,6 @@ from tlkit.inference.lazy_model import LazyModel
 from tlkit.keras_files import ConfigLayer, check_is_file, data_layout
 from tlkit.utils.hashing import file_digest
 from tlkit.utils.logging import logger
-from tlkit.utils.options import options_said
 
 
 def _as_they_are(outputs: np.ndarray) -> np.ndarray:
@@ -119,7 +118,7 @@ def _run_classifier(config: PredictConfig, folder: Path) -> Classifier:
     for option, given in (
         ("--weights", config.weights),
         ("--labels", config.labels),
-        *((option, True) for option in options_said(config.load, build)),
+        *((option, True) for option in (*config.load.flags(), *build.flags())),
     ):
         if given is not None:
             raise UsageError(f"{option} contradicts --model: a run brings its own.", hint=f"Leave {option} out.")
@@ -140,7 +139,7 @@ def _model_classifier(config: PredictConfig, path: Path) -> Classifier:
     for option, given in (
         ("--arch", config.arch),
         ("--weights", config.weights),
-        *((option, True) for option in options_said(config.build)),
+        *((option, True) for option in config.build.flags()),
     ):
         if given is not None:
             raise UsageError(f"{option} contradicts --model {path}: the file is the whole network.")
@@ -190,7 +189,7 @@ def _preprocessor(model: Any, described: ConfigLayer | None, config: PredictConf
         config.resize or "squash",
         config.allow_private,
         channels,
-        channels_first=first,
+        data_format="channels_first" if first else "channels_last",
     )
 
 

@@ -67,7 +67,7 @@ class Pictures:
         found: dict[str, list[FeatureDataset]] = {}
         for split in splits:
             changed = copies if split == TRAIN else None
-            extra = {"augment": changed.facts} if changed else {}
+            extra = {"augment": changed.provenance} if changed else {}
             work = partial(
                 extractor.fill,
                 self.splits[split].files,
@@ -97,7 +97,7 @@ class Pictures:
     def known(self, split: str) -> list[bytes | None]:
         """SHA-256 of the pictures of a split; None for what cannot be read."""
         if split not in self._digests:
-            self._digests[split] = file_digests(self.splits[split].files, self.preprocessor.kind)
+            self._digests[split] = file_digests(self.splits[split].files, self.preprocessor.modality)
         return self._digests[split]
 
     def fingerprint(self) -> str:
@@ -141,7 +141,7 @@ class Pictures:
         unreadable = self._unreadable([files.index(file) for file in lost], split)
         changed = [file for file in lost if file not in unreadable]
         if changed:
-            number = pluralize(len(changed), self.preprocessor.kind.singular)
+            number = pluralize(len(changed), self.preprocessor.modality.singular)
             raise FeatureError(
                 f"{folder} has no features of {number} of {split}, which are new or changed: "
                 f"{join_truncated(changed)}.",
@@ -195,11 +195,11 @@ class Pictures:
         lost = [self.classes[label] for label in sorted(set(before.labels.tolist()) - set(labels.tolist()))]
         if lost and (split == TRAIN or not kept):
             raise DataError(
-                f"No {self.preprocessor.kind.singular} of {join_truncated(lost)} in {split} can be read.",
-                hint=f"Replace the {self.preprocessor.kind.plural} named above, or remove the class folder.",
+                f"No {self.preprocessor.modality.singular} of {join_truncated(lost)} in {split} can be read.",
+                hint=f"Replace the {self.preprocessor.modality.plural} named above, or remove the class folder.",
             )
         if lost:
-            singular = self.preprocessor.kind.singular
+            singular = self.preprocessor.modality.singular
             self.warnings.append(
                 f"No {singular} of {join_truncated(lost)} in {split} can be read: nothing says how well it does."
             )

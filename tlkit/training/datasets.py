@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,6 +12,7 @@ from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import DataError, InputError
 from tlkit.training.epochs import BatchSequence, EpochSampler
 from tlkit.training.rows import Arrays
+from tlkit.utils.processors import usable_processors
 
 
 class ImageSequence(BatchSequence):
@@ -45,7 +45,7 @@ class ImageSequence(BatchSequence):
         super().__init__(EpochSampler((len(files), variants), seed), len(files), batch_size)
         self._files, self._labels = files, labels
         self._preprocessor, self._compute, self._change = preprocessor, compute, change
-        self._pool = ThreadPoolExecutor(max(2, os.cpu_count() or 1), thread_name_prefix="decode")
+        self._pool = ThreadPoolExecutor(max(2, usable_processors()), thread_name_prefix="decode")
 
     def __getitem__(self, index: int) -> tuple[Any, np.ndarray]:
         rows, variants = self._order.batch(index, self._batch_size)
@@ -54,14 +54,14 @@ class ImageSequence(BatchSequence):
             chosen = zip(pixels, rows.tolist(), variants.tolist(), strict=True)
             pixels = np.stack([self._change(*each, self.epoch) for each in chosen])
         if self._compute is None:
-            return self._preprocessor.inputs(pixels), self._labels[rows]
+            return self._preprocessor.to_model_input(pixels), self._labels[rows]
         outputs = self._compute(pixels)
         return outputs if len(outputs) > 1 else outputs[0], self._labels[rows]
 
     def _read(self, row: int) -> np.ndarray:
         file = self._files[row]
         try:
-            return self._preprocessor.read(file)
+            return self._preprocessor.to_array(self._preprocessor.load(file))
         except InputError as error:
             self.failure = DataError(f"{file} could be read before and cannot be now: {error.message}.")
             raise self.failure from error

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.layer_tables import layers_of
@@ -58,6 +58,28 @@ class FinetuneResult:
     evaluations: Mapping[str, Evaluation]
     skipped: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what ``tlkit finetune --format json`` prints."""
+        return {
+            "run": str(self.run),
+            "architecture": self.architecture,
+            "classes": list(self.classes),
+            "val_accuracy": self.val_accuracy,
+            "test_accuracy": self.test_accuracy,
+            "phases": [phase.summary() for phase in self.phases],
+            **{split: evaluation.summary() for split, evaluation in self.evaluations.items()},
+            "freeze": {
+                "layers": self.freeze_point.frozen,
+                "total": self.freeze_point.total,
+                "through": self.freeze_point.last,
+                "notes": list(self.freeze_point.notes),
+            },
+            "trained": list(self.trained),
+            "images": self.images,
+            "skipped": [{"input": path, "error": reason} for path, reason in self.skipped],
+            "warnings": list(self.warnings),
+        }
 
     @property
     def val_accuracy(self) -> float:
@@ -121,11 +143,13 @@ class Job:
 
 def plan_training(config: FinetuneConfig) -> Job:
     """Refuse what can be refused before TensorFlow starts, and say what a person should know."""
+    for unused in config.unused():
+        logger.warning(unused)
     architecture = get_architecture(config.arch, config.build)
-    config = dataclasses.replace(config, build=architecture.options)  # what keras.json says may change
+    config = dataclasses.replace(
+        config, data_format=architecture.options.data_format
+    )  # what keras.json says may change
     size = architecture.input_size(config.size, include_top=False)
-    if config.epochs + config.finetune_epochs == 0:
-        raise UsageError("--epochs and --finetune-epochs are both 0: there is nothing to train.")
     refuse_image_options(architecture, **{"--augment": None if config.augment == "none" else config.augment})
     preprocessor = preprocessor_for(architecture, size, config.resize)
     freeze_points = _boundaries(architecture, config)
@@ -133,21 +157,14 @@ def plan_training(config: FinetuneConfig) -> Job:
         config.head, pooling=config.pooling, units=config.head_units, dropout=config.dropout,
         on_map=len(layers_of(architecture, include_top=False)[-1].shape) == 3,
     )  # fmt: skip
-    if config.augment_copies is not None and config.augment == "none":
-        raise UsageError("--augment-copies says how many changed copies to keep, and --augment not how to change them.")
-    if config.augment != "none" and config.features is not None:
-        raise UsageError(
-            "--features holds features of the pictures as they are, and --augment changes them.",
-            hint="Leave one of them out; --augment-copies keeps features of changed pictures.",
-        )
-    dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed, kind=preprocessor.kind)
+    dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed, modality=preprocessor.modality)
     weights = choose_weights(architecture, config.weights, include_top=False, size=size, options=config.load)
     room = cache_budget(config.cache_limit)
     for note in (note for freeze_point in freeze_points for note in freeze_point.notes):
         logger.info(note)
     for warning in dataset.warnings:
         logger.warning(warning)
-    logger.info(_data_line(dataset, preprocessor.kind))
+    logger.info(_data_line(dataset, preprocessor.modality))
     return Job(config, architecture, weights, preprocessor, head, freeze_points, dataset, room)
 
 
@@ -158,15 +175,13 @@ def _boundaries(architecture: Architecture, config: FinetuneConfig) -> tuple[Fre
     )
     if config.stages is None:
         return (one,)
-    if (config.freeze, config.unfreeze, config.unfreeze_blocks) != (None, None, None):
-        raise UsageError("--stages names its own cuts; leave --freeze, --unfreeze and --unfreeze-blocks out.")
     stages: Sequence[str] = [stage.strip() for stage in config.stages.split(",") if stage.strip()]
     if not stages:
         raise UsageError("--stages names no cut.", hint="Give some, deeper each: --stages mixed9,mixed8,mixed7.")
     return resolve_stages(architecture, names, stages)
 
 
-def _data_line(dataset: Dataset, kind: Modality) -> str:
-    parts = [f"{pluralize(len(split.files), kind.singular)} for {name}" for name, split in dataset.splits.items()]
+def _data_line(dataset: Dataset, modality: Modality) -> str:
+    parts = [f"{pluralize(len(split.files), modality.singular)} for {name}" for name, split in dataset.splits.items()]
     classes = pluralize(len(dataset.classes), "class", "classes")
     return f"{classes} ({join_truncated(dataset.classes)}): {', '.join(parts)}."

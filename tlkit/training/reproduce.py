@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.metadata
 import platform
 import shlex
 from collections.abc import Sequence
-from typing import Any
 
 import tlkit
-from tlkit.config import BuildOptions, LoadOptions
-from tlkit.utils.options import option_name, option_words
+from tlkit.utils.options import Options
 
 
-def command_line(command: str, config: Any, *, positional: Sequence[str], leave_out: Sequence[str] = ()) -> str:
-    """The command line that asks for what a config says; options at their defaults are left out.
+def command_line(command: str, config: Options, *, leave_out: Sequence[str] = ()) -> str:
+    """Return the shell command that asks for what a config holds; options at their defaults are left out.
 
     Args:
         command: ``finetune`` and so on.
         config: Its config.
-        positional: The arguments that have no option.
-        leave_out: What need not be asked for.
+        leave_out: Fields to leave out.
     """
-    words = ["tlkit", command, *(str(getattr(config, name)) for name in positional)]
-    for item in dataclasses.fields(config):
-        value = getattr(config, item.name)
-        if item.name in (*positional, *leave_out) or value == item.default:
-            continue
-        grouped = isinstance(value, BuildOptions | LoadOptions)
-        words += option_words(value) if grouped else [option_name(item.name), _shown(value)]
-    return shlex.join(words)
-
-
-def _shown(value: Any) -> str:
-    return f"{value[0]}x{value[1]}" if isinstance(value, tuple) else str(value)
+    return shlex.join(["tlkit", command, *config.words(leave_out=leave_out)])
 
 
 def versions() -> dict[str, str]:
