@@ -6,12 +6,10 @@ from keras_writers.tagger import BLOCKS, old_weights, write
 
 from tlkit.architectures.build import build
 from tlkit.architectures.labels import published_labels
-from tlkit.architectures.pretrained import build_pretrained, load_weights
+from tlkit.architectures.pretrained import build_pretrained
 from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.backend import keras
-from tlkit.config import LoadOptions
-from tlkit.keras_files.loading.layer_spec import target_layers
-from tlkit.keras_files.loading.load import load_file
+from tlkit.keras_files import load_weights
 
 ROW = get_architecture("musictaggercrnn")
 
@@ -107,7 +105,7 @@ def test_what_keras_3_saved_is_taken_as_it_is(tmp_path, ending):
     save(tmp_path / f"new{ending}")
     before = [array.copy() for array in model.get_weights()]
     model.set_weights([0 * array for array in before])
-    load_file(tmp_path / f"new{ending}", target_layers(model), LoadOptions(), into="the network")
+    load_weights(model, tmp_path / f"new{ending}", verify=False)
     for array, expected in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(array, expected)
 

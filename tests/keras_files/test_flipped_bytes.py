@@ -1,9 +1,8 @@
 """One byte of a small file changed, anywhere: a result or one line, and never the end of the process."""
 
-import signal
-
 import numpy as np
 import pytest
+from helpers.inspecting import inspect, inspect_each, unlike_one_line
 from keras_writers import networks
 from keras_writers.building import keras_model
 from keras_writers.dialects import (
@@ -17,17 +16,12 @@ from keras_writers.dialects import (
     write_nb_layers,
     write_tf_keras_weights,
 )
-from tlkit.keras_files.load_model import load_model
 
-from tlkit.commands.inspect_h5 import _inspect
-from tlkit.config import InspectConfig, LoadOptions
 from tlkit.errors import TlkitError
-from tlkit.keras_files.hdf5.subprocess_guard import run_in_subprocess, verify_readable
-from tlkit.keras_files.loading.layer_spec import target_layers
-from tlkit.keras_files.loading.load import load_file
+from tlkit.keras_files import load_model, load_weights, run_in_subprocess
 
 TWINS = networks.twins()
-MODALITIES = {
+DIALECTS = {
     "nb_layers": (write_nb_layers, {}),
     "keras1": (write_keras1, {}),
     "keras1 model": (write_full_keras1, {}),
@@ -44,9 +38,9 @@ INSPECTIONS, BATCH, LOADS = 2_000, 50, 80
 
 def broken_copies(tmp_path, kind, count):
     """Files with one byte changed, the same at every run."""
-    write, options = MODALITIES[kind]
+    write, options = DIALECTS[kind]
     data = write(tmp_path / "whole", TWINS, **options).read_bytes()
-    random = np.random.default_rng(list(MODALITIES).index(kind))
+    random = np.random.default_rng(list(DIALECTS).index(kind))
     for number in range(count):
         broken = bytearray(data)
         broken[random.integers(len(data))] ^= random.integers(1, 256)
@@ -55,57 +49,37 @@ def broken_copies(tmp_path, kind, count):
         yield path
 
 
-def inspect(path, seconds):
-    """What went wrong in another way than the documented one; None when nothing did."""
-    signal.alarm(seconds)  # in the child: the end of a search that does not end
-    try:
-        _inspect(InspectConfig(file=str(path), stats=True), None)
-    except TlkitError as error:
-        return unlike_one_line(error, path)
-    except Exception as error:
-        return f"{path.name}: {type(error).__name__}: {error}"
-    finally:
-        signal.alarm(0)
-    return None
-
-
-def unlike_one_line(error, path):
-    fine = path.name in error.message and error.message.isprintable() and len(error.message) < 1000
-    return None if fine else f"{path.name}: {error.message!r}"
-
-
 def inspect_alone(path):
     try:
-        return run_in_subprocess(lambda: inspect(path, 10), path)
-    except TlkitError as error:  # HDF5 ended the child
+        return run_in_subprocess(inspect, path, 10, path=path)
+    except TlkitError as error:  # HDF5 ended the process
         return unlike_one_line(error, path) if "SIGALRM" not in error.message else f"{path.name} does not end"
 
 
-@pytest.mark.parametrize("kind", MODALITIES)
+@pytest.mark.parametrize("kind", DIALECTS)
 def test_inspecting_ends_in_a_result_or_in_one_line(tmp_path, kind):
-    paths = list(broken_copies(tmp_path, kind, INSPECTIONS // len(MODALITIES)))
+    paths = list(broken_copies(tmp_path, kind, INSPECTIONS // len(DIALECTS)))
     wrong = []
     for start in range(0, len(paths), BATCH):
         batch = paths[start : start + BATCH]
         try:
-            wrong += run_in_subprocess(lambda batch=batch: [inspect(path, 10) for path in batch], batch[0])
+            wrong += run_in_subprocess(inspect_each, batch, 10, path=batch[0])
         except TlkitError:
             wrong += map(inspect_alone, batch)
     assert list(filter(None, wrong)) == []
 
 
-@pytest.mark.parametrize("kind", MODALITIES)
+@pytest.mark.parametrize("kind", DIALECTS)
 def test_loading_ends_in_weights_or_in_one_line(tmp_path, kind):
     """In this process, as the commands do it: what would end it is found before, in another."""
     into = keras_model(TWINS)
     wrong = []
-    for path in broken_copies(tmp_path, kind, LOADS // len(MODALITIES)):
+    for path in broken_copies(tmp_path, kind, LOADS // len(DIALECTS)):
         try:
-            verify_readable(path)
             if "model" in kind or kind == "archive":
                 load_model(path)
             else:
-                load_file(path, target_layers(into), LoadOptions(), into="the network")
+                load_weights(into, path)
         except TlkitError as error:
             wrong.append(unlike_one_line(error, path))
         except Exception as error:

@@ -19,10 +19,10 @@ from keras_writers.dialects import (
 )
 from keras_writers.reference import forward
 from PIL import Image
-from tlkit.keras_files.load_model import load_model
 
 from tlkit.config import LoadOptions
 from tlkit.errors import ModelError, WeightsError
+from tlkit.keras_files import load_model
 
 SMALL, SQUARE, TWINS, DEPTHWISE = (
     make(seed=4) for make in (networks.small, networks.square, networks.twins, networks.depthwise)
@@ -228,7 +228,7 @@ def test_a_lambda_is_shown_and_never_run(tlkit, tmp_path, picture, ending):
     shown = tlkit("inspect-h5", path)
     assert shown.code == 0
     assert "Problem: Layer 'lambda" in shown.out
-    assert "\ndense" in shown.out
+    assert "─ dense" in shown.out
     assert not mark.exists()
 
 

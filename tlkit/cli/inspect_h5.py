@@ -14,7 +14,7 @@ from tlkit.cli.options import format_option, job_command
 from tlkit.cli.output import echo, echo_csv, echo_json
 from tlkit.cli.tree import draw, fit
 from tlkit.config import InspectConfig
-from tlkit.utils.text import format_bytes, join_truncated, pluralize
+from tlkit.utils.text import escape_control_chars, format_bytes, join_truncated, pluralize
 
 if TYPE_CHECKING:
     from tlkit.architectures.weights_compatibility import CompatibilityReport
@@ -77,10 +77,7 @@ def _csv_rows(inspection: Inspection) -> Iterator[tuple[Any, ...]]:
 
 def _echo_text(inspection: Inspection, width: int) -> None:
     def paragraph(text: str, indent: str = "") -> None:
-        for line in textwrap.wrap(
-            text, width, initial_indent=indent, subsequent_indent=f"{indent}  ", break_long_words=False,
-            break_on_hyphens=False,
-        ):  # fmt: skip
+        for line in _wrapped(text, width, indent, f"{indent}  "):
             echo(line)
 
     start = f"{inspection.file}:"
@@ -88,7 +85,7 @@ def _echo_text(inspection: Inspection, width: int) -> None:
     for line in [f"{start} {rest}"] if len(start) + len(rest) < width else [start, f"  {rest}"]:
         echo(line)
     for name, text in _header_lines(inspection):
-        for line in textwrap.wrap(text, width, initial_indent=f"  {name:<12}", subsequent_indent=" " * 14):
+        for line in _wrapped(text, width, f"  {name:<10} ", " " * 13):
             echo(line)
     echo()
     for line in draw(inspection.tree, width):
@@ -106,6 +103,13 @@ def _echo_text(inspection: Inspection, width: int) -> None:
             paragraph(line, "  ")
         for command in report.commands:  # whole, to be copied
             echo(f"  {command}")
+
+
+def _wrapped(text: str, width: int, first: str, rest: str) -> list[str]:
+    return textwrap.wrap(
+        escape_control_chars(text), width, initial_indent=first, subsequent_indent=rest, break_long_words=False,
+        break_on_hyphens=False,
+    )  # fmt: skip
 
 
 def _header_lines(inspection: Inspection) -> Iterator[tuple[str, str]]:

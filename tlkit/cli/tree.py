@@ -9,15 +9,13 @@ from tlkit.utils.text import escape_control_chars
 
 LONGEST_NAME = 32
 """Longer names do not move the details of those beside them."""
-SHORTEST_LINE = 24
-"""Columns that stay for names, however deep the tree."""
 
 
 def draw(tree: Tree, width: int) -> Iterator[str]:
     """Yield the lines of everything below the root of a tree, none longer than ``width``.
 
-    A deep branch is drawn from its end: the start of its lines is cut and replaced by ``…``. What does not fit on one
-    line goes on below it.
+    Branches take at most half of a line: of deeper ones, the start is cut and replaced by ``…``. What does not fit on
+    one line continues below it.
     """
     stack = [(tree, "", iter(_aligned(tree.children)))]
     while stack:
@@ -30,8 +28,9 @@ def draw(tree: Tree, width: int) -> Iterator[str]:
         last = child is parent.children[-1]
         below = f"{prefix}{'   ' if last else '│  '}"
         under = f"{below}{'│  ' if child.children else '   '}"
-        room = width - SHORTEST_LINE
-        yield from fit(cells, width, first=_cut(f"{prefix}{'└─ ' if last else '├─ '}", room), rest=_cut(under, room))
+        yield from fit(
+            cells, width, first=_cut(f"{prefix}{'└─ ' if last else '├─ '}", width // 2), rest=_cut(under, width // 2)
+        )
         stack.append((child, below, iter(_aligned(child.children))))
 
 
