@@ -1,5 +1,6 @@
 """The table, against what is published and what Keras says of itself."""
 
+import dataclasses
 import importlib.util
 import re
 from pathlib import Path
@@ -7,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tlkit.architectures.labels import published_labels
-from tlkit.architectures.layer_tables import layers_of
+from tlkit.architectures.layer_tables import expected_layers, layers_of
 from tlkit.architectures.preprocessor import preprocessor_for
-from tlkit.architectures.registry.lookup import all_architectures, get_architecture
+from tlkit.architectures.registry.lookup import all_architectures, get_architecture, register
 from tlkit.data.modality import MODALITIES
 from tlkit.downloads.weights_file import PackagedFile
 from tlkit.errors import ArchitectureError, UsageError
@@ -122,3 +123,22 @@ def test_a_flattened_classifier_takes_its_own_size_only():
         get_architecture("vgg16").input_size((150, 150), include_top=True)
     assert get_architecture("vgg16").input_size((150, 150), include_top=False) == (150, 150)
     assert get_architecture("inceptionv3").input_size((224, 224), include_top=True) == (224, 224)
+
+
+def test_a_registered_architecture_is_found_and_described_until_the_block_ends(tlkit):
+    published = get_architecture("efficientnetlite0")
+    assert layers_of(published, include_top=True) is layers_of(published, include_top=True)  # read once
+    with register(dataclasses.replace(published, name="toynet")) as toy:
+        assert get_architecture("Toy-Net") is toy
+        assert all_architectures() == (*ROWS, toy)
+        for include_top in (True, False):
+            assert layers_of(toy, include_top=include_top) == layers_of(published, include_top=include_top)
+            assert expected_layers(toy, include_top=include_top) == expected_layers(published, include_top=include_top)
+        assert tlkit("archs", "toynet").code == 0
+        with pytest.raises(ValueError, match="already"), register(toy):
+            pass
+    assert all_architectures() == ROWS
+    with pytest.raises(UsageError):
+        get_architecture("toynet")
+    with pytest.raises(ValueError, match="toynet"), register(dataclasses.replace(published, name="Toy_Net")):
+        pass

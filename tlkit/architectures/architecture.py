@@ -78,6 +78,10 @@ class Architecture:
     labels: str = "imagenet"
     fixed_shape: tuple[int, int, int] | None = None
 
+    def __hash__(self) -> int:
+        """Hash by what tells entries apart; mappings have no hash."""
+        return hash((self.name, self.options))
+
     @property
     def default_shape(self) -> tuple[int, int, int]:
         """Height, width and channels of the default input."""

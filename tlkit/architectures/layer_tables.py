@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,38 +83,46 @@ def _uncross(text: str) -> Shape:
     return () if text == "-" else tuple(map(int, text.split("x")))
 
 
+@cache
 def layers_of(architecture: Architecture, *, include_top: bool) -> tuple[LayerInfo, ...]:
-    """The layers of an architecture, in the order ``model.layers`` has; the index is the position.
+    """Return the layers of an architecture in the order of ``model.layers``; the index is the position.
 
-    Of one with arguments that no weights were published for there is no file: it is built, which takes seconds.
+    Where no table is shipped (arguments that no weights were published for, a registered architecture), the network is
+    built and described, which takes seconds the first time.
     """
-    name = _file_name(architecture)
-    if name is None or (include_top and architecture.options.classes):
-        return _built_layers(architecture.name, architecture.options, include_top)
-    text = (resources.files("tlkit.architectures") / f"data/layers/{name}").read_text("utf-8")
+    table = _table(architecture)
+    if table is None or (include_top and architecture.options.classes):
+        return _describe_built(architecture, include_top)
     other = "base" if include_top else "top"
-    return tuple(layer for layer in map(LayerInfo.from_line, text.splitlines()) if layer.part != other)
+    return tuple(
+        layer for layer in map(LayerInfo.from_line, table.read_text("utf-8").splitlines()) if layer.part != other
+    )
 
 
-def _file_name(architecture: Architecture) -> str | None:
-    """``mobilenet.tsv``, ``mobilenet-0.5.tsv``; None where there is no such file."""
+def _table(architecture: Architecture) -> Traversable | None:
+    """The shipped table of an architecture; None where there is none."""
+    alpha, file = architecture.options.alpha, None
+    if architecture.options.depth_multiplier is None and (alpha is None or alpha in architecture.alphas):
+        file = resources.files("tlkit.architectures") / "data" / "layers" / _file_name(architecture)
+    return file if file is not None and file.is_file() else None
+
+
+def _file_name(architecture: Architecture) -> str:
+    """``mobilenet.tsv``, ``mobilenet-0.5.tsv``."""
     alpha = architecture.options.alpha
-    if architecture.options.depth_multiplier is not None or (alpha is not None and alpha not in architecture.alphas):
-        return None
     return f"{architecture.name}.tsv" if alpha is None else f"{architecture.name}-{alpha:g}.tsv"
 
 
-@cache
-def _built_layers(name: str, options: BuildOptions, include_top: bool) -> tuple[LayerInfo, ...]:
+def _describe_built(architecture: Architecture, include_top: bool) -> tuple[LayerInfo, ...]:
     from tlkit.architectures.build import build
-    from tlkit.architectures.registry.lookup import get_architecture
 
-    usual = dataclasses.replace(options, data_format="channels_last")  # as the files have it
-    found = describe(build(get_architecture(name, usual), include_top=include_top))
+    options = dataclasses.replace(architecture.options, data_format="channels_last")  # as in the shipped tables
+    architecture = dataclasses.replace(architecture, options=options)
+    layers = describe(build(architecture, include_top=include_top))
     if not include_top:
-        return found
-    base = {layer.name for layer in layers_of(get_architecture(name, usual), include_top=False)}
-    return tuple(dataclasses.replace(layer, part="both" if layer.name in base else "top") for layer in found)
+        return layers
+    base = {layer.name for layer in layers_of(architecture, include_top=False)}
+    return tuple(dataclasses.replace(layer, part="both" if layer.name in base else "top") for layer in layers)
 
 
 def describe(model: Any, part: str = "both") -> tuple[LayerInfo, ...]:
@@ -191,7 +200,7 @@ def _write(names: Sequence[str]) -> None:
         for alpha in usual.alphas or (None,):
             row = usual.configured(BuildOptions(alpha=alpha, data_format="channels_last"))
             lines = catalog_lines(build(row, include_top=False), build(row, include_top=True))
-            (folder / str(_file_name(row))).write_text("\n".join(lines) + "\n", "utf-8")
+            (folder / _file_name(row)).write_text("\n".join(lines) + "\n", "utf-8")
             print(_file_name(row), len(lines), flush=True)
 
 

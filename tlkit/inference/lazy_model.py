@@ -1,33 +1,26 @@
-"""What an engine runs: a network, the outputs that are wanted, and how files reach it."""
+"""A network to run forward, built only when an engine needs it."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from tlkit.data.preprocessor import Preprocessor
+from tlkit.inference.provenance import Provenance
 
 
 @dataclass(frozen=True)
 class LazyModel:
-    """A network to run forward; the Keras model is built when an engine needs it, which a compiled one does not.
+    """A Keras model that is built on demand; a network converted earlier runs without it.
 
     Attributes:
-        model: Gives the Keras model: one input, and the wanted outputs.
+        model: Return the ``keras.Model``: one input, and the outputs that are computed.
         preprocessor: How a file becomes its input.
-        cache_key: What decides every number it gives (architecture, weights, outputs, …), as JSON knows it; None when
-            its weights are known to nobody, so that nothing may be kept of it.
+        provenance: What decides its outputs; None where its weights cannot be identified, so that no converted copy
+            of it may be cached.
     """
 
     model: Callable[[], Any]
     preprocessor: Preprocessor
-    cache_key: Mapping[str, Any] | None = None
-
-
-def digest_of(facts: Mapping[str, Any]) -> str:
-    """A name for facts: the same for the same facts in any order, 32 hexadecimal digits."""
-    text = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    provenance: Provenance | None = None

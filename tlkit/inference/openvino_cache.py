@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import shutil
@@ -13,20 +14,34 @@ from pathlib import Path
 from typing import Any
 
 import tlkit
+from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import WeightsError
-from tlkit.inference.lazy_model import LazyModel, digest_of
+from tlkit.inference.lazy_model import LazyModel
+from tlkit.inference.provenance import Provenance
 from tlkit.utils.cache_dir import PART, cache_folder, keep_below_limit, touch
 from tlkit.utils.hashing import digest_problem, file_digest
 from tlkit.utils.logging import logger
 
 CONVERSION = 2
 """Raised when the same network is converted otherwise."""
-MODEL, WEIGHTS, FACTS, BLOBS = "model.xml", "model.bin", "identity.json", "blobs"
+MODEL, WEIGHTS, PROVENANCE, BLOBS = "model.xml", "model.bin", "provenance.json", "blobs"
 
 
 def models_folder() -> Path:
     """Where converted networks are kept."""
     return cache_folder() / "models"
+
+
+def _converted(network: Provenance, preprocessor: Preprocessor) -> Provenance:
+    """Return what decides the converted network: the network, the normalization inside it, and what converted it."""
+    packages = [f"{package} {version(package)}" for package in ("openvino", "keras", "tensorflow")]
+    return dataclasses.replace(
+        network,
+        size=[*preprocessor.size, preprocessor.channels],
+        preprocessing=preprocessor.preprocessing,
+        data_format=preprocessor.data_format,
+        engine=", ".join((*packages, f"tlkit {tlkit.__version__}", f"conversion {CONVERSION}")),
+    )
 
 
 @contextmanager
@@ -35,18 +50,9 @@ def converted_model(network: LazyModel) -> Iterator[tuple[Path, bool]]:
 
     A cache that cannot be written to is done without.
     """
-    if network.cache_key is not None:
-        preprocessor = network.preprocessor
-        facts = {
-            **network.cache_key,
-            "preprocessing": preprocessor.preprocessing,
-            "input": [*preprocessor.size, preprocessor.channels],
-            "channels_first": preprocessor.channels_first,
-            "conversion": CONVERSION,
-            "tlkit": tlkit.__version__,
-            **{package: version(package) for package in ("openvino", "keras", "tensorflow")},
-        }
-        folder = models_folder() / digest_of(facts)
+    if network.provenance is not None:
+        provenance = _converted(network.provenance, network.preprocessor)
+        folder = models_folder() / provenance.key()
         try:
             if not _is_whole(folder):
                 shutil.rmtree(folder, ignore_errors=True)
@@ -54,8 +60,8 @@ def converted_model(network: LazyModel) -> Iterator[tuple[Path, bool]]:
                 part = Path(tempfile.mkdtemp(dir=models_folder(), prefix=PART))
                 try:
                     _convert(network, part)
-                    content = {**facts, WEIGHTS: file_digest(part / WEIGHTS)}
-                    (part / FACTS).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+                    content = {"provenance": provenance.to_dict(), WEIGHTS: file_digest(part / WEIGHTS)}
+                    (part / PROVENANCE).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
                     with suppress(OSError):  # another process was first, and its folder is as good
                         part.rename(folder)
                 finally:
@@ -77,7 +83,7 @@ def converted_model(network: LazyModel) -> Iterator[tuple[Path, bool]]:
 def _is_whole(folder: Path) -> bool:
     """True when a converted network is there, and its weights are those that were written."""
     try:
-        content = json.loads((folder / FACTS).read_text("utf-8"))
+        content = json.loads((folder / PROVENANCE).read_text("utf-8"))
         return (folder / MODEL).is_file() and digest_problem(folder / WEIGHTS, content[WEIGHTS]) is None
     except (OSError, ValueError, KeyError, TypeError):
         return False

@@ -20,6 +20,7 @@ from tlkit.data.discovery import near_names
 from tlkit.data.images.preprocessor import ImagePreprocessor
 from tlkit.errors import ConfigError, ModelError, UsageError
 from tlkit.inference.lazy_model import LazyModel
+from tlkit.inference.provenance import Provenance
 from tlkit.keras_files.hdf5.subprocess_guard import verify_readable
 from tlkit.keras_files.hdf5.validate import check_is_file
 from tlkit.keras_files.model_config import ConfigLayer, data_layout
@@ -30,6 +31,10 @@ from tlkit.utils.options import options_said
 
 def _as_they_are(outputs: np.ndarray) -> np.ndarray:
     return outputs
+
+
+CLASSIFIER = "classifier"
+"""Stands for the output layer in the provenance of a whole network."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +93,13 @@ def _published_classifier(config: PredictConfig) -> Classifier:
         size=size,
         options=config.load,
     )
-    cache_key = weights.cache_key and {**architecture.facts, "weights": weights.cache_key, "whole": True}
+    identity = weights.cache_key
+    provenance = identity and Provenance(**architecture.facts, weights=identity, layer=CLASSIFIER)
     return Classifier(
         LazyModel(
             lambda: build_pretrained(architecture, weights=weights, include_top=True, size=size).model,
             preprocessor,
-            cache_key,
+            provenance or None,
         ),
         classes,
     )
@@ -126,9 +132,14 @@ def _run_classifier(config: PredictConfig, folder: Path) -> Classifier:
             raise UsageError(f"{option} contradicts --model: a run brings its own.", hint=f"Leave {option} out.")
     preprocessor = record.preprocessor(allow_private=config.allow_private)
     # with the number of classes, so that a record that does not fit is compared with the model itself
-    cache_key = {"run": file_digest(folder / MODEL), "classes": len(record.classes)}
+    provenance = Provenance(
+        architecture=record.architecture,
+        weights={"digest": file_digest(folder / MODEL)},
+        layer=CLASSIFIER,
+        classes=len(record.classes),
+    )
     return Classifier(
-        LazyModel(lambda: load_model(folder, record), preprocessor, cache_key),
+        LazyModel(lambda: load_model(folder, record), preprocessor, provenance),
         [(name, name) for name in record.classes],
     )
 

@@ -105,7 +105,7 @@ class AugmentedCopies:
 
     def __init__(self, kind: str, count: int, seed: int) -> None:
         self.count = count
-        self.facts = {
+        self.provenance = {
             "kind": kind,
             "seed": seed,
             "version": VERSION,
