@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import skimage.data
 from click.testing import CliRunner
+from helpers.toy import registered
 from PIL import Image
 
 from tlkit.cli import main
@@ -37,6 +38,13 @@ def tlkit():
         return Ran(result.exit_code, result.stdout, result.stderr)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def toy():
+    """The toy base, known by name while the tests of a module run; the option that chooses it."""
+    with registered():
+        yield "--arch", "toy"
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,48 @@
 """tlkit: transfer learning for images from the command line, on Keras.
 
-The command line is ``tlkit``; the same jobs are functions in :mod:`tlkit.commands`, each taking one frozen
-config of :mod:`tlkit.config` and returning one result. Importing this package imports nothing heavy.
+Each command is a function: ``tlkit.predict("img.jpg", top=3)``, ``tlkit.finetune("data/", arch="inceptionv3")``. They
+are those of :mod:`tlkit.api`, imported at first use: ``import tlkit`` imports nothing heavy.
 """
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tlkit.api import (
+        bottleneck,
+        convert_h5,
+        evaluate,
+        extract,
+        finetune,
+        inspect_h5,
+        predict,
+        resume,
+    )
+    from tlkit.errors import TlkitError
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "TlkitError",
+    "bottleneck",
+    "convert_h5",
+    "evaluate",
+    "extract",
+    "finetune",
+    "inspect_h5",
+    "predict",
+    "resume",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'tlkit' has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module("tlkit.errors" if name == "TlkitError" else "tlkit.api"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,330 +1,466 @@
-"""What each job can be told: one frozen dataclass a job."""
+"""The options of each job: one frozen dataclass a job, checked where it is built.
+
+Types, defaults, ranges and help are stated here once. The command line is generated from these fields, YAML files and
+the Python API are checked by them, and every wrong value raises the same :class:`~tlkit.errors.ConfigError`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Literal
+
+from tlkit.errors import UsageError
+from tlkit.utils.options import Options, Size, option, options_of
 
 DEFAULT_ARCHITECTURE = "efficientnetlite0"
-"""The base unless told otherwise: its weights come with tlkit."""
+"""The default base: its weights come with tlkit."""
 
-OPTIMIZERS = ("sgd", "rmsprop", "adam", "adamw")
-SCHEDULES = ("constant", "linear", "cosine")
-"""What becomes of a learning rate in the course of a phase: it stays, or falls to 0 in a line or half a cosine."""
+Augment = Literal["none", "light", "recipe2017", "randaugment"]
+BatchNorm = Literal["frozen", "train"]
+ClassWeight = Literal["none", "auto"]
+DataFormat = Literal["channels_last", "channels_first"]
+Engine = Literal["auto", "keras", "openvino"]
+FeatureFormat = Literal["npy", "hdf5"]
+HeadKind = Literal["dense", "linear", "flatten"]
+Layout = Literal["tf", "th"]
+Optimizer = Literal["sgd", "rmsprop", "adam", "adamw"]
+Pooling = Literal["avg", "max", "none"]
+Precision = Literal["float32", "bfloat16"]
+Preprocess = Literal["caffe", "tf", "torch", "lite", "unit", "none"]
+Resize = Literal["squash", "crop"]
+Schedule = Literal["constant", "linear", "cosine"]
+"""Learning-rate schedules: constant, linear or half-cosine decay to 0."""
+Split = Literal["test", "validation", "train"]
 
-Size = tuple[int, int]
-"""Height and width in pixels."""
+DATA, NETWORK, HEAD, FREEZING = "Data", "Network", "Head", "Freezing"
+FREEZE_POINTS = ("freeze", "unfreeze", "unfreeze_blocks", "stages")
+"""Options of finetune that exclude each other."""
 
+PHASE_1, PHASE_2, BOTH_PHASES = "Phase 1 (head)", "Phase 2 (fine-tuning)", "Both phases"
+AUGMENTATION, EXECUTION, OUTPUT = "Augmentation", "Execution", "Output"
+GROUPS = (DATA, NETWORK, HEAD, FREEZING, PHASE_1, PHASE_2, BOTH_PHASES, AUGMENTATION, EXECUTION, OUTPUT)
+"""The headings of ``--help``, in order."""
 
-@dataclass(frozen=True, kw_only=True)
-class LoadOptions:
-    """How to load, where the file leaves it open.
-
-    Attributes:
-        by_name: Match layers by name instead of by order.
-        skip_mismatch: Leave out what does not fit, and list it.
-        layout: ``tf`` or ``th``: the data layout that the file was trained with; None for what the file says.
-        flip_kernels: Whether kernels are Theano's; None for what the file says.
-    """
-
-    by_name: bool = False
-    skip_mismatch: bool = False
-    layout: str | None = None
-    flip_kernels: bool | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class BuildOptions:
-    """Arguments of the constructors of ``keras.applications``, where they are not the usual ones.
-
-    Attributes:
-        alpha: Width of a MobileNet: what the number of filters of its layers is multiplied by.
-        depth_multiplier: Of MobileNet: depthwise filters a channel.
-        classes: Length of the classifier's output; None for what it was published with.
-        data_format: ``channels_last`` or ``channels_first``; None for what ``keras.json`` says.
-    """
-
-    alpha: float | None = None
-    depth_multiplier: int | None = None
-    classes: int | None = None
-    data_format: str | None = None
+MAX_BATCH, MAX_SEED = 4096, 2**32 - 1
 
 
-@dataclass(frozen=True, kw_only=True)
-class PredictConfig:
-    """What `tlkit predict` is told.
+def _classes() -> Any:
+    return option(
+        None, group=NETWORK, at_least=1, at_most=1_000_000, metavar="N", unset="as published",
+        help="Length of the classifier's output, with --weights none or your own file.",
+    )  # fmt: skip
 
-    Attributes:
-        images: Files, folders and http(s) addresses.
-        arch: A name of the table; None for the default, or the run's.
-        model: A run folder, or a model file of Keras, to predict with instead.
-        weights: ``imagenet``, ``none`` or a path; None for ``imagenet``, or the run's own.
-        size: Input size; None for the architecture's, or the run's.
-        load: How to load a weights file, where it leaves that open.
-        build: Arguments of the architecture's constructor.
-        resize: ``squash`` or ``crop``; None for ``squash``, or the run's.
-        preprocess: For a model file: how pixels become its inputs; None where the file says it.
-        labels: A file with one class name a line, in output order.
-        top: How many classes to name.
-        batch_size: Pictures at a time.
-        engine: ``auto``, ``keras`` or ``openvino``.
-        precision: ``float32`` or ``bfloat16``.
-        allow_private: Addresses may lead inside this network.
-        keep_pictures: Give back this many of the first pictures, for a plot.
-    """
 
-    images: tuple[str, ...]
-    arch: str | None = None
-    model: str | None = None
-    weights: str | None = None
-    load: LoadOptions = LoadOptions()
-    build: BuildOptions = BuildOptions()
-    size: Size | None = None
-    resize: str | None = None
-    preprocess: str | None = None
-    labels: str | None = None
-    top: int = 5
-    batch_size: int = 32
-    engine: str = "auto"
-    precision: str = "float32"
-    allow_private: bool = False
-    keep_pictures: int = 0
+def _data_format() -> Any:
+    return option(
+        None, group=NETWORK, unset="keras.json's, else channels_last",
+        help="Data format that the network is built and run in.",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExtractConfig:
-    """What `tlkit extract` is told.
+class LoadOptions(Options):
+    """How to load a weights file, where the file leaves that open."""
 
-    Attributes:
-        images: Files, folders and http(s) addresses.
-        output: The file to write: ``.npy``, ``.h5`` or ``.csv``.
-        arch: A name of the table.
-        model: A run folder, to take the features of its network instead.
-        weights: ``imagenet``, ``none`` or a path.
-        load: How to load a weights file, where it leaves that open.
-        build: Arguments of the architecture's constructor.
-        layer: The layer; None for the last of the base.
-        pooling: ``avg``, ``max`` or ``none``; None for ``avg`` of feature maps.
-        size: Input size; None for the architecture's.
-        resize: ``squash`` or ``crop``; None for ``squash``.
-        engine: ``auto``, ``keras`` or ``openvino``.
-        precision: ``float32`` or ``bfloat16``.
-        batch_size: Pictures at a time; None for the engine's own number.
-        seed: Draws random weights.
-        allow_private: Addresses may lead inside this network.
-        force: Write over features of something else.
-    """
+    by_name: bool = option(False, group=NETWORK, help="Match layers of the weights file by name instead of by order.")
+    skip_mismatch: bool = option(False, group=NETWORK, help="Skip layers that do not fit, and list them.")
+    layout: Layout | None = option(
+        None, group=NETWORK, unset="as the file states",
+        help="Data layout the weights file was trained with: channels last (tf) or first (th).",
+    )  # fmt: skip
+    flip_kernels: bool | None = option(
+        None, group=NETWORK, unset="as the file states",
+        help="Rotate convolution kernels by 180° (weights trained with Theano).",
+    )  # fmt: skip
 
-    images: tuple[str, ...]
-    output: str
-    arch: str | None = None
-    model: str | None = None
-    weights: str | None = None
-    load: LoadOptions = LoadOptions()
-    build: BuildOptions = BuildOptions()
-    layer: str | None = None
-    pooling: str | None = None
-    size: Size | None = None
-    resize: str | None = None
-    engine: str = "auto"
-    precision: str = "float32"
-    batch_size: int | None = None
-    seed: int = 0
-    allow_private: bool = False
-    force: bool = False
+    @property
+    def load(self) -> LoadOptions:
+        """These options alone, of a job that has others too."""
+        return LoadOptions(**_shared(self, LoadOptions))
 
 
 @dataclass(frozen=True, kw_only=True)
-class BottleneckConfig:
-    """What `tlkit bottleneck` is told.
+class WidthOptions(Options):
+    """Width of a MobileNet."""
 
-    Attributes:
-        data: A folder of class folders, or of ``train`` and ``validation`` folders of them.
-        output: The folder to write into.
-        format: ``npy`` or ``hdf5``.
-        arch: A name of the table.
-        weights: ``imagenet``, ``none`` or a path.
-        load: How to load a weights file, where it leaves that open.
-        build: Arguments of the architecture's constructor.
-        layer: The layer; None for the last of the base.
-        pooling: ``avg``, ``max`` or ``none``; None for ``avg`` of feature maps.
-        size: Input size; None for the architecture's.
-        resize: ``squash`` or ``crop``; None for ``squash``.
-        engine: ``auto``, ``keras`` or ``openvino``.
-        precision: ``float32`` or ``bfloat16``.
-        batch_size: Pictures at a time; None for the engine's own number.
-        val_split: The share of each class held out where the data has no validation folder.
-        seed: Decides the split, and draws random weights.
-        force: Write over features of something else.
-    """
+    alpha: float | None = option(
+        None, group=NETWORK, above=0, at_most=10, metavar="A", unset="1",
+        help="Width of a MobileNet V1, V2 or V3: multiplies its numbers of filters.",
+    )  # fmt: skip
+    depth_multiplier: int | None = option(
+        None, group=NETWORK, at_least=1, at_most=64, metavar="N", unset="1",
+        help="Depthwise filters per channel of a MobileNet V1.",
+    )  # fmt: skip
 
-    data: str
-    output: str
-    format: str = "npy"
-    arch: str = DEFAULT_ARCHITECTURE
-    weights: str = "imagenet"
-    load: LoadOptions = LoadOptions()
-    build: BuildOptions = BuildOptions()
-    layer: str | None = None
-    pooling: str | None = None
-    size: Size | None = None
-    resize: str | None = None
-    engine: str = "auto"
-    precision: str = "float32"
-    batch_size: int | None = None
-    val_split: float = 0.2
-    seed: int = 0
-    force: bool = False
+    @property
+    def build(self) -> BuildOptions:
+        """The arguments of the architecture's constructor, of a job that has other options too."""
+        return BuildOptions(**_shared(self, BuildOptions))
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinetuneConfig:
-    """What `tlkit finetune` is told.
+class BuildOptions(WidthOptions):
+    """Arguments of the constructors of ``keras.applications``; None is the default."""
 
-    Attributes:
-        data: A folder of class folders, or of ``train`` and ``validation`` folders of them.
-        arch: A name of the table.
-        weights: ``imagenet``, ``none`` or a path.
-        load: How to load a weights file, where it leaves that open.
-        build: Arguments of the architecture's constructor.
-        size: Input size; None for the architecture's.
-        resize: ``squash`` or ``crop``; None for ``squash``.
-        head: ``dense``, ``linear`` or ``flatten``.
-        pooling: ``avg``, ``max`` or ``none``; None for the head's own.
-        head_units: Of the head's hidden layer; None for the head's own.
-        dropout: Before the head's last layer; None for the head's own.
-        freeze: A number of layers, or the layer or block through which the base is frozen in phase 2; None for
-            the architecture's default.
-        unfreeze: Instead, how many of the last layers of the base train.
-        unfreeze_blocks: Instead, how many of the last blocks of the base train.
-        stages: Instead, several cuts as for ``freeze``, comma-separated, each deeper: one stage of phase 2 each.
-        stage_decay: What the learning rate is multiplied by from stage to stage.
-        batchnorm: ``frozen`` or ``train``: what BatchNorm of the unfrozen part does.
-        epochs: Epochs of phase 1, the head alone.
-        finetune_epochs: Epochs of phase 2, the top of the base and the head, or of each stage; 0 leaves it out.
-        optimizer: One of :data:`OPTIMIZERS`, of phase 1.
-        finetune_optimizer: The same, of phase 2.
-        lr: Learning rate of phase 1.
-        finetune_lr: Learning rate of phase 2.
-        schedule: One of :data:`SCHEDULES`: what becomes of the learning rate in phase 1.
-        finetune_schedule: The same, in phase 2.
-        momentum: Of SGD.
-        patience: Epochs without a better one after which a phase ends, and its best epoch is kept; None for never,
-            and the last epoch is kept.
-        class_weight: ``none``, or ``auto``: every class counts the same, however many pictures it has.
-        label_smoothing: The share of each label that is spread over all classes.
-        augment: ``none``, ``light``, ``recipe2017`` or ``randaugment``: how training pictures are changed.
-        augment_copies: Keep features of this many changed copies of each training picture; None to change pictures
-            anew in each epoch.
-        val_split: The share of each class held out where the data has no validation folder.
-        batch_size: Pictures at a time.
-        seed: Decides the split, the order, the head's first weights and what augmentation draws.
-        features: A folder that `tlkit bottleneck` wrote of the same pictures; None to compute them.
-        cache_limit: Bytes, as people write them, that rows of this run may take; None for half of what is free on
-            disk, at most what the cache may hold.
-        engine: ``auto``, ``keras`` or ``openvino``: what runs the frozen part.
-        precision: ``float32`` or ``bfloat16``: what the base computes in.
-        output: The run folder; None for the next free ``runs/NAME-N``.
-    """
+    classes: int | None = _classes()
+    data_format: DataFormat | None = _data_format()
 
-    data: str
-    arch: str = DEFAULT_ARCHITECTURE
-    weights: str = "imagenet"
-    load: LoadOptions = LoadOptions()
-    build: BuildOptions = BuildOptions()
-    size: Size | None = None
-    resize: str | None = None
-    head: str = "dense"
-    pooling: str | None = None
-    head_units: int | None = None
-    dropout: float | None = None
-    freeze: str | None = None
-    unfreeze: int | None = None
-    unfreeze_blocks: int | None = None
-    stages: str | None = None
-    stage_decay: float = 0.5
-    batchnorm: str = "frozen"
-    epochs: int = 10
-    finetune_epochs: int = 5
-    optimizer: str = "rmsprop"
-    finetune_optimizer: str = "sgd"
-    lr: float = 1e-3
-    finetune_lr: float = 1e-4
-    schedule: str = "constant"
-    finetune_schedule: str = "constant"
-    momentum: float = 0.9
-    patience: int | None = None
-    class_weight: str = "none"
-    label_smoothing: float = 0.0
-    augment: str = "none"
-    augment_copies: int | None = None
-    val_split: float = 0.2
-    batch_size: int = 32
-    seed: int = 0
-    features: str | None = None
-    cache_limit: str | None = None
-    engine: str = "auto"
-    precision: str = "float32"
-    output: str | None = None
+
+def _shared(config: Options, group: type[Options]) -> dict[str, Any]:
+    return {item.name: getattr(config, item.name) for item in options_of(group) if hasattr(config, item.name)}
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateConfig:
-    """What `tlkit evaluate` is told.
+class EngineOptions(Options):
+    """What computes."""
 
-    Attributes:
-        run: A run folder.
-        data: A folder of class folders, or of ``train``, ``validation`` and ``test`` folders of them.
-        split: Which of them; None for ``test`` where there is one, else ``validation``.
-        report: Also write the page here.
-        batch_size: Pictures at a time.
-        engine: ``auto``, ``keras`` or ``openvino``.
-        precision: ``float32`` or ``bfloat16``.
-    """
+    engine: Engine = option(
+        "auto", group=EXECUTION,
+        help="Inference backend. auto: OpenVINO if installed and no GPU is present, else Keras.",
+    )  # fmt: skip
+    precision: Precision = option(
+        "float32", group=EXECUTION, help="Compute type of the network; bfloat16 is faster and less exact."
+    )
 
-    run: str
-    data: str
-    split: str | None = None
-    report: str | None = None
-    batch_size: int = 32
-    engine: str = "auto"
-    precision: str = "float32"
+
+def _images() -> Any:
+    return option(argument=True, path=True, metavar="IMAGES...", help="Files, directories and http(s) URLs.")
+
+
+def _data() -> Any:
+    return option(argument=True, path=True, metavar="DATA", help="A directory with one folder per class.")
+
+
+def _arch(default: str | None = DEFAULT_ARCHITECTURE) -> Any:
+    return option(default, group=NETWORK, metavar="NAME", unset=DEFAULT_ARCHITECTURE, help="The network.")
+
+
+def _weights(default: str | None = "imagenet") -> Any:
+    return option(
+        default, group=NETWORK, path=True, values="imagenet, none or a path", metavar="imagenet|none|PATH",
+        unset="imagenet, or the run's",
+        help="Published ImageNet weights, random ones, or a weights file.",
+    )  # fmt: skip
+
+
+def _size() -> Any:
+    return option(None, group=NETWORK, metavar="N|HxW", unset="the architecture's", help="Input size in pixels.")
+
+
+def _resize(unset: str = "squash") -> Any:
+    return option(
+        None, group=NETWORK, unset=unset,
+        help="squash: the whole image, without keeping its proportions. crop: the middle 87.5%.",
+    )  # fmt: skip
+
+
+def _layer() -> Any:
+    return option(None, group=NETWORK, metavar="NAME", unset="the last of the base", help="Layer to extract.")
+
+
+def _pooling() -> Any:
+    return option(
+        None, group=NETWORK, unset="avg",
+        help="Pooling of feature maps over height and width; none writes the maps.",
+    )  # fmt: skip
+
+
+def _batch_size(default: int | None = 32) -> Any:
+    return option(
+        default, group=EXECUTION, at_least=1, at_most=MAX_BATCH, metavar="N", unset="the engine's",
+        help="Files per batch.",
+    )  # fmt: skip
+
+
+def _seed() -> Any:
+    return option(0, group=EXECUTION, at_least=0, at_most=MAX_SEED, metavar="N", help="Random seed.")
+
+
+def _val_split() -> Any:
+    return option(
+        0.2, group=DATA, above=0, below=1, metavar="SHARE",
+        help="Share of each class held out for validation where DATA has no validation folder.",
+    )  # fmt: skip
+
+
+def _allow_private() -> Any:
+    return option(False, group=DATA, help="Also fetch URLs of hosts in this network (127.0.0.1, 10.…).")
+
+
+def _force(what: str) -> Any:
+    return option(False, group=OUTPUT, help=f"Overwrite {what}.")
 
 
 @dataclass(frozen=True, kw_only=True)
-class InspectConfig:
-    """What `tlkit inspect-h5` is told.
+class PredictConfig(BuildOptions, LoadOptions, EngineOptions):
+    """Options of `tlkit predict`."""
 
-    Attributes:
-        file: The file.
-        arch: Also say whether and how it loads into this one.
-        load: How it would be loaded.
-        build: Arguments of the architecture's constructor.
-        stats: Read every tensor, for its least, greatest and mean value.
-    """
-
-    file: str
-    arch: str | None = None
-    load: LoadOptions = LoadOptions()
-    build: BuildOptions = BuildOptions()
-    stats: bool = False
+    images: tuple[str, ...] = _images()
+    arch: str | None = _arch(None)
+    model: str | None = option(
+        None, group=NETWORK, path=True, metavar="RUN|FILE",
+        help="Instead: a run of `tlkit finetune`, or a full Keras model (.h5, .keras).",
+    )  # fmt: skip
+    weights: str | None = _weights(None)
+    size: Size | None = _size()
+    resize: Resize | None = _resize("squash, or the run's")
+    preprocess: Preprocess | None = option(
+        None, group=NETWORK, unset="the model's own, if it has one",
+        help="Preprocessing of a model FILE. caffe: BGR minus mean. tf: -1 to 1. torch: mean and standard deviation. "
+        "lite: (x-127)/128. unit: 0 to 1. none: 0 to 255, or scaled inside the model.",
+    )  # fmt: skip
+    labels: str | None = option(
+        None, group=NETWORK, path=True, metavar="FILE",
+        help="Class names, one per line, in the order of the network's outputs.",
+    )  # fmt: skip
+    allow_private: bool = _allow_private()
+    batch_size: int = _batch_size()
+    top: int = option(5, group=OUTPUT, at_least=1, metavar="N", help="Number of classes to list per image.")
+    plot: str | None = option(
+        None, group=OUTPUT, path=True, metavar="FILE",
+        help="Draw the first images, each beside a bar chart of its classes.",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConvertConfig:
-    """What `tlkit convert-h5` is told.
+class ExtractConfig(BuildOptions, LoadOptions, EngineOptions):
+    """Options of `tlkit extract`."""
 
-    Attributes:
-        source: The file to read.
-        output: The ``.weights.h5`` to write.
-        arch: Whose weights they are.
-        load: How to load them, where the file leaves that open.
-        build: Arguments of the architecture's constructor.
-        force: Write over a file that exists.
-    """
+    images: tuple[str, ...] = _images()
+    arch: str | None = _arch(None)
+    model: str | None = option(
+        None, group=NETWORK, path=True, metavar="RUN", help="Instead: the network of a run of `tlkit finetune`."
+    )
+    weights: str | None = _weights(None)
+    layer: str | None = _layer()
+    pooling: Pooling | None = _pooling()
+    size: Size | None = _size()
+    resize: Resize | None = _resize("squash, or the run's")
+    allow_private: bool = _allow_private()
+    batch_size: int | None = _batch_size(None)
+    seed: int = _seed()
+    output: str = option(
+        group=OUTPUT, short="-o", path=True, metavar="FILE", help="File to write: .npy, .h5 or .csv. Required."
+    )
+    force: bool = _force("FILE if it holds other features")
 
-    source: str
-    output: str
-    arch: str
-    load: LoadOptions = LoadOptions()
-    build: BuildOptions = BuildOptions()
-    force: bool = False
+
+@dataclass(frozen=True, kw_only=True)
+class BottleneckConfig(BuildOptions, LoadOptions, EngineOptions):
+    """Options of `tlkit bottleneck`."""
+
+    data: str = _data()
+    val_split: float = _val_split()
+    arch: str = _arch()
+    weights: str = _weights()
+    layer: str | None = _layer()
+    pooling: Pooling | None = _pooling()
+    size: Size | None = _size()
+    resize: Resize | None = _resize()
+    batch_size: int | None = _batch_size(None)
+    seed: int = _seed()
+    output: str = option(group=OUTPUT, short="-o", path=True, metavar="DIR", help="Directory to write to. Required.")
+    format: FeatureFormat = option("npy", group=OUTPUT, help="File format of the features.")
+    force: bool = _force("other features in DIR")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneConfig(WidthOptions, LoadOptions, EngineOptions):
+    """Options of `tlkit finetune`."""
+
+    data: str = _data()
+    val_split: float = _val_split()
+    features: str | None = option(
+        None, group=DATA, path=True, metavar="DIR", unset="computed, and cached",
+        help="Features of DATA that `tlkit bottleneck DATA -o DIR` wrote.",
+    )  # fmt: skip
+
+    arch: str = option(DEFAULT_ARCHITECTURE, group=NETWORK, metavar="NAME", help="The base network.")
+    weights: str = _weights()
+    size: Size | None = _size()
+    resize: Resize | None = _resize()
+    data_format: DataFormat | None = _data_format()
+
+    head: HeadKind = option(
+        "dense", group=HEAD,
+        help="dense: average pooling, Dense 1024, softmax. linear: average pooling, softmax. "
+        "flatten: Flatten, Dense 256, Dropout 0.5, softmax.",
+    )  # fmt: skip
+    pooling: Pooling | None = option(None, group=HEAD, unset="the head's", help="Pooling before the head.")
+    head_units: int | None = option(
+        None, group=HEAD, at_least=1, at_most=65_536, metavar="N", unset="the head's",
+        help="Units of the head's hidden layer.",
+    )  # fmt: skip
+    dropout: float | None = option(
+        None, group=HEAD, at_least=0, below=1, metavar="RATE", unset="the head's",
+        help="Dropout before the head's last layer; MobileNet's own classifier has 0.001.",
+    )  # fmt: skip
+
+    freeze: str | None = option(
+        None, group=FREEZING, number=True, values="a number of layers or a layer", metavar="N|LAYER",
+        unset="the architecture's",
+        help="Freeze the first N layers of the base in phase 2, or all up to and including LAYER "
+        "(`tlkit archs NAME` lists them).",
+    )  # fmt: skip
+    unfreeze: int | None = option(
+        None, group=FREEZING, at_least=0, metavar="N", help="Instead: train the last N layers of the base."
+    )
+    unfreeze_blocks: int | None = option(
+        None, group=FREEZING, at_least=0, metavar="N", help="Instead: train the last N blocks of the base."
+    )
+    stages: str | None = option(
+        None, group=FREEZING, metavar="LAYER,LAYER,...",
+        help="Instead: fine-tune in stages, each frozen up to the next of these layers, deeper each time "
+        "(mixed9,mixed8,mixed7), for --finetune-epochs each.",
+    )  # fmt: skip
+    stage_decay: float = option(
+        0.5, group=FREEZING, above=0, at_most=1, metavar="X",
+        help="Factor of the learning rate from stage to stage.",
+    )  # fmt: skip
+    batchnorm: BatchNorm = option(
+        "frozen", group=FREEZING,
+        help="BatchNorm in unfrozen layers. frozen: inference mode, ImageNet statistics. train: update statistics "
+        "(also enables Dropout in those layers).",
+    )  # fmt: skip
+
+    epochs: int = option(10, group=PHASE_1, at_least=0, metavar="N", help="Epochs of phase 1; 0 skips it.")
+    optimizer: Optimizer = option("rmsprop", group=PHASE_1, help="Optimizer of phase 1.")
+    lr: float = option(1e-3, group=PHASE_1, above=0, metavar="RATE", help="Learning rate of phase 1.")
+    schedule: Schedule = option(
+        "constant", group=PHASE_1, help="Learning-rate schedule of phase 1; linear and cosine decay to 0."
+    )
+
+    finetune_epochs: int = option(
+        5, group=PHASE_2, at_least=0, metavar="N", help="Epochs of phase 2, or of each stage; 0 skips it."
+    )
+    finetune_optimizer: Optimizer = option("sgd", group=PHASE_2, help="Optimizer of phase 2.")
+    finetune_lr: float = option(1e-4, group=PHASE_2, above=0, metavar="RATE", help="Learning rate of phase 2.")
+    finetune_schedule: Schedule = option(
+        "constant", group=PHASE_2, help="Learning-rate schedule of phase 2; linear and cosine decay to 0."
+    )
+
+    momentum: float = option(0.9, group=BOTH_PHASES, at_least=0, below=1, metavar="X", help="Momentum of SGD.")
+    patience: int | None = option(
+        None, group=BOTH_PHASES, at_least=1, metavar="N", unset="train all epochs, use the last",
+        help="Early stopping: end a phase after N epochs without improvement and restore the best weights "
+        "(validation accuracy, then loss).",
+    )  # fmt: skip
+    class_weight: ClassWeight = option(
+        "none", group=BOTH_PHASES, help="auto: weight classes equally, however many images each has."
+    )
+    label_smoothing: float = option(
+        0.0, group=BOTH_PHASES, at_least=0, below=1, metavar="SHARE",
+        help="Share of each label that is spread over all classes.",
+    )  # fmt: skip
+
+    augment: Augment = option(
+        "none", group=AUGMENTATION,
+        help="Random changes of training images. light: flips, small shifts and zooms. recipe2017: rotation by up to "
+        "30 degrees, shifts, shear and zoom of 0.2, flips. randaugment: RandAugment.",
+    )  # fmt: skip
+    augment_copies: int | None = option(
+        None, group=AUGMENTATION, at_least=1, at_most=1000, metavar="K",
+        unset="new random changes, computed in every epoch",
+        help="Precompute features for K augmented versions of each image; each epoch samples one.",
+    )  # fmt: skip
+
+    batch_size: int = _batch_size()
+    seed: int = _seed()
+    cache_limit: str | None = option(
+        None, group=EXECUTION, metavar="SIZE", unset="half of the free disk, at most TLKIT_CACHE_LIMIT",
+        help="Disk space for cached outputs of the frozen part (500MB, 20GB); without enough, it is recomputed in "
+        "every epoch.",
+    )  # fmt: skip
+
+    output: str | None = option(
+        None, group=OUTPUT, short="-o", path=True, metavar="RUN", unset="runs/ARCH-N, the next free N",
+        help="Run directory to create.",
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.epochs and not self.finetune_epochs:
+            raise UsageError("--epochs and --finetune-epochs are both 0: there is nothing to train.")
+        if self.augment_copies is not None and self.augment == "none":
+            raise UsageError(
+                "--augment-copies is the number of augmented versions, but --augment is none.",
+                hint="Add --augment light, recipe2017 or randaugment.",
+            )
+        if self.augment != "none" and self.features is not None:
+            raise UsageError(
+                "--features holds features of unchanged images, which --augment changes.",
+                hint="Leave one of them out; --augment-copies caches features of augmented images.",
+            )
+        if self.stages is not None and (self.freeze, self.unfreeze, self.unfreeze_blocks) != (None, None, None):
+            raise UsageError(
+                "--stages has freeze points of its own.", hint="Leave out --freeze, --unfreeze and --unfreeze-blocks."
+            )
+
+    def unused(self) -> list[str]:
+        """Name the options that were given (differ from their default) and have no effect beside the others."""
+        reasons: dict[str, str] = {}
+        if not self.epochs:
+            reasons |= dict.fromkeys(("optimizer", "lr", "schedule"), "--epochs 0 skips phase 1")
+        if "sgd" not in (
+            self.optimizer if self.epochs else "",
+            self.finetune_optimizer if self.finetune_epochs else "",
+        ):
+            reasons["momentum"] = "no phase uses sgd"
+        if self.stages is None or len([stage for stage in self.stages.split(",") if stage.strip()]) < 2:
+            reasons["stage_decay"] = "there are no --stages to decay over"
+        if not self.finetune_epochs:
+            names = (
+                "freeze", "unfreeze", "unfreeze_blocks", "stages", "stage_decay", "batchnorm", "finetune_optimizer",
+                "finetune_lr", "finetune_schedule",
+            )  # fmt: skip
+            reasons |= dict.fromkeys(names, "--finetune-epochs 0 skips phase 2")
+        given = self.given()
+        return [
+            f"--{name.replace('_', '-')} has no effect: {reason}." for name, reason in reasons.items() if name in given
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig(EngineOptions):
+    """Options of `tlkit evaluate`."""
+
+    run: str = option(argument=True, path=True, metavar="RUN", help="A run of `tlkit finetune`.")
+    data: str = _data()
+    split: Split | None = option(
+        None, group=DATA, unset="test, else validation", help="Folder of DATA to evaluate, if it has splits."
+    )
+    batch_size: int = _batch_size()
+    report: str | None = option(
+        None, group=OUTPUT, path=True, metavar="FILE", help="Also write a report page, one HTML file."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectConfig(WidthOptions, LoadOptions):
+    """Options of `tlkit inspect-h5`."""
+
+    file: str = option(argument=True, path=True, metavar="FILE", help="An HDF5 file or .keras archive.")
+    arch: str | None = option(
+        None, group=NETWORK, metavar="NAME", help="Also report whether, and how, FILE loads into this network."
+    )
+    classes: int | None = _classes()
+    stats: bool = option(
+        False, group=OUTPUT, help="Read every tensor: minimum, maximum, mean, counts of NaN, infinite and zero values."
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        flags = [*self.build.flags(), *self.load.flags()]
+        if self.arch is None and flags:
+            raise UsageError(f"{flags[0]} describes how FILE loads into a network.", hint="Add --arch NAME.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertConfig(WidthOptions, LoadOptions):
+    """Options of `tlkit convert-h5`."""
+
+    source: str = option(argument=True, path=True, metavar="IN", help="The file to read.")
+    output: str = option(argument=True, path=True, metavar="OUT", help="The .weights.h5 file to write.")
+    arch: str = option(group=NETWORK, metavar="NAME", help="The network whose weights IN holds. Required.")
+    classes: int | None = _classes()
+    force: bool = _force("OUT if it exists")

@@ -12,15 +12,18 @@ from tlkit.backend import keras
 from tlkit.config import BuildOptions
 from tlkit.data.images.preprocessor import ImagePreprocessor
 from tlkit.errors import ArchitectureError, UsageError, WeightsError
+from tlkit.inference.base import run
 from tlkit.inference.lazy_model import LazyModel
-from tlkit.inference.select import open_engine, run
+from tlkit.inference.select import open_engine
 
 FIRST = BuildOptions(data_format="channels_first")
 
 
 def in_layout(row, model_of, size, engine):
     """What a network says of fixed pixels; maps as channels last."""
-    preprocessor = ImagePreprocessor((size, size), row.preprocessing, channels_first=row.is_channels_first)
+    preprocessor = ImagePreprocessor(
+        (size, size), row.preprocessing, data_format="channels_first" if row.is_channels_first else "channels_last"
+    )
     pixels = np.random.default_rng(1).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
     (maps,) = run(open_engine(LazyModel(model_of, preprocessor), engine=engine), pixels)
     return np.moveaxis(maps, 1, -1) if row.is_channels_first else maps
@@ -64,7 +67,7 @@ def test_both_layouts_give_the_same(name, size, layer, engine):
 @pytest.mark.parametrize("engine", ["keras", "openvino"])
 @pytest.mark.parametrize("row", [row for row in all_architectures() if row.channels_first], ids=lambda row: row.name)
 def test_every_architecture_gives_the_same_in_both_layouts(row, engine):
-    assert_alike(*both_layouts(row.name, max(row.least_size, 64), engine=engine))
+    assert_alike(*both_layouts(row.name, max(row.min_size, 64), engine=engine))
 
 
 def test_a_bias_goes_along_the_channels_where_a_map_is_as_wide_as_it_has_channels():
@@ -264,5 +267,5 @@ def test_a_dense_after_a_flatten_counts_channels_last_in_both_layouts():
     for layout in ("channels_last", "channels_first"):
         inputs = keras.Input((2, 3, 4) if layout == "channels_last" else (4, 2, 3))
         outputs = keras.layers.Dense(1)(keras.layers.Flatten(data_format=layout)(inputs))
-        shapes.append(target_layers(keras.Model(inputs, outputs))[0].wanted.flattened)
+        shapes.append(target_layers(keras.Model(inputs, outputs))[0].spec.flattened)
     assert shapes == [(2, 3, 4), (2, 3, 4)]

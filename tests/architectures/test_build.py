@@ -90,9 +90,9 @@ def test_automatic_names_do_not_depend_on_what_was_built_before():
 
 @pytest.mark.parametrize(
     "row",
-    [row for row in all_architectures() if (row.least_size > 32 and not row.fixed_shape) or row.name == "vgg16"],
+    [row for row in all_architectures() if (row.min_size > 32 and not row.fixed_shape) or row.name == "vgg16"],
     ids=lambda row: row.name,
 )
-def test_the_least_size_works(row):
-    model = build(row, include_top=False, size=(row.least_size, row.least_size))
+def test_the_min_size_works(row):
+    model = build(row, include_top=False, size=(row.min_size, row.min_size))
     assert min(model.output_shape[1:3]) >= 1

@@ -38,7 +38,7 @@ def test_every_model_that_keras_ships_has_a_row():
     ours = {
         row.title: row.features
         for row in ROWS
-        if not isinstance(row.with_top, PackagedFile) and row.kind == "image"  # Keras ships none for audio any more
+        if not isinstance(row.with_top, PackagedFile) and row.modality == "image"  # Keras ships none for audio any more
     }
     gone = {"ResNeXt50": 2048, "ResNeXt101": 2048}  # of keras-applications, which Keras 3 followed
     assert ours == features | gone
@@ -70,11 +70,11 @@ def test_blocks_are_layers_in_order_and_the_default_cut_is_one(row):
 @each_row
 def test_row_is_sound(row):
     assert row.name == row.title.lower()
-    assert row.kind in MODALITIES
+    assert row.modality in MODALITIES
     assert preprocessor_for(row, row.input_size(None, include_top=True)).preprocessing == row.preprocessing
     outputs = next(layer for layer in reversed(layers_of(row, include_top=True)) if layer.part == "top").shape
     assert outputs == (len(published_labels(row.labels)),)
-    assert row.least_size <= row.size
+    assert row.min_size <= row.size
     if row.labels == "imagenet":
         assert row.top1 is not None
         assert 0.6 < row.top1 < 0.9
@@ -107,15 +107,15 @@ def test_a_wrong_name_gets_the_closest_right_ones():
 
 
 @each_row
-def test_least_size_is_enforced(row):
+def test_min_size_is_enforced(row):
     if row.fixed_shape is not None:
-        with pytest.raises(ArchitectureError, match=r"--size 200x500 is for pictures; \w+ takes audio"):
+        with pytest.raises(ArchitectureError, match=r"--size 200x500 is for images; \w+ takes audio"):
             row.input_size((200, 500), include_top=False)
         return
-    too_small = row.least_size - 1
-    with pytest.raises(ArchitectureError, match=rf"at least {row.least_size}x{row.least_size}.* not {too_small}x500"):
+    too_small = row.min_size - 1
+    with pytest.raises(ArchitectureError, match=rf"at least {row.min_size}x{row.min_size}.* not {too_small}x500"):
         row.input_size((too_small, 500), include_top=False)
-    assert row.input_size((row.least_size, 500), include_top=False) == (row.least_size, 500)
+    assert row.input_size((row.min_size, 500), include_top=False) == (row.min_size, 500)
 
 
 def test_a_flattened_classifier_takes_its_own_size_only():

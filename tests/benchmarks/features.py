@@ -78,7 +78,7 @@ class Ours:
 
         from tlkit.features.extractor import FeatureExtractor
         from tlkit.features.spec import of_architecture
-        from tlkit.inference.select import run
+        from tlkit.inference.base import run
 
         self.folder = folder
         self.extractor = FeatureExtractor(

@@ -13,9 +13,9 @@ def test_all_architectures(tlkit):
     assert [row["name"] for row in document] == names
     inception = next(row for row in document if row["name"] == "inceptionv3")
     assert inception["size"] == 299
-    assert inception["least_size"] == 75
-    assert (inception["kind"], inception["input_shape"]) == ("image", [299, 299, 3])
-    tagger = next(row for row in document if row["kind"] == "audio")
+    assert inception["min_size"] == 75
+    assert (inception["modality"], inception["input_shape"]) == ("image", [299, 299, 3])
+    tagger = next(row for row in document if row["modality"] == "audio")
     assert (tagger["name"], tagger["size"], tagger["input_shape"]) == ("musictaggercrnn", None, [96, 1366, 1])
     assert inception["parameters"] == 23_851_784
     assert inception["blocks"] == [f"mixed{number}" for number in range(11)]

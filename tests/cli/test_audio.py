@@ -72,8 +72,8 @@ def test_features_of_any_layer(tlkit, tmp_path, tones, weights):
     assert done.code == 3
     assert done.json["shape"] == [4, 32]
     assert {item["input"]: item["error"] for item in done.json["failed"]} == {
-        str(folder / "bad.wav"): "it is not audio in a format that is read here",
-        str(folder / "cover.png"): "it is a picture, and the network takes clips",
+        str(folder / "bad.wav"): "it is not an audio clip in a supported format",
+        str(folder / "cover.png"): "it is an image, but the network takes audio clips",
     }
     provenance = done.json["provenance"]
     assert (provenance["layer"], provenance["size"]) == ("gru2", [96, 1366])
@@ -113,20 +113,20 @@ def test_a_classifier_of_clips(tlkit, tmp_path, tones, run):
     assert result["val_accuracy"] == 1.0
     assert result["images"] == {"train": 8, "validation": 4}
     assert [item["input"].rsplit("/", 1)[-1] for item in result["skipped"]] == ["bad.wav"]
-    assert "9 clips for train" in done.stderr
-    assert "picture" not in done.stderr
+    assert "9 audio clips for train" in done.stderr
+    assert "images" not in done.stderr
     record = json.loads((folder / "run.json").read_text())
     assert (record["kind"], record["size"], record["preprocessing"]) == ("audio", [96, 1366], "melspectrogram")
     page = (folder / "report.html").read_text()
     assert "Clips of each class" in page
-    assert "picture" not in page.lower()
+    assert "images" not in page.lower()
 
     high = tones / "validation" / "high" / "1.flac"
     named, wrong = tlkit(
         "predict", "--model", folder, high, tones / "train" / "low" / "cover.png", "--format", "json"
     ).json
     assert named["predictions"][0]["label"] == "high"
-    assert wrong["error"] == "it is a picture, and the network takes clips"
+    assert wrong["error"] == "it is an image, but the network takes audio clips"
 
     swapped = tmp_path / "swapped"
     swapped.mkdir()
@@ -134,10 +134,10 @@ def test_a_classifier_of_clips(tlkit, tmp_path, tones, run):
     (swapped / "high").symlink_to(tones / "validation" / "low")
     measured = tlkit("evaluate", folder, swapped, "--report", tmp_path / "page.html")
     assert measured.code == 0
-    assert measured.out.startswith("4 clips (all): accuracy 0.000")
+    assert measured.out.startswith("4 audio clips (all): accuracy 0.000")
     page = (tmp_path / "page.html").read_text()
     assert page.count("data:image/jpeg") == 4  # the spectrograms of the mistakes
-    assert "picture" not in page.lower()
+    assert "images" not in page.lower()
 
 
 def test_bottleneck_features_are_kept_and_trained_on(tlkit, tmp_path, tones, weights):
@@ -159,17 +159,17 @@ def test_bottleneck_features_are_kept_and_trained_on(tlkit, tmp_path, tones, wei
 @pytest.mark.parametrize(
     ("command", "options", "told"),
     [
-        ("predict", ("--size", "128"), "--size 128x128 is for pictures; musictaggercrnn takes audio"),
-        ("predict", ("--resize", "squash"), "--resize is for pictures, and musictaggercrnn takes audio"),
-        ("predict", ("--plot", "a.png"), "--plot is for pictures, and musictaggercrnn takes audio"),
+        ("predict", ("--size", "128"), "--size 128x128 is for images; musictaggercrnn takes audio"),
+        ("predict", ("--resize", "squash"), "--resize is for images, and musictaggercrnn takes audio"),
+        ("predict", ("--plot", "a.png"), "--plot is for images, and musictaggercrnn takes audio"),
         ("predict", ("--preprocess", "tf"), "--preprocess is for a model FILE; musictaggercrnn brings its own"),
-        ("extract", ("--resize", "crop"), "--resize is for pictures"),
+        ("extract", ("--resize", "crop"), "--resize is for images"),
         ("extract", ("--pooling", "avg"), "--pooling avg is for feature maps, and gru2 gives none"),
-        ("bottleneck", ("--resize", "crop"), "--resize is for pictures"),
+        ("bottleneck", ("--resize", "crop"), "--resize is for images"),
         ("bottleneck", ("--pooling", "max"), "--pooling max is for feature maps, and gru2 gives none"),
-        ("finetune", ("--augment", "light"), "--augment is for pictures"),
-        ("finetune", ("--resize", "squash"), "--resize is for pictures"),
-        ("finetune", ("--size", "96"), "--size 96x96 is for pictures"),
+        ("finetune", ("--augment", "light"), "--augment is for images"),
+        ("finetune", ("--resize", "squash"), "--resize is for images"),
+        ("finetune", ("--size", "96"), "--size 96x96 is for images"),
         ("finetune", ("--pooling", "avg"), "--pooling avg is for feature maps, and this base gives one vector"),
     ],
 )
@@ -186,20 +186,20 @@ def test_what_is_for_pictures_is_refused(tlkit, tmp_path, monkeypatch, tones, co
 def test_what_is_for_pictures_is_refused_with_a_run_too(tlkit, tmp_path, tones, run):
     ran = tlkit("predict", "--model", run[0], tones / "validation", "--plot", tmp_path / "a.png")
     assert ran.code == 2
-    assert "--plot is for pictures" in ran.err
+    assert "--plot is for images" in ran.err
 
 
 def test_clips_for_a_network_that_takes_pictures(tlkit, tones):
     clip = tones / "train" / "low" / "0.wav"
     ran = tlkit("predict", clip, tones / "train" / "low" / "1.flac", "--format", "json")
     assert ran.code == 3
-    assert {row["error"] for row in ran.json} == {"it is audio, and the network takes pictures"}
+    assert {row["error"] for row in ran.json} == {"it is an audio clip, but the network takes images"}
     folder = tlkit("predict", tones / "validation" / "low")
-    assert "it holds clips, and the network takes pictures" in folder.err
+    assert "it is a folder of audio clips, but the network takes images" in folder.err
     data = tlkit("finetune", tones / "validation")
     assert data.code == 1
-    assert "have no picture" in data.err
-    assert "It holds clips, and the network takes pictures" in data.err
+    assert "have no image" in data.err
+    assert "It holds audio clips, but the network takes images" in data.err
 
 
 def test_without_the_extra(tlkit, tones, monkeypatch):

@@ -2,17 +2,16 @@
 
 import json
 import os
-import signal
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import h5py
 import numpy as np
 import pytest
-from cli.test_extract import killed
+from helpers import program
 
-SMALL = ["--size", "64"]
+pytestmark = pytest.mark.usefixtures("toy")
+
+TOY = ["--arch", "toy"]
 
 
 @pytest.fixture
@@ -30,24 +29,24 @@ def contents(folder):
 
 
 def test_the_names_and_shapes_that_scripts_rely_on(tlkit, tmp_path, data):
-    ran = tlkit("bottleneck", data, "-o", tmp_path / "f", *SMALL)
+    ran = tlkit("bottleneck", data, "-o", tmp_path / "f", *TOY)
     assert (ran.code, ran.err) == (0, "")
     for split, count in (("train", 6), ("validation", 3)):
         features = np.load(tmp_path / "f" / f"bottleneck_features_{split}.npy", allow_pickle=False)
         labels = np.load(tmp_path / "f" / f"bottleneck_labels_{split}.npy", allow_pickle=False)
         facts = json.loads((tmp_path / "f" / f"bottleneck_{split}.json").read_text())
-        assert features.shape == (2 * count, 1280)
+        assert features.shape == (2 * count, 16)
         assert labels.tolist() == [0] * count + [1] * count
         assert facts["classes"] == ["a", "b"]
         assert facts["files"] == sorted(os.path.relpath(path, data) for path in (data / split).rglob("*.png"))
-        tlkit("extract", data / split, "-o", tmp_path / f"{split}.npy", *SMALL)
+        tlkit("extract", data / split, "-o", tmp_path / f"{split}.npy", *TOY)
         np.testing.assert_array_equal(np.load(tmp_path / f"{split}.npy"), features)
     assert len(contents(tmp_path / "f")) == 6
 
 
 def test_hdf5_holds_the_same(tlkit, tmp_path, data):
-    tlkit("bottleneck", data, "-o", tmp_path / "f", *SMALL)
-    assert tlkit("bottleneck", data, "-o", tmp_path / "h", *SMALL, "--format", "hdf5").code == 0
+    tlkit("bottleneck", data, "-o", tmp_path / "f", *TOY)
+    assert tlkit("bottleneck", data, "-o", tmp_path / "h", *TOY, "--format", "hdf5").code == 0
     assert list(contents(tmp_path / "h")) == ["bottleneck_features.h5"]
     with h5py.File(tmp_path / "h" / "bottleneck_features.h5") as file:
         for split in ("train", "validation"):
@@ -62,9 +61,9 @@ def test_hdf5_holds_the_same(tlkit, tmp_path, data):
 @pytest.mark.parametrize("kind", ["npy", "hdf5"])
 @pytest.mark.parametrize("after", [1, 4])
 def test_killed_it_goes_on_and_ends_the_same(tlkit, tmp_path, data, kind, after):
-    command = ["bottleneck", data, *SMALL, "--format", kind, "--batch-size", "4", "-o"]
+    command = ["bottleneck", data, *TOY, "--format", kind, "--batch-size", "4", "-o"]
     assert tlkit(*command, tmp_path / "whole").code == 0
-    assert killed(after, signal.SIGKILL, *command, tmp_path / "f").returncode == -9
+    assert program.run(*command, tmp_path / "f", fail_after=f"{after}:SIGKILL").returncode == -9
     left = {name for name in os.listdir(tmp_path / "f") if not name.startswith(".")}
     assert left == {"bottleneck_features.part"}
     ran = tlkit(*command, tmp_path / "f", "--json")
@@ -73,11 +72,10 @@ def test_killed_it_goes_on_and_ends_the_same(tlkit, tmp_path, data, kind, after)
 
 
 def test_two_at_once_do_not_mix(tlkit, tmp_path, data):
-    command = ["bottleneck", str(data), *SMALL, "-o"]
+    command = ["bottleneck", data, *TOY, "-o"]
     tlkit(*command, tmp_path / "alone")
-    run = [sys.executable, "-m", "tlkit", *command, str(tmp_path / "f")]
     with ThreadPoolExecutor(3) as pool:
-        done = list(pool.map(lambda _: subprocess.run(run, capture_output=True, text=True), range(3)))
+        done = list(pool.map(lambda _: program.run(*command, tmp_path / "f"), range(3)))
     assert [one.returncode for one in done] == [0, 0, 0], [one.stderr for one in done]
     assert contents(tmp_path / "f") == contents(tmp_path / "alone")
 
@@ -109,7 +107,7 @@ def change(data, how, noise):
     [("not at all", 0), ("edited", 1), ("added", 1), ("renamed", 0), ("swapped", 0), ("removed", 0), ("copied", 0)],
 )
 def test_only_what_changed_is_computed(tlkit, tmp_path, data, noise, kind, how, computed):
-    command = ["bottleneck", data, *SMALL, "--format", kind, "--json", "-o"]
+    command = ["bottleneck", data, *TOY, "--format", kind, "--json", "-o"]
     assert tlkit(*command, tmp_path / "f").json["computed"] == 18
     change(data, how, noise)
     assert tlkit(*command, tmp_path / "f").json["computed"] == computed
@@ -118,40 +116,40 @@ def test_only_what_changed_is_computed(tlkit, tmp_path, data, noise, kind, how, 
 
 
 def test_the_same_pictures_elsewhere_are_the_same(tlkit, tmp_path, data):
-    tlkit("bottleneck", data, "-o", tmp_path / "f", *SMALL)
+    tlkit("bottleneck", data, "-o", tmp_path / "f", *TOY)
     data.rename(tmp_path / "moved")
-    ran = tlkit("bottleneck", tmp_path / "moved", "-o", tmp_path / "f", *SMALL, "--json")
+    ran = tlkit("bottleneck", tmp_path / "moved", "-o", tmp_path / "f", *TOY, "--json")
     assert ran.json["computed"] == 0
 
 
 def test_features_of_something_else_are_refused(tlkit, tmp_path, data):
-    tlkit("bottleneck", data, "-o", tmp_path / "f", *SMALL)
+    tlkit("bottleneck", data, "-o", tmp_path / "f", *TOY)
     before = contents(tmp_path / "f")
-    ran = tlkit("bottleneck", data, "-o", tmp_path / "f", "--size", "70")
+    ran = tlkit("bottleneck", data, "-o", tmp_path / "f", *TOY, "--size", "70")
     assert ran.code == 1
-    assert "size 64x64, not 70x70" in ran.err
+    assert "size 32x32, not 70x70" in ran.err
     assert contents(tmp_path / "f") == before
-    assert tlkit("bottleneck", data, "-o", tmp_path / "f", "--size", "70", "--force").code == 0
+    assert tlkit("bottleneck", data, "-o", tmp_path / "f", *TOY, "--size", "70", "--force").code == 0
 
 
 def test_a_damaged_set_is_refused(tlkit, tmp_path, data):
-    tlkit("bottleneck", data, "-o", tmp_path / "f", *SMALL)
+    tlkit("bottleneck", data, "-o", tmp_path / "f", *TOY)
     path = tmp_path / "f" / "bottleneck_features_train.npy"
     path.write_bytes(path.read_bytes()[:-4])
-    ran = tlkit("bottleneck", data, "-o", tmp_path / "f", *SMALL)
+    ran = tlkit("bottleneck", data, "-o", tmp_path / "f", *TOY)
     assert ran.code == 1
     assert "--force" in ran.err
     np.save(path, np.array([{}], object), allow_pickle=True)
-    assert tlkit("finetune", data, "--features", tmp_path / "f", *SMALL).code == 1
+    assert tlkit("finetune", data, "--features", tmp_path / "f", *TOY).code == 1
 
 
 def test_a_bad_picture_is_named_and_the_rows_stay_aligned(tlkit, tmp_path, data):
     (data / "train" / "a" / "2.png").write_bytes(b"")
-    command = ["bottleneck", data, "-o", tmp_path / "f", *SMALL, "--json"]
+    command = ["bottleneck", data, "-o", tmp_path / "f", *TOY, "--json"]
     ran = tlkit(*command)
     assert ran.code == 3
     assert ran.json["failed"] == [{"input": "train/a/2.png", "error": "it is empty"}]
-    assert ran.json["splits"]["train"]["shape"] == [11, 1280]
+    assert ran.json["splits"]["train"]["shape"] == [11, 16]
     facts = json.loads((tmp_path / "f" / "bottleneck_train.json").read_text())
     assert facts["labels"] == [0] * 5 + [1] * 6
     again = tlkit(*command)
@@ -160,12 +158,12 @@ def test_a_bad_picture_is_named_and_the_rows_stay_aligned(tlkit, tmp_path, data)
         path.write_bytes(b"")
     ran = tlkit(*command)
     assert ran.code == 1
-    assert "No picture of a in train can be read" in ran.err
+    assert "No image of a in train can be read" in ran.err
 
 
 def test_a_folder_that_cannot_be_written_to(tlkit, tmp_path, data):
     (tmp_path / "file").write_text("")
-    ran = tlkit("bottleneck", data, "-o", tmp_path / "file" / "f", *SMALL)
+    ran = tlkit("bottleneck", data, "-o", tmp_path / "file" / "f", *TOY)
     assert ran.code == 1
     assert ran.err.startswith("Error: Cannot write to")
 
@@ -178,30 +176,30 @@ def test_a_folder_inside_the_data_is_refused(tlkit, data):
 def test_maps_and_a_test_split(tlkit, tmp_path, data, noise):
     for name in "ab":
         noise(data / "test" / name / "t.png", ord(name))
-    ran = tlkit("bottleneck", data, "-o", tmp_path / "f", *SMALL, "--pooling", "none", "--layer", "block2a_project_bn",
+    ran = tlkit("bottleneck", data, "-o", tmp_path / "f", *TOY, "--pooling", "none", "--layer", "block1_add",
                 "--json")  # fmt: skip
     assert {name: split["shape"] for name, split in ran.json["splits"].items()} == {
-        "train": [12, 16, 16, 24], "validation": [6, 16, 16, 24], "test": [2, 16, 16, 24]
+        "train": [12, 16, 16, 8], "validation": [6, 16, 16, 8], "test": [2, 16, 16, 8]
     }  # fmt: skip
 
 
 def test_files_of_others_stay_and_missing_ones_are_written(tlkit, tmp_path, data):
     (tmp_path / "f").mkdir()
     np.save(tmp_path / "f" / "bottleneck_features_train.npy", np.arange(3))
-    ran = tlkit("bottleneck", data, "-o", tmp_path / "f", *SMALL)
+    ran = tlkit("bottleneck", data, "-o", tmp_path / "f", *TOY)
     assert ran.code == 2
     assert "bottleneck_features_train.npy" in ran.err
     assert np.load(tmp_path / "f" / "bottleneck_features_train.npy").tolist() == [0, 1, 2]
-    assert tlkit("bottleneck", data, "-o", tmp_path / "f", *SMALL, "--force").code == 0
+    assert tlkit("bottleneck", data, "-o", tmp_path / "f", *TOY, "--force").code == 0
     before = contents(tmp_path / "f")
     (tmp_path / "f" / "bottleneck_labels_train.npy").unlink()
-    assert tlkit("bottleneck", data, "-o", tmp_path / "f", *SMALL, "--json").json["computed"] == 0
+    assert tlkit("bottleneck", data, "-o", tmp_path / "f", *TOY, "--json").json["computed"] == 0
     assert contents(tmp_path / "f") == before
 
 
 # -- finetune ----------------------------------------------------------------------------------------------------------
 
-TRAIN = ["--epochs", "2", "--finetune-epochs", "0", *SMALL, "--format", "json"]
+TRAIN = ["--epochs", "2", "--finetune-epochs", "0", *TOY, "--format", "json"]
 
 
 def losses(run):
@@ -209,8 +207,8 @@ def losses(run):
 
 
 def test_features_computed_before_train_the_same_head(tlkit, tmp_path, data):
-    tlkit("bottleneck", data, "-o", tmp_path / "npy", *SMALL)
-    tlkit("bottleneck", data, "-o", tmp_path / "hdf5", *SMALL, "--format", "hdf5")
+    tlkit("bottleneck", data, "-o", tmp_path / "npy", *TOY)
+    tlkit("bottleneck", data, "-o", tmp_path / "hdf5", *TOY, "--format", "hdf5")
     for name, options in (("own", []), ("again", []), ("npy", ["--features", tmp_path / "npy"]),
                           ("hdf5", ["--features", tmp_path / "hdf5"])):  # fmt: skip
         ran = tlkit("finetune", data, *TRAIN, "-o", tmp_path / f"run {name}", *options)
@@ -229,7 +227,7 @@ def test_a_second_run_computes_nothing(tlkit, tmp_path, data, monkeypatch):
 
 @pytest.mark.parametrize("kind", ["npy", pytest.param("hdf5", marks=pytest.mark.every)])
 def test_a_row_that_changed_since_does_not_train(tlkit, tmp_path, data, kind):
-    tlkit("bottleneck", data, "-o", tmp_path / "f", *SMALL, "--format", kind)
+    tlkit("bottleneck", data, "-o", tmp_path / "f", *TOY, "--format", kind)
     if kind == "npy":
         path = tmp_path / "f" / "bottleneck_features_train.npy"
         content = bytearray(path.read_bytes())
@@ -241,23 +239,23 @@ def test_a_row_that_changed_since_does_not_train(tlkit, tmp_path, data, kind):
     ran = tlkit("finetune", data, *TRAIN, "--features", tmp_path / "f")
     assert ran.code == 1
     assert "damaged" in ran.err
-    again = tlkit("bottleneck", data, "-o", tmp_path / "f", *SMALL, "--format", kind, "--json")
+    again = tlkit("bottleneck", data, "-o", tmp_path / "f", *TOY, "--format", kind, "--json")
     assert again.json["computed"] == 1
     assert tlkit("finetune", data, *TRAIN, "--features", tmp_path / "f", "-o", tmp_path / "run").code == 0
 
 
 @pytest.mark.every
 def test_of_two_formats_the_one_that_fits_trains(tlkit, tmp_path, data, noise):
-    tlkit("bottleneck", data, "-o", tmp_path / "f", *SMALL, "--format", "hdf5")
+    tlkit("bottleneck", data, "-o", tmp_path / "f", *TOY, "--format", "hdf5")
     change(data, "edited", noise)
-    tlkit("bottleneck", data, "-o", tmp_path / "f", *SMALL)
+    tlkit("bottleneck", data, "-o", tmp_path / "f", *TOY)
     assert tlkit("finetune", data, *TRAIN, "--features", tmp_path / "f", "-o", tmp_path / "run").code == 0
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--size", "70"], "size 64x64, not 70x70"),
+        (["--size", "70"], "size 32x32, not 70x70"),
         (["--pooling", "max"], "pooling avg, not max"),
         (["--head", "flatten"], "pooling avg, not none"),
         (["--resize", "crop"], "resize squash, not crop"),
@@ -266,7 +264,7 @@ def test_of_two_formats_the_one_that_fits_trains(tlkit, tmp_path, data, noise):
     ],
 )
 def test_features_of_something_else_do_not_train(tlkit, tmp_path, data, options, says):
-    tlkit("bottleneck", data, "-o", tmp_path / "f", *SMALL)
+    tlkit("bottleneck", data, "-o", tmp_path / "f", *TOY)
     ran = tlkit("finetune", data, *TRAIN, "--features", tmp_path / "f", "-o", tmp_path / "run", *options)
     assert ran.code == 1
     assert says in ran.err
@@ -275,7 +273,7 @@ def test_features_of_something_else_do_not_train(tlkit, tmp_path, data, options,
 
 @pytest.mark.parametrize("how", ["edited", "added"])
 def test_pictures_that_changed_since_do_not_train(tlkit, tmp_path, data, noise, how):
-    tlkit("bottleneck", data, "-o", tmp_path / "f", *SMALL)
+    tlkit("bottleneck", data, "-o", tmp_path / "f", *TOY)
     change(data, how, noise)
     ran = tlkit("finetune", data, *TRAIN, "--features", tmp_path / "f")
     assert ran.code == 1
@@ -298,8 +296,8 @@ def test_the_cache_is_listed_and_cleared(tlkit, tmp_path, data):
     tlkit("finetune", data, *TRAIN, "-o", tmp_path / "run")
     join_truncated = tlkit("cache", "--format", "json").json
     (features,) = (entry for entry in join_truncated["entries"] if entry["kind"] == "features")
-    assert features["bytes"] > 18 * 1280 * 4
-    assert "efficientnetlite0 top_activation" in features["what"]
+    assert features["bytes"] > 18 * 16 * 4
+    assert "toy top_relu" in features["what"]
     assert "features" in tlkit("cache").out
     assert tlkit("cache", "clear", "features", "--format", "json").json == {"removed": 1, "bytes": features["bytes"]}
     assert not [entry for entry in tlkit("cache", "--format", "json").json["entries"] if entry["kind"] == "features"]
@@ -307,9 +305,12 @@ def test_the_cache_is_listed_and_cleared(tlkit, tmp_path, data):
 
 def test_the_cache_stays_below_its_limit(tlkit, tmp_path, data, monkeypatch):
     monkeypatch.setenv("TLKIT_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("TLKIT_CACHE_LIMIT", "150 kB")
-    for size in ("64", "70"):
-        tlkit("finetune", data, *TRAIN, "--weights", "none", "--size", size, "-o", tmp_path / f"run{size}")
+    command = ["finetune", data, *TRAIN, "--weights", "none"]
+    assert tlkit(*command, "-o", tmp_path / "run").code == 0
+    (entry,) = tlkit("cache", "--format", "json").json["entries"]
+    assert "32x32" in entry["what"]
+    monkeypatch.setenv("TLKIT_CACHE_LIMIT", str(3 * entry["bytes"] // 2))  # one fits, two do not
+    assert tlkit(*command, "--size", "70", "-o", tmp_path / "run70").code == 0
     (entry,) = tlkit("cache", "--format", "json").json["entries"]
     assert "70x70" in entry["what"]
     monkeypatch.setenv("TLKIT_CACHE_LIMIT", "much")

@@ -67,8 +67,8 @@ def test_it_agrees_with_the_run_itself(run, textures, tlkit):
 
 def test_text_and_csv(run, swapped, tlkit):
     text = tlkit("evaluate", run, swapped).out
-    assert text.splitlines()[0] == "8 pictures (all): accuracy 0.750"
-    assert "is / taken for  brick  grass" in text
+    assert text.splitlines()[0] == "8 images (all): accuracy 0.750"
+    assert "true / predicted  brick  grass" in text
     rows = list(csv.DictReader(io.StringIO(tlkit("evaluate", run, swapped, "--format", "csv").out)))
     assert [row["class"] for row in rows] == ["brick", "grass"]
     assert rows[1]["precision"] == "0.5"
@@ -84,18 +84,18 @@ def test_what_cannot_be_measured(run, swapped, tlkit, textures, tmp_path):
     shutil.copy(swapped / "grass" / "2.png", swapped / "gras")
     ran = tlkit("evaluate", run, swapped)
     assert ran.code == 1
-    assert "gras, which the run does not know" in ran.err
+    assert "class folders that the run was not trained on: gras" in ran.err
     assert "Did you mean grass" in ran.err
     assert "no test folder" in tlkit("evaluate", run, textures, "--split", "test").err
     assert "no data folder" in tlkit("evaluate", run, tmp_path / "nothing").err
     assert "no folder" in tlkit("evaluate", run, textures, "--report", tmp_path / "nothing" / "page.html").err
     assert "no run folder" in tlkit("evaluate", tmp_path / "nothing", textures).err
     (tmp_path / "one" / "brick").mkdir(parents=True)
-    assert "no picture" in tlkit("evaluate", run, tmp_path / "one").err
+    assert "No image of" in tlkit("evaluate", run, tmp_path / "one").err
     shutil.copy(swapped / "brick" / "2.png", tmp_path / "one" / "brick")
     ran = tlkit("evaluate", run, tmp_path / "one", "--format", "json")
     assert ran.code == 0
-    assert "No picture, so nothing says how well it does: grass" in ran.err
+    assert "No images for grass: its accuracy cannot be measured" in ran.err
     assert ran.json["classes"][1]["recall"] is None
 
 

@@ -162,7 +162,7 @@ def test_a_bad_picture_is_named_and_the_rest_is_trained_on(textures, tlkit, tmp_
         shutil.copy(data / "validation" / name / "0.png", data / "test" / name)
     ran = tlkit("finetune", data, *QUICK, "-o", tmp_path / "run", "--format", "json")
     assert ran.code == 3
-    assert "broken.jpg is skipped: it is not a picture" in ran.err
+    assert "broken.jpg is skipped: it is not an image" in ran.err
     assert [item["input"].split("/")[-1] for item in ran.json["skipped"]] == ["broken.jpg"]
     assert ran.json["images"] == {"train": 16, "validation": 8, "test": 2}
     assert 0 <= ran.json["test_accuracy"] <= 1
@@ -175,12 +175,12 @@ def test_a_class_of_bad_pictures(textures, tlkit, tmp_path):
         path.write_text("not a picture")
     ran = tlkit("finetune", data, *QUICK, "--finetune-epochs", 0, "-o", tmp_path / "run", "--format", "json")
     assert ran.code == 3
-    assert "No picture of grass in validation can be read" in " ".join(ran.json["warnings"])
+    assert "No image of grass in validation can be read" in " ".join(ran.json["warnings"])
     for path in (data / "train" / "grass").iterdir():
         path.write_text("not a picture")
     ran = tlkit("finetune", data, *QUICK, "-o", tmp_path / "other")
     assert ran.code == 1
-    assert "Error: No picture of grass in train can be read" in ran.err
+    assert "Error: No image of grass in train can be read" in ran.err
     assert not (tmp_path / "other").exists()
 
 
@@ -343,15 +343,15 @@ def test_options_can_stand_in_a_file_and_a_flag_wins(textures, tlkit, tmp_path):
     ("content", "says"),
     [
         ("epoch: 3", "unknown option 'epoch'"),
-        ("epochs: many", "'many' is not a valid integer"),
+        ("epochs: many", "epochs is 'many'; expected a whole number"),
         ("epochs: [1, 2]", "epochs takes one value"),
         ("- epochs", "must hold lines of `option: value`"),
         ("epochs: !!python/object/apply:os.system ['touch hacked']", "not plain YAML"),
         ("epochs: 1\nepochs: 2", "epochs stands twice"),
-        ("epochs: 2.9", "epochs takes a whole number"),
-        ("seed: true", "seed takes a whole number"),
-        ("weights: no", "weights takes text"),
-        ("val-split: .nan", "not a number"),
+        ("epochs: 2.9", "epochs is 2.9; expected a whole number"),
+        ("seed: true", "seed is True; expected a whole number"),
+        ("weights: no", "weights is False; expected imagenet, none or a path"),
+        ("val-split: .nan", "val_split is nan; expected a number"),
         ("output_format: json", "unknown option"),
     ],
 )
@@ -436,9 +436,9 @@ def test_augmentation_without_copies_changes_training_pictures_only(textures, tl
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
-        (("--augment-copies", 3), "--augment not how"),
+        (("--augment-copies", 3), "--augment is none"),
         (("--augment", "light", "--features", "x"), "Leave one of them out"),
-        (("--stages", "block6d_add", "--freeze", 3), "--stages names its own cuts"),
+        (("--stages", "block6d_add", "--freeze", 3), "--stages has freeze points of its own"),
         (("--stages", ","), "names no cut"),
         (("--stages", "block5c_add,block6d_add"), "trains no more than"),
         (("--head", "linear", "--head-units", 3), "no hidden layer"),

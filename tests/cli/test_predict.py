@@ -53,7 +53,7 @@ def test_bad_inputs_are_named_and_the_others_done(photos, tlkit, output_format):
     ran = tlkit("predict", photos / "cat.png", photos / "broken.jpg", photos / "nothing.png", photos / "coffee.jpg",
                 "--format", output_format)  # fmt: skip
     assert ran.code == 3
-    assert "broken.jpg is skipped: it is not a picture" in ran.err
+    assert "broken.jpg is skipped: it is not an image" in ran.err
     assert "nothing.png is skipped: there is no such file" in ran.err
     if output_format == "json":
         assert [sorted(item) for item in ran.json] == [["input", "predictions"], ["error", "input"]] + [

@@ -8,7 +8,7 @@ from tlkit.errors import DataError
 
 
 def make(root, **folders):
-    """``make(root, train__cat=3)`` makes three pictures (empty files: nothing is opened) in train/cat."""
+    """``make(root, train__cat=3)`` makes three images (empty files: nothing is opened) in train/cat."""
     for name, count in folders.items():
         folder = root.joinpath(*name.split("__"))
         folder.mkdir(parents=True, exist_ok=True)
@@ -80,17 +80,17 @@ def test_a_class_may_be_called_train(tmp_path):
             {"train__a": 3, "train__b": 3, "validation__a": 1, "validation__c": 1},
             "validation lacks b; validation has c",
         ),
-        ({"train__a": 3, "train__b": 0, "validation__a": 1, "validation__b": 1}, "no picture in train: b"),
-        ({"a": 3, "b": 0}, "1 class has no picture: b"),
+        ({"train__a": 3, "train__b": 0, "validation__a": 1, "validation__b": 1}, "no image in train: b"),
+        ({"a": 3, "b": 0}, "1 class has no image: b"),
         ({"a": 3}, "only one class, a"),
         ({}, "no class folder"),
         (
             {"train__a": 3, "train__b": 1, "val__a": 1, "val__b": 1, "validation__a": 1},
             "both val and validation",
         ),
-        ({"a": 1, "b": 1}, "two pictures"),
+        ({"a": 1, "b": 1}, "two images"),
         ({"validation__a": 3, "validation__b": 3, "test__a": 3, "test__b": 3}, "no train folder"),
-        ({"train__a": 3, "train__b": 3, "plane": 3}, "other folders beside: plane"),
+        ({"train__a": 3, "train__b": 3, "plane": 3}, "other folders beside them: plane"),
     ],
 )
 def test_what_cannot_be_trained_on_is_refused_with_the_reason(tmp_path, folders, message):
@@ -111,12 +111,12 @@ def test_numbers_as_names_are_warned_about(tmp_path):
     assert "sorted as text (10, 2)" in dataset.warnings[0]
 
 
-def test_few_pictures_and_loose_ones_are_warned_about(tmp_path):
+def test_few_images_and_loose_ones_are_warned_about(tmp_path):
     data = make(tmp_path, cat=12, rare=3)
     (tmp_path / "stray.png").touch()
     warnings = " ".join(scan_dataset(data).warnings)
-    assert "1 picture directly in" in warnings
-    assert "Fewer than 5 training pictures: rare (2)" in warnings
+    assert "1 image directly in" in warnings
+    assert "Fewer than 5 training images: rare (2)" in warnings
 
 
 def test_both_spellings_of_an_accent_are_one_class(tmp_path):
@@ -124,7 +124,7 @@ def test_both_spellings_of_an_accent_are_one_class(tmp_path):
     data = make(tmp_path, **{f"train__{composed}": 5, "train__tea": 5, f"val__{decomposed}": 2, "val__tea": 2})
     assert scan_dataset(data).classes == (composed, "tea")
     make(tmp_path, **{f"train__{decomposed}": 5})
-    with pytest.raises(DataError, match="spelled with different characters"):
+    with pytest.raises(DataError, match="spelled with different Unicode characters"):
         scan_dataset(data)
 
 

@@ -18,7 +18,7 @@ def below(root):
     return [os.path.relpath(path, root) for path in walk_files(str(root), IMAGE)]
 
 
-def test_pictures_are_found_at_every_level_in_order(tmp_path):
+def test_images_are_found_at_every_level_in_order(tmp_path):
     touch(tmp_path, "b.jpg", "a/2.PNG", "a/10.png", "c.webp", "notes.txt", "labels.csv")
     assert below(tmp_path) == ["a/10.png", "a/2.PNG", "b.jpg", "c.webp"]
 
@@ -28,7 +28,7 @@ def test_what_systems_leave_behind_is_passed_over(tmp_path):
     assert below(tmp_path) == ["a.jpg"]
 
 
-def test_a_folder_named_like_a_picture_is_a_folder(tmp_path):
+def test_a_folder_named_like_an_image_is_a_folder(tmp_path):
     touch(tmp_path, "x.jpg/inside.png")
     assert below(tmp_path) == ["x.jpg/inside.png"]
     assert expand_inputs([str(tmp_path / "x.jpg")], IMAGE) == [str(tmp_path / "x.jpg" / "inside.png")]
@@ -91,7 +91,7 @@ def test_inputs_keep_their_order_and_missing_ones_stay(tmp_path):
     ]  # fmt: skip
 
 
-def test_what_is_an_address():
+def test_what_is_a_url():
     assert all(
         map(
             is_url,

@@ -13,8 +13,9 @@ from tlkit.data.images.normalization import MODES, preprocess
 from tlkit.data.images.preprocessor import ImagePreprocessor
 from tlkit.errors import UsageError
 from tlkit.features.extractor import relative_error
+from tlkit.inference.base import run
 from tlkit.inference.lazy_model import LazyModel
-from tlkit.inference.select import choose_engine, open_engine, run
+from tlkit.inference.select import choose_engine, open_engine
 
 ENGINES = ["keras", "openvino"]
 FEW = {"efficientnetlite0", "mobilenetv2"}
@@ -51,7 +52,7 @@ def small():
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("row", ROWS)
 def test_features_are_those_of_keras(row, engine):
-    size = (max(row.least_size, 96),) * 2
+    size = (max(row.min_size, 96),) * 2
     keras.utils.set_random_seed(0)
     model = build(row, include_top=False, size=size)
     for layer in model.layers:  # fresh statistics say nothing of BatchNorm; wild ones make deep networks chaotic
@@ -99,7 +100,7 @@ def test_one_channel_and_channels_first(engine):
     inputs = keras.Input((1, 9, 7))
     model = keras.Model(inputs, keras.layers.Permute((2, 3, 1))(inputs))
     pixels = pixels_of(2, (9, 7), 1)
-    preprocessor = {"channels": 1, "channels_first": True}
+    preprocessor = {"channels": 1, "data_format": "channels_first"}
     (got,) = run(open_engine(network_of(model, (9, 7), "unit", **preprocessor), engine=engine), pixels)
     np.testing.assert_allclose(got, pixels / 255, atol=1e-6)
 

@@ -10,9 +10,10 @@ from tlkit.data.images.normalization import preprocess
 from tlkit.data.images.preprocessor import ImagePreprocessor
 from tlkit.features.extractor import relative_error
 from tlkit.inference import grouped_conv as grouped
+from tlkit.inference.base import run
 from tlkit.inference.frozen_graph import frozen_graph
 from tlkit.inference.lazy_model import LazyModel
-from tlkit.inference.select import open_engine, run
+from tlkit.inference.select import open_engine
 
 SIZE = (20, 18)
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, *SIZE, 3), dtype=np.uint8)
@@ -96,7 +97,7 @@ def test_channels_first_is_left_to_xla_where_tensorflow_cannot(computes, without
     convolution = keras.layers.Conv2D(8, 3, groups=2, data_format="channels_first")
     first = keras.Model(inputs, convolution(inputs))
     pixels = PIXELS[..., [0, 1, 2, 0]]
-    preprocessor = ImagePreprocessor(SIZE, "tf", channels=4, channels_first=True)
+    preprocessor = ImagePreprocessor(SIZE, "tf", channels=4, data_format="channels_first")
     network = LazyModel(lambda: first, preprocessor)
     if not computes:
         without("NCHW")

@@ -1,6 +1,6 @@
 import pytest
 
-from tlkit.config import FinetuneConfig, LoadOptions
+from tlkit.config import FinetuneConfig
 from tlkit.errors import RunError
 from tlkit.training.run_state import RunState, create_run_dir, open_interrupted_run, read_state, write_state
 
@@ -56,7 +56,7 @@ def test_a_file_in_the_way_is_said(tmp_path, monkeypatch, way):
 
 
 def test_a_run_that_was_broken_off_is_kept_and_can_be_taken_up(tmp_path):
-    config = FinetuneConfig(data="data", size=(64, 96), weights="w.h5", load=LoadOptions(by_name=True))
+    config = FinetuneConfig(data="data", size=(64, 96), weights="w.h5", by_name=True)
     with pytest.raises(KeyboardInterrupt), create_run_dir(str(tmp_path / "run"), "net") as folder:
         write_state(folder, RunState(config, {}, None, 0))
         raise KeyboardInterrupt
@@ -68,7 +68,7 @@ def test_a_run_that_was_broken_off_is_kept_and_can_be_taken_up(tmp_path):
         with pytest.raises(RunError, match="Another tlkit is at work"), open_interrupted_run(tmp_path / "run"):
             pass
     assert found.size == (64, 96)
-    assert found.load == LoadOptions(by_name=True)
+    assert found.by_name
     assert found.data.endswith("/data")
     assert found.weights.endswith("/w.h5")
     assert found.output == str(tmp_path / "run")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tlkit.backend import keras
-from tlkit.data.images.augmentation import MODALITIES, Augmenter
+from tlkit.data.images.augmentation import POLICIES, Augmenter
 from tlkit.data.images.preprocessor import ImagePreprocessor
 from tlkit.errors import DataError, RunError, TrainingError, UsageError
 from tlkit.training.checkpoint import read_checkpoint
@@ -16,7 +16,7 @@ from tlkit.training.model import build_head
 from tlkit.training.rows import FeatureDataset
 from tlkit.training.trainer import Training
 
-LOOK = ImagePreprocessor((32, 32), "lite")
+PREPROCESSOR = ImagePreprocessor((32, 32), "lite")
 FEATURES = np.random.default_rng(0).normal(size=(12, 8)).astype(np.float32)
 LABELS = np.arange(6) % 2
 
@@ -204,7 +204,7 @@ def test_heads_that_cannot_be():
         choose_head("linear", units=5)
 
 
-@pytest.mark.parametrize("kind", MODALITIES)
+@pytest.mark.parametrize("kind", POLICIES)
 def test_augmentation_depends_on_picture_and_seed_alone(kind, chelsea):
     augment, other = Augmenter(kind), Augmenter(kind)
     pixels = np.ascontiguousarray(chelsea[:64, :80])
@@ -231,7 +231,7 @@ def test_pictures_go_through_what_is_frozen_and_are_augmented_when_they_train(tm
     def change(pixels, row, variant, epoch):
         return augment(pixels, (row, variant, epoch))
 
-    made = ImageSequence(files, LABELS, preprocessor=LOOK, batch_size=4, compute=compute, change=change, seed=3)
+    made = ImageSequence(files, LABELS, preprocessor=PREPROCESSOR, batch_size=4, compute=compute, change=change, seed=3)
     (first, second), labels = made[0]
     assert (first.shape, second.shape, labels.shape) == ((4, 3), (4, 3), (4,))
     made[0]
@@ -239,14 +239,17 @@ def test_pictures_go_through_what_is_frozen_and_are_augmented_when_they_train(tm
     made.epoch = 1
     made[0]
     assert (seen[0] != seen[2]).any()
-    plain = ImageSequence(files, LABELS, preprocessor=LOOK, batch_size=6)
-    np.testing.assert_array_equal(plain[0][0], LOOK.inputs(np.stack([LOOK.read(file) for file in files])))
+    plain = ImageSequence(files, LABELS, preprocessor=PREPROCESSOR, batch_size=6)
+    np.testing.assert_array_equal(
+        plain[0][0],
+        PREPROCESSOR.to_model_input(np.stack([PREPROCESSOR.to_array(PREPROCESSOR.load(file)) for file in files])),
+    )
     np.testing.assert_array_equal(plain[0][1], LABELS)
 
 
 def test_a_picture_that_vanishes_is_named(tmp_path, noise):
     files = [str(noise(tmp_path / f"{number}.png", number)) for number in range(6)]
-    made = ImageSequence(files, LABELS, preprocessor=LOOK, batch_size=6)
+    made = ImageSequence(files, LABELS, preprocessor=PREPROCESSOR, batch_size=6)
     (tmp_path / "3.png").unlink()
     model = keras.Sequential([keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2, "softmax")])
     model.build((None, 32, 32, 3))

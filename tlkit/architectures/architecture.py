@@ -1,4 +1,4 @@
-"""What tlkit knows of one architecture: a row of data, without Keras."""
+"""One architecture as an entry of the registry: plain data, without Keras."""
 
 from __future__ import annotations
 
@@ -17,44 +17,45 @@ from tlkit.utils.text import join_truncated
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """One network, as published.
+    """A network as published.
 
     Attributes:
         name: Lower case, no separators: ``inceptionv3``.
         title: As its authors write it: ``InceptionV3``.
-        builder: ``module:function`` that builds it with the signature of ``keras.applications``.
-        size: Default input height and width, in pixels; what takes no pictures has a ``fixed_shape``.
-        least_size: The smallest height or width that leaves a feature map.
+        builder: ``module:function`` that builds it, with the signature of ``keras.applications``.
+        size: Default input height and width, in pixels; for audio see ``fixed_shape``.
+        min_size: The smallest height or width that leaves a feature map.
         preprocessing: A mode of :mod:`tlkit.data.images.normalization`, or that of
             :mod:`tlkit.data.audio.preprocessor`.
         parameters: Count with the ImageNet top.
         size_mb: The published weights file with top, in MB.
-        top1: Published ImageNet top-1 accuracy (0 to 1), None where none was published.
-        top5: Published top-5 accuracy (0 to 1), or None.
-        depth: Published depth, counting activations and normalisations, or None.
+        top1: Published ImageNet top-1 accuracy (0 to 1); None if none was published.
+        top5: Published top-5 accuracy (0 to 1); None if none was published.
+        depth: Published depth, counting activations and normalizations; None if none was published.
         features: Length of the pooled feature vector.
-        blocks: Layers that end a block, in order: the places to cut.
-        freeze: The block after which fine-tuning starts unless told otherwise.
+        blocks: Layers that end a block, in order: the natural freeze points.
+        freeze: The default freeze point: fine-tuning trains the layers after this block.
         with_top: The weights file with the ImageNet classifier.
-        without_top: The one without; None where the file with top serves both.
-        fixed_top: True where the classifier needs the default input size (a Flatten before a Dense).
-        keras1_freeze: Layer counts that Keras 1 recipes named, and the block they meant.
-        old_names: ``{name of a layer in files of an older Keras: its name today}``, where Keras renamed layers.
-        alphas: The widths that weights were published for; empty where the width cannot be chosen.
-        depth_multiplier: True where depthwise filters a channel can be chosen.
-        channels_first: True where it can be built in that layout.
-        variants: ``{(alpha, input size): (file with top, file without)}`` where there are several.
+        without_top: The one without; None if the file with top serves both.
+        fixed_top: True if the classifier needs the default input size (a Flatten before a Dense).
+        keras1_freeze: Layer counts that Keras 1 recipes froze, and the block they meant.
+        old_names: ``{layer name in files of an older Keras: its name today}``, for layers that Keras renamed.
+        alphas: Width multipliers with published weights; empty if the width cannot be chosen.
+        depth_multiplier: True if the number of depthwise filters per channel can be chosen.
+        channels_first: True if it can be built in that data format.
+        variants: ``{(alpha, input size): (file with top, file without)}`` if there are several.
         options: Arguments it is built with.
-        kind: What it takes: a name of :data:`tlkit.data.modality.MODALITIES`.
-        labels: What its outputs are called: a table of :mod:`tlkit.architectures.labels`.
-        fixed_shape: Height, width and channels of its input where those are given with the network.
+        modality: What it takes: a name of :data:`tlkit.data.modality.MODALITIES`.
+        labels: Names of its outputs: a table of :mod:`tlkit.architectures.labels`.
+        fixed_shape: Input height, width and channels if the network takes no other.
+        package: The Python package that ships its layer tables, in ``data/layers/``.
     """
 
     name: str
     title: str
     builder: str
     size: int
-    least_size: int
+    min_size: int
     preprocessing: str
     parameters: int
     size_mb: int
@@ -74,9 +75,10 @@ class Architecture:
     channels_first: bool = True
     variants: Mapping[tuple[float, int], tuple[WeightsFile, WeightsFile]] = field(default_factory=dict)
     options: BuildOptions = field(default_factory=BuildOptions)
-    kind: str = "image"
+    modality: str = "image"
     labels: str = "imagenet"
     fixed_shape: tuple[int, int, int] | None = None
+    package: str = "tlkit.architectures"
 
     def __hash__(self) -> int:
         """Hash by what tells entries apart; mappings have no hash."""
@@ -84,11 +86,11 @@ class Architecture:
 
     @property
     def default_shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of the default input."""
+        """The default input ``(height, width, channels)``."""
         return self.fixed_shape or (self.size, self.size, 3)
 
     def configured(self, options: BuildOptions) -> Architecture:
-        """This architecture built with other arguments.
+        """Return this architecture with the arguments it is to be built with.
 
         Raises:
             UsageError: It does not take one of them.
@@ -100,7 +102,8 @@ class Architecture:
         ):
             if given is not None and not taken:
                 raise UsageError(
-                    f"{self.name} takes no {option}.", hint="`tlkit archs` says what each architecture accepts."
+                    f"{self.name} takes no {option}.",
+                    hint=f"`tlkit archs {self.name}` lists the options it accepts.",
                 )
         data_format = options.data_format
         if data_format is None and self.fixed_shape is None and image_data_format() == "channels_first":
@@ -108,12 +111,12 @@ class Architecture:
         if data_format == "channels_first" and not self.channels_first:
             raise ArchitectureError(
                 f"{self.name} cannot be built channels_first"
-                f"{'' if options.data_format else ', which is what keras.json asks for'}.",
-                hint="Say --data-format channels_last.",
+                f"{'' if options.data_format else ', the image_data_format of keras.json'}.",
+                hint="Use --data-format channels_last.",
             )
         return dataclasses.replace(
             self,
-            options=BuildOptions(  # what is as usual is None, so that it is the same however it was said
+            options=BuildOptions(  # defaults are normalized to None so that equal settings compare equal
                 alpha=None if options.alpha == 1 else options.alpha,
                 depth_multiplier=None if options.depth_multiplier == 1 else options.depth_multiplier,
                 classes=None if options.classes == self.classes else options.classes,
@@ -123,7 +126,7 @@ class Architecture:
 
     @property
     def is_channels_first(self) -> bool:
-        """True when its inputs and maps are ``(channels, height, width)``."""
+        """True if its inputs and feature maps are ``(channels, height, width)``."""
         return self.options.data_format == "channels_first"
 
     @property
@@ -133,11 +136,11 @@ class Architecture:
 
     @property
     def accepts(self) -> dict[str, Any]:
-        """What can be chosen, by the option's name: the values, those with published weights, or whether it can."""
-        pictures = self.fixed_shape is None
+        """The options it accepts, by name: the possible values, the published ones, or whether it takes the option."""
+        resizable = self.fixed_shape is None
         return {
-            "size": pictures,
-            "size_with_top": pictures and not self.fixed_top,
+            "size": resizable,
+            "size_with_top": resizable and not self.fixed_top,
             "alpha": list(self.alphas),
             "depth_multiplier": self.depth_multiplier,
             "data_format": ["channels_last", *(["channels_first"] if self.channels_first else [])],
@@ -145,25 +148,25 @@ class Architecture:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """What decides its layers beside its name; empty where all is as usual."""
+        """The constructor arguments that change its layers; empty for the defaults."""
         own = {"alpha": self.options.alpha, "depth_multiplier": self.options.depth_multiplier}
         return {name: value for name, value in own.items() if value is not None}
 
     @property
-    def facts(self) -> dict[str, Any]:
-        """What it is, as JSON knows it: its name, and what it is built with where that is not as usual."""
+    def spec_dict(self) -> dict[str, Any]:
+        """Its name and the arguments that are not the defaults, for JSON: part of every provenance."""
         layout = {"data_format": "channels_first"} if self.is_channels_first else {}
         classes = {"classes": self.options.classes} if self.options.classes else {}
         return {"architecture": self.name, **self.arguments, **classes, **layout}
 
     def input_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
-        """Of one input, in the layout it is built in."""
+        """Return the shape of one input in its data format: ``(height, width, channels)`` or channels first."""
         channels = self.default_shape[2]
         return (channels, *size) if self.is_channels_first else (*size, channels)
 
     @property
     def published(self) -> tuple[PublishedWeights, ...]:
-        """Every weights file there is for it."""
+        """Every published weights file."""
         if self.variants:
             return tuple(
                 PublishedWeights(file, top, alpha, size)
@@ -174,15 +177,15 @@ class Architecture:
         return tuple(files if self.without_top is None else [*files, PublishedWeights(self.without_top, False)])
 
     def weights_file(self, *, include_top: bool, size: tuple[int, int] | None = None) -> WeightsFile:
-        """The published file for this architecture with or without its classifier.
+        """Return the published weights file.
 
         Args:
             include_top: With the ImageNet classifier or without.
-            size: Input height and width. Where weights were trained at several sizes, those of this one; at other
-                sizes those of the default, as Keras does it.
+            size: Input height and width. If weights were trained at several sizes, those of this one; at other
+                sizes those of the default, as in Keras.
 
         Raises:
-            WeightsError: None were published for this width or number of classes.
+            WeightsError: None was published for this width or number of classes.
         """
         self._refuse_unpublished(include_top)
         if not self.variants:
@@ -191,7 +194,7 @@ class Architecture:
         return self.variants[self.options.alpha or 1.0, side][0 if include_top else 1]
 
     def is_trained_at(self, size: tuple[int, int]) -> bool:
-        """True unless it has weights for several input sizes, and none for this one."""
+        """Return False if it has weights for several input sizes, but none for this one."""
         height, width = size
         return not self.variants or (height == width and (self.options.alpha or 1.0, height) in self.variants)
 
@@ -200,7 +203,7 @@ class Architecture:
         hint = "Use --weights none for random weights, or give a file with --weights PATH."
         if options.alpha is not None and options.alpha not in self.alphas:
             raise WeightsError(
-                f"No ImageNet weights of {self.name} were published for --alpha {options.alpha:g}; there are some for "
+                f"No ImageNet weights of {self.name} were published for --alpha {options.alpha:g}, only for "
                 f"{join_truncated([f'{alpha:g}' for alpha in self.alphas])}.",
                 hint=hint,
             )
@@ -212,9 +215,8 @@ class Architecture:
             )
         if include_top and options.classes is not None:
             raise WeightsError(
-                f"The published classifier of {self.name} tells {self.classes:,} classes apart, not "
-                f"{options.classes:,}.",
-                hint=f"{hint} `tlkit finetune` trains a classifier for classes of your own.",
+                f"The published classifier of {self.name} has {self.classes:,} classes, not {options.classes:,}.",
+                hint=f"{hint} `tlkit finetune` trains a classifier for your own classes.",
             )
 
     @property
@@ -222,30 +224,29 @@ class Architecture:
         """``package NAME`` or ``download``."""
         return f"package {self.with_top.distribution}" if isinstance(self.with_top, PackagedFile) else "download"
 
-    def input_size(self, asked: tuple[int, int] | None, *, include_top: bool) -> tuple[int, int]:
-        """Height and width to build for: what was asked, checked, or the default.
+    def input_size(self, requested: tuple[int, int] | None, *, include_top: bool) -> tuple[int, int]:
+        """Return the input height and width to build for: those requested, validated, or the default.
 
         Raises:
-            ArchitectureError: Below the least size, or a size that the classifier cannot take.
+            ArchitectureError: Below the minimum size, or a size that the classifier cannot take.
         """
-        if asked is None:
+        if requested is None:
             return self.default_shape[:2]
-        height, width = asked
+        height, width = requested
         if self.fixed_shape is not None:
-            if asked == self.fixed_shape[:2]:
-                return asked
+            if requested == self.fixed_shape[:2]:
+                return requested
             raise ArchitectureError(
-                f"--size {height}x{width} is for pictures; {self.name} takes {self.kind}, which becomes "
-                f"{self.size}x{self.fixed_shape[1]} always.",
+                f"--size {height}x{width} is for images; {self.name} takes {self.modality}, always as "
+                f"{self.size}x{self.fixed_shape[1]}.",
                 hint="Leave --size out.",
             )
-        if min(asked) < self.least_size:
+        if min(requested) < self.min_size:
             raise ArchitectureError(
-                f"{self.name} needs an input of at least {self.least_size}x{self.least_size} pixels, "
-                f"not {height}x{width}.",
+                f"{self.name} needs an input of at least {self.min_size}x{self.min_size} pixels, not {height}x{width}.",
                 hint=f"Its default is --size {self.size}.",
             )
-        if include_top and self.fixed_top and asked != (self.size, self.size):
+        if include_top and self.fixed_top and requested != (self.size, self.size):
             raise ArchitectureError(
                 f"{self.name} with its ImageNet classifier takes {self.size}x{self.size} pixels only, "
                 f"not {height}x{width}: the classifier starts with a Flatten.",

@@ -2,9 +2,8 @@
 
 ``data/layers/NAME.tsv`` holds one layer a line: where it occurs (``both``, ``base`` only without the
 classifier, ``top`` only with it), name, kind, output shape at the default size, its weights with their shapes, in the
-layer's own order, and what else decides how files load: ``groups=32`` of a convolution, ``gates=hard_sigmoid`` of a
-recurrent layer. ``python -m tlkit.architectures.layer_tables [NAMES]`` writes the files anew from the Keras that is
-installed; a test holds that they say what Keras builds.
+layer's own order, and what else decides how files load: ``groups=32`` of a convolution,
+``recurrent_activation=hard_sigmoid`` of a X
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlkit.config import BuildOptions
-from tlkit.keras_files.loading.layer_spec import LayerSpec, gates_of, groups_of
+from tlkit.keras_files.loading.layer_spec import LayerSpec, groups_of, recurrent_activation_of
 
 if TYPE_CHECKING:
     from tlkit.architectures.architecture import Architecture
@@ -39,7 +38,7 @@ class LayerInfo:
         kind: The Keras class.
         shape: Output shape without the batch, at the architecture's default input size.
         weights: ``(name, shape)`` of each weight; in a layer that is a model itself, ``layer/name``.
-        gates: The activation of the gates of a recurrent layer; empty for all others.
+        recurrent_activation: Of a GRU or LSTM; empty for all others.
         groups: Of a convolution: into how many its channels are divided.
     """
 
@@ -48,7 +47,7 @@ class LayerInfo:
     kind: str
     shape: Shape
     weights: tuple[tuple[str, Shape], ...]
-    gates: str = ""
+    recurrent_activation: str = ""
     groups: int = 1
 
     @property
@@ -60,7 +59,7 @@ class LayerInfo:
         """The line of the file."""
         weights = " ".join(f"{name}:{_cross(shape)}" for name, shape in self.weights)
         extra = [f"groups={self.groups}"] if self.groups > 1 else []
-        extra += [f"gates={self.gates}"] if self.gates else []
+        extra += [f"recurrent_activation={self.recurrent_activation}"] if self.recurrent_activation else []
         return "\t".join((self.part, self.name, self.kind, _cross(self.shape), weights, *extra))
 
     @classmethod
@@ -71,7 +70,7 @@ class LayerInfo:
         facts = dict(item.split("=") for item in extra)
         return cls(
             part, name, kind, _uncross(shape), tuple((key, _uncross(value)) for key, value in pairs),
-            facts.get("gates", ""), int(facts.get("groups", 1)),
+            facts.get("recurrent_activation", ""), int(facts.get("groups", 1)),
         )  # fmt: skip
 
 
@@ -135,8 +134,8 @@ def describe(model: Any, part: str = "both") -> tuple[LayerInfo, ...]:
     return tuple(
         LayerInfo(
             part, layer.name, type(layer).__name__, shape(layer),
-            tuple((_weight_name(layer, weight), tuple(weight.shape)) for weight in layer.weights), gates_of(layer),
-            groups_of(layer),
+            tuple((_weight_name(layer, weight), tuple(weight.shape)) for weight in layer.weights),
+            recurrent_activation_of(layer), groups_of(layer),
         )
         for layer in model.layers
     )  # fmt: skip
@@ -170,7 +169,13 @@ def expected_layers(architecture: Architecture, *, include_top: bool) -> list[La
                 map_shape = flattened if layer.kind == "Dense" and len(flattened or ()) == 3 else None
                 wanted.append(
                     LayerSpec(
-                        layer.name, layer.kind, tuple(tensors), (), map_shape, gates=layer.gates, groups=layer.groups
+                        layer.name,
+                        layer.kind,
+                        tuple(tensors),
+                        (),
+                        map_shape,
+                        recurrent_activation=layer.recurrent_activation,
+                        groups=layer.groups,
                     )
                 )
         if layer.weights:
@@ -188,7 +193,7 @@ def catalog_lines(base: Any, whole: Any) -> list[str]:
 
 
 def _rest(layer: LayerInfo) -> tuple[Any, ...]:
-    return layer.name, layer.kind, layer.shape, layer.weights, layer.gates, layer.groups
+    return layer.name, layer.kind, layer.shape, layer.weights, layer.recurrent_activation, layer.groups
 
 
 def _write(names: Sequence[str]) -> None:

@@ -180,10 +180,10 @@ def _say(report: LoadReport, name: str, path: Path) -> None:
         logger.warning("%s: %s", path, note)
     for conversion, tensors in (report.conversions or {}).items():
         logger.info("%s: converted %s (%s).", path, conversion, pluralize(tensors, "tensor"))
-    if report.left:
+    if report.left_random:
         logger.warning(
             "%s of %s keep their random values, the file has nothing that fits: %s.",
-            pluralize(len(report.left), "layer"), name, join_truncated(report.left),
+            pluralize(len(report.left_random), "layer"), name, join_truncated(report.left_random),
         )  # fmt: skip
     logger.debug(
         "%s: %s in %s set from %s by %s; %s of the file not used%s.",

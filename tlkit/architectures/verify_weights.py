@@ -100,5 +100,5 @@ def _odd_values(plan: Plan) -> str | None:
                 array: Any = np.asarray(source)
                 extreme = float(np.abs(array).max(initial=0.0))  # NaN stays NaN
                 if not math.isfinite(extreme) or extreme > LARGEST:
-                    return f"it is damaged: {tensor.role} of layer {layer.wanted.name} holds {extreme:.3g}"
+                    return f"it is damaged: {tensor.role} of layer {layer.expected.name} holds {extreme:.3g}"
     return None

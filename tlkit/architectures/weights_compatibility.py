@@ -16,7 +16,6 @@ from tlkit.keras_files.loading.layer_spec import LayerSpec
 from tlkit.keras_files.loading.load import QUESTIONS
 from tlkit.keras_files.loading.plan import Plan, SavedFile, make_plan
 from tlkit.keras_files.types import Header
-from tlkit.utils.options import option_words
 
 ANSWERS = {"layout": ("--layout tf", "--layout th"), "flip_kernels": ("--no-flip-kernels", "--flip-kernels")}
 """What answers a question that a file leaves open."""
@@ -79,11 +78,11 @@ def check_compatibility(
 def _way(
     file: str, content: SavedFile, architecture: Architecture, options: LoadOptions, *, include_top: bool
 ) -> CompatibilityReport:
-    wanted = expected_layers(architecture, include_top=include_top)
-    plan = make_plan(content, wanted, options, old_names=architecture.old_names)
+    expected = expected_layers(architecture, include_top=include_top)
+    plan = make_plan(content, expected, options, old_names=architecture.old_names)
     if not plan.complete and not options.by_name:
         named = dataclasses.replace(options, by_name=True)
-        other = make_plan(content, wanted, named, old_names=architecture.old_names)
+        other = make_plan(content, expected, named, old_names=architecture.old_names)
         if other.complete and BETWEEN not in other.notes:
             plan, options = other, named
     loads = plan.complete or (options.skip_mismatch and bool(plan.layers))
@@ -91,7 +90,7 @@ def _way(
         include_top=include_top,
         complete=plan.complete,
         matched_by=plan.matched_by,
-        layers=plan.wanted,
+        layers=plan.expected,
         fitting=len(plan.layers),
         tensors=sum(len(layer.tensors) for layer in plan.layers),
         missing=plan.missing,
@@ -109,7 +108,7 @@ def _commands(
     file: str, architecture: Architecture, options: LoadOptions, plan: Plan, include_top: bool
 ) -> Iterator[str]:
     built = architecture.options if include_top else dataclasses.replace(architecture.options, classes=None)
-    said = [*option_words(dataclasses.replace(built, data_format=None)), *option_words(options)]
+    said = [*dataclasses.replace(built, data_format=None).words(), *options.words()]
     ways: list[list[str]] = [[]]
     for question in plan.questions:
         ways = [[*way, answer] for way in ways for answer in ANSWERS[question]]

@@ -26,14 +26,14 @@ COMMANDS = {
     lazy=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.option("-v", "--verbose", is_flag=True, help="Say more, show TensorFlow's messages and tracebacks.")
-@click.option("-q", "--quiet", is_flag=True, help="Say only what went wrong; results still go to stdout.")
+@click.option("-v", "--verbose", is_flag=True, help="Show debug messages, those of TensorFlow, and tracebacks.")
+@click.option("-q", "--quiet", is_flag=True, help="Show warnings and errors only; results still go to stdout.")
 @click.version_option(__version__, prog_name="tlkit", message="%(prog)s %(version)s")
 @click.pass_context
 def main(context: click.Context, verbose: bool, quiet: bool) -> None:
     """Transfer learning for images from the command line, on Keras.
 
-    Name what is in pictures, train a classifier for your own folders, and use it:
+    Classify images, train a classifier for your own folders of images, and use it:
 
     \b
         tlkit predict img.jpg

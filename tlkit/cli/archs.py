@@ -47,9 +47,9 @@ def _facts(row: Architecture) -> dict[str, Any]:
     return {
         "name": row.name,
         "title": row.title,
-        "kind": row.kind,
+        "modality": row.modality,
         "size": row.size if row.fixed_shape is None else None,
-        "least_size": row.least_size if row.fixed_shape is None else None,
+        "min_size": row.min_size if row.fixed_shape is None else None,
         "input_shape": list(row.default_shape),
         "parameters": row.parameters,
         "size_mb": row.size_mb,
@@ -93,7 +93,7 @@ def _print_all(rows: tuple[Architecture, ...], output_format: str) -> None:
             ),
             (
                 (
-                    row.name, row.kind, _input(row), _least(row), f"{row.parameters:,}", str(row.size_mb),
+                    row.name, row.modality, _input(row), _least(row), f"{row.parameters:,}", str(row.size_mb),
                     _percent(row.top1), _percent(row.top5), str(row.depth or "-"), str(row.features),
                     _span(row.blocks), _accepts(row), row.weights_origin, _installed(row),
                 )
@@ -135,7 +135,7 @@ def _input(row: Architecture) -> str:
 
 
 def _least(row: Architecture) -> str:
-    return str(row.least_size) if row.fixed_shape is None else "-"
+    return str(row.min_size) if row.fixed_shape is None else "-"
 
 
 def _cross(shape: Sequence[int]) -> str:
@@ -175,7 +175,7 @@ def _print_one(row: Architecture, output_format: str) -> None:
         )  # fmt: skip
         return
     echo(
-        f"{row.title}: {row.kind}, input {_shown_input(row)}, {row.parameters:,} parameters, "
+        f"{row.title}: {row.modality}, input {_shown_input(row)}, {row.parameters:,} parameters, "
         f"{len(base)} layers without its classifier; fine-tuning starts after {row.freeze} unless told otherwise."
     )
     widths = f" (weights for alpha {', '.join(f'{alpha:g}' for alpha in row.alphas)})" if row.alphas else ""
@@ -196,7 +196,7 @@ def _print_one(row: Architecture, output_format: str) -> None:
 def _shown_input(row: Architecture) -> str:
     if row.fixed_shape is not None:
         return _cross(row.fixed_shape)
-    return f"{row.size}x{row.size} (least {row.least_size})"
+    return f"{row.size}x{row.size} (least {row.min_size})"
 
 
 def _indexed(base: Any, top: Any) -> list[tuple[int | None, LayerInfo]]:

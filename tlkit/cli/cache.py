@@ -5,20 +5,21 @@ from __future__ import annotations
 import time
 
 import click
+from click.core import ParameterSource
 
 from tlkit.cli.options import format_option
 from tlkit.cli.output import echo, echo_json, echo_table
 
 
-@click.group(invoke_without_command=True)
+@click.group(invoke_without_command=True, short_help="List what tlkit has cached, or remove it.")
 @format_option("text", "json")
 @click.pass_context
 def cache(context: click.Context, output_format: str) -> None:
-    """List what tlkit keeps, or remove it: features of finetune, networks converted for OpenVINO, weights.
+    """List what tlkit has cached: features of finetune, networks converted for OpenVINO, weights.
 
-    It is kept in the folder TLKIT_CACHE_DIR, else in the user's cache folder. Features and converted networks together
-    stay below TLKIT_CACHE_LIMIT (such as 20GB; 10 GB unless it is set): what was not used for longest goes first.
-    JSON has `folder`, `limit`, and `entries`, each with `kind`, `path`, `bytes`, `used` (seconds since 1970), `what`.
+    The cache is the directory TLKIT_CACHE_DIR, else tlkit's own in the user's cache directory. Features and converted
+    networks together stay below TLKIT_CACHE_LIMIT (such as 20GB; default 10GB): the least recently used are removed
+    first.
 
     \b
         tlkit cache
@@ -27,51 +28,55 @@ def cache(context: click.Context, output_format: str) -> None:
     """
     if context.invoked_subcommand is None:
         _list(output_format)
+    elif context.get_parameter_source("output_format") is ParameterSource.COMMANDLINE:
+        raise click.UsageError(
+            f"--format before {context.invoked_subcommand} has no effect; put it behind.", ctx=context
+        )
 
 
 def _list(output_format: str) -> None:
     from tlkit.utils.cache_dir import cache_folder, cache_limit, describe, entries
     from tlkit.utils.text import format_bytes
 
-    folder, limit, found = cache_folder(), cache_limit(), entries()
+    folder, limit, cached = cache_folder(), cache_limit(), entries()
     if output_format == "json":
         rows = [
             {"kind": entry.kind, "path": str(entry.path), "bytes": entry.bytes, "used": entry.used,
              "what": describe(entry)}
-            for entry in found
+            for entry in cached
         ]  # fmt: skip
         echo_json({"folder": str(folder), "limit": limit, "entries": rows})
         return
-    limited = sum(entry.bytes for entry in found if entry.kind != "weights")
+    limited = sum(entry.bytes for entry in cached if entry.kind != "weights")
     echo(f"{folder}: {format_bytes(limited)} of {format_bytes(limit)}, weights not counted")
-    if found:
+    if cached:
         echo()
         echo_table(
             ("kind", "size", "last used", "what"),
             [
                 (entry.kind, format_bytes(entry.bytes), time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used)),
                  describe(entry))
-                for entry in reversed(found)
+                for entry in reversed(cached)
             ],
             right=(1,),
         )  # fmt: skip
 
 
-@cache.command()
+@cache.command(short_help="Remove cached features, models or weights.")
 @click.argument("kinds", metavar="[KIND]...", nargs=-1, type=click.Choice(["features", "models", "weights"]))
 @format_option("text", "json")
 def clear(kinds: tuple[str, ...], output_format: str) -> None:
-    """Remove what is kept: features and models, or the KINDs that are named (features, models, weights).
+    """Remove cached features and models, or the KINDs that are named (features, models, weights).
 
-    What another tlkit uses right now stays. Weights go only when they are named. JSON has `removed` and `bytes`.
+    What another process is using is not removed. Weights are removed only if named.
     """
     from tlkit.utils.cache_dir import LIMITED, entries, remove
     from tlkit.utils.text import format_bytes
 
-    known = [entry for entry in entries() if entry.kind in (kinds or LIMITED)]
-    gone = [entry for entry in known if remove(entry)]
-    total = sum(entry.bytes for entry in gone)
+    cached = [entry for entry in entries() if entry.kind in (kinds or LIMITED)]
+    removed = [entry for entry in cached if remove(entry)]
+    total = sum(entry.bytes for entry in removed)
     if output_format == "json":
-        echo_json({"removed": len(gone), "bytes": total})
+        echo_json({"removed": len(removed), "bytes": total})
     else:
-        echo(f"Removed {len(gone)} of {len(known)}, {format_bytes(total)}.")
+        echo(f"Removed {len(removed)} of {len(cached)}, {format_bytes(total)}.")

@@ -4,23 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
-
-from tlkit.cli.options import build_options, format_option, load_options
+from tlkit.cli.options import format_option, job_command
 from tlkit.cli.output import echo, echo_json
 from tlkit.config import ConvertConfig
 from tlkit.utils.text import pluralize
 
 
-@click.command("convert-h5")
-@click.argument("source", metavar="IN")
-@click.argument("output", metavar="OUT")
-@click.option("--arch", metavar="NAME", required=True, help="Whose weights IN holds.")
-@load_options
-@build_options(runs=False)
-@click.option("--force", is_flag=True, help="Write over OUT where it exists.")
+@job_command(ConvertConfig, "convert-h5", summary="Convert a weights file to today's .weights.h5.")
 @format_option("text", "json")
-def convert_h5(output_format: str, **options: Any) -> None:
+def convert_h5(options: dict[str, Any], output_format: str) -> None:
     """Write the weights in IN, of any Keras since 2015, as OUT, a .weights.h5 that Keras 3 loads today.
 
     Layouts are converted as `tlkit inspect-h5 IN --arch NAME` tells; a base inside a full model is found. OUT is read
@@ -28,12 +20,12 @@ def convert_h5(output_format: str, **options: Any) -> None:
     `matched_by`, `conversions`, `unused` and `left_random`.
 
     \b
-        tlkit convert-h5 vgg16_2016.h5 vgg16.weights.h5 --arch vgg16 --flip-kernels
+        tlkit convert-h5 old.h5 vgg16.weights.h5 --arch vgg16 --flip-kernels
         tlkit convert-h5 finetuned.h5 base.weights.h5 --arch inceptionv3
     """
-    from tlkit.commands.convert_h5 import convert_h5 as run
+    from tlkit import api
 
-    done = run(ConvertConfig(**options))
+    done = api.convert_h5(**options)
     report = done.report
     if output_format == "json":
         echo_json(
@@ -46,7 +38,7 @@ def convert_h5(output_format: str, **options: Any) -> None:
                 "matched_by": report.matched_by,
                 "conversions": dict(report.conversions or {}),
                 "unused": list(report.unused),
-                "left_random": list(report.left),
+                "left_random": list(report.left_random),
             }
         )
         return

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tlkit.cli.app import SOME_SKIPPED
-from tlkit.cli.options import batch_size_option, engine_options, format_option
+from tlkit.cli.options import format_option, job_command
 from tlkit.cli.output import echo, echo_csv, echo_json, echo_table
 from tlkit.config import EvaluateConfig
 from tlkit.utils.text import escape_control_chars, pluralize
@@ -16,49 +16,31 @@ if TYPE_CHECKING:
     from tlkit.commands.evaluate import Evaluated
 
 _MOST = 12
-"""Classes up to which text shows what was taken for what."""
+"""Most classes for which text shows the confusion matrix."""
 
 
-@click.command()
-@click.argument("run", metavar="RUN")
-@click.argument("data", metavar="DATA")
-@click.option("--split", type=click.Choice(["test", "validation", "train"]),
-              help="Which folder of DATA, where it has splits.  [default: test, else validation]")  # fmt: skip
-@click.option("--report", metavar="FILE", help="Also write a page to look at, one HTML file.")
-@batch_size_option
-@engine_options
+@job_command(EvaluateConfig, summary="Measure a run on labelled images.")
 @format_option("text", "json", "csv")
 @click.pass_context
-def evaluate(context: click.Context, /, output_format: str, **options: Any) -> None:
-    """Measure how well RUN names the pictures (or clips) in DATA.
+def evaluate(context: click.Context, /, options: dict[str, Any], output_format: str) -> None:
+    """Measure how well RUN classifies the images (or recordings) in DATA.
 
-    DATA is a folder of class folders, called as the classes of the run, or holds them in test/, validation/ or
-    train/. Text and JSON say accuracy, top-5 accuracy where there are more than five classes, precision, recall and
-    F1 of each class, and what was taken for what (confusion: rows are what pictures are); CSV has one line a class.
+    DATA holds one folder per class, named as the classes of the run, or holds them in test/, validation/ or train/.
+    Reports accuracy, top-5 accuracy if there are more than five classes, precision, recall and F1 of each class, and
+    the confusion matrix; CSV has one line per class.
 
     \b
         tlkit evaluate runs/flowers data/
-        tlkit evaluate runs/flowers new-pictures/ --report flowers.html --format json
+        tlkit evaluate runs/flowers new-images/ --report flowers.html
     """
-    from tlkit.commands import evaluate as recipe
+    from tlkit import api
 
-    config = EvaluateConfig(**options)
-    result = recipe.evaluate(config)
+    result = api.evaluate(**options)
     if output_format == "json":
-        skipped = [{"input": path, "error": reason} for path, reason in result.skipped]
-        echo_json(
-            {
-                "run": config.run,
-                "data": config.data,
-                "split": result.split,
-                **result.evaluation.summary(),
-                "skipped": skipped,
-                "warnings": list(result.warnings),
-            }
-        )
+        echo_json(result.to_dict())
     elif output_format == "csv":
         echo_csv(
-            ("class", "pictures", "predicted", "precision", "recall", "f1"),
+            ("class", "images", "predicted", "precision", "recall", "f1"),
             [
                 (row.name, row.pictures, row.predicted, row.precision, row.recall, row.f1)
                 for row in result.evaluation.by_class
@@ -66,14 +48,12 @@ def evaluate(context: click.Context, /, output_format: str, **options: Any) -> N
         )
     else:
         _echo_text(result)
-    if config.report is not None:  # after the numbers, which are worth more
-        recipe.write_report(result, config)
     if result.skipped:
         context.exit(SOME_SKIPPED)
 
 
 def _echo_text(result: Evaluated) -> None:
-    evaluation, kind = result.evaluation, result.preprocessor.kind
+    evaluation, kind = result.evaluation, result.preprocessor.modality
     top5 = "" if evaluation.top5 is None else f", top-5 {evaluation.top5:.3f}"
     echo(f"{pluralize(len(result.files), kind.singular)} ({result.split}): accuracy {evaluation.accuracy:.3f}{top5}")
     echo()
@@ -88,7 +68,7 @@ def _echo_text(result: Evaluated) -> None:
     if len(evaluation.classes) <= _MOST:
         echo()
         echo_table(
-            ("is / taken for", *map(escape_control_chars, evaluation.classes)),
+            ("true / predicted", *map(escape_control_chars, evaluation.classes)),
             [
                 (name, *(f"{count:,}" for count in counts))
                 for name, counts in zip(evaluation.classes, evaluation.confusion, strict=True)

@@ -7,78 +7,42 @@ from typing import Any
 import click
 
 from tlkit.cli.app import SOME_SKIPPED
-from tlkit.cli.options import (
-    build_options,
-    config_option,
-    engine_batch_option,
-    engine_options,
-    format_option,
-    layer_options,
-    load_options,
-    resize_option,
-    seed_option,
-    size_option,
-    weights_option,
-)
+from tlkit.cli.options import config_option, format_option, job_command
 from tlkit.cli.output import echo, echo_json
-from tlkit.config import DEFAULT_ARCHITECTURE, ExtractConfig
+from tlkit.config import ExtractConfig
 from tlkit.utils.logging import logger
 from tlkit.utils.text import pluralize
 
 
-@click.command()
-@click.argument("images", metavar="IMAGES...", nargs=-1, required=True)
-@click.option("-o", "--output", metavar="FILE", required=True, help="File to write: .npy, .h5 or .csv.")
-@click.option("--arch", metavar="NAME", help=f"The network.  [default: {DEFAULT_ARCHITECTURE}]")
-@click.option("--model", metavar="RUN", help="Instead, the network of a run that `tlkit finetune` made.")
-@layer_options
-@weights_option(of_run=True)
-@load_options
-@size_option
-@build_options()
-@resize_option(of_run=True)
-@engine_batch_option
-@engine_options
-@seed_option
+@job_command(ExtractConfig, summary="Save the activations of one layer as features.")
 @config_option
-@click.option("--allow-private", is_flag=True, help="Also take addresses inside this network (127.0.0.1, 10.…).")
-@click.option("--force", is_flag=True, help="Write over FILE where it holds something else.")
 @format_option("text", "json")
 @click.pass_context
-def extract(context: click.Context, /, output_format: str, **options: Any) -> None:
-    """Write what one layer says of IMAGES: files, folders (all pictures below them) and http(s) addresses.
+def extract(context: click.Context, /, options: dict[str, Any], output_format: str) -> None:
+    """Extract the activations of one layer for IMAGES and save them as features.
 
-    Clips where the network takes audio.
+    IMAGES are files, directories (searched recursively) and http(s) URLs; recordings where the network takes audio.
+    The default network is efficientnetlite0.
 
-    Rows are float32, in input order. What they are of travels with them: in an .h5 as `features`, `files` and
-    `sha256` with the attribute `provenance`; beside a .npy or .csv as FILE.json. Interrupted, the same command goes
-    on where it was. JSON has `output`, `shape`, `provenance`, `computed`, `failed` (each `input`, `error`) and
-    `notes`.
+    Features are float32, in input order. File names and provenance are stored alongside: in an .h5 as `files`,
+    `sha256` and the attribute `provenance`; beside a .npy or .csv as FILE.json. Interrupted, the same command
+    resumes.
 
     \b
         tlkit extract photos/ -o photos.npy
-        tlkit extract photos/ --arch vgg19 --layer block4_pool --pooling none -o maps.h5
-        tlkit extract photos/ --model runs/efficientnetlite0-1 --layer fc -o photos.csv
+        tlkit extract photos/ -o maps.h5 --arch vgg19 --layer block4_pool
+        tlkit extract photos/ --model runs/flowers --layer fc -o photos.csv
     """
-    from tlkit.commands.extract import extract as run
+    from tlkit import api
 
-    done = run(ExtractConfig(**options))
-    for source, reason in done.failed:
+    result = api.extract(**options)
+    for source, reason in result.failed:
         logger.warning("%s: %s.", source, reason)
     if output_format == "json":
-        echo_json(
-            {
-                "output": str(done.output),
-                "shape": list(done.shape),
-                "provenance": done.provenance,
-                "computed": done.computed,
-                "failed": [{"input": source, "error": reason} for source, reason in done.failed],
-                "notes": done.notes,
-            }
-        )
+        echo_json(result.to_dict())
     else:
-        shape = "x".join(map(str, done.shape[1:]))
-        what = f"{done.provenance['layer']} of {done.provenance['architecture']}"
-        echo(f"{done.output}: {pluralize(done.shape[0], 'row')} of {shape}, {what}")
-    if done.failed:
+        shape = "x".join(map(str, result.shape[1:]))
+        what = f"{result.provenance['layer']} of {result.provenance['architecture']}"
+        echo(f"{result.output}: {pluralize(result.shape[0], 'sample')} of {shape}, {what}")
+    if result.failed:
         context.exit(SOME_SKIPPED)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tlkit.cli.options import build_options, format_option, load_options
+from tlkit.cli.options import format_option, job_command
 from tlkit.cli.output import echo, echo_csv, echo_json, echo_table
-from tlkit.config import BuildOptions, InspectConfig, LoadOptions
+from tlkit.config import InspectConfig
 from tlkit.utils.text import format_bytes, join_truncated, pluralize
 
 if TYPE_CHECKING:
@@ -31,15 +31,10 @@ BOOKKEEPING = {
 """Attributes that the text says in other words."""
 
 
-@click.command("inspect-h5")
-@click.argument("file", metavar="FILE")
-@click.option("--arch", metavar="NAME", help="Also say whether, and how, it loads into this network.")
-@click.option("--stats", is_flag=True, help="Read every tensor: least, greatest and mean value, NaN and zero counts.")
-@load_options
-@build_options(runs=False)
+@job_command(InspectConfig, "inspect-h5", summary="Show what is in an HDF5 or .keras file.")
 @format_option("text", "json", "csv")
 @click.pass_context
-def inspect_h5(context: click.Context, /, output_format: str, **options: Any) -> None:
+def inspect_h5(context: click.Context, /, options: dict[str, Any], output_format: str) -> None:
     """Say what is in FILE: weights, a model or features, of any Keras since 2015, or any other HDF5.
 
     Reads no tensor without --stats, follows no link, and runs nothing of what a model holds. With --arch the exit
@@ -60,14 +55,9 @@ def inspect_h5(context: click.Context, /, output_format: str, **options: Any) ->
         tlkit inspect-h5 weights.h5 --arch vgg16
         tlkit inspect-h5 model.keras --stats --format json
     """
-    from tlkit.commands.inspect_h5 import inspect_h5 as run
+    from tlkit import api
 
-    if options["arch"] is None and (options["load"], options["build"]) != (LoadOptions(), BuildOptions()):
-        raise click.UsageError(
-            "--by-name, --skip-mismatch, --layout, --flip-kernels, --classes, --alpha and --depth-multiplier say how "
-            "FILE loads into --arch NAME."
-        )
-    found = run(InspectConfig(**options))
+    found = api.inspect_h5(**options)
     if output_format == "json":
         echo_json(_as_json(found))
     elif output_format == "csv":

@@ -1,37 +1,160 @@
-"""Options that several commands share, each written once."""
+"""Commands and options generated from the fields of a config."""
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 import math
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
+from dataclasses import MISSING
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
-from tlkit.config import BuildOptions, LoadOptions, Size
+from tlkit.config import FREEZE_POINTS, GROUPS, OUTPUT
+from tlkit.utils.options import Option, Options, options_of
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_FILE_VALUES = "tlkit.cli.options.file_values"
 
 
-class SizeType(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2
-    """``224`` or ``150x200`` (height first) as ``(height, width)``."""
+class OptionType(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2
+    """Reads a value as far as the command line must; the config checks it."""
 
-    name = "size"
+    def __init__(self, item: Option) -> None:
+        self.item = item
+        self.name = item.kind
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Size:
-        """Read a size; values that are pairs already stay as they are."""
-        if isinstance(value, tuple):
-            return value
-        match = re.fullmatch(r"(\d{1,5})(?:x(\d{1,5}))?", str(value).strip().lower())
-        if not match or "0" in match.groups():
-            self.fail(f"{value!r} is not a size: give N or HxW, in pixels.", param, ctx)
-        height = int(match[1])
-        return height, int(match[2] or height)
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read numbers."""
+        return self.item.parse(value) if isinstance(value, str) else value
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Choices that begin with what was typed, or file names."""
+        if self.item.path:
+            return [CompletionItem(incomplete, type="file")]
+        return [CompletionItem(choice) for choice in self.item.choices if choice.startswith(incomplete)]
+
+
+class GroupedOption(click.Option):
+    """An option with a heading of ``--help``."""
+
+    def __init__(self, *args: Any, group: str = OUTPUT, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.group = group
+
+
+class JobCommand(click.Command):
+    """A command whose options are the fields of a config; the function receives those that were given.
+
+    Args:
+        config: The config.
+        optional: Arguments that may be left out.
+    """
+
+    def __init__(self, *args: Any, config: type[Options], optional: Collection[str] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.config = config
+        own = [_parameter(item, required=item.name not in optional) for item in options_of(config)]
+        self.params = [*own, *self.params]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Call the function with ``options``: what was typed, and what the file of ``--config`` adds."""
+        typed = {}
+        for item in options_of(self.config):
+            value = ctx.params.pop(item.name, None)
+            if ctx.get_parameter_source(item.name) is ParameterSource.COMMANDLINE:
+                typed[item.name] = value
+        options = {**ctx.meta.get(_FILE_VALUES, {}), **typed}
+        if typed.keys() & {*FREEZE_POINTS}:  # one that was typed wins over its opposite in the file
+            options = {name: value for name, value in options.items() if name not in FREEZE_POINTS or name in typed}
+        ctx.params["options"] = options
+        return super().invoke(ctx)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options under their headings."""
+        groups: dict[str, list[tuple[str, str]]] = {name: [] for name in (*GROUPS, "Other")}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None and not isinstance(param, click.Argument):
+                groups[getattr(param, "group", "Other")].append(record)
+        for name, records in groups.items():
+            if records:
+                with formatter.section(name):
+                    formatter.write_dl(records)
+
+
+def typed_flags(context: click.Context) -> list[str]:
+    """The options, and arguments, that were typed: ``--batch-size``."""
+    sources = {param: context.get_parameter_source(str(param.name)) for param in context.command.params}
+    return [
+        max((f"--{opt.lstrip('-')}" for opt in param.opts), key=len)
+        for param, source in sources.items()
+        if source is ParameterSource.COMMANDLINE
+    ]
+
+
+def _parameter(item: Option, *, required: bool) -> click.Parameter:
+    kind = OptionType(item)
+    if item.argument:
+        metavar = item.metavar if required else f"[{item.metavar}]"
+        nargs = -1 if item.kind == "paths" else 1
+        return click.Argument([item.name], metavar=metavar, type=kind, nargs=nargs, required=required)
+    names = [item.name, item.flag, *([item.short] if item.short else [])]
+    common = {"group": item.group, "help": _help(item)}
+    if item.kind == "bool":
+        if item.optional:
+            names[1] = f"{item.flag}/--no-{item.flag[2:]}"
+        return GroupedOption(names, is_flag=True, default=None, **common)
+    metavar = f"[{'|'.join(item.choices)}]" if item.choices else item.metavar
+    return GroupedOption(names, type=kind, default=None, metavar=metavar, **common)
+
+
+def _help(item: Option) -> str:
+    default = item.unset if item.default is None else item.default
+    shown = (default not in (None, MISSING) and item.kind != "bool") or (item.kind == "bool" and item.optional)
+    return f"{item.help}  [default: {default}]" if shown else item.help
+
+
+def job_command(
+    config: type[Options], name: str | None = None, *, summary: str, optional: Collection[str] = ()
+) -> Callable[[Function], JobCommand]:
+    """Make a command of a function that takes ``options``, a dict, and what other decorators add.
+
+    Args:
+        config: Whose fields are the options.
+        name: Of the command; the function's unless given.
+        summary: Its line in ``tlkit --help``.
+        optional: Arguments that may be left out.
+    """
+    return click.command(name, cls=JobCommand, config=config, optional=optional, short_help=summary)
+
+
+def read_config(context: click.Context, param: click.Parameter, path: Path | None) -> None:
+    """Read a YAML file of options; a flag wins over the file."""
+    if path is None:
+        return
+    from tlkit.config_file import read_options
+
+    command = context.command
+    assert isinstance(command, JobCommand)
+    items = {item.flag[2:]: item for item in options_of(command.config) if not item.argument}
+    others = {
+        max(option.opts, key=len).removeprefix("--"): option.name
+        for option in command.params
+        if isinstance(option, click.Option) and option is not param
+    }
+    values: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
+    for name, value in read_options(path, [*items, *others]).items():
+        if name in items:
+            values[items[name].name] = items[name].parse(value) if isinstance(value, str) else value
+        else:
+            defaults[str(others[name])] = value
+    context.meta[_FILE_VALUES] = values
+    context.default_map = {**(context.default_map or {}), **defaults}
 
 
 class FiniteRange(click.FloatRange):
@@ -45,184 +168,22 @@ class FiniteRange(click.FloatRange):
         return number
 
 
-def read_config(context: click.Context, param: click.Parameter, path: Path | None) -> None:
-    """Make the options of a YAML file the defaults of this call, so that a flag wins over the file."""
-    if path is None:
-        return
-    from tlkit.config_file import read_options
-
-    options = {
-        max(option.opts, key=len).removeprefix("--"): option
-        for option in context.command.params
-        if isinstance(option, click.Option) and option is not param
-    }
-    defaults = {}
-    for name, value in read_options(path, options).items():
-        option = options[name]
-        whole = isinstance(option.type, click.types.IntParamType)
-        if (isinstance(value, bool) and not option.is_flag) or (whole and isinstance(value, float)):
-            kind = "a whole number" if whole else "a number" if isinstance(option.type, click.FloatRange) else "text"
-            raise click.BadParameter(
-                f"{path}: {name} takes {kind}, and YAML reads what stands there as {value!r}.", ctx=context, param=param
-            )
-        defaults[option.name] = value
-    context.default_map = {**(context.default_map or {}), **defaults}
+config_option: Callable[[Function], Function] = click.option(
+    "--config",
+    cls=GroupedOption,
+    group="Other",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    is_eager=True,
+    expose_value=False,
+    callback=read_config,
+    help="YAML file with any of these options, one `name: value` a line. A flag wins over the file.",
+)
 
 
-def prefer_flag(context: click.Context, values: dict[str, Any], *exclusive: str) -> None:
-    """Of options that exclude each other, forget those that only the file gives when another was typed."""
-    typed = {name for name in exclusive if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
-    for name in exclusive:
-        if typed and name not in typed:
-            values[name] = None
-
-
-def config_option(command: Command) -> Command:
-    """``--config FILE``."""
-    return click.option(
-        "--config",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        is_eager=True,
-        expose_value=False,
-        callback=read_config,
-        help="YAML file with any of these options, one `name: value` a line. A flag wins over the file.",
-    )(command)
-
-
-def format_option(*formats: str) -> Callable[[Command], Command]:
+def format_option(*formats: str) -> Callable[[Function], Function]:
     """``--format``; the first is the default."""
     return click.option(
-        "--format", "output_format", type=click.Choice(formats), default=formats[0], show_default=True,
-        help="How to print the result.",
+        "--format", "output_format", cls=GroupedOption, type=click.Choice(formats), default=formats[0],
+        show_default=True, help="Format of the result on stdout.",
     )  # fmt: skip
-
-
-def weights_option(*, of_run: bool = False) -> Callable[[Command], Command]:
-    """``--weights``; with ``of_run`` it stays None unless given, because a run brings its own."""
-    return _defaulting(
-        "--weights", "imagenet", of_run, metavar="imagenet|none|PATH",
-        help="The published ImageNet weights, random ones, or those of a file.",
-    )  # fmt: skip
-
-
-def _collected(command: Command, parameter: str, group: type, options: Sequence[Callable[..., Any]]) -> Command:
-    """Add options whose values the command receives as one dataclass."""
-
-    @functools.wraps(command)
-    def collect(*args: Any, **values: Any) -> Any:
-        names = [field.name for field in dataclasses.fields(group)]
-        given = {name: values.pop(name) for name in names if name in values}
-        return command(*args, **{parameter: group(**given)}, **values)
-
-    for option in options:
-        collect = option(collect)
-    return collect  # type: ignore[return-value]
-
-
-def load_options(command: Command) -> Command:
-    """How to load a weights file where it leaves that open; the command receives them as ``load``."""
-    return _collected(command, "load", LoadOptions, (
-        click.option("--flip-kernels/--no-flip-kernels", default=None,
-                     help="The file's kernels are Theano's, turned by 180 degrees.  [default: as the file says]"),
-        click.option("--layout", type=click.Choice(["tf", "th"]),
-                     help="The file was trained with channels last (tf) or first (th).  [default: as the file says]"),
-        click.option("--skip-mismatch", is_flag=True, help="Leave out layers that do not fit, and list them."),
-        click.option("--by-name", is_flag=True, help="Match layers of the weights file by name instead of by order."),
-    ))  # fmt: skip
-
-
-def build_options(*, classes: bool = True, runs: bool = True) -> Callable[[Command], Command]:
-    """Arguments of an architecture's constructor; the command receives them as ``build``.
-
-    Args:
-        classes: With ``--classes``; a command that trains a classifier of its own needs none.
-        runs: With ``--data-format``; weights files are the same in both layouts.
-    """
-    options = [
-        click.option("--depth-multiplier", type=click.IntRange(1, 64), metavar="N",
-                     help="Depthwise filters a channel of a MobileNet.  [default: 1]"),
-        click.option("--alpha", type=FiniteRange(0, 10, min_open=True), metavar="A",
-                     help="Width of a MobileNet V1, V2 or V3: its numbers of filters times A.  [default: 1]"),
-    ]  # fmt: skip
-    if runs:
-        options.insert(0, click.option(
-            "--data-format", type=click.Choice(["channels_last", "channels_first"]),
-            help="The layout that the network is built and run in.  [default: keras.json's, else channels_last]",
-        ))  # fmt: skip
-    if classes:
-        options.insert(0, click.option(
-            "--classes", type=click.IntRange(1, 1_000_000), metavar="N",
-            help="Length of the classifier's output, with --weights none or a file of yours.  [default: as published]",
-        ))  # fmt: skip
-    return lambda command: _collected(command, "build", BuildOptions, options)
-
-
-def resize_option(*, of_run: bool = False) -> Callable[[Command], Command]:
-    """``--resize``; with ``of_run`` it stays None unless given, because a run brings its own."""
-    usual = "squash, or the run's" if of_run else "squash"  # unset otherwise: it says nothing of clips
-    return click.option(
-        "--resize", type=click.Choice(["squash", "crop"]),
-        help=f"squash: the whole picture, whatever its proportions. crop: the middle 87.5%.  [default: {usual}]",
-    )  # fmt: skip
-
-
-def _defaulting(name: str, default: str, of_run: bool, *, help: str, **kind: Any) -> Callable[[Command], Command]:
-    if of_run:
-        return click.option(name, help=f"{help}  [default: {default}, or the run's]", **kind)
-    return click.option(name, default=default, show_default=True, help=help, **kind)
-
-
-def size_option(command: Command) -> Command:
-    """``--size``."""
-    return click.option(
-        "--size", type=SizeType(), metavar="N|HxW", help="Input size in pixels.  [default: the architecture's]"
-    )(command)
-
-
-def engine_options(command: Command) -> Command:
-    """``--engine`` and ``--precision``."""
-    for option in (
-        click.option("--precision", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True,
-                     help="What convolutions compute in; bfloat16 is faster and less exact."),
-        click.option("--engine", type=click.Choice(["auto", "keras", "openvino"]), default="auto", show_default=True,
-                     help="What runs the network; auto is OpenVINO where it is installed and there is no GPU."),
-    ):  # fmt: skip
-        command = option(command)
-    return command
-
-
-def layer_options(command: Command) -> Command:
-    """``--layer`` and ``--pooling``."""
-    for option in (
-        click.option("--pooling", type=click.Choice(["avg", "max", "none"]),
-                     help="Over height and width of feature maps; none keeps the maps.  [default: avg]"),
-        click.option("--layer", metavar="NAME", help="The layer to take.  [default: the last of the base]"),
-    ):  # fmt: skip
-        command = option(command)
-    return command
-
-
-def batch_size_option(command: Command) -> Command:
-    """``--batch-size``."""
-    return click.option(
-        "--batch-size",
-        type=click.IntRange(1, 4096),
-        default=32,
-        show_default=True,
-        help="Files at a time.",
-    )(command)
-
-
-def engine_batch_option(command: Command) -> Command:
-    """``--batch-size`` where an engine knows its own."""
-    return click.option("--batch-size", type=click.IntRange(1, 4096), help="Files at a time.  [default: the engine's]")(
-        command
-    )
-
-
-def seed_option(command: Command) -> Command:
-    """``--seed``."""
-    return click.option(
-        "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True,
-        help="Decides everything that is drawn at random.",
-    )(command)  # fmt: skip

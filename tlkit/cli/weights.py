@@ -46,7 +46,7 @@ def choice_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return collect
 
 
-@click.group()
+@click.group(short_help="List, download, check and install published weights.")
 def weights() -> None:
     """The published weights: list them, fetch them ahead, check them, carry them to a machine without a network.
 

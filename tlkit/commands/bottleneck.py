@@ -91,9 +91,8 @@ def bottleneck(config: BottleneckConfig) -> BottleneckResult:
             hint="Choose a folder elsewhere with -o.",
         )
     architecture = get_architecture(config.arch, config.build)
-    dataset = scan_dataset(
-        config.data, val_split=config.val_split, seed=config.seed, kind=MODALITIES[architecture.kind]
-    )
+    modality = MODALITIES[architecture.modality]
+    dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed, modality=modality)
     spec = FeatureSpec.from_architecture(
         architecture,
         weights=config.weights,
@@ -185,7 +184,7 @@ def _is_current(existing: Mapping[str, FeatureFile], groups: Mapping[str, FileGr
         and list(metadata.digests) == list(group.digests)
         and list(metadata.files) == list(group.names)
         and list(metadata.classes) == list(group.classes)
-        and np.array_equal(metadata.labels if metadata.labels is not None else [], group.labels)
+        and np.array_equal(np.asarray(metadata.labels), np.asarray(group.labels))
         and existing[name].is_sound()
         for name, group in groups.items()
     )

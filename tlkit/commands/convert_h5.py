@@ -78,7 +78,7 @@ def convert_h5(config: ConvertConfig) -> Converted:
             for place, again in zip(target_layers(model), target_layers(copy), strict=True):
                 for before, after in zip(place.variables, again.variables, strict=True):
                     if not np.array_equal(before.numpy(), after.numpy(), equal_nan=True):
-                        raise WeightsError(f"{output} was not written: {place.wanted.name} reads back changed.")
+                        raise WeightsError(f"{output} was not written: {place.spec.name} reads back changed.")
     except OSError as error:
         # HDF5's own words name our temporary file and its flags
         reason = os.strerror(error.errno) if error.errno else str(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,8 @@ class Evaluated:
     """What a run does on labelled pictures or clips.
 
     Attributes:
+        run: The run directory.
+        data: The data folder.
         split: The folder that was measured: ``test``, ``validation``, ``train``, or ``all`` for class folders alone.
         evaluation: The numbers.
         files: In the order of the numbers.
@@ -33,12 +36,25 @@ class Evaluated:
         preprocessor: How the run looks at a file.
     """
 
+    run: str
+    data: str
     split: str
     evaluation: Evaluation
     files: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
     preprocessor: Preprocessor
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what ``tlkit evaluate --format json`` prints."""
+        return {
+            "run": self.run,
+            "data": self.data,
+            "split": self.split,
+            **self.evaluation.summary(),
+            "skipped": [{"input": path, "error": reason} for path, reason in self.skipped],
+            "warnings": list(self.warnings),
+        }
 
 
 def evaluate(config: EvaluateConfig) -> Evaluated:
@@ -56,11 +72,11 @@ def evaluate(config: EvaluateConfig) -> Evaluated:
     record = read_run(folder)
     classifier = choose_classifier(PredictConfig(images=(), model=config.run))
     preprocessor = classifier.network.preprocessor
-    found = scan_labelled(config.data, record.classes, split=config.split, kind=preprocessor.kind)
+    found = scan_labelled(config.data, record.classes, split=config.split, modality=preprocessor.modality)
     warnings = list(found.warnings)
     if _was_trained_on(record, config.data, found.name):
         warnings.append(
-            f"{folder} was trained on {preprocessor.kind.plural} of {config.data}: it knows them, and the "
+            f"{folder} was trained on {preprocessor.modality.plural} of {config.data}: it knows them, and the "
             "numbers flatter it."
         )
     for warning in warnings:
@@ -80,9 +96,11 @@ def evaluate(config: EvaluateConfig) -> Evaluated:
             logger.warning("%s is skipped: %s.", files[position], reason)
             skipped.append((files[position], reason))
     if not positions:
-        raise DataError(f"No {preprocessor.kind.singular} in {config.data} can be read.")
+        raise DataError(f"No {preprocessor.modality.singular} in {config.data} can be read.")
     evaluation = Evaluation(tuple(record.classes), found.split.labels[positions], np.concatenate(outputs))
-    return Evaluated(
+    result = Evaluated(
+        config.run,
+        config.data,
         found.name,
         evaluation,
         tuple(files[position] for position in positions),
@@ -90,6 +108,9 @@ def evaluate(config: EvaluateConfig) -> Evaluated:
         tuple(warnings),
         preprocessor,
     )
+    if config.report is not None:
+        write_report(result, config)
+    return result
 
 
 def _was_trained_on(record: RunRecord, data: str, split: str) -> bool:
@@ -113,7 +134,10 @@ def write_report(result: Evaluated, config: EvaluateConfig) -> None:
     evaluation = result.evaluation
     facts = [("accuracy", f"{evaluation.accuracy:.3f}")]
     facts += [] if evaluation.top5 is None else [("among the first five", f"{evaluation.top5:.3f}")]
-    facts += [(result.preprocessor.kind.plural, f"{len(result.files):,}"), ("classes", f"{len(evaluation.classes):,}")]
+    facts += [
+        (result.preprocessor.modality.plural, f"{len(result.files):,}"),
+        ("classes", f"{len(evaluation.classes):,}"),
+    ]
     counts = {row.name: row.pictures for row in evaluation.by_class}
     page = Page(
         title=f"{Path(config.run).name} on {config.data}",
@@ -124,6 +148,6 @@ def write_report(result: Evaluated, config: EvaluateConfig) -> None:
         versions=versions(),
         warnings=result.warnings,
         skipped=result.skipped,
-        command=command_line("evaluate", config, positional=("run", "data")),
+        command=command_line("evaluate", config),
     )
     write_page(page, Path(str(config.report)))

@@ -32,7 +32,6 @@ from tlkit.features.store import can_resume
 from tlkit.inference.provenance import Provenance
 from tlkit.utils.hashing import file_digest
 from tlkit.utils.locks import locked
-from tlkit.utils.options import options_said
 from tlkit.utils.text import join_truncated, without_password
 
 _HINT = "Choose another file, or use --force to overwrite it."
@@ -131,7 +130,7 @@ def _spec(config: ExtractConfig) -> FeatureSpec:
         ("--weights", config.weights),
         ("--size", config.size),
         ("--resize", config.resize),
-        *((option, True) for option in options_said(config.load, config.build)),
+        *((option, True) for option in (*config.load.flags(), *config.build.flags())),
     ):
         if given is not None:
             raise UsageError(f"{option} contradicts --model: a run has its own.", hint=f"Leave {option} out.")

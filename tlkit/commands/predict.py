@@ -1,9 +1,12 @@
-"""Name what is in pictures or clips, with a published network, a run or a model file."""
+"""Classify images or recordings with a published network, a run or a model file."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, overload
 
 import numpy as np
 from PIL import Image
@@ -15,18 +18,23 @@ from tlkit.errors import UsageError
 from tlkit.features.extractor import compare_with_float32
 from tlkit.inference.loop import forward
 from tlkit.inference.select import open_engine
+from tlkit.reporting.plots import check_plot_path, plot_predictions
 from tlkit.training.classifier import choose_classifier
+from tlkit.utils.logging import logger
 from tlkit.utils.text import without_password
+
+MAX_PLOTTED = 16
+"""Images that a plot shows at most."""
 
 
 @dataclass(frozen=True)
 class ClassScore:
-    """One class that the network names.
+    """One predicted class.
 
     Attributes:
-        rank: 1 for the likeliest.
-        label: WordNet id, or the class folder's name.
-        name: What people call it.
+        rank: 1 for the most probable.
+        label: WordNet id, or the name of the class folder.
+        name: Readable name.
         probability: 0 to 1.
     """
 
@@ -38,35 +46,69 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What became of one input.
+    """The prediction for one input.
 
     Attributes:
-        input: As it was given or found; of an address without the password.
-        scores: The likeliest classes; empty when it failed.
+        input: The path or URL; of a URL without its password.
+        scores: The most probable classes; empty if it failed.
         error: Why it failed, or None.
-        picture: The picture, reduced, where it was asked for.
+        image: The image as it was classified, reduced, for the first ones of a plot; else None.
     """
 
     input: str
     scores: tuple[ClassScore, ...] = ()
     error: str | None = None
-    picture: Image.Image | None = None
+    image: Image.Image | None = field(default=None, repr=False, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return `{"input", "predictions": [{"rank", "label", "name", "probability"}]}`, or with `error` instead."""
+        if self.error is not None:
+            return {"input": self.input, "error": self.error}
+        return {"input": self.input, "predictions": [dataclasses.asdict(score) for score in self.scores]}
 
 
-def predict(config: PredictConfig) -> list[Prediction]:
-    """Predict every input, in input order; what cannot be read is named, and the others go on.
+@dataclass(frozen=True)
+class Predictions(Sequence[Prediction]):
+    """A sequence of predictions, one per input, in input order.
+
+    Attributes:
+        predictions: The same as a tuple.
+    """
+
+    predictions: tuple[Prediction, ...]
+
+    @overload
+    def __getitem__(self, index: int) -> Prediction: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Prediction, ...]: ...
+    def __getitem__(self, index: int | slice) -> Prediction | tuple[Prediction, ...]:
+        return self.predictions[index]
+
+    def __len__(self) -> int:
+        return len(self.predictions)
+
+    def to_dict(self) -> list[dict[str, Any]]:
+        """Return the list that ``tlkit predict --format json`` prints."""
+        return [prediction.to_dict() for prediction in self.predictions]
+
+
+def predict(config: PredictConfig) -> Predictions:
+    """Classify every input, in input order; one that cannot be read has an error, and the rest is classified.
 
     Raises:
-        TlkitError: Options that contradict each other, weights that cannot be had, a run that cannot be read.
+        TlkitError: Options that contradict each other, missing weights, an unreadable run.
     """
+    if config.plot is not None:
+        check_plot_path(Path(config.plot))
+        _refuse_to_overwrite(Path(config.plot), config.images)
     classifier = choose_classifier(config)
-    kind = classifier.network.preprocessor.kind
-    if config.keep_pictures and kind is not IMAGE:
+    modality = classifier.network.preprocessor.modality
+    if config.plot and modality is not IMAGE:
         raise UsageError(
-            f"--plot is for pictures, and {config.arch or 'the run'} takes {kind.name}.",
+            f"--plot is for images, and {config.arch or 'the run'} takes {modality.name}.",
             hint="Leave --plot out.",
         )
-    sources = expand_inputs(config.images, kind)
+    sources = expand_inputs(config.images, modality)
     names = [without_password(source) for source in sources]
 
     engine = open_engine(classifier.network, engine=config.engine, precision=config.precision)
@@ -79,19 +121,45 @@ def predict(config: PredictConfig) -> list[Prediction]:
         preprocessor=classifier.network.preprocessor,
         batch_size=config.batch_size,
         description="predict",
-        keep_pictures=config.keep_pictures,
+        thumbnails=MAX_PLOTTED if config.plot else 0,
     ):
         for row, position in enumerate(batch.positions):
             probabilities = classifier.probabilities(batch.outputs[0][row])
             predictions[position] = Prediction(
                 names[position],
                 _best(probabilities, classifier.classes, config.top),
-                picture=batch.pictures[row] if row < len(batch.pictures) else None,
+                image=batch.thumbnails[row] if row < len(batch.thumbnails) else None,
             )
         for position, reason in batch.failed:
             near = near_names(sources[position]) if reason == "there is no such file" else None
             predictions[position] = Prediction(names[position], error=f"{reason}. {near}" if near else reason)
-    return [prediction for prediction in predictions if prediction is not None]
+    result = Predictions(tuple(prediction for prediction in predictions if prediction is not None))
+    if config.plot is not None:
+        _plot(result, Path(config.plot))
+    return result
+
+
+def _refuse_to_overwrite(plot: Path, images: Sequence[str]) -> None:
+    if plot.exists() and any(Path(path).exists() and plot.samefile(path) for path in expand_inputs(images, IMAGE)):
+        raise UsageError(f"--plot {plot} would overwrite one of the images.", hint="Give it another name.")
+
+
+def _plot(predictions: Predictions, path: Path) -> None:
+    shown = [
+        (
+            prediction.image,
+            Path(prediction.input).name,
+            [(score.name, score.probability) for score in prediction.scores],
+        )
+        for prediction in predictions
+        if prediction.image is not None
+    ]
+    if not shown:
+        logger.warning("There is nothing to draw; %s is not written.", path)
+        return
+    plot_predictions(shown, path)
+    classified = sum(prediction.error is None for prediction in predictions)
+    logger.info("Drew %d of %d images to %s.", len(shown), classified, path)
 
 
 def _best(probabilities: np.ndarray, classes: Sequence[tuple[str, str]], top: int) -> tuple[ClassScore, ...]:

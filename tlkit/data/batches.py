@@ -1,8 +1,7 @@
-"""Files as batches of values: decoded by threads ahead of the network, in order, the bad ones named."""
+"""Read files as batches of arrays: decoded by threads ahead of the network, in order, with failures by name."""
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -14,29 +13,32 @@ from PIL import Image
 
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import InputError
+from tlkit.utils.processors import usable_processors
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Consecutive pictures or clips.
+    """Consecutive inputs.
 
     Attributes:
-        positions: Where each row stands in the list of sources.
-        pixels: ``(rows, height, width, channels)``, of the type that the look has.
-        failed: ``(position, reason)`` of files between them that cannot be read.
-        pictures: What there is to show of those rows that were asked for.
-        digests: Of the bytes of each row's file, where they were asked for.
+        positions: Index of each sample in the list of sources.
+        array: ``(len(positions), height, width, channels)``, of the preprocessor's dtype.
+        failed: ``(position, reason)`` of the sources among them that cannot be read.
+        thumbnails: Of the samples for which they were requested.
+        digests: SHA-256 of each sample's file, if requested.
     """
 
     positions: tuple[int, ...]
-    pixels: np.ndarray
+    array: np.ndarray
     failed: tuple[tuple[int, str], ...] = ()
-    pictures: tuple[Image.Image, ...] = ()
+    thumbnails: tuple[Image.Image, ...] = ()
     digests: tuple[bytes, ...] = ()
 
 
-KEPT_SIDE = 480
-"""The longer side, in pixels, of a picture that is kept to be shown."""
+THUMBNAIL_SIDE = 480
+"""Longer side of a thumbnail, in pixels."""
+
+_Sample = tuple[np.ndarray, bytes, Image.Image | None]
 
 
 def read_batches(
@@ -44,66 +46,70 @@ def read_batches(
     preprocessor: Preprocessor,
     batch_size: int,
     *,
-    keep_pictures: int = 0,
+    thumbnails: int = 0,
     digests: bool = False,
     workers: int | None = None,
 ) -> Iterator[Batch]:
     """Decode ``sources`` in threads and yield them as batches, in order.
 
-    Every source is in exactly one batch, as a row or as a failure. At most three batches are held at a time,
+    Every source is in exactly one batch, as a sample or as a failure. At most three batches are held in memory,
     however many sources there are.
 
     Args:
-        sources: Files and addresses.
-        preprocessor: How they become values.
-        batch_size: Rows a batch; the last may have fewer.
-        keep_pictures: Also give back something to show of this many of the first sources.
-        digests: Also give back the digest of each file's bytes, the very bytes that were decoded.
-        workers: Threads; decoders work outside the interpreter lock.
+        sources: Files and URLs.
+        preprocessor: Turns them into arrays.
+        batch_size: Samples in a batch; the last may have fewer.
+        thumbnails: Also make thumbnails of this many of the first sources.
+        digests: Also compute the SHA-256 of each file, of the very bytes that were decoded.
+        workers: Number of threads; decoders release the interpreter lock. None for one per processor.
     """
-    workers = workers or max(2, os.cpu_count() or 1)
+    workers = workers or max(2, usable_processors())
 
-    def read(position: int) -> tuple[np.ndarray, bytes, Image.Image | None] | str:
+    def read(position: int) -> _Sample | str:
+        source, digest = sources[position], b""
         try:
-            content, digest = preprocessor.open(sources[position], digest=digests)
+            if digests:
+                content, digest = preprocessor.load_with_digest(source)
+            else:
+                content = preprocessor.load(source)
         except InputError as error:
             return error.message
-        pixels = preprocessor.pixels(content)
-        return pixels, digest, preprocessor.show(content, KEPT_SIDE) if position < keep_pictures else None
+        thumbnail = preprocessor.thumbnail(content, THUMBNAIL_SIDE) if position < thumbnails else None
+        return preprocessor.to_array(content), digest, thumbnail
 
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
-    ahead: deque[tuple[int, Future[tuple[np.ndarray, bytes, Image.Image | None] | str]]] = deque()
-    following = iter(range(len(sources)))
+    ahead: deque[tuple[int, Future[_Sample | str]]] = deque()
+    remaining = iter(range(len(sources)))
 
     def fill() -> None:
-        while len(ahead) < 2 * batch_size and (position := next(following, None)) is not None:
+        while len(ahead) < 2 * batch_size and (position := next(remaining, None)) is not None:
             ahead.append((position, pool.submit(read, position)))
 
     try:
         fill()
         while ahead:
-            rows: list[np.ndarray] = []
-            pictures: list[Image.Image] = []
-            names: list[bytes] = []
+            samples: list[_Sample] = []
             positions: list[int] = []
             failed: list[tuple[int, str]] = []
-            while ahead and len(rows) < batch_size:
+            while ahead and len(samples) < batch_size:
                 position, future = ahead.popleft()
                 result = future.result()
                 if isinstance(result, str):
                     failed.append((position, result))
                 else:
-                    rows.append(result[0])
-                    names.append(result[1])
+                    samples.append(result)
                     positions.append(position)
-                    pictures += [result[2]] if result[2] else []
                 fill()
-            pixels = (
-                np.stack(rows) if rows else np.empty((0, *preprocessor.size, preprocessor.channels), preprocessor.dtype)
+            empty = np.empty((0, *preprocessor.size, preprocessor.channels), preprocessor.dtype)
+            yield Batch(
+                tuple(positions),
+                np.stack([array for array, _, _ in samples]) if samples else empty,
+                tuple(failed),
+                tuple(thumbnail for _, _, thumbnail in samples if thumbnail is not None),
+                tuple(digest for _, digest, _ in samples),
             )
-            yield Batch(tuple(positions), pixels, tuple(failed), tuple(pictures), tuple(names))
     finally:
-        # whoever stopped asking, Ctrl-C among them, does not wait for a slow server
+        # when the consumer stops early, on Ctrl-C for example, don't wait for a slow server
         pool.shutdown(wait=False, cancel_futures=True)
         if "tlkit.data.url" in sys.modules:
             sys.modules["tlkit.data.url"].hang_up_all()

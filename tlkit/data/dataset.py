@@ -1,4 +1,4 @@
-"""A data folder: class folders, alone or in train, validation and test folders."""
+"""Read a labelled data folder: class folders, alone or in train, validation and test folders."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _FOLDER_NAMES = {TRAIN: ("train", "training"), VALIDATION: ("validation", "val",
 
 @dataclass(frozen=True)
 class Split:
-    """Pictures or clips with their classes, class by class, sorted by name.
+    """Labelled files, class by class, sorted by name within a class.
 
     Attributes:
         files: Paths.
-        labels: ``(len(files),)`` int64, positions in the data set's classes.
+        labels: ``(len(files),)`` int64, indices into the dataset's classes.
     """
 
     files: tuple[str, ...]
@@ -35,12 +35,12 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a data folder holds.
+    """The contents of a data folder.
 
     Attributes:
-        classes: Names of the class folders, sorted as text; the position is the label.
+        classes: Names of the class folders, sorted as text; a class's index is its label.
         splits: ``train``, ``validation`` and, where there is one, ``test``.
-        warnings: What a person should know before trusting it.
+        warnings: Problems to know about before trusting results.
     """
 
     classes: tuple[str, ...]
@@ -49,26 +49,29 @@ class Dataset:
 
 
 def is_held_out(folder: str) -> bool:
-    """True when a folder of this name holds pictures that are not trained on."""
+    """Return True if a folder of this name is a validation or test folder, so its files are not trained on."""
     return folder.lower() in (*_FOLDER_NAMES[VALIDATION], *_FOLDER_NAMES[TEST])
 
 
 ClassFiles = dict[str, list[str]]
 
 
-def scan_dataset(folder: str, *, val_split: float = 0.2, seed: int = 0, kind: Modality = IMAGE) -> Dataset:
-    """Find the classes, the splits and the files of a data folder. No file is opened.
+def scan_dataset(folder: str, *, val_split: float = 0.2, seed: int = 0, modality: Modality = IMAGE) -> Dataset:
+    """Find the classes, splits and files of a data folder. No file is opened.
 
     Args:
-        folder: Holds ``train/`` and ``validation/`` (or ``val/``), and ``test/`` where there is one, of class
-            folders; or class folders alone.
-        val_split: The share of each class held out for validation where no folder says which.
-        seed: Decides which files are held out.
-        kind: What is looked for.
+        folder: Holds ``train/``, ``validation/`` (or ``val/``) and optionally ``test/``, each with one folder a
+            class; or the class folders alone.
+        val_split: Fraction of each class to hold out for validation if there is no validation folder, 0 to 1.
+        seed: Random seed of that split.
+        modality: Which files to look for.
+
+    Returns:
+        The dataset; it always has a ``train`` and a ``validation`` split.
 
     Raises:
-        DataError: No such folder, fewer than two classes, a class without files, classes that differ
-            between splits.
+        DataError: No such folder, fewer than two classes, a class without files, or classes that differ between
+            splits.
     """
     root = Path(folder)
     if not root.is_dir():
@@ -78,41 +81,41 @@ def scan_dataset(folder: str, *, val_split: float = 0.2, seed: int = 0, kind: Mo
         )
     warnings: list[str] = []
     try:
-        named = _split_folders(root, kind)
+        named = _split_folders(root, modality)
     except OSError as error:
         raise DataError(f"Cannot read {error.filename or root}: {error.strerror}.") from error
     runs = [path.name for path in _folders(root) if _holds_runs(path)]
     if runs:
-        warnings.append(f"{join_truncated(runs)} in {root} holds runs of tlkit and is no class.")
+        warnings.append(f"{join_truncated(runs)} in {root} holds tlkit runs and is not used as a class.")
     if not named:
-        loose = sum(kind.has_name(entry.name) and entry.is_file() for entry in root.iterdir())
+        loose = sum(modality.has_name(entry.name) and entry.is_file() for entry in root.iterdir())
         if loose:
             warnings.append(
-                f"{pluralize(loose, kind.singular)} directly in {root} belong to no class and are left out."
+                f"{pluralize(loose, modality.singular)} directly in {root}, outside any class folder: ignored."
             )
-        by_split = {TRAIN: _scan_classes(root, kind)}
+        by_split = {TRAIN: _scan_classes(root, modality)}
     else:
-        by_split = {name: _scan_classes(path, kind) for name, path in named.items()}
-    classes = _checked_classes(by_split, root, kind)
+        by_split = {name: _scan_classes(path, modality) for name, path in named.items()}
+    classes = _checked_classes(by_split, root, modality)
     if VALIDATION not in by_split:
         by_split[TRAIN], by_split[VALIDATION] = _hold_out(by_split[TRAIN], val_split, seed)
         if not any(by_split[VALIDATION].values()):
             raise DataError(
-                f"No class of {root} has the two {kind.plural} it takes to hold one out for validation.",
-                hint=f"Add {kind.plural}, or a validation folder.",
+                f"No class of {root} has two {modality.plural}, so none can be held out for validation.",
+                hint=f"Add {modality.plural}, or a validation folder.",
             )
-    warnings += _warnings(classes, by_split, kind)
+    warnings += _warnings(classes, by_split, modality)
     return Dataset(classes, {name: _as_split(found, classes) for name, found in by_split.items()}, tuple(warnings))
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Labelled pictures or clips to measure with.
+    """Labelled files to evaluate a model on.
 
     Attributes:
         name: ``test``, ``validation`` or ``train``; ``all`` for class folders alone.
-        split: Them, labelled as the classes that were asked for.
-        warnings: What a person should know.
+        split: The files; labels are indices into the model's classes.
+        warnings: Problems to know about before trusting results.
     """
 
     name: str
@@ -120,48 +123,48 @@ class Labelled:
     warnings: tuple[str, ...]
 
 
-def scan_labelled(folder: str, classes: Sequence[str], *, split: str | None = None, kind: Modality = IMAGE) -> Labelled:
-    """Find files of known classes in a folder of class folders, or of splits of them. No file is opened.
+def scan_labelled(
+    folder: str, classes: Sequence[str], *, split: str | None = None, modality: Modality = IMAGE
+) -> Labelled:
+    """Find labelled files of a model's classes. No file is opened.
 
     Args:
-        folder: Where they are.
-        classes: The known ones; the position is the label.
+        folder: Holds class folders, alone or in ``test/``, ``validation/`` or ``train/``.
+        classes: The model's classes; a class's index is its label.
         split: Which split; None for ``test`` where there is one, else ``validation``, else ``train``.
-        kind: What is looked for.
+        modality: Which files to look for.
 
     Raises:
-        DataError: No such folder or split, a class that is not known, no file of the kind.
+        DataError: No such folder or split, a class folder that is none of ``classes``, or no file at all.
     """
     root = Path(folder)
     if not root.is_dir():
         raise DataError(f"There is no data folder {folder}.", hint=near_names(folder))
     try:
-        named = _split_folders(root, kind, needs_train=False)
+        named = _split_folders(root, modality, needs_train=False)
         if split is not None and split not in named:
             raise DataError(
                 f"{root} has no {split} folder.",
-                hint=f"It has {join_truncated(named)}."
-                if named
-                else "It holds class folders alone; leave --split out.",
+                hint=f"It has {join_truncated(named)}." if named else "It holds class folders only: leave --split out.",
             )
         name = split or next((each for each in (TEST, VALIDATION, TRAIN) if each in named), "all")
-        found = _scan_classes(named.get(name, root), kind)
+        found = _scan_classes(named.get(name, root), modality)
     except OSError as error:
         raise DataError(f"Cannot read {error.filename or root}: {error.strerror}.") from error
     unknown = sorted(set(found) - set(classes))
     if unknown:
         raise DataError(
-            f"{named.get(name, root)} has {join_truncated(unknown)}, which the run does not know.",
+            f"{named.get(name, root)} has class folders that the run was not trained on: {join_truncated(unknown)}.",
             hint=did_you_mean(unknown[0], classes) or f"Its classes are {join_truncated(classes)}.",
         )
     files = [file for each in classes for file in found.get(each, [])]
     if not files:
         raise DataError(
-            f"There is no {kind.singular} of {join_truncated(classes)} in {named.get(name, root)}.",
-            hint=f"Put the {kind.plural} of each class into a folder that is called as the class.",
+            f"No {modality.singular} of {join_truncated(classes)} in {named.get(name, root)}.",
+            hint=f"Put the {modality.plural} of each class into a folder with the class's name.",
         )
     missing = [each for each in classes if not found.get(each)]
-    warnings = (f"No {kind.singular}, so nothing says how well it does: {join_truncated(missing)}.",) if missing else ()
+    warnings = (_unmeasured(modality.plural, missing),) if missing else ()
     labels = np.repeat(np.arange(len(classes)), [len(found.get(each, [])) for each in classes])
     return Labelled(name, Split(tuple(files), labels), warnings)
 
@@ -171,7 +174,7 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _class_folders(folder: Path) -> list[Path]:
-    """The folders that may be classes: all but those that hold runs, which a run may have put there."""
+    """Return all folders but those that hold runs: ``-o`` may lie inside the data folder."""
     return [path for path in _folders(folder) if not _holds_runs(path)]
 
 
@@ -180,10 +183,10 @@ def _holds_runs(folder: Path) -> bool:
     return any((path / name).is_file() for path in (folder, *_folders(folder)) for name in names)
 
 
-def _split_folders(root: Path, kind: Modality, *, needs_train: bool = True) -> dict[str, Path]:
-    """The split folders of a data folder; none when it holds class folders alone.
+def _split_folders(root: Path, modality: Modality, *, needs_train: bool = True) -> dict[str, Path]:
+    """Find the split folders of a data folder; none if it holds class folders only.
 
-    A folder called ``train`` is a split when it holds folders: a class may be called train too.
+    A folder called ``train`` is a split if it holds folders; otherwise it is a class called train.
     """
     found: dict[str, Path] = {}
     others: list[str] = []
@@ -193,7 +196,7 @@ def _split_folders(root: Path, kind: Modality, *, needs_train: bool = True) -> d
             others.append(path.name)
         elif split in found:
             raise DataError(
-                f"{root} has both {found[split].name} and {path.name}, and one folder holds the {split} {kind.plural}.",
+                f"{root} has both {found[split].name} and {path.name}; only one folder can be the {split} split.",
                 hint="Remove or rename one.",
             )
         else:
@@ -201,38 +204,38 @@ def _split_folders(root: Path, kind: Modality, *, needs_train: bool = True) -> d
     if needs_train and found and TRAIN not in found:
         raise DataError(
             f"{root} has {join_truncated(path.name for path in found.values())} but no train folder.",
-            hint=f"Put the training {kind.plural}, one folder a class, into a folder called train.",
+            hint=f"Put the training {modality.plural}, one folder a class, into a folder called train.",
         )
     if found and others:
         raise DataError(
-            f"{root} has the split {join_truncated(path.name for path in found.values())} "
-            f"and other folders beside: {join_truncated(others)}.",
-            hint="Move them into the splits, or elsewhere.",
+            f"{root} has split folders ({join_truncated(path.name for path in found.values())}) "
+            f"and other folders beside them: {join_truncated(others)}.",
+            hint="Move them into the splits, or out of the data folder.",
         )
     return {split: found[split] for split in _FOLDER_NAMES if split in found}
 
 
-def _scan_classes(folder: Path, kind: Modality) -> ClassFiles:
+def _scan_classes(folder: Path, modality: Modality) -> ClassFiles:
     found: ClassFiles = {}
     for path in _class_folders(folder):
-        # macOS writes é as two characters, others as one; both spell the same class
+        # macOS writes é as two code points, other systems as one: both are the same class
         name = unicodedata.normalize("NFC", path.name)
         if name in found:
             raise DataError(
-                f"{folder} has two folders called {name}, spelled with different characters.",
-                hint=f"Put their {kind.plural} into one folder.",
+                f"{folder} has two folders called {name}, spelled with different Unicode characters.",
+                hint=f"Put their {modality.plural} into one folder.",
             )
-        found[name] = list(walk_files(str(path), kind))
+        found[name] = list(walk_files(str(path), modality))
     return found
 
 
-def _checked_classes(by_split: Mapping[str, ClassFiles], root: Path, kind: Modality) -> tuple[str, ...]:
+def _checked_classes(by_split: Mapping[str, ClassFiles], root: Path, modality: Modality) -> tuple[str, ...]:
     classes = tuple(sorted(by_split[TRAIN]))
     if len(classes) < 2:
         has = f"only one class, {join_truncated(classes)}" if classes else "no class folder"
         raise DataError(
             f"{root} has {has}; a classifier needs at least two.",
-            hint=f"Put the {kind.plural} of each class into a folder of its own, named after the class.",
+            hint=f"Put the {modality.plural} of each class into a folder of its own, named after the class.",
         )
     for split, found in by_split.items():
         missing, extra = set(classes) - set(found), set(found) - set(classes)
@@ -247,52 +250,57 @@ def _checked_classes(by_split: Mapping[str, ClassFiles], root: Path, kind: Modal
         if empty:
             where = f" in {split}" if len(by_split) > 1 else ""
             raise DataError(
-                f"{pluralize(len(empty), 'class has', 'classes have')} no {kind.singular}{where}: "
+                f"{pluralize(len(empty), 'class has', 'classes have')} no {modality.singular}{where}: "
                 f"{join_truncated(empty)}.",
-                hint=_other_files(root, kind)
-                or f"Add {kind.plural} ({', '.join(sorted(kind.extensions))}) or remove the folder.",
+                hint=_other_files(root, modality)
+                or f"Add {modality.plural} ({', '.join(sorted(modality.extensions))}) or remove the folder.",
             )
     return classes
 
 
-def _other_files(root: Path, kind: Modality) -> str | None:
-    """A hint where the data is of another kind than the network takes."""
-    for other in other_modalities(kind):
+def _other_files(root: Path, modality: Modality) -> str | None:
+    """Return a hint if the data folder holds files of another modality."""
+    for other in other_modalities(modality):
         if next((file for file in walk_files(str(root), other) if other.has_name(file)), None):
-            return f"It holds {other.plural}, and the network takes {kind.plural}; `tlkit archs` says which takes what."
+            return f"It holds {other.plural}, but the network takes {modality.plural}; `tlkit archs` lists inputs."
     return None
 
 
 def _hold_out(found: ClassFiles, share: float, seed: int) -> tuple[ClassFiles, ClassFiles]:
-    """Split every class by itself; a class of two or more keeps at least one file on each side.
+    """Split each class into training and validation files; with two or more, each side gets at least one.
 
-    A class's draw depends on its own name and files alone, so adding a class moves no other file.
+    A class is seeded by its own name, so adding a class moves no file of another.
     """
-    kept: ClassFiles = {}
-    held: ClassFiles = {}
+    train: ClassFiles = {}
+    validation: ClassFiles = {}
     for name, files in found.items():
         count = min(max(round(len(files) * share), 1), len(files) - 1)
         order = np.random.default_rng([seed, zlib.crc32(os.fsencode(name))]).permutation(len(files))
         chosen = set(order[:count].tolist())
-        held[name] = [file for number, file in enumerate(files) if number in chosen]
-        kept[name] = [file for number, file in enumerate(files) if number not in chosen]
-    return kept, held
+        validation[name] = [file for number, file in enumerate(files) if number in chosen]
+        train[name] = [file for number, file in enumerate(files) if number not in chosen]
+    return train, validation
 
 
-def _warnings(classes: tuple[str, ...], by_split: Mapping[str, ClassFiles], kind: Modality) -> list[str]:
+def _warnings(classes: tuple[str, ...], by_split: Mapping[str, ClassFiles], modality: Modality) -> list[str]:
     warnings = []
     if all(name.isdecimal() for name in classes) and list(classes) != sorted(classes, key=int):
         warnings.append(
             f"The class names are numbers and are sorted as text ({join_truncated(classes)}): "
-            "a label is the position in that order, not the number."
+            "a label is the index in that order, not the number."
         )
     few = [f"{name} ({len(by_split[TRAIN][name])})" for name in classes if len(by_split[TRAIN][name]) < 5]
     if few:
-        warnings.append(f"Fewer than 5 training {kind.plural}: {join_truncated(few)}.")
+        warnings.append(f"Fewer than 5 training {modality.plural}: {join_truncated(few)}.")
     unseen = [name for name in classes if not by_split[VALIDATION][name]]
     if unseen:
-        warnings.append(f"No validation {kind.singular}, so nothing says how well it does: {join_truncated(unseen)}.")
+        warnings.append(_unmeasured(f"validation {modality.plural}", unseen))
     return warnings
+
+
+def _unmeasured(what: str, classes: Sequence[str]) -> str:
+    whose = "its" if len(classes) == 1 else "their"
+    return f"No {what} for {join_truncated(classes)}: {whose} accuracy cannot be measured."
 
 
 def _as_split(found: ClassFiles, classes: tuple[str, ...]) -> Split:

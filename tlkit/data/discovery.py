@@ -1,4 +1,4 @@
-"""Find pictures or clips: files, folders and addresses as a person names them."""
+"""Find input files: expand files, folders and URLs to a list."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ from tlkit.utils.text import did_you_mean
 
 
 def is_url(text: str) -> bool:
-    """True for ``scheme://…`` and ``data:…``; a Windows drive is one letter and is a path."""
+    """Return True for ``scheme://…`` and ``data:…``; a Windows drive such as ``C:`` is a path."""
     scheme = text.partition(":")[0]
     return "://" in text or (scheme.lower() == "data" and ":" in text)
 
 
 def is_hidden(name: str) -> bool:
-    """Names that systems and tools leave behind: ``.DS_Store``, ``._a.jpg``, ``.ipynb_checkpoints``, ``__MACOSX``."""
+    """Return True for names that systems and tools create, such as ``.DS_Store``, ``._a.jpg`` and ``__MACOSX``."""
     return name.startswith(".") or name == "__MACOSX"
 
 
-def walk_files(folder: str, kind: Modality) -> Iterator[str]:
-    """Paths of the files of a kind below a folder, sorted by name at every level.
+def walk_files(folder: str, modality: Modality) -> Iterator[str]:
+    """Yield the paths of all files of a modality below a folder, sorted by name at every level.
 
-    Hidden names are passed over. Symbolic links are followed, but no folder is walked twice. A folder that cannot be
-    read is given back as if it were such a file: it fails when it is read, by name.
+    Hidden names are skipped. Symbolic links are followed, but no folder is visited twice. The path of a folder that
+    cannot be listed is yielded like a file, so that reading it fails with its name.
     """
-    seen: set[tuple[int, int]] = set()
-    waiting = [(folder, True)]
-    while waiting:
-        path, is_folder = waiting.pop()
+    visited: set[tuple[int, int]] = set()
+    stack = [(folder, True)]
+    while stack:
+        path, is_folder = stack.pop()
         if not is_folder:
             yield path
             continue
         try:
             status = os.stat(path)
-            if (status.st_dev, status.st_ino) in seen:
-                logger.warning("%s is a folder that was walked already; it is passed over.", path)
+            if (status.st_dev, status.st_ino) in visited:
+                logger.warning("%s links to a folder that was already searched: skipped.", path)
                 continue
-            seen.add((status.st_dev, status.st_ino))
+            visited.add((status.st_dev, status.st_ino))
             with os.scandir(path) as entries:
-                found = [(entry.name, _is_folder(entry)) for entry in entries if not is_hidden(entry.name)]
+                children = [(entry.name, _is_folder(entry)) for entry in entries if not is_hidden(entry.name)]
         except OSError:
             yield path
             continue
-        found = [(name, is_folder) for name, is_folder in found if is_folder or kind.has_name(name)]
-        waiting += [(os.path.join(path, name), is_folder) for name, is_folder in sorted(found, reverse=True)]
+        children = [(name, is_folder) for name, is_folder in children if is_folder or modality.has_name(name)]
+        stack += [(os.path.join(path, name), is_folder) for name, is_folder in sorted(children, reverse=True)]
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -57,26 +57,26 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def expand_inputs(inputs: Iterable[str], kind: Modality) -> list[str]:
-    """Files, folders and addresses as one list, in the order given; folders are walked.
+def expand_inputs(inputs: Iterable[str], modality: Modality) -> list[str]:
+    """Expand files, folders and URLs to one list, in the order given; folders are searched recursively.
 
-    A file that is named is kept whatever its name ends with. What does not exist, and a folder without
-    files of the kind, is kept too: it fails when it is read, by name, and the others go on.
+    A file given by name is included whatever its extension. A missing file, or a folder without files of the
+    modality, is included too, so that reading it fails with its name while the other inputs are processed.
     """
-    found: list[str] = []
+    sources: list[str] = []
     for item in inputs:
         files: list[str] = []
         if not is_url(item) and os.path.isdir(item):
-            files = list(walk_files(item, kind))
-        found += files or [item]
-    return found
+            files = list(walk_files(item, modality))
+        sources += files or [item]
+    return sources
 
 
 def near_names(path: str) -> str | None:
-    """A hint with the names in the same folder that are like ``path``'s, or None."""
-    wanted = PurePath(path)
+    """Return a hint with similar names from the folder of ``path``, or None."""
+    missing = PurePath(path)
     try:
-        names = [name for name in os.listdir(wanted.parent) if not is_hidden(name)]
+        names = [name for name in os.listdir(missing.parent) if not is_hidden(name)]
     except OSError:
         return None
-    return did_you_mean(wanted.name, names)
+    return did_you_mean(missing.name, names)

@@ -1,4 +1,4 @@
-"""The kinds of inputs that networks take, as data: what files of each are called and how people speak of them."""
+"""The modalities that networks take, as data: file name extensions and the words that messages use."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Modality:
-    """Pictures, or clips.
+    """Images or audio.
 
     Attributes:
-        name: What the table of architectures calls it.
-        singular: What a person calls one.
-        with_article: What a person calls what such a file holds.
-        extensions: Names that count as such when a folder is walked.
-        max_bytes: A larger file is none that is read here.
+        name: As in the architecture registry: ``image`` or ``audio``.
+        singular: One input, in messages: ``image``.
+        with_article: The same with its article: ``an image``.
+        extensions: File name extensions that count when a folder is searched, in lower case.
+        max_bytes: Larger files are refused.
     """
 
     name: str
@@ -26,29 +26,29 @@ class Modality:
 
     @property
     def plural(self) -> str:
-        """The plural."""
+        """Several inputs, in messages: ``images``."""
         return f"{self.singular}s"
 
     def has_name(self, name: str) -> bool:
-        """True when a file's name ends like one of these."""
+        """Return True if a file name ends with one of the extensions, in any case."""
         return os.path.splitext(name)[1].lower() in self.extensions
 
 
 IMAGE = Modality(
-    "image", "picture", "a picture",
+    "image", "image", "an image",
     frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff",
                ".ppm", ".pgm", ".pbm", ".pnm", ".mpo"}),
     2**30,
 )  # fmt: skip
 AUDIO = Modality(
-    "audio", "clip", "audio",
+    "audio", "audio clip", "an audio clip",
     frozenset({".wav", ".flac", ".ogg", ".mp3"}),
-    2**38,  # only the part that is looked at is read, so it may be hours
+    2**38,  # only the middle 30 seconds are decoded, so a recording may be hours long
 )  # fmt: skip
 
-MODALITIES = {kind.name: kind for kind in (IMAGE, AUDIO)}
+MODALITIES = {modality.name: modality for modality in (IMAGE, AUDIO)}
 
 
-def other_modalities(kind: Modality) -> list[Modality]:
-    """All but one."""
-    return [other for other in MODALITIES.values() if other is not kind]
+def other_modalities(modality: Modality) -> list[Modality]:
+    """Return all modalities but this one."""
+    return [other for other in MODALITIES.values() if other is not modality]

@@ -1,4 +1,4 @@
-"""How a network looks at a file: all that the loops over files need to know of pictures and clips."""
+"""The interface between files and networks: what image and audio preprocessing have in common."""
 
 from __future__ import annotations
 
@@ -11,81 +11,84 @@ from tlkit.data.modality import Modality
 
 
 class Preprocessor(Protocol):
-    """Everything that turns the bytes of a file into what a network takes.
+    """Turns a file into the input of a network.
 
-    It is in two steps, because a picture may be changed between them: a file becomes *values* (``pixels``), small and
-    as a person knows them, and those become the network's *inputs*, float32, in the graph where there is one.
+    It works in three steps: :meth:`load` decodes a file, :meth:`to_array` resizes it to the input size, and
+    :meth:`to_model_input` normalizes a batch of arrays. Arrays are small (uint8 for images), so they are what is
+    augmented, queued and sent to the inference graph, which normalizes them itself.
+
+    :class:`tlkit.data.images.preprocessor.ImagePreprocessor` and
+    :class:`tlkit.data.audio.preprocessor.MelSpectrogramPreprocessor` implement it.
     """
 
     @property
-    def kind(self) -> Modality:
-        """What it looks at."""
+    def modality(self) -> Modality:
+        """What the network takes: images or audio."""
         ...
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of the values."""
+        """Height and width of an array."""
         ...
 
     @property
     def channels(self) -> int:
-        """Of the values."""
+        """Channels of an array."""
         ...
 
     @property
     def dtype(self) -> str:
-        """Of the values: ``uint8`` or ``float32``."""
-        ...
-
-    @property
-    def channels_first(self) -> bool:
-        """Inputs are ``(channels, height, width)``; values are channels last always."""
+        """Type of an array: ``uint8`` or ``float32``."""
         ...
 
     @property
     def data_format(self) -> str:
-        """The layout of inputs, as Keras calls it."""
+        """Layout of the model input, ``channels_last`` or ``channels_first``. Arrays are always channels last."""
         ...
 
     @property
     def preprocessing(self) -> str:
-        """What is done to the values, by name."""
+        """Name of the normalization, such as ``caffe``."""
         ...
 
     @property
-    def rule(self) -> str:
-        """What of a file is taken, by name."""
+    def resize_mode(self) -> str:
+        """Name of the way to the input size, such as ``squash``."""
         ...
 
     @property
     def decoder(self) -> str:
-        """What decodes, with versions: the same bytes give the same values only by the same."""
+        """Decoder and library versions. Part of the provenance: other versions may decode to other values."""
         ...
 
-    def open(self, source: str, *, digest: bool = False) -> tuple[Any, bytes]:
-        """What is in one file or address, and the SHA-256 of its bytes where that is asked for.
+    def load(self, source: str) -> Any:
+        """Decode one file or URL.
 
         Raises:
-            InputError: It cannot be read; the message is the reason alone.
+            InputError: It cannot be read. The message is the reason alone, without the file's name.
         """
         ...
 
-    def pixels(self, content: Any) -> np.ndarray:
-        """The values of what :meth:`open` gave, ``(height, width, channels)``."""
+    def load_with_digest(self, source: str) -> tuple[Any, bytes]:
+        """Decode one file or URL; also return the SHA-256 of the very bytes that were decoded.
+
+        Raises:
+            InputError: As for :meth:`load`.
+        """
         ...
 
-    def read(self, source: str) -> np.ndarray:
-        """Both: the values of one file or address."""
+    def to_array(self, content: Any) -> np.ndarray:
+        """Convert what :meth:`load` returned to an array of shape ``(height, width, channels)``."""
         ...
 
-    def scale(self, values: Any) -> Any:
-        """The network's inputs, channels last, for float32 values: an array or a tensor."""
+    def normalize(self, values: Any) -> Any:
+        """Normalize float32 values, channels last: a NumPy array or, inside a graph, a tensor."""
         ...
 
-    def inputs(self, values: np.ndarray) -> np.ndarray:
-        """What the network takes for values ``(rows, height, width, channels)``: float32."""
+    def to_model_input(self, arrays: np.ndarray) -> np.ndarray:
+        """Normalize a batch of arrays, ``(batch, height, width, channels)``; return float32 in :attr:`data_format`."""
         ...
 
-    def show(self, content: Any, side: int) -> Image.Image:
-        """What :meth:`open` gave as a small picture for people, no side longer than ``side``."""
+    def thumbnail(self, content: Any, side: int) -> Image.Image:
+        """Draw what :meth:`load` returned as an RGB image whose sides are at most ``side`` pixels."""
         ...

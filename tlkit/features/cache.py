@@ -1,4 +1,4 @@
-"""Features that tlkit caches by itself: stores in its cache directory, or beside the run where that cannot be written."""
+"""Features that tlkit caches by itself: in its cache directory, or beside the run where that cannot be written."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class AugmentedVariants(Protocol):
 
 
 def row_key(digest: bytes | None, variants: AugmentedVariants | None, variant: int) -> bytes | None:
-    """Return the key of a row: the digest of the file, hashed with the number of the variant where there are several."""
+    """Return the key of a row: the digest of the file, hashed with the number of the variant."""
     if digest is None or variants is None:
         return digest
     return hashlib.sha256(digest + variant.to_bytes(4, "big")).digest()
@@ -135,9 +135,9 @@ def augment_batch(batch: Batch, variants: AugmentedVariants, places: Sequence[in
     """
     made = [
         variants.make(pixels, digest, places[position] % variants.count)
-        for pixels, digest, position in zip(batch.pixels, batch.digests, batch.positions, strict=True)
+        for pixels, digest, position in zip(batch.array, batch.digests, batch.positions, strict=True)
     ]
-    return np.stack(made) if made else batch.pixels
+    return np.stack(made) if made else batch.array
 
 
 def file_digests(sources: Sequence[str], modality: Modality) -> list[bytes | None]:

@@ -26,10 +26,11 @@ from tlkit.features.compute_missing import (
 )
 from tlkit.features.spec import FeatureSpec
 from tlkit.features.store import FeatureStore
+from tlkit.inference.base import Engine, run
 from tlkit.inference.lazy_model import LazyModel
 from tlkit.inference.loop import forward
 from tlkit.inference.provenance import Provenance
-from tlkit.inference.select import Engine, open_engine, run
+from tlkit.inference.select import open_engine
 from tlkit.utils.atomic_write import atomic_write
 from tlkit.utils.logging import logger
 from tlkit.utils.text import pluralize
@@ -69,7 +70,7 @@ class FeatureExtractor:
     @property
     def modality(self) -> Modality:
         """What it computes features of."""
-        return self.specs[0].network.preprocessor.kind
+        return self.specs[0].network.preprocessor.modality
 
     def engine(self, *numbers: int) -> Engine:
         """Return the engine that computes the specs of these numbers, in that order."""
@@ -208,14 +209,14 @@ def compare_with_float32(network: LazyModel, engine: Engine, sources: Sequence[s
         if len(pixels) == _COMPARED:
             break
         with suppress(InputError):
-            pixels.append(network.preprocessor.read(source))
+            pixels.append(network.preprocessor.to_array(network.preprocessor.load(source)))
     if not pixels:
         return {}
     batch = np.stack(pixels)
     error = relative_error(run(engine, batch)[0], run(open_engine(network, engine=engine.name), batch)[0])
     logger.info(
         "%s vs float32: relative L2 error %.2g on the first %s.",
-        engine.precision, error, pluralize(len(pixels), network.preprocessor.kind.singular),
+        engine.precision, error, pluralize(len(pixels), network.preprocessor.modality.singular),
     )  # fmt: skip
     return {"relative_error": error, "images_compared": len(pixels)}
 

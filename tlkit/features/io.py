@@ -218,7 +218,8 @@ class FeatureFile:
         bad = rows[~self._sound(rows, found)]
         if len(bad):
             raise FeatureError(
-                f"{self._path} is damaged: the features of {self.metadata.files[bad[0]]} changed after they were written.",
+                f"{self._path} is damaged: the features of {self.metadata.files[bad[0]]} "
+                "changed after they were written.",
                 hint="Run the command that wrote it again; it recomputes damaged rows.",
             )
         return found

@@ -51,7 +51,7 @@ class FeatureSpec:
         return dataclasses.replace(
             self.provenance,
             size=list(preprocessor.size),
-            resize=preprocessor.rule,
+            resize=preprocessor.resize_mode,
             preprocessing=preprocessor.preprocessing,
             decoder=preprocessor.decoder,
             engine=f"{name}, {', '.join(f'{package} {version(package)}' for package in packages)}",
@@ -149,7 +149,7 @@ class FeatureSpec:
         """
         identity = weights.cache_key
         provenance = Provenance(
-            **architecture.facts,
+            **architecture.spec_dict,
             weights={"name": Path(weights.name).name, **(identity or {"digest": _values_digest(build())})},
             layer=layer,
             pooling=pooling,

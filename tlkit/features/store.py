@@ -39,7 +39,8 @@ _VERIFIED = 256
 class FeatureStore:
     """The feature vectors of one provenance.
 
-    Only one process may append (:func:`tlkit.utils.locks.locked`); others may read the rows that existed when they opened it.
+    Only one process may append (:func:`tlkit.utils.locks.locked`); others may read the rows that existed when they
+    opened it.
 
     Args:
         folder: Where it is.

@@ -27,8 +27,8 @@ def frozen_graph(network: LazyModel, *, unroll: bool = False) -> Any:
     others = [variable.numpy() for variable in model.non_trainable_variables]
 
     def forward(pixels: Any) -> list[Any]:
-        inputs = preprocessor.scale(tf.cast(pixels, tf.float32))
-        if preprocessor.channels_first:
+        inputs = preprocessor.normalize(tf.cast(pixels, tf.float32))
+        if preprocessor.data_format == "channels_first":
             inputs = tf.transpose(inputs, (0, 3, 1, 2))
         constants = [[tf.constant(value) for value in values] for values in (trainable, others)]
         with native_grouped_conv(model):

@@ -9,16 +9,16 @@ from contextlib import contextmanager
 import numpy as np
 
 from tlkit.backend import tf
+from tlkit.inference.base import Outputs
 from tlkit.inference.frozen_graph import frozen_graph
 from tlkit.inference.lazy_model import LazyModel
-from tlkit.inference.select import Outputs
 
 ROWS = 16
 """Rows that the graph is given at a time, always: a fuller or emptier batch may round otherwise."""
 
 
 class KerasEngine:
-    """The ``keras`` engine; see :class:`tlkit.inference.select.Engine`."""
+    """The ``keras`` engine; see :class:`tlkit.inference.base.Engine`."""
 
     name = "keras"
     batch = ROWS

@@ -13,7 +13,7 @@ from PIL import Image
 from tlkit.data.batches import Batch, read_batches
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import WeightsError
-from tlkit.inference.select import Engine, Outputs
+from tlkit.inference.base import Engine, Outputs
 from tlkit.utils.logging import progress_bar
 
 
@@ -26,14 +26,14 @@ class ForwardBatch:
         outputs: One array an output, ``(rows, …)`` float32.
         failed: ``(position, reason)`` of pictures that could not be read.
         digests: Of the bytes of each row's file, where they were asked for.
-        pictures: The pictures themselves, reduced, where they were asked for.
+        thumbnails: Of the first images, where they were asked for.
     """
 
     positions: tuple[int, ...]
     outputs: Outputs
     failed: tuple[tuple[int, str], ...]
     digests: tuple[bytes, ...] = ()
-    pictures: tuple[Image.Image, ...] = ()
+    thumbnails: tuple[Image.Image, ...] = ()
 
 
 def forward(
@@ -43,7 +43,7 @@ def forward(
     preprocessor: Preprocessor,
     batch_size: int,
     description: str,
-    keep_pictures: int = 0,
+    thumbnails: int = 0,
     digests: bool = False,
     change: Callable[[Batch], np.ndarray] | None = None,
 ) -> Iterator[ForwardBatch]:
@@ -55,7 +55,7 @@ def forward(
         preprocessor: How a picture becomes an input.
         batch_size: Rows at a time.
         description: What the progress bar says.
-        keep_pictures: Also give back this many of the first pictures, reduced.
+        thumbnails: Also return thumbnails of this many of the first images.
         digests: Also give back the digests of the files.
         change: Gives other pixels for a batch, of the same shape.
 
@@ -64,7 +64,7 @@ def forward(
     """
     started: deque[tuple[Batch, Future[Outputs]]] = deque()
 
-    with progress_bar(total=len(sources), unit=preprocessor.kind.singular, description=description) as bar:
+    with progress_bar(total=len(sources), unit=preprocessor.modality.singular, description=description) as bar:
 
         def finish() -> ForwardBatch:
             batch, future = started.popleft()
@@ -72,10 +72,10 @@ def forward(
             if not all(np.isfinite(output).all() for output in outputs):
                 raise WeightsError("The network's output is not a number: its weights are damaged.")
             bar.update(len(batch.positions) + len(batch.failed))
-            return ForwardBatch(batch.positions, outputs, batch.failed, batch.digests, batch.pictures)
+            return ForwardBatch(batch.positions, outputs, batch.failed, batch.digests, batch.thumbnails)
 
-        for batch in read_batches(sources, preprocessor, batch_size, keep_pictures=keep_pictures, digests=digests):
-            started.append((batch, engine.submit(change(batch) if change else batch.pixels)))
+        for batch in read_batches(sources, preprocessor, batch_size, thumbnails=thumbnails, digests=digests):
+            started.append((batch, engine.submit(change(batch) if change else batch.array)))
             if len(started) > 1:
                 yield finish()
         while started:

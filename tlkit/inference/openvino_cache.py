@@ -1,4 +1,4 @@
-"""Networks converted for OpenVINO, kept in tlkit's cache so that Keras need not start to use them again."""
+"""Networks converted for OpenVINO and cached, so that running them again needs neither Keras nor TensorFlow."""
 
 from __future__ import annotations
 
@@ -14,29 +14,32 @@ from pathlib import Path
 from typing import Any
 
 import tlkit
-from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import WeightsError
 from tlkit.inference.lazy_model import LazyModel
 from tlkit.inference.provenance import Provenance
-from tlkit.utils.cache_dir import PART, cache_folder, keep_below_limit, touch
+from tlkit.utils.atomic_write import part_prefix
+from tlkit.utils.cache_dir import cache_folder, keep_below_limit, touch
 from tlkit.utils.hashing import digest_problem, file_digest
 from tlkit.utils.logging import logger
 
 CONVERSION = 2
-"""Raised when the same network is converted otherwise."""
-MODEL, WEIGHTS, PROVENANCE, BLOBS = "model.xml", "model.bin", "provenance.json", "blobs"
+"""Version of the conversion, increased whenever the same network is converted differently."""
+MODEL, WEIGHTS, PROVENANCE, COMPILED = "model.xml", "model.bin", "provenance.json", "blobs"
 
 
 def models_folder() -> Path:
-    """Where converted networks are kept."""
+    """Return the folder of the converted networks, in tlkit's cache."""
     return cache_folder() / "models"
 
 
-def _converted(network: Provenance, preprocessor: Preprocessor) -> Provenance:
-    """Return what decides the converted network: the network, the normalization inside it, and what converted it."""
+def conversion_provenance(network: LazyModel) -> Provenance | None:
+    """Return everything that the converted network depends on; None if it is not to be cached."""
+    if network.provenance is None:
+        return None
+    preprocessor = network.preprocessor
     packages = [f"{package} {version(package)}" for package in ("openvino", "keras", "tensorflow")]
     return dataclasses.replace(
-        network,
+        network.provenance,
         size=[*preprocessor.size, preprocessor.channels],
         preprocessing=preprocessor.preprocessing,
         data_format=preprocessor.data_format,
@@ -46,42 +49,36 @@ def _converted(network: Provenance, preprocessor: Preprocessor) -> Provenance:
 
 @contextmanager
 def converted_model(network: LazyModel) -> Iterator[tuple[Path, bool]]:
-    """The converted network as an OpenVINO file, and whether it is kept; what nobody can name again is not.
+    """Convert a network, or find it in the cache.
 
-    A cache that cannot be written to is done without.
+    Yields:
+        The OpenVINO file, and whether it is cached. One that is not is removed after the block: a network without a
+        cache key, and any network if the cache cannot be written to.
+
+    Raises:
+        WeightsError: There is no disk space for it.
     """
-    if network.provenance is not None:
-        provenance = _converted(network.provenance, network.preprocessor)
+    provenance = conversion_provenance(network)
+    if provenance is not None:
         folder = models_folder() / provenance.key()
         try:
-            if not _is_whole(folder):
-                shutil.rmtree(folder, ignore_errors=True)
-                models_folder().mkdir(parents=True, exist_ok=True)
-                part = Path(tempfile.mkdtemp(dir=models_folder(), prefix=PART))
-                try:
-                    _convert(network, part)
-                    content = {"provenance": provenance.to_dict(), WEIGHTS: file_digest(part / WEIGHTS)}
-                    (part / PROVENANCE).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
-                    with suppress(OSError):  # another process was first, and its folder is as good
-                        part.rename(folder)
-                finally:
-                    shutil.rmtree(part, ignore_errors=True)
-                keep_below_limit(folder)
+            if not _is_complete(folder):
+                _fill(folder, network, provenance)
         except OSError as error:
-            logger.debug("The converted network is not kept in %s: %s.", folder, error)
+            logger.debug("The converted network is not cached in %s: %s.", folder, error)
         else:
             touch(folder)
             yield folder / MODEL, True
             return
-    scratch = _scratch(network)
+    scratch = _convert_to_scratch(network)
     try:
         yield scratch / MODEL, False
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _is_whole(folder: Path) -> bool:
-    """True when a converted network is there, and its weights are those that were written."""
+def _is_complete(folder: Path) -> bool:
+    """True if a converted network is there with the weights that were written."""
     try:
         content = json.loads((folder / PROVENANCE).read_text("utf-8"))
         return (folder / MODEL).is_file() and digest_problem(folder / WEIGHTS, content[WEIGHTS]) is None
@@ -89,14 +86,30 @@ def _is_whole(folder: Path) -> bool:
         return False
 
 
-def _scratch(network: LazyModel) -> Path:
-    """The converted network for a moment: in the cache, or where that has no room, in a folder of its own."""
+def _fill(folder: Path, network: LazyModel, provenance: Provenance) -> None:
+    """Convert a network beside its folder in the cache, and rename."""
+    shutil.rmtree(folder, ignore_errors=True)
+    models_folder().mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(dir=models_folder(), prefix=part_prefix()))
+    try:
+        _convert(network, part)
+        content = {"provenance": provenance.to_dict(), WEIGHTS: file_digest(part / WEIGHTS)}
+        (part / PROVENANCE).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+        with suppress(OSError):  # another process was first, and its folder is as good
+            part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    keep_below_limit(folder)
+
+
+def _convert_to_scratch(network: LazyModel) -> Path:
+    """Convert a network into a folder to be removed: in the cache, or if that fails in the temporary directory."""
     failure: OSError | None = None
     for parent in (models_folder(), None):
         try:
             if parent:
                 parent.mkdir(parents=True, exist_ok=True)
-            folder = Path(tempfile.mkdtemp(dir=parent, prefix=PART if parent else "tlkit-"))
+            folder = Path(tempfile.mkdtemp(dir=parent, prefix=part_prefix() if parent else "tlkit-"))
         except OSError as error:
             failure = error
             continue
@@ -109,13 +122,13 @@ def _scratch(network: LazyModel) -> Path:
                 raise
             failure = error
     raise WeightsError(
-        f"There is no room to convert the network for OpenVINO: {failure}.",
-        hint="Make room, or say --engine keras.",
+        f"No disk space to convert the network for OpenVINO: {failure}.",
+        hint="Free some disk space, or use --engine keras.",
     )
 
 
 def _definition(graph: Any) -> Any:
-    """The operations that the outputs need. OpenVINO takes every loose end for an output, and swish leaves some."""
+    """Return the operations that the outputs need: OpenVINO makes an output of every unused one, and swish has some."""
     from tlkit.backend import tf
 
     names = [output.op.name for output in graph.outputs]
@@ -128,15 +141,15 @@ def _convert(network: LazyModel, folder: Path) -> None:
 
     from tlkit.inference.frozen_graph import frozen_graph
 
-    # the front end itself: openvino.convert_model would also report its use to a server
+    # the front end itself: openvino.convert_model also sends telemetry
     front_end = FrontEndManager().load_by_framework("tf")
     graph = folder / "graph.pb"
-    # unrolled: the front end knows no word for TensorFlow's loops over lists of tensors
+    # unrolled: the front end cannot convert TensorFlow's loops over lists of tensors
     graph.write_bytes(_definition(frozen_graph(network, unroll=True)).SerializeToString())
     model = front_end.convert(front_end.load(str(graph)))
     try:
         openvino.save_model(model, folder / MODEL, compress_to_fp16=False)
-    except RuntimeError as error:  # its words for a full disk
-        raise OSError(errno.ENOSPC, f"{folder} cannot hold the network") from error
+    except RuntimeError as error:  # raised for a full disk
+        raise OSError(errno.ENOSPC, f"cannot write {folder}") from error
     del model
     graph.unlink()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 from concurrent.futures import Future
@@ -12,15 +11,16 @@ import numpy as np
 import openvino
 
 from tlkit.errors import UsageError
+from tlkit.inference.base import Outputs
 from tlkit.inference.lazy_model import LazyModel
-from tlkit.inference.openvino_cache import BLOBS, converted_model
-from tlkit.inference.select import Outputs
+from tlkit.inference.openvino_cache import COMPILED, converted_model
+from tlkit.utils.processors import usable_processors
 
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
 
 class OpenVINOEngine:
-    """The ``openvino`` engine; see :class:`tlkit.inference.select.Engine`.
+    """The ``openvino`` engine; see :class:`tlkit.inference.base.Engine`.
 
     Pictures go one by one to as many streams as there are cores: as fast as large batches or faster, and no row can
     depend on another.
@@ -40,14 +40,14 @@ class OpenVINOEngine:
         with converted_model(network) as (path, kept):
             model = core.read_model(path)
             model.reshape([1, *network.preprocessor.size, network.preprocessor.channels])
-            cores = _cores()
+            cores = usable_processors()
             options: dict[str, Any] = {
                 "INFERENCE_PRECISION_HINT": _HINTS[precision],  # it would take bf16 by itself where there is any
                 "NUM_STREAMS": cores,
                 "INFERENCE_NUM_THREADS": cores,
             }
             if kept:
-                options["CACHE_DIR"] = str(path.with_name(BLOBS))
+                options["CACHE_DIR"] = str(path.with_name(COMPILED))
             try:
                 compiled = core.compile_model(model, "CPU", options)
             except RuntimeError:  # the cache is full or cannot be written to
@@ -93,7 +93,3 @@ def _keep(request: Any, place: tuple[_Batch, int]) -> None:
         last = not batch.missing
     if last:
         batch.future.set_result(batch.outputs)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

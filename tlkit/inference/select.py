@@ -1,63 +1,44 @@
-"""One way to run a network forward, whatever runs it."""
+"""Choose the engine that runs a network, and open it."""
 
 from __future__ import annotations
 
 import os
-from concurrent.futures import Future
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
-
-import numpy as np
+from typing import Literal
 
 from tlkit.errors import UsageError
+from tlkit.inference.base import Engine
 from tlkit.inference.lazy_model import LazyModel
 
-ENGINES = ("auto", "keras", "openvino")
-PRECISIONS = ("float32", "bfloat16")
-EXTRA = "pip install 'tlkit[openvino]'"
-
-Outputs = tuple[np.ndarray, ...]
-"""One array an output, ``(rows, …)`` float32."""
+INSTALL = "pip install 'tlkit[openvino]'"
 
 
-class Engine(Protocol):
-    """A network in inference mode. A row depends on its own values alone, never on its neighbours in the batch."""
+def choose_engine(requested: str, *, installed: bool, gpu: bool) -> Literal["keras", "openvino"]:
+    """Return ``keras`` or ``openvino``.
 
-    name: str
-    """``keras`` or ``openvino``."""
-    precision: str
-    """``float32`` or ``bfloat16``."""
-    shapes: tuple[tuple[int, ...], ...]
-    """Of one row of each output."""
-    batch: int
-    """Rows to submit at a time that keep it busy; more only means that more is lost when it is broken off."""
-
-    def submit(self, pixels: np.ndarray) -> Future[Outputs]:
-        """Start on values ``(rows, height, width, channels)`` as the look gives them, unchanged meanwhile."""
-        ...
-
-
-def choose_engine(asked: str, *, installed: bool, gpu: bool) -> str:
-    """``keras`` or ``openvino``: what was asked for; for ``auto`` OpenVINO where it is installed and there is no GPU.
+    Args:
+        requested: One of the two, or ``auto``: OpenVINO if it is installed and there is no GPU.
+        installed: OpenVINO is installed.
+        gpu: There is a GPU.
 
     Raises:
-        UsageError: OpenVINO was asked for and is not installed.
+        UsageError: OpenVINO was requested and is not installed.
     """
-    if asked == "auto":
+    if requested == "auto":
         return "openvino" if installed and not gpu else "keras"
-    if asked == "openvino" and not installed:
-        raise UsageError("--engine openvino needs OpenVINO, which is not installed here.", hint=f"Run `{EXTRA}`.")
-    return asked
+    if requested == "openvino" and not installed:
+        raise UsageError("--engine openvino needs OpenVINO, which is not installed.", hint=f"Run `{INSTALL}`.")
+    return "openvino" if requested == "openvino" else "keras"
 
 
-def resolve_engine(asked: str) -> str:
-    """:func:`choose_engine` with what is on this machine."""
-    return choose_engine(asked, installed=find_spec("openvino") is not None, gpu=_has_gpu())
+def resolve_engine(requested: str) -> Literal["keras", "openvino"]:
+    """Return the engine that runs on this machine; see :func:`choose_engine`."""
+    return choose_engine(requested, installed=find_spec("openvino") is not None, gpu=_has_gpu())
 
 
 def _has_gpu() -> bool:
-    """A GPU that TensorFlow may use; asked of the system, because asking TensorFlow takes seconds."""
+    """True if TensorFlow may use an NVIDIA GPU. Reads the system: asking TensorFlow takes seconds."""
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
     return not hidden and Path("/proc/driver/nvidia/version").exists()
 
@@ -66,12 +47,12 @@ def open_engine(network: LazyModel, *, engine: str = "auto", precision: str = "f
     """Make a network ready to run.
 
     Args:
-        network: What to run.
-        engine: One of :data:`ENGINES`.
-        precision: One of :data:`PRECISIONS`: what convolutions and matrix products compute in.
+        network: The network.
+        engine: ``auto``, ``keras`` or ``openvino``.
+        precision: What convolutions and matrix products compute in: ``float32`` or ``bfloat16``.
 
     Raises:
-        UsageError: The engine is not installed, or this processor cannot compute in ``precision``.
+        UsageError: The engine is not installed, or this processor does not support ``precision``.
     """
     if resolve_engine(engine) == "openvino":
         from tlkit.inference.openvino_engine import OpenVINOEngine
@@ -80,8 +61,3 @@ def open_engine(network: LazyModel, *, engine: str = "auto", precision: str = "f
     from tlkit.inference.keras_engine import KerasEngine
 
     return KerasEngine(network, precision)
-
-
-def run(engine: Engine, pixels: np.ndarray) -> Outputs:
-    """Outputs for values ``(rows, height, width, channels)``, now."""
-    return engine.submit(pixels).result()

@@ -67,12 +67,12 @@ def load_model(path: Path, options: LoadOptions | None = None) -> LoadedModel:
         file = SavedFile(header, saved_layers(opened.root, header))
         places = target_layers(rebuilt.model)
         # the model keeps its own data layout, so the rows of its Dense layers stay in their order
-        wanted = [dataclasses.replace(place.wanted, flattened=None) for place in places]
-        if wanted:
+        expected = [dataclasses.replace(place.spec, flattened=None) for place in places]
+        if expected:
             named = dataclasses.replace(options, by_name=True)
-            plan = make_plan(file, wanted, named, old_names=rebuilt.renamed)
+            plan = make_plan(file, expected, named, old_names=rebuilt.renamed)
             if not plan.complete:
-                plan = make_plan(file, wanted, options, old_names=rebuilt.renamed)
+                plan = make_plan(file, expected, options, old_names=rebuilt.renamed)
             refuse(plan, file, path, options, "the network that it describes")
             report = assign_plan(places, plan)
             if report.unused:

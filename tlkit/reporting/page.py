@@ -128,7 +128,7 @@ def _render(page: Page) -> str:
     curves = page.curves and _inline(page.curves)
     most = max((count for counts in page.balance.values() for count in counts.values()), default=1)
     return environment.get_template("report.html.jinja").render(
-        page=page, kind=page.preprocessor.kind, views=views, curves=curves, most=most
+        page=page, modality=page.preprocessor.modality, views=views, curves=curves, most=most
     )
 
 
@@ -138,7 +138,7 @@ def _inline(data: bytes, kind: str = "png") -> str:
 
 def _thumbnail(preprocessor: Preprocessor, file: str) -> str | None:
     try:
-        picture = preprocessor.show(preprocessor.open(file)[0], THUMBNAIL)
+        picture = preprocessor.thumbnail(preprocessor.load(file), THUMBNAIL)
     except InputError as error:
         logger.debug("No thumbnail of %s: %s.", file, error.message)
         return None

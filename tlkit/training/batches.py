@@ -16,8 +16,8 @@ from tlkit.features.compute_missing import FillResult
 from tlkit.features.extractor import FeatureExtractor
 from tlkit.features.spec import FeatureSpec
 from tlkit.features.store import FeatureStore
+from tlkit.inference.base import run
 from tlkit.inference.provenance import Provenance
-from tlkit.inference.select import run
 from tlkit.training.base import Base, Cut
 from tlkit.training.datasets import BatchSequence, FeatureDataset, ImageDataset
 from tlkit.training.plan import TrainingPlan
@@ -56,9 +56,11 @@ class TrainingBatches:
 
     def _choose_cached(self, budget: int, base: Base, cuts: Sequence[Cut]) -> list[FeatureSpec]:
         """Choose the specs whose features fit the budget, in the order of the phases; report those that do not."""
-        config, modality = self._config, self._images.preprocessor.kind
+        config, modality = self._config, self._images.preprocessor.modality
         sizes = [(base.spec, 4 * math.prod(base.feature_shape), "the base")]
-        sizes += [(cut.spec, cut.frontier.bytes, f"the base through {cut.freeze_point.last}") for cut in cuts]
+        sizes += [
+            (cut.spec, cut.frontier.bytes, f"the base through {cut.freeze_point.last_frozen_layer}") for cut in cuts
+        ]
         if not config.epochs and cuts and all(cut.spec is not base.spec for cut in cuts):
             sizes = sizes[1:]  # no phase learns from the pooled output
         rows = sum(len(split.files) * self._variants(name) for name, split in self._images.splits.items())

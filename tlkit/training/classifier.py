@@ -26,7 +26,6 @@ from tlkit.keras_files.hdf5.validate import check_is_file
 from tlkit.keras_files.model_config import ConfigLayer, data_layout
 from tlkit.utils.hashing import file_digest
 from tlkit.utils.logging import logger
-from tlkit.utils.options import options_said
 
 
 def _as_they_are(outputs: np.ndarray) -> np.ndarray:
@@ -94,7 +93,7 @@ def _published_classifier(config: PredictConfig) -> Classifier:
         options=config.load,
     )
     identity = weights.cache_key
-    provenance = identity and Provenance(**architecture.facts, weights=identity, layer=CLASSIFIER)
+    provenance = identity and Provenance(**architecture.spec_dict, weights=identity, layer=CLASSIFIER)
     return Classifier(
         LazyModel(
             lambda: build_pretrained(architecture, weights=weights, include_top=True, size=size).model,
@@ -126,7 +125,7 @@ def _run_classifier(config: PredictConfig, folder: Path) -> Classifier:
     for option, given in (
         ("--weights", config.weights),
         ("--labels", config.labels),
-        *((option, True) for option in options_said(config.load, build)),
+        *((option, True) for option in (*config.load.flags(), *build.flags())),
     ):
         if given is not None:
             raise UsageError(f"{option} contradicts --model: a run brings its own.", hint=f"Leave {option} out.")
@@ -152,7 +151,7 @@ def _model_classifier(config: PredictConfig, path: Path) -> Classifier:
     for option, given in (
         ("--arch", config.arch),
         ("--weights", config.weights),
-        *((option, True) for option in options_said(config.build)),
+        *((option, True) for option in config.build.flags()),
     ):
         if given is not None:
             raise UsageError(f"{option} contradicts --model {path}: the file is the whole network.")
@@ -205,7 +204,7 @@ def _preprocessor(model: Any, described: ConfigLayer | None, config: PredictConf
         config.resize or "squash",
         config.allow_private,
         channels,
-        channels_first=first,
+        data_format="channels_first" if first else "channels_last",
     )
 
 

@@ -127,12 +127,12 @@ class ImageDataset:
         if self._augment is not None:
             chosen = zip(pixels, samples.tolist(), variants.tolist(), strict=True)
             pixels = np.stack([self._augment(*each, epoch) for each in chosen])
-        return (self._preprocessor.inputs(pixels),) if self._compute is None else self._compute(pixels)
+        return (self._preprocessor.to_model_input(pixels),) if self._compute is None else self._compute(pixels)
 
     def _read(self, sample: int) -> np.ndarray:
         file = self._files[sample]
         try:
-            return self._preprocessor.read(file)
+            return self._preprocessor.to_array(self._preprocessor.load(file))
         except InputError as error:
             raise DataError(f"{file} could be read before and cannot be now: {error.message}.") from error
 

@@ -50,7 +50,7 @@ def assemble_model(base: Any, pooling: str, head: Any, name: str, preprocessor: 
         name: Name of the model.
         preprocessor: What its inputs are.
     """
-    inputs = keras.Input(base.input_shape[1:], name=preprocessor.kind.name)
+    inputs = keras.Input(base.input_shape[1:], name=preprocessor.modality.name)
     x = base(inputs, training=False)
     pool = pooling_layer(pooling, preprocessor.data_format)
     return keras.Model(inputs, head(pool(x) if pool else x), name=name)

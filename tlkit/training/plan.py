@@ -101,11 +101,12 @@ def plan_training(config: FinetuneConfig) -> TrainingPlan:
     Raises:
         TlkitError: Options, data or weights that cannot be used.
     """
+    for unused in config.unused():
+        logger.warning(unused)
     architecture = get_architecture(config.arch, config.build)
-    config = dataclasses.replace(config, build=architecture.options)  # keras.json may change before a resume
+    # keras.json may change before a resume
+    config = dataclasses.replace(config, data_format=architecture.options.data_format)
     size = architecture.input_size(config.size, include_top=False)
-    if config.epochs + config.finetune_epochs == 0:
-        raise UsageError("--epochs and --finetune-epochs are both 0: there is nothing to train.")
     refuse_image_options(architecture, **{"--augment": None if config.augment == "none" else config.augment})
     preprocessor = preprocessor_for(architecture, size, config.resize)
     layers = layers_of(architecture, include_top=False)
@@ -115,26 +116,15 @@ def plan_training(config: FinetuneConfig) -> TrainingPlan:
         config.head, pooling=config.pooling, units=config.head_units, dropout=config.dropout,
         on_map=len(layers[-1].shape) == 3,
     )  # fmt: skip
-    _refuse_contradictions(config)
-    dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed, kind=preprocessor.kind)
+    dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed, modality=preprocessor.modality)
     weights = choose_weights(architecture, config.weights, include_top=False, size=size, options=config.load)
     budget = cache_budget(config.cache_limit)
     for note in (note for freeze_point in freeze_points for note in freeze_point.notes):
         logger.info(note)
     for warning in dataset.warnings:
         logger.warning(warning)
-    _report_data(dataset, preprocessor.kind)
+    _report_data(dataset, preprocessor.modality)
     return TrainingPlan(config, architecture, weights, preprocessor, head, names, freeze_points, dataset, budget)
-
-
-def _refuse_contradictions(config: FinetuneConfig) -> None:
-    if config.augment_copies is not None and config.augment == "none":
-        raise UsageError("--augment-copies needs --augment, which selects how images are augmented.")
-    if config.augment != "none" and config.features is not None:
-        raise UsageError(
-            "--features holds features of images without augmentation, and --augment changes the images.",
-            hint="Leave one of them out; --augment-copies caches features of augmented images.",
-        )
 
 
 def _freeze_points(
@@ -145,8 +135,6 @@ def _freeze_points(
     )
     if config.stages is None:
         return (one,) if config.finetune_epochs else ()
-    if (config.freeze, config.unfreeze, config.unfreeze_blocks) != (None, None, None):
-        raise UsageError("--stages names its own freeze points; leave --freeze, --unfreeze and --unfreeze-blocks out.")
     stages = [stage.strip() for stage in config.stages.split(",") if stage.strip()]
     if not stages:
         raise UsageError(

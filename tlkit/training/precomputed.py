@@ -86,7 +86,7 @@ def _drop_or_refuse(folder: str, rows: Mapping[bytes, int], images: SplitData, s
     failed = {lacking[position]: reason for position, reason in images.unreadable([files[place] for place in lacking])}
     changed = [files[position] for position in lacking if position not in failed]
     if changed:
-        number = pluralize(len(changed), images.preprocessor.kind.singular)
+        number = pluralize(len(changed), images.preprocessor.modality.singular)
         raise FeatureError(
             f"{folder} has no features of {number} of {split}, which are new or changed: {join_truncated(changed)}.",
             hint=f"`tlkit bottleneck DATA -o {folder}` with the same options computes the missing features.",

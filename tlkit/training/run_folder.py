@@ -88,7 +88,7 @@ class RunRecord:
         """
         return make_preprocessor(
             self.modality, self.size, self.preprocessing, self.resize, allow_private=allow_private,
-            channels_first=self.data_format == "channels_first",
+            data_format=self.data_format,
         )  # fmt: skip
 
 
@@ -187,11 +187,13 @@ def load_model(folder: Path, record: RunRecord) -> Any:
         raise RunError(error.message, hint=error.hint) from error
     inputs, outputs, preprocessor = model.input_shape, model.output_shape, record.preprocessor()
     shape = (
-        (preprocessor.channels, *record.size) if preprocessor.channels_first else (*record.size, preprocessor.channels)
+        (preprocessor.channels, *record.size)
+        if preprocessor.data_format == "channels_first"
+        else (*record.size, preprocessor.channels)
     )
     if inputs != (None, *shape) or outputs != (None, len(record.classes)):
         raise RunError(
-            f"{path} takes inputs of {inputs} and outputs {outputs}, but {RECORD} describes {preprocessor.kind.plural} of "
-            f"{record.size[0]}x{record.size[1]} and {len(record.classes)} classes."
+            f"{path} takes inputs of {inputs} and outputs {outputs}, but {RECORD} describes "
+            f"{preprocessor.modality.plural} of {record.size[0]}x{record.size[1]} and {len(record.classes)} classes."
         )
     return model

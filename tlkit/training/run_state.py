@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tlkit.config import BuildOptions, FinetuneConfig, LoadOptions
+from tlkit.config import FinetuneConfig
 from tlkit.errors import DataError, RunError, TrainingError
 from tlkit.training.history import CHECKPOINT
 from tlkit.training.run_folder import RECORD
@@ -187,9 +187,7 @@ def read_state(folder: Path) -> RunState:
     try:
         content = json.loads((folder / STATE).read_text("utf-8"))
         config = content["config"]
-        size = config["size"] and tuple(config["size"])
-        groups = {"load": LoadOptions(**config["load"]), "build": BuildOptions(**config["build"])}
-        options = FinetuneConfig(**{**config, **groups, "size": size, "output": str(folder)})
+        options = FinetuneConfig(**{**config, "output": str(folder)})
         return RunState(**{**content, "config": options})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(

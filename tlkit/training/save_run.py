@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -85,8 +86,8 @@ def _record(result: FinetuneResult, plan: TrainingPlan, images: SplitData, featu
         classes=result.classes,
         preprocessing=preprocessor.preprocessing,
         size=preprocessor.size,
-        modality=preprocessor.kind.name,
-        resize=preprocessor.rule,
+        modality=preprocessor.modality.name,
+        resize=preprocessor.resize_mode,
         data_format=preprocessor.data_format,
         weights={"name": plan.weights.name, "digest": plan.weights.digest},
         head={"kind": head.kind, "pooling": head.pooling},
@@ -96,7 +97,7 @@ def _record(result: FinetuneResult, plan: TrainingPlan, images: SplitData, featu
             data=data,
             output=output,
             size=preprocessor.size,
-            resize=preprocessor.rule,
+            resize=preprocessor.resize_mode,
             pooling=head.pooling,
             head_units=head.units,
             dropout=head.dropout,
@@ -112,7 +113,7 @@ def _record(result: FinetuneResult, plan: TrainingPlan, images: SplitData, featu
             "phases": [phase.summary() for phase in result.phases],
             **{split: evaluation.summary() for split, evaluation in result.evaluations.items()},
         },
-        command=command_line("finetune", config, positional=("data",), data=data, output=output),
+        command=command_line("finetune", dataclasses.replace(config, data=data, output=output)),
         features=features.to_dict(),
         skipped=[{"input": path, "error": reason} for path, reason in result.skipped],
         warnings=[*result.warnings, *notes],
@@ -140,7 +141,7 @@ def _write_report(result: FinetuneResult, record: RunRecord, images: SplitData) 
         ("base", record.architecture),
         ("fine-tuned", pluralize(len(result.trained), "layer")),
         ("classes", f"{len(result.classes):,}"),
-        (f"training {preprocessor.kind.plural}", f"{result.images['train']:,}"),
+        (f"training {preprocessor.modality.plural}", f"{result.images['train']:,}"),
         ("created", record.created[:10]),
     ]
     page = Page(

@@ -37,7 +37,7 @@ class SplitData:
     def digests(self, split: str) -> list[bytes | None]:
         """Return the SHA-256 of the images of a split; None for what cannot be read."""
         if split not in self._digests:
-            self._digests[split] = file_digests(self.splits[split].files, self.preprocessor.kind)
+            self._digests[split] = file_digests(self.splits[split].files, self.preprocessor.modality)
         return self._digests[split]
 
     def fingerprint(self) -> str:
@@ -77,7 +77,7 @@ class SplitData:
         good = [position for position in range(len(before.files)) if position not in bad]
         labels = before.labels[good]
         lost = [self.classes[label] for label in sorted({*before.labels.tolist()} - {*labels.tolist()})]
-        modality = self.preprocessor.kind
+        modality = self.preprocessor.modality
         if lost and (split == TRAIN or not good):
             raise DataError(
                 f"No {modality.singular} of {join_truncated(lost)} in {split} can be read.",

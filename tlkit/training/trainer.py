@@ -15,9 +15,10 @@ from tlkit.backend import keras
 from tlkit.errors import TrainingError
 from tlkit.inference.grouped_conv import with_native_grouped_conv
 from tlkit.training.checkpoint import Checkpoint, CheckpointWriter
-from tlkit.training.compile_options import Objective, PhasePlan, make_optimizer
+from tlkit.training.compile_options import Objective, make_optimizer
 from tlkit.training.datasets import BatchSequence
 from tlkit.training.history import Phase
+from tlkit.training.plan import PhasePlan
 from tlkit.utils.logging import interrupted, logger, progress_bar
 
 

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import functools
 import glob
+import hashlib
 import os
+import platform
+import re
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+PART = ".part-"
+"""Prefix of the names of files and folders that are still being written."""
+_OWNER = re.compile(rf"{re.escape(PART)}(?P<host>[0-9a-f]{{12}})-(?P<process>\d{{1,10}})-.*", re.DOTALL)
+_UNKNOWN_OWNER_SECONDS = 7 * 24 * 3600
+"""A part whose owner cannot be looked up (another host, a container, before a reboot) is left alone for a week."""
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Give a name beside ``path`` to write to; rename it to ``path`` when the block ends well.
+    """Yield a path beside ``path`` to write to; rename it to ``path`` when the block succeeds.
 
-    The ending of the name stays, because libraries tell the format by it. When the block fails the part is
-    removed and what was at ``path`` before is untouched; so are parts that killed processes left.
+    The name's extension is retained, because libraries choose the format by it. If the block fails, the part is
+    removed and an earlier file at ``path`` is untouched. Abandoned parts of ``path`` are removed first.
     """
-    for left in path.parent.glob(f".part-*-{glob.escape(path.name)}"):
-        if not _alive(left.name.split("-")[1]):
-            left.unlink(missing_ok=True)
-    part = path.with_name(f".part-{os.getpid()}-{path.name}")
+    for part in path.parent.glob(f"{PART}*-{glob.escape(path.name)}"):
+        if is_abandoned(part):
+            part.unlink(missing_ok=True)
+    part = path.with_name(part_prefix() + path.name)
     try:
         yield part
         with part.open("rb+") as file:
@@ -29,14 +40,36 @@ def atomic_write(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def _alive(process: str) -> bool:
-    """True unless it is certain that no process of that number runs."""
-    if os.name == "nt" or not process.isdecimal():
-        return True
+def part_prefix() -> str:
+    """Return how this process begins the names of its parts: with this host and the process number."""
+    return f"{PART}{_host()}-{os.getpid()}-"
+
+
+def is_abandoned(part: Path) -> bool:
+    """Return whether nobody writes to a part any more.
+
+    On this host that is known: its process has ended. Otherwise a part is abandoned that nobody touched for a week.
+    """
+    owner = _OWNER.fullmatch(part.name)
+    if owner is None or owner["host"] != _host() or os.name == "nt":
+        try:
+            return time.time() - part.lstat().st_mtime > _UNKNOWN_OWNER_SECONDS
+        except OSError:
+            return False
     try:
-        os.kill(int(process), 0)
+        os.kill(int(owner["process"]), 0)
     except ProcessLookupError:
-        return False
+        return True
     except (OSError, OverflowError):
         pass
-    return True
+    return False
+
+
+@functools.cache
+def _host() -> str:
+    """Return an identifier of where process numbers mean the same: host, boot and, in a container, namespace."""
+    known = [platform.node()]
+    with suppress(OSError):
+        known.append(Path("/proc/sys/kernel/random/boot_id").read_text("ascii"))
+        known.append(os.readlink("/proc/self/ns/pid"))
+    return hashlib.sha256("\n".join(known).encode()).hexdigest()[:12]

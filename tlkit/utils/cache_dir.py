@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tlkit.errors import ConfigError
+from tlkit.utils.atomic_write import PART, is_abandoned, part_prefix
 from tlkit.utils.logging import logger
 
 FOLDER_VARIABLE, LIMIT_VARIABLE = "TLKIT_CACHE_DIR", "TLKIT_CACHE_LIMIT"
@@ -21,11 +21,7 @@ DEFAULT_LIMIT = 10 * 10**9
 """Bytes that features and converted networks may take together; downloaded weights, which cost a network, may stay."""
 MODALITIES = ("features", "models", "weights")
 LIMITED = ("features", "models")
-PART = ".part-"
-"""How the names of folders begin that are not finished."""
 LOCK = "lock"
-_ABANDONED = 24 * 3600
-"""Seconds after which an unfinished folder belongs to nobody."""
 
 
 def cache_folder() -> Path:
@@ -33,9 +29,9 @@ def cache_folder() -> Path:
     given = os.environ.get(FOLDER_VARIABLE)
     if given:
         return Path(given)
-    from pooch import os_cache
+    from platformdirs import user_cache_path
 
-    return Path(os_cache("tlkit"))
+    return user_cache_path("tlkit")
 
 
 def cache_limit() -> int:
@@ -147,7 +143,7 @@ def remove(entry: CacheEntry) -> bool:
     try:
         if path.is_dir() and not path.is_symlink():
             with locked(path / LOCK, wait=False):
-                away = path.with_name(f"{PART}{os.getpid()}-{path.name}")
+                away = path.with_name(f"{part_prefix()}{path.name}")
                 path.rename(away)
             shutil.rmtree(away)
         else:
@@ -167,9 +163,8 @@ def keep_below_limit(*needed: Path) -> list[CacheEntry]:
     Returns:
         What was removed.
     """
-    now = time.time()
     known = entries()
-    gone = [entry for entry in known if entry.path.name.startswith(PART) and now - entry.used > _ABANDONED]
+    gone = [entry for entry in known if entry.path.name.startswith(PART) and is_abandoned(entry.path)]
     rest = [entry for entry in known if entry.kind in LIMITED and entry not in gone]
     excess = sum(entry.bytes for entry in rest) - cache_limit()
     for entry in rest:

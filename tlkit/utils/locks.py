@@ -1,72 +1,52 @@
-"""One process at a time in one folder; a lock ends with its process, however that ends."""
+"""Lock files: one tlkit process at a time works in one directory."""
 
 from __future__ import annotations
 
 import errno
 import os
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from tlkit.utils.logging import logger
 
-_NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}
-"""What file systems without locks answer; some network file systems are."""
+_UNSUPPORTED = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}
+"""Errors of file systems without locks; some network file systems are."""
 
 
 @contextmanager
 def locked(path: Path, *, wait: bool = True, remove: bool = False) -> Iterator[None]:
-    """Hold the lock file ``path``; it is made where there is none.
+    """Hold the lock file ``path``, which is created if needed; the lock ends with its process, however that ends.
+
+    On a file system without locks the block runs unlocked, after a warning.
 
     Args:
         path: The lock file.
-        wait: Wait for a process that holds it, saying so; else fail.
-        remove: Remove the file in the end.
+        wait: Wait for another process that holds it, after a message; otherwise fail.
+        remove: Remove the file afterwards.
 
     Raises:
         BlockingIOError: Another process holds it, and ``wait`` is False.
-        OSError: The file cannot be made.
+        OSError: The file cannot be created.
     """
-    said = False
-    while True:
-        with path.open("a+b") as file:
-            try:
-                _try_lock(file.fileno())
-            except BlockingIOError:
-                if not wait:
-                    raise
-                if not said:
-                    logger.warning("Another tlkit is at work in %s; waiting for it.", path.parent)
-                said = True
-                time.sleep(0.2)
-                continue
-            except OSError as error:
-                if error.errno not in _NO_LOCKS:
-                    raise
-                logger.warning(
-                    "The file system of %s has no locks: do not run a second tlkit on it now.",
-                    path.parent,
-                )
-            if os.name != "nt" and os.fstat(file.fileno()).st_nlink == 0:
-                continue  # who held it before removed it; this is the lock of nobody
-            try:
-                yield
-            finally:
-                if remove:
-                    path.unlink(missing_ok=True)
-            return
+    from filelock import FileLock, Timeout
 
-
-def _try_lock(descriptor: int) -> None:
-    if os.name == "nt":
-        import msvcrt
-
+    lock = FileLock(path, fallback_to_soft=False, poll_interval=0.2)
+    with ExitStack() as held:
         try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-        except PermissionError as error:
-            raise BlockingIOError(str(error)) from error
-    else:
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held.enter_context(lock.acquire(blocking=False))
+        except Timeout as error:
+            if not wait:
+                raise BlockingIOError(errno.EWOULDBLOCK, "Another process holds the lock", str(path)) from error
+            logger.warning("Another tlkit is working in %s; waiting for it.", path.parent)
+            held.enter_context(lock.acquire())
+        except OSError as error:
+            if error.errno not in _UNSUPPORTED:
+                raise
+            logger.warning("The file system of %s has no locks: do not run a second tlkit on it now.", path.parent)
+        try:
+            yield
+        finally:
+            if remove and os.name != "nt":  # Windows removes no open file; filelock does it there
+                with suppress(OSError):
+                    path.unlink()

@@ -99,15 +99,15 @@ def test_a_length_that_a_pipe_could_not_know_is_found(tmp_path, said):
     if said:
         np.testing.assert_array_equal(decode(str(tmp_path / "pipe.wav")), decode(str(tmp_path / "a.wav")))
     else:
-        assert "no sound" in reason(tmp_path / "pipe.wav")
+        assert "no samples" in reason(tmp_path / "pipe.wav")
 
 
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
         ("empty.wav", b"", "it is empty"),
-        ("text.wav", b"Dear sir,\nno sound here.\n" * 40, "it is not audio in a format that is read here"),
-        ("page.mp3", b"<!DOCTYPE html><html>", "it is a web page or XML, not audio"),
+        ("text.wav", b"Dear sir,\nno sound here.\n" * 40, "it is not an audio clip in a supported format"),
+        ("page.mp3", b"<!DOCTYPE html><html>", "it is a web page or XML, not an audio clip"),
         ("magic.flac", b"fLaC" + bytes(100), "it is"),
         ("riff.wav", b"RIFF\x00\x00\x00\x00WAVEfmt ", "it is"),
     ],
@@ -120,25 +120,23 @@ def test_what_is_no_recording_is_told_apart(tmp_path, name, content, expected):
 def test_what_is_missing_or_no_file(tmp_path):
     assert reason(tmp_path / "none.wav") == "there is no such file"
     (tmp_path / "x.wav").mkdir()
-    assert reason(tmp_path / "x.wav") == "it is a folder without clips"
+    assert reason(tmp_path / "x.wav") == "it is a folder without audio clips"
     Image.new("RGB", (4, 4)).save(tmp_path / "x.wav" / "a.png")
-    assert reason(tmp_path / "x.wav") == (
-        "it is a folder without clips; it holds pictures, and the network takes clips"
-    )
+    assert reason(tmp_path / "x.wav") == ("it is a folder of images, but the network takes audio clips")
     Image.new("RGB", (4, 4)).save(tmp_path / "y.wav", "PNG")
-    assert reason(tmp_path / "y.wav") == "it is a picture, and the network takes clips"
+    assert reason(tmp_path / "y.wav") == "it is an image, but the network takes audio clips"
 
 
 def test_samples_that_are_no_sound_are_refused(tmp_path):
-    for value, expected in ((np.nan, "no number"), (np.inf, "no number"), (1e20, "sound is -1 to 1")):
+    for value, expected in ((np.nan, "NaN or infinite"), (np.inf, "NaN or infinite"), (1e20, "audio is -1 to 1")):
         sound = chirp(12_000, 1)
         sound[5] = value
         soundfile.write(tmp_path / "a.wav", sound, 12_000, subtype="FLOAT")
         assert expected in reason(tmp_path / "a.wav")
     soundfile.write(tmp_path / "none.wav", np.zeros((0, 1)), 12_000)
-    assert reason(tmp_path / "none.wav") == "it holds no sound"
+    assert reason(tmp_path / "none.wav") == "it holds no samples"
     soundfile.write(tmp_path / "slow.wav", chirp(50, 2), 50)
-    assert "50 samples a second" in reason(tmp_path / "slow.wav")
+    assert "its sample rate is 50 Hz" in reason(tmp_path / "slow.wav")
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg"])
@@ -147,7 +145,7 @@ def test_a_cut_recording_is_refused(tmp_path, name):
     data = (tmp_path / name).read_bytes()
     for share in (0.3, 0.6, 0.95):
         (tmp_path / f"cut-{name}").write_bytes(data[: int(share * len(data))])
-        assert reason(tmp_path / f"cut-{name}").startswith("it is cut")
+        assert reason(tmp_path / f"cut-{name}").startswith("it is truncated")
 
 
 def test_an_ogg_with_a_hole_or_a_flipped_bit_is_refused(tmp_path):
@@ -159,9 +157,9 @@ def test_an_ogg_with_a_hole_or_a_flipped_bit_is_refused(tmp_path):
     flipped = bytearray(data)
     flipped[first + 100] ^= 1
     for damaged, says in (
-        (data[:first] + data[last:], "it is cut: page"),
+        (data[:first] + data[last:], "it is truncated: page"),
         (data[: pages[-1]], "its last page is missing"),
-        (bytes(flipped), "it is damaged: page"),
+        (bytes(flipped), "it is damaged: the checksum of page"),
     ):
         (tmp_path / "b.ogg").write_bytes(damaged)
         assert says in reason(tmp_path / "b.ogg")
@@ -194,4 +192,4 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch):
 
     monkeypatch.setattr("tlkit.data.audio.preprocessor.decode", meddling)
     with pytest.raises(InputError, match="changed while it was read"):
-        MelSpectrogramPreprocessor().open(str(tmp_path / "a.wav"), digest=True)
+        MelSpectrogramPreprocessor().load_with_digest(str(tmp_path / "a.wav"))

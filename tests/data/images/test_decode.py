@@ -1,4 +1,4 @@
-"""Every odd picture: its documented three channels, or a reason."""
+"""Every odd image: its documented three channels, or a reason."""
 
 import io
 import os
@@ -59,16 +59,16 @@ def test_sixteen_bits_where_zero_is_white():
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
 def test_transparency_is_laid_over_white(mode):
-    picture = Image.new("RGBA", (4, 2), (255, 0, 0, 0))
-    picture.paste((255, 0, 0, 255), (0, 0, 2, 2))
-    picture.putpixel((0, 0), (255, 0, 0, 128))
+    image = Image.new("RGBA", (4, 2), (255, 0, 0, 0))
+    image.paste((255, 0, 0, 255), (0, 0, 2, 2))
+    image.putpixel((0, 0), (255, 0, 0, 128))
     if mode == "P":
         flat = Image.new("P", (4, 2), 0)
         flat.putpalette([0, 0, 0, 255, 0, 0])
         flat.paste(1, (0, 0, 2, 2))
         got = pixels(saved(flat, "PNG", transparency=0))
     else:
-        got = pixels(saved(picture.convert(mode), "PNG"))
+        got = pixels(saved(image.convert(mode), "PNG"))
     assert (got[:, 2:] == WHITE).all()
     if mode == "RGBA":
         assert tuple(got[1, 1]) == RED
@@ -78,16 +78,16 @@ def test_transparency_is_laid_over_white(mode):
 
 
 def test_a_transparent_colour_of_an_rgb_png_is_laid_over_white():
-    picture = Image.new("RGB", (2, 1), RED)
-    picture.putpixel((1, 0), (0, 0, 255))
-    got = pixels(saved(picture, "PNG", transparency=(0, 0, 255)))
+    image = Image.new("RGB", (2, 1), RED)
+    image.putpixel((1, 0), (0, 0, 255))
+    got = pixels(saved(image, "PNG", transparency=(0, 0, 255)))
     assert got.tolist() == [[list(RED), list(WHITE)]]
 
 
 @pytest.mark.parametrize("mode", ["CMYK", "YCbCr", "RGB"])
 def test_jpegs_of_other_colour_spaces_keep_their_colours(mode):
-    picture = Image.new("RGB", (16, 16), (200, 40, 90)).convert(mode)
-    got = pixels(saved(picture, "JPEG", quality=95))
+    image = Image.new("RGB", (16, 16), (200, 40, 90)).convert(mode)
+    got = pixels(saved(image, "JPEG", quality=95))
     assert abs(got.reshape(-1, 3).mean(0) - (200, 40, 90)).max() < 4
 
 
@@ -156,10 +156,10 @@ JPEG = saved(Image.effect_noise((64, 64), 90), "JPEG")
     ("data", "reason"),
     [
         (b"", "empty"),
-        (b"just some words", "not a picture"),
+        (b"just some words", "not an image"),
         (b"<!doctype html><p>not found", "web page"),
         (JPEG[: len(JPEG) // 2], "truncated"),
-        (b"\x89PNG\r\n\x1a\n" + b"\0" * 40, "not a picture|damaged|broken"),
+        (b"\x89PNG\r\n\x1a\n" + b"\0" * 40, "not an image|damaged|broken"),
         (bomb(), "more .*pixels"),
         (saved(Image.fromarray(np.ones((4, 4), np.float32)), "TIFF"), "floating-point"),
         (saved(Image.fromarray(np.ones((4, 4), np.int32)), "TIFF"), "32-bit integers"),

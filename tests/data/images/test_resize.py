@@ -4,10 +4,10 @@ from PIL import Image
 from tlkit.data.images.resize import resize
 
 
-def test_squash_takes_the_whole_picture():
-    picture = np.zeros((40, 80, 3), np.uint8)
-    picture[:, 40:] = 200
-    got = resize(Image.fromarray(picture), (20, 10), "squash")
+def test_squash_takes_the_whole_image():
+    image = np.zeros((40, 80, 3), np.uint8)
+    image[:, 40:] = 200
+    got = resize(Image.fromarray(image), (20, 10), "squash")
     assert got.shape == (20, 10, 3)
     assert got.dtype == np.uint8
     assert (got[:, :4] == 0).all()
@@ -22,8 +22,8 @@ def test_squash_averages_what_it_shrinks():
 
 
 def test_crop_takes_the_middle_in_the_proportions_of_the_input():
-    picture = np.full((80, 160, 3), 255, np.uint8)
+    image = np.full((80, 160, 3), 255, np.uint8)
     # the largest centred square is columns 40 to 120; 87.5% of it is rows 5 to 75, columns 45 to 115
-    picture[5:75, 45:115] = 10
-    assert (resize(Image.fromarray(picture), (70, 70), "crop") == 10).all()
-    assert (resize(Image.fromarray(picture), (70, 140), "crop") == 255).any()
+    image[5:75, 45:115] = 10
+    assert (resize(Image.fromarray(image), (70, 70), "crop") == 10).all()
+    assert (resize(Image.fromarray(image), (70, 140), "crop") == 255).any()

@@ -93,7 +93,7 @@ def test_the_outputs_are_those_of_the_reference(tmp_path, dialect, network):
     report = load(write(tmp_path / "w.h5", network, **options), model, **said)
     assert_answers(model, network)
     assert report.tensors == len(model.get_weights())
-    assert not report.left
+    assert not report.left_random
     assert not report.unused
 
 
@@ -318,7 +318,7 @@ def test_the_base_of_a_full_model_loads_and_the_head_is_left_over(tmp_path, writ
     report = load(write(tmp_path / "m.h5", SMALL, **options), model)
     assert_answers(model, base)
     assert {name.rsplit("/", 1)[-1] for name in report.unused} in ({"fc1", "predictions"}, {"dense", "dense_1"})
-    assert not report.left
+    assert not report.left_random
 
 
 # -- names -------------------------------------------------------------------------------------------------------------
@@ -367,7 +367,7 @@ def test_by_name_takes_no_layer_of_another_name(tmp_path):
     assert list(values(model)) == before
 
     report = load(path, model, by_name=True, skip_mismatch=True)
-    assert (report.left, report.unused) == (("mine",), ("conv2",))
+    assert (report.left_random, report.unused) == (("mine",), ("conv2",))
     for layer in SMALL:
         if layer.weights:
             loaded = layer.name != "conv2"
@@ -396,7 +396,7 @@ def test_what_does_not_fit_is_left_out_when_that_is_asked_for(tmp_path, write):
         load(path, model)
     assert list(values(model)) == before
 
-    assert load(path, model, skip_mismatch=True).left == ("predictions",)
+    assert load(path, model, skip_mismatch=True).left_random == ("predictions",)
     assert list(values(model))[-2:] == before[-2:]
     fc1 = next(layer for layer in SMALL if layer.name == "fc1")
     np.testing.assert_array_equal(model.get_layer("fc1").kernel, fc1.weights["kernel"])
@@ -424,9 +424,9 @@ def planned(path, layers, into, **options):
                 group.create_dataset(f"{name}/{role}:0", shape, "f4")
     row = get_architecture(into)
     with open_saved(path) as (_, file):
-        wanted = expected_layers(row, include_top=False)
-        plan = make_plan(file, wanted, LoadOptions(**options), old_names=row.old_names)
-    return plan, {layer.wanted.name: layer.saved.name for layer in plan.layers}
+        expected = expected_layers(row, include_top=False)
+        plan = make_plan(file, expected, LoadOptions(**options), old_names=row.old_names)
+    return plan, {layer.expected.name: layer.saved.name for layer in plan.layers}
 
 
 def layers_of(name):

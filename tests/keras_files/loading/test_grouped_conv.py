@@ -104,7 +104,7 @@ def test_both_old_forms_load(tmp_path, file, by_name):
     report = load(path, model, by_name=by_name)
     assert_answers(model)
     assert report.tensors == len(model.get_weights())
-    assert not report.left
+    assert not report.left_random
     assert not report.unused
     sums = 2 if network is SUMMED else 0
     assert [count for name, count in report.conversions.items() if "to nothing" in name] == [2] * (sums > 0)

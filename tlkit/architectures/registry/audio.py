@@ -15,7 +15,7 @@ _FILE = "music_tagger_crnn_weights_tf_kernels_tf_dim_ordering.h5"
 AUDIO = (
     Architecture(
         name="musictaggercrnn", title="MusicTaggerCRNN", builder="tlkit.architectures.music_tagger:MusicTaggerCRNN",
-        kind="audio", labels="msd", fixed_shape=(96, 1366, 1), size=96, least_size=96,
+        modality="audio", labels="msd", fixed_shape=(96, 1366, 1), size=96, min_size=96,
         preprocessing="melspectrogram", channels_first=False,
         parameters=400_562, size_mb=2, top1=None, top5=None, depth=None, features=32,
         blocks=("pool1", "pool2", "pool3", "pool4", "gru1", "gru2"), freeze="pool4",

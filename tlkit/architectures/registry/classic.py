@@ -13,7 +13,7 @@ from tlkit.downloads.weights_file import PublishedFile
 
 def _vgg(title: str, **row: Any) -> Architecture:
     return Architecture(
-        name=title.lower(), title=title, builder=f"keras.applications:{title}", size=224, least_size=32,
+        name=title.lower(), title=title, builder=f"keras.applications:{title}", size=224, min_size=32,
         preprocessing="caffe", features=512, blocks=numbered("block{}_pool", 1, 5), freeze="block4_pool",
         fixed_top=True, **row,
     )  # fmt: skip
@@ -33,7 +33,7 @@ def _resnet(title: str, stages: tuple[int, int, int, int], *md5: str, **row: Any
     blocks = residual_blocks(stages)
     second = title.endswith("V2")
     return Architecture(
-        name=title.lower(), title=title, builder=f"keras.applications:{title}", size=224, least_size=32,
+        name=title.lower(), title=title, builder=f"keras.applications:{title}", size=224, min_size=32,
         preprocessing="tf" if second else "caffe", features=2048,
         blocks=(*blocks, "post_relu") if second else blocks,
         freeze=f"conv4_block{stages[2]}_out", **kernels("resnet", title.lower(), *md5), **row,
@@ -76,7 +76,7 @@ RESNET = (
 
 INCEPTION = (
     Architecture(
-        name="xception", title="Xception", builder="keras.applications:Xception", size=299, least_size=71,
+        name="xception", title="Xception", builder="keras.applications:Xception", size=299, min_size=71,
         preprocessing="tf", parameters=22_910_480, size_mb=88, top1=0.790, top5=0.945, depth=81, features=2048,
         blocks=("block1_conv2_act", *("add", *numbered("add_{}", 1, 11)), "block14_sepconv2_act"),
         freeze="add_10",
@@ -85,7 +85,7 @@ INCEPTION = (
     ),
     Architecture(
         name="inceptionv3", title="InceptionV3", builder="keras.applications:InceptionV3", size=299,
-        least_size=75, preprocessing="tf", parameters=23_851_784, size_mb=92, top1=0.779, top5=0.937,
+        min_size=75, preprocessing="tf", parameters=23_851_784, size_mb=92, top1=0.779, top5=0.937,
         depth=189, features=2048, blocks=numbered("mixed{}", 0, 10), freeze="mixed8",
         # Keras 1 counted 2 layers a convolution; mixed8 was layer 172 of 217. Today it is 248 of 311.
         keras1_freeze={172: "mixed8"},
@@ -94,7 +94,7 @@ INCEPTION = (
     ),
     Architecture(
         name="inceptionresnetv2", title="InceptionResNetV2", builder="keras.applications:InceptionResNetV2",
-        size=299, least_size=75, preprocessing="tf", parameters=55_873_736, size_mb=215, top1=0.803,
+        size=299, min_size=75, preprocessing="tf", parameters=55_873_736, size_mb=215, top1=0.803,
         top5=0.953, depth=449, features=1536,
         blocks=(
             "mixed_5b", *numbered("block35_{}_ac", 1, 10), "mixed_6a", *numbered("block17_{}_ac", 1, 20),
@@ -111,7 +111,7 @@ INCEPTION = (
 
 def _densenet(title: str, *md5: str, **row: Any) -> Architecture:
     return Architecture(
-        name=title.lower(), title=title, builder=f"keras.applications:{title}", size=224, least_size=32,
+        name=title.lower(), title=title, builder=f"keras.applications:{title}", size=224, min_size=32,
         channels_first=False, preprocessing="torch", blocks=("pool1", "pool2_pool", "pool3_pool", "pool4_pool", "relu"),
         freeze="pool4_pool", **kernels("densenet", title.lower(), *md5), **row,
     )  # fmt: skip
@@ -134,7 +134,7 @@ def _nasnet(kind: str, cells: int, last: str, *md5: str, **row: Any) -> Architec
     folder = f"{APPLICATIONS}/nasnet"
     return Architecture(
         name=f"nasnet{kind}", title=f"NASNet{kind.title()}",
-        builder=f"keras.applications:NASNet{kind.title()}", least_size=32, preprocessing="tf",
+        builder=f"keras.applications:NASNet{kind.title()}", min_size=32, preprocessing="tf",
         channels_first=False,
         blocks=(
             "reduction_concat_stem_1", "reduction_concat_stem_2",

@@ -14,7 +14,7 @@ def _convnext(variant: str, stages: tuple[int, int, int, int], *sha256: str, siz
         f"{stem}_stage_{stage}_block_{block}_identity" for stage, count in enumerate(stages) for block in range(count)
     )
     return Architecture(
-        name=title.lower(), title=title, builder=f"keras.applications:{title}", size=224, least_size=32,
+        name=title.lower(), title=title, builder=f"keras.applications:{title}", size=224, min_size=32,
         preprocessing="none", channels_first=False, size_mb=size_mb, top5=None, depth=None,
         blocks=(*blocks, "layer_normalization"),
         freeze=f"{stem}_stage_2_block_{stages[2] - 1}_identity",

@@ -26,7 +26,7 @@ def _efficientnet(
 ) -> Architecture:
     title, stages = f"EfficientNetB{number}", _stages(repeats)
     return Architecture(
-        name=title.lower(), title=title, builder=f"tlkit.architectures.efficientnet:{title}", size=size, least_size=32,
+        name=title.lower(), title=title, builder=f"tlkit.architectures.efficientnet:{title}", size=size, min_size=32,
         preprocessing="none", blocks=(*stages, "top_activation"), freeze=stages[-3],
         **published("https://storage.googleapis.com/keras-applications",
                      (f"{title.lower()}.h5", f"md5:{md5[0]}"), (f"{title.lower()}_notop.h5", f"md5:{md5[1]}")),
@@ -65,7 +65,7 @@ def _efficientnet_v2(variant: str, size: int, repeats: tuple[int, ...], *md5: st
     title, stages = f"EfficientNetV2{variant}", _stages(repeats, single_suffix="project_activation")
     stem = f"efficientnetv2-{variant.lower()}"
     return Architecture(
-        name=title.lower(), title=title, builder=f"keras.applications:{title}", size=size, least_size=32,
+        name=title.lower(), title=title, builder=f"keras.applications:{title}", size=size, min_size=32,
         preprocessing="none", depth=None, blocks=(*stages, "top_activation"), freeze=stages[-2],
         **published(f"{APPLICATIONS}/efficientnet_v2", (f"{stem}.h5", f"md5:{md5[0]}"),
                      (f"{stem}_notop.h5", f"md5:{md5[1]}")),
@@ -105,7 +105,7 @@ def _lite(number: int, size: int, repeats: tuple[int, ...], file_hash: str, **ro
     stages = _stages(repeats)
     return Architecture(
         name=name, title=f"EfficientNetLite{number}",
-        builder=f"tlkit.architectures.efficientnet_lite:EfficientNetLite{number}", size=size, least_size=32,
+        builder=f"tlkit.architectures.efficientnet_lite:EfficientNetLite{number}", size=size, min_size=32,
         preprocessing="lite", top5=None, depth=None, features=1280, blocks=(*stages, "top_activation"),
         freeze=stages[-3],
         with_top=PackagedFile(

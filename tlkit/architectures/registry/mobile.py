@@ -51,7 +51,7 @@ def _mobilenet_v3(title: str, adds: set[int], count: int, last: str, **row: Any)
         return f"{block}_add" if number in adds else f"{block}_project_bn"
 
     return Architecture(
-        name=title.lower(), title=title, builder=f"keras.applications:{title}", size=224, least_size=32,
+        name=title.lower(), title=title, builder=f"keras.applications:{title}", size=224, min_size=32,
         preprocessing="none", top5=None, depth=None, blocks=(*(end(n) for n in range(count)), last),
         freeze=end(count - 3),
         **_variants("mobilenet_v3", {
@@ -65,7 +65,7 @@ def _mobilenet_v3(title: str, adds: set[int], count: int, last: str, **row: Any)
 
 MOBILENET = (
     Architecture(
-        name="mobilenet", title="MobileNet", builder="keras.applications:MobileNet", size=224, least_size=32,
+        name="mobilenet", title="MobileNet", builder="keras.applications:MobileNet", size=224, min_size=32,
         preprocessing="tf", parameters=4_253_864, size_mb=16, top1=0.704, top5=0.895, depth=55, features=1024,
         blocks=numbered("conv_pw_{}_relu", 1, 13), freeze="conv_pw_11_relu",
         depth_multiplier=True,
@@ -76,7 +76,7 @@ MOBILENET = (
     ),
     Architecture(
         name="mobilenetv2", title="MobileNetV2", builder="keras.applications:MobileNetV2", size=224,
-        least_size=32, preprocessing="tf", parameters=3_538_984, size_mb=14, top1=0.713, top5=0.901,
+        min_size=32, preprocessing="tf", parameters=3_538_984, size_mb=14, top1=0.713, top5=0.901,
         depth=105, features=1280,
         blocks=(
             "expanded_conv_project_BN",

@@ -19,7 +19,7 @@ def _resnext(title: str, stages: tuple[int, int, int, int], *md5: str, **row: An
     name = title.lower()
     stem = f"{name}_weights_tf_dim_ordering_tf_kernels"
     return Architecture(
-        name=name, title=title, builder=f"tlkit.architectures.resnext:{title}", size=224, least_size=32,
+        name=name, title=title, builder=f"tlkit.architectures.resnext:{title}", size=224, min_size=32,
         preprocessing="torch", depth=None, features=2048, blocks=residual_blocks(stages),
         freeze=f"conv4_block{stages[2]}_out",
         old_names={"predictions": "probs"},  # what tf.keras calls it when its ResNet is given stack3

@@ -1,17 +1,17 @@
-"""One way from the bytes of a recording to the sound that a network hears; every command goes through here.
+"""Decode audio files to a fixed window of mono samples. Every command decodes here.
 
-What comes out, always one channel at :data:`RATE`, :data:`SAMPLES` long:
+The result is always one channel at :data:`RATE`, :data:`SAMPLES` long:
 
 ===========================  ==================================================================
 several channels             their mean
-another rate                 resampled by soxr, quality HQ
-longer                       the middle; only that part is read, whatever the length
-shorter                      zeros at the end
-8, 16, 24, 32 bits, float    scaled to -1…1; float as it is
+another sample rate          resampled by soxr, quality HQ
+longer                       the middle; only that part is read, however long the recording
+shorter                      zero-padded at the end
+8, 16, 24, 32 bits, float    integers scaled to -1…1; float unchanged
 ===========================  ==================================================================
 
-A cut file is refused where it says how long it was: WAV and FLAC do, Ogg numbers its pages, MP3 where its encoder wrote
-that down.
+Truncated files are refused where the format records the length: WAV and FLAC have it in the header, Ogg numbers its
+pages, and MP3 has it if the encoder wrote a Xing header.
 """
 
 from __future__ import annotations
@@ -27,40 +27,40 @@ from typing import Any
 import numpy as np
 
 from tlkit.data.audio.ogg import ogg_problem
-from tlkit.data.file_checks import check_regular, start_of, what_it_is, why_unreadable
+from tlkit.data.file_checks import check_regular, describe_mismatch, start_of, why_unreadable
 from tlkit.data.modality import AUDIO
 from tlkit.errors import InputError, UsageError
 
 RATE = 12_000
-"""Samples a second."""
+"""Sample rate, in Hz."""
 SAMPLES = 349_440
-"""29.12 seconds."""
+"""Length of the window: 29.12 seconds."""
 
 FORMATS = {"WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3"}
-"""What may be read; the content says which, never the name."""
+"""Formats that may be read; recognised by the file's content, never by its name."""
 
 DECODER = 1
-"""Raised when the same bytes become other sound; cached features are known by it and by the versions of libraries."""
+"""Version of this module's output, part of the provenance: increment when the same file decodes to other samples."""
 
 EXTRA = "pip install 'tlkit[audio]'"
 
-_RATES = (1_000, 768_000)
-_LOUDEST = 1e6
+_MIN_RATE, _MAX_RATE = 1_000, 768_000
+_MAX_AMPLITUDE = 1e6
 _MARGIN = 1
-"""Seconds that are read before and after the window, so that the resampling filter finds there what it needs."""
+"""Seconds to read before and after the window, for the resampling filter."""
 _SLACK = 0.1
-"""Seconds by which encoders of MP3 are wrong about their own length."""
+"""Tolerance for the length in an MP3 header, in seconds: encoders round it."""
 _BLOCK = 1 << 20
-"""Numbers, of all channels together, that are decoded at a time."""
+"""Values, over all channels, to decode at a time."""
 _UNKNOWN_LENGTHS = {0xFFFFFFFF, 0xFFFFFF00, 0x7FFFFFFF, 0x7FFFF000}
-"""What programs that write to a pipe put into a WAV header for a length that they cannot know."""
+"""Placeholders in the WAV headers of programs that write to a pipe and cannot know the length."""
 
 
 def check_installed() -> None:
-    """Refuse before any work when there is nothing to decode with.
+    """Check for the packages that decode audio, before any work is done.
 
     Raises:
-        UsageError: The extra is not installed.
+        UsageError: One is not installed.
     """
     missing = [name for name in ("soundfile", "soxr") if find_spec(name) is None]
     if missing:
@@ -71,17 +71,17 @@ def check_installed() -> None:
 
 
 def decode(source: str | int | bytes) -> np.ndarray:
-    """Read the part of a recording that a network hears.
+    """Decode the middle of a recording.
 
     Args:
-        source: A path, the descriptor of an open file at its beginning, or the bytes of a file.
+        source: A path, a file descriptor at offset 0, or the bytes of a file.
 
     Returns:
-        ``(SAMPLES,)`` float32.
+        ``(SAMPLES,)`` float32, nominally -1 to 1, at :data:`RATE`.
 
     Raises:
-        InputError: No recording, damaged, cut, empty, or of a kind with no meaning as sound. The message is the reason
-            alone; who calls knows the name.
+        InputError: Not audio, damaged, truncated, empty, or with values that cannot be audio. The message is the
+            reason alone, without the file's name.
     """
     import soundfile
 
@@ -96,10 +96,10 @@ def decode(source: str | int | bytes) -> np.ndarray:
     try:
         with soundfile.SoundFile(BytesIO(source) if isinstance(source, bytes) else source, closefd=False) as recording:
             _check(recording, source)
-            return _middle(recording)
+            return _read_window(recording)
     except soundfile.LibsndfileError as error:
         if "unrecogni" in str(error) or "Format not" in str(error) or not start:
-            raise InputError(what_it_is(start, AUDIO)) from error
+            raise InputError(describe_mismatch(start, AUDIO)) from error
         raise InputError(f"it is damaged ({_plain(error)})") from error
     except RuntimeError as error:
         raise InputError(f"it is damaged ({_plain(error)})") from error
@@ -114,58 +114,58 @@ def _start(source: int | bytes) -> bytes:
 
 
 def _plain(error: Exception) -> str:
-    """The words of libsndfile without the object's address."""
+    """Return libsndfile's message without the object's memory address."""
     return str(getattr(error, "error_string", None) or error).strip().rstrip(".")
 
 
 def _check(recording: Any, source: int | bytes) -> None:
     if recording.format not in FORMATS:
-        raise InputError(f"it is {recording.format}, and WAV, FLAC, OGG and MP3 are read here")
-    if not _RATES[0] <= recording.samplerate <= _RATES[1]:
+        raise InputError(f"it is {recording.format}, but only WAV, FLAC, OGG and MP3 are supported")
+    if not _MIN_RATE <= recording.samplerate <= _MAX_RATE:
         raise InputError(
-            f"it claims {recording.samplerate:,} samples a second, and {_RATES[0]:,} to {_RATES[1]:,} make sense"
+            f"its sample rate is {recording.samplerate:,} Hz; {_MIN_RATE:,} to {_MAX_RATE:,} Hz are supported"
         )
     if recording.frames <= 0:
-        raise InputError("it holds no sound")
+        raise InputError("it holds no samples")
     if recording.format in ("WAV", "WAVEX"):
-        said = re.search(r"^data\s*:\s*(\d+) \(should be (\d+)\)", recording.extra_info, re.MULTILINE)
-        if said and int(said[1]) > int(said[2]) and int(said[1]) not in _UNKNOWN_LENGTHS:
-            raise InputError(f"it is cut: {int(said[2]):,} of {int(said[1]):,} bytes of sound are there")
+        sizes = re.search(r"^data\s*:\s*(\d+) \(should be (\d+)\)", recording.extra_info, re.MULTILINE)
+        if sizes and int(sizes[1]) > int(sizes[2]) and int(sizes[1]) not in _UNKNOWN_LENGTHS:
+            raise InputError(f"it is truncated: {int(sizes[2]):,} of {int(sizes[1]):,} bytes of audio are present")
     if recording.format == "OGG":
         with BytesIO(source) if isinstance(source, bytes) else open(os.dup(source), "rb") as file:
-            place = 0 if isinstance(source, bytes) else os.lseek(source, 0, os.SEEK_CUR)
-            file.seek(0)  # the two descriptors share their place in the file
+            offset = 0 if isinstance(source, bytes) else os.lseek(source, 0, os.SEEK_CUR)
+            file.seek(0)  # both descriptors share one file offset
             problem = ogg_problem(file)
             if not isinstance(source, bytes):
-                os.lseek(source, place, os.SEEK_SET)
+                os.lseek(source, offset, os.SEEK_SET)
         if problem:
             raise InputError(problem)
-    if recording.format == "FLAC":  # its header names a length that nothing has checked
+    if recording.format == "FLAC":  # libsndfile trusts the length in its header
         try:
             recording.seek(recording.frames - 1)
-            whole = len(recording.read(1)) == 1
+            complete = len(recording.read(1)) == 1
         except RuntimeError:
-            whole = False
-        if not whole:
-            raise InputError(f"it is cut or damaged: the last of its {recording.frames:,} frames cannot be read")
+            complete = False
+        if not complete:
+            raise InputError(f"it is truncated or damaged: the last of its {recording.frames:,} frames cannot be read")
 
 
-def _middle(recording: Any) -> np.ndarray:
-    """The window, ``(SAMPLES,)`` float32.
+def _read_window(recording: Any) -> np.ndarray:
+    """Read the middle of a recording, ``(SAMPLES,)`` float32.
 
-    It starts on a whole second of the recording, which is a whole sample at either rate, so what comes out of the
-    resampler is what it would give for all of the recording.
+    Reading starts at a whole second, which is a whole sample at both rates, so resampling the part gives what
+    resampling the whole recording would.
     """
     rate, frames = recording.samplerate, recording.frames
-    whole = -(-frames * RATE // rate)
-    first = max(0, (whole - SAMPLES) // 2)
+    resampled = -(-frames * RATE // rate)
+    first = max(0, (resampled - SAMPLES) // 2)
     second = max(0, first // RATE - _MARGIN)
     end = min(frames, (-(-(first + SAMPLES) // RATE) + _MARGIN) * rate)
     sound = _read(recording, second * rate, end)
     if not np.isfinite(sound).all():
-        raise InputError("it holds samples that are no number")
-    if np.abs(sound).max(initial=0) > _LOUDEST:
-        raise InputError(f"it holds samples beyond {_LOUDEST:,.0f}, and sound is -1 to 1")
+        raise InputError("it holds NaN or infinite samples")
+    if np.abs(sound).max(initial=0) > _MAX_AMPLITUDE:
+        raise InputError(f"it holds samples beyond {_MAX_AMPLITUDE:,.0f}; audio is -1 to 1")
     if rate != RATE:
         sound = _resample(sound, rate)
     sound = sound[first - second * RATE :][:SAMPLES]
@@ -173,9 +173,9 @@ def _middle(recording: Any) -> np.ndarray:
 
 
 def _read(recording: Any, start: int, end: int) -> np.ndarray:
-    """Frames ``start`` to ``end``, the mean of all channels, float32; a block at a time, so memory stays flat."""
+    """Read frames ``start`` to ``end``, averaged over channels, float32; in blocks, to bound memory."""
     if recording.format == "MP3":
-        # Its frames lean on those before: a jump gives other numbers. soundfile jumps after each read where it can.
+        # MP3 frames depend on earlier ones, so seeking changes the samples; soundfile seeks after each read if it can
         recording.seekable = lambda: False
         for block in _blocks(recording, start):
             del block
@@ -187,12 +187,12 @@ def _read(recording: Any, start: int, end: int) -> np.ndarray:
         sound[done : done + len(block)] = block.mean(axis=1, dtype=np.float32)
         done += len(block)
     if end - start - done > recording.samplerate * _SLACK:
-        raise InputError(f"it is cut: {start + done:,} of {recording.frames:,} frames are there")
+        raise InputError(f"it is truncated: {start + done:,} of {recording.frames:,} frames are present")
     return sound[:done]
 
 
 def _blocks(recording: Any, frames: int) -> Iterator[np.ndarray]:
-    """The next frames, ``(frames, channels)`` float32, in parts; fewer where the file ends."""
+    """Yield the next frames in blocks of ``(n, channels)`` float32; fewer if the file ends."""
     step = max(1, _BLOCK // recording.channels)
     while frames > 0:
         block = recording.read(min(step, frames), dtype="float32", always_2d=True)

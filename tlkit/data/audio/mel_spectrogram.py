@@ -1,8 +1,8 @@
-"""From sound to the mel-spectrogram that MusicTaggerCRNN was trained on, in NumPy.
+"""Compute the mel-spectrogram that MusicTaggerCRNN was trained on, in NumPy.
 
-The definition is that of librosa 0.5, which ``keras/applications/audio_conv_utils.py`` (Keras 1.2.2) called: frames
-of 512 samples every 256, periodic Hann window, centred with the sound mirrored at its ends; the power of each, in 96
-bands of Slaney's scale and area (``librosa/filters.py``); squared once more; in decibels, at most 80 below the loudest.
+Source: librosa 0.5, as called by ``keras/applications/audio_conv_utils.py`` (Keras 1.2.2): STFT with 512-sample frames,
+hop 256, periodic Hann window, centred with reflection padding; power; 96 bands on Slaney's mel scale, area-normalized
+(``librosa/filters.py``); squared once more; in decibels, at most 80 below the maximum.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import numpy as np
 from tlkit.data.audio.decode import RATE
 
 N_FFT, HOP, BANDS = 512, 256, 96
-LEAST_POWER, TOP_DB = 1e-10, 80.0
+MIN_POWER, TOP_DB = 1e-10, 80.0
 
-# Slaney's scale (Auditory Toolbox, 1998): a mel is 200/3 Hz up to 1000 Hz; above, 27 mels are a factor of 6.4.
+# Slaney's scale (Auditory Toolbox, 1998): linear, 200/3 Hz per mel, up to 1000 Hz; then 27 mels per factor of 6.4.
 _LINEAR, _CORNER, _LOG_STEP = 200 / 3, 1000.0, np.log(6.4) / 27
 
 
@@ -27,7 +27,7 @@ def _hertz(mels: np.ndarray) -> np.ndarray:
 
 @cache
 def mel_filters() -> np.ndarray:
-    """What each band takes of each frequency, ``(BANDS, N_FFT // 2 + 1)`` float32: triangles of equal area."""
+    """Return the filter bank, ``(BANDS, N_FFT // 2 + 1)`` float32: triangles of equal area, low bands first."""
     top = _CORNER / _LINEAR + np.log(RATE / 2 / _CORNER) / _LOG_STEP
     edges = _hertz(np.linspace(0, top, BANDS + 2))[:, np.newaxis]
     frequencies = np.linspace(0, RATE / 2, N_FFT // 2 + 1)
@@ -38,10 +38,10 @@ def mel_filters() -> np.ndarray:
 
 
 def mel_spectrogram(sound: np.ndarray) -> np.ndarray:
-    """The spectrogram of some sound.
+    """Compute the mel-spectrogram of a sound.
 
     Args:
-        sound: ``(samples,)`` float32 at :data:`tlkit.data.audio.decode.RATE`, at least 257 samples.
+        sound: ``(samples,)`` float32 at :data:`tlkit.data.audio.decode.RATE` Hz, at least 257 samples.
 
     Returns:
         ``(BANDS, 1 + samples // HOP)`` float32, decibels, low bands first.
@@ -51,5 +51,5 @@ def mel_spectrogram(sound: np.ndarray) -> np.ndarray:
     frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::HOP]
     power = np.abs(np.fft.rfft(frames * window)) ** 2
     mel = mel_filters() @ power.T.astype(np.float32)
-    decibels = 10 * np.log10(np.maximum(LEAST_POWER, mel * mel))
+    decibels = 10 * np.log10(np.maximum(MIN_POWER, mel * mel))
     return np.asarray(np.maximum(decibels, decibels.max() - TOP_DB), np.float32)

@@ -1,6 +1,6 @@
-"""Is an Ogg file whole? Its decoders pass over what is missing and damaged, and give other sound without a word.
+"""Check that an Ogg file is complete: decoders skip missing and damaged pages silently and return other samples.
 
-A page says which of its stream it is, whether it is the last, and carries a checksum. Source: RFC 3533.
+Every page carries its number within the stream, a flag for the last page, and a checksum. Source: RFC 3533.
 """
 
 from __future__ import annotations
@@ -15,33 +15,31 @@ _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 def ogg_problem(file: BinaryIO) -> str | None:
-    """What is missing or damaged in an Ogg file, in words; None when it is whole.
-
-    It is read page by page, 65 kB at most.
+    """Return what is missing or damaged in an Ogg file, or None if it is complete.
 
     Args:
-        file: Open for reading, at its beginning.
+        file: Open for reading, at offset 0. It is read page by page, at most 65 kB at a time.
     """
-    following: dict[int, int] = {}  # of each stream, the number that its next page must have
+    next_page: dict[int, int] = {}  # by stream: number of its next page
     open_streams: set[int] = set()
     while start := file.read(_HEADER.size):
         if len(start) < _HEADER.size or start[:4] != b"OggS":
-            return "it is cut or damaged: a page does not begin where the one before it ends"
+            return "it is truncated or damaged: a page does not start where the one before it ends"
         *_, flags, _, stream, number, checksum, count = _HEADER.unpack(start)
         lengths = file.read(count)
         body = file.read(sum(lengths))
         if len(lengths) < count or len(body) < sum(lengths):
-            return "it is cut in the middle of a page"
+            return "it is truncated in the middle of a page"
         if _checksum(start[:22] + bytes(4) + start[26:] + lengths + body) != checksum:
-            return f"it is damaged: page {number:,} is not what was written"
-        if number != following.get(stream, 0):
-            return f"it is cut: page {following.get(stream, 0):,} is missing"
-        following[stream] = number + 1
+            return f"it is damaged: the checksum of page {number:,} is wrong"
+        if number != next_page.get(stream, 0):
+            return f"it is truncated: page {next_page.get(stream, 0):,} is missing"
+        next_page[stream] = number + 1
         open_streams = open_streams - {stream} if flags & _LAST else open_streams | {stream}
-    return "it is cut: its last page is missing" if open_streams else None
+    return "it is truncated: its last page is missing" if open_streams else None
 
 
 def _checksum(page: bytes) -> int:
-    """Ogg's CRC: zlib's polynomial, from the other end of each byte and of the sum, starting at zero."""
+    """Compute Ogg's CRC-32: zlib's polynomial with bits in the opposite order, starting at zero."""
     reflected = zlib.crc32(page.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return int(f"{reflected:032b}"[::-1], 2)

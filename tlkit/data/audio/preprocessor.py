@@ -1,4 +1,4 @@
-"""How a network looks at a clip: everything that turns a file into numbers."""
+"""Audio preprocessing: decode, resample, mel-spectrogram."""
 
 from __future__ import annotations
 
@@ -19,15 +19,18 @@ from tlkit.data.modality import AUDIO, Modality
 from tlkit.errors import InputError
 
 SIZE = (BANDS, 1 + SAMPLES // HOP)
-PREPROCESSING, RULE = "melspectrogram", "middle"
+PREPROCESSING, RESIZE_MODE = "melspectrogram", "middle"
 
 
 @dataclass(frozen=True)
 class MelSpectrogramPreprocessor:
-    """A :class:`tlkit.data.preprocessor.Preprocessor` at clips; its values are mel-spectrograms, float32, in decibels.
+    """A :class:`tlkit.data.preprocessor.Preprocessor` for audio; its arrays are mel-spectrograms, float32, in decibels.
 
     Attributes:
-        allow_private: Addresses may lead inside this network.
+        allow_private: Allow URLs that lead to private networks.
+
+    Raises:
+        UsageError: The packages that decode audio are not installed.
     """
 
     allow_private: bool = False
@@ -36,79 +39,76 @@ class MelSpectrogramPreprocessor:
         check_installed()
 
     @property
-    def kind(self) -> Modality:
-        """Clips."""
+    def modality(self) -> Modality:
+        """Audio."""
         return AUDIO
 
     @property
     def size(self) -> tuple[int, int]:
-        """Mel bands and frames."""
+        """Mel bands and frames, ``(96, 1366)``."""
         return SIZE
 
     @property
     def channels(self) -> int:
-        """One."""
+        """Channels of an array, 1."""
         return 1
 
     @property
     def dtype(self) -> str:
-        """Of decibels."""
+        """Type of an array, ``float32``."""
         return "float32"
 
     @property
-    def channels_first(self) -> bool:
-        """Never."""
-        return False
-
-    @property
     def data_format(self) -> str:
-        """Always the same."""
+        """Layout of the model input, ``channels_last``."""
         return "channels_last"
 
     @property
     def preprocessing(self) -> str:
-        """One way alone."""
+        """Name of the normalization: :data:`PREPROCESSING`."""
         return PREPROCESSING
 
     @property
-    def rule(self) -> str:
-        """The middle of a recording, :data:`tlkit.data.audio.decode.SAMPLES` long."""
-        return RULE
+    def resize_mode(self) -> str:
+        """Name of the way to the input size: the middle :data:`tlkit.data.audio.decode.SAMPLES` of a recording."""
+        return RESIZE_MODE
 
     @property
     def decoder(self) -> str:
-        """What decodes, with versions; libsndfile, which soundfile brings, does the work."""
+        """Decoder and library versions; libsndfile, which soundfile bundles, decodes."""
         import soundfile
 
         sndfile = soundfile.__libsndfile_version__
         return f"{DECODER}, libsndfile {sndfile}, soxr {version('soxr')}, {RATE} Hz"
 
-    def read(self, source: str) -> np.ndarray:
-        """The mel-spectrogram of one file or address, ``(96, 1366, 1)`` float32.
+    def load(self, source: str) -> np.ndarray:
+        """Compute the mel-spectrogram of one audio file or URL.
+
+        Args:
+            source: A path or an http(s) URL.
+
+        Returns:
+            ``(96, 1366)`` float32, decibels, low bands first.
 
         Raises:
-            InputError: It cannot be read; the message is the reason alone.
+            InputError: It cannot be read. The message is the reason alone, without the file's name.
         """
-        return self.pixels(self.open(source)[0])
+        return mel_spectrogram(decode(self._fetch(source) if is_url(source) else source))
 
-    def open(self, source: str, *, digest: bool = False) -> tuple[np.ndarray, bytes]:
-        """The mel-spectrogram of one file or address, ``(96, 1366)`` float32, and the digest of its bytes."""
-        sound, name = self._listen(source, digest)
-        return mel_spectrogram(sound), name
+    def load_with_digest(self, source: str) -> tuple[np.ndarray, bytes]:
+        """Compute the mel-spectrogram of one audio file or URL; also return the SHA-256 of the decoded bytes.
 
-    def _listen(self, source: str, digest: bool) -> tuple[np.ndarray, bytes]:
+        Raises:
+            InputError: As for :meth:`load`, or the file changed between hashing and decoding.
+        """
         if is_url(source):
-            from tlkit.data.url import fetch  # requests takes a while to import
-
-            data = fetch(source, allow_private=self.allow_private, wanted=AUDIO.with_article)
-            return decode(data), bytes_digest(data) if digest else b""
+            data = self._fetch(source)
+            return mel_spectrogram(decode(data)), bytes_digest(data)
         try:
             check_regular(source, AUDIO)
-            with open(source, "rb") as file:
-                if not digest:
-                    return decode(file.fileno()), b""
+            with open(source, "rb") as file:  # a recording may be hours long: it is never read into memory whole
                 before = os.fstat(file.fileno())
-                name = hashlib.file_digest(file, "sha256").digest()
+                digest = hashlib.file_digest(file, "sha256").digest()
                 file.seek(0)
                 sound = decode(file.fileno())
                 after = os.fstat(file.fileno())
@@ -116,26 +116,31 @@ class MelSpectrogramPreprocessor:
             raise InputError(why_unreadable(error)) from error
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
             raise InputError("it changed while it was read")
-        return sound, name
+        return mel_spectrogram(sound), digest
 
-    def pixels(self, content: np.ndarray) -> np.ndarray:
-        """The mel-spectrogram with an axis for its one channel."""
+    def _fetch(self, url: str) -> bytes:
+        from tlkit.data.url import fetch  # requests takes a while to import
+
+        return fetch(url, allow_private=self.allow_private, wanted=AUDIO.with_article)
+
+    def to_array(self, content: np.ndarray) -> np.ndarray:
+        """Add the channel axis to a mel-spectrogram: ``(96, 1366, 1)`` float32."""
         return content[..., np.newaxis]
 
-    def scale(self, values: Any) -> Any:
-        """Decibels as they are."""
+    def normalize(self, values: Any) -> Any:
+        """Return decibels unchanged: the network's first BatchNorm normalizes them."""
         return values
 
-    def inputs(self, values: np.ndarray) -> np.ndarray:
-        """Decibels as they are, float32."""
-        return np.asarray(values, np.float32)
+    def to_model_input(self, arrays: np.ndarray) -> np.ndarray:
+        """Return mel-spectrograms ``(batch, 96, 1366, 1)`` as float32, otherwise unchanged."""
+        return np.asarray(arrays, np.float32)
 
-    def show(self, content: np.ndarray, side: int) -> Image.Image:
-        """The mel-spectrogram as a picture: time to the right, high bands on top, loud is bright."""
+    def thumbnail(self, content: np.ndarray, side: int) -> Image.Image:
+        """Draw a mel-spectrogram, ``side`` pixels wide: time to the right, high bands on top, louder is brighter."""
         low, high = float(content.min()), float(content.max())
-        share = (content[::-1] - low) / ((high - low) or 1.0)
-        # from black over blue and red to a light yellow
+        loudness = (content[::-1] - low) / ((high - low) or 1.0)
+        # from black through purple and red to light yellow
         stops = np.array([(0, 0, 10), (70, 20, 120), (190, 50, 90), (250, 150, 40), (255, 250, 190)], np.float32)
-        channels = [np.interp(share, np.linspace(0, 1, len(stops)), stop) for stop in stops.T]
-        picture = Image.fromarray(np.stack(channels, axis=-1).astype(np.uint8))
-        return picture.resize((side, max(1, side * BANDS // 160)), Image.Resampling.BOX)
+        channels = [np.interp(loudness, np.linspace(0, 1, len(stops)), stop) for stop in stops.T]
+        image = Image.fromarray(np.stack(channels, axis=-1).astype(np.uint8))
+        return image.resize((side, max(1, side * BANDS // 160)), Image.Resampling.BOX)

@@ -1,4 +1,4 @@
-"""Change pictures at random, as a camera might have: Keras layers, at the network's input size."""
+"""Random image augmentation: Keras preprocessing layers, at the network's input size."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tlkit.backend import keras, tf
 layers = keras.layers
 
 VERSION = 1
-"""Raised when the same kind and seed give other pictures."""
+"""Version of the policies, part of the provenance: increment when the same policy and seed give other images."""
 
 
 def _light() -> list[Any]:
@@ -26,7 +26,7 @@ def _light() -> list[Any]:
 
 
 def _recipe2017() -> list[Any]:
-    """The settings of ``ImageDataGenerator`` in the recipes of 2017."""
+    """Return the ``ImageDataGenerator`` settings of the 2017 fine-tuning recipes, as layers."""
     return [
         layers.RandomRotation(30 / 360, fill_mode="nearest"),
         layers.RandomTranslation(0.2, 0.2, fill_mode="nearest"),
@@ -37,11 +37,11 @@ def _recipe2017() -> list[Any]:
 
 
 def _randaugment() -> list[Any]:
-    """RandAugment, Cubuk et al. 2019 (arXiv:1909.13719), after a flip."""
+    """Return a random flip, then RandAugment (Cubuk et al. 2019, arXiv:1909.13719)."""
     return [layers.RandomFlip("horizontal"), layers.RandAugment(value_range=(0, 255), num_ops=2, factor=0.5)]
 
 
-MODALITIES: dict[str, Callable[[], list[Any]]] = {
+POLICIES: dict[str, Callable[[], list[Any]]] = {
     "light": _light,
     "recipe2017": _recipe2017,
     "randaugment": _randaugment,
@@ -49,34 +49,34 @@ MODALITIES: dict[str, Callable[[], list[Any]]] = {
 
 
 class Augmenter:
-    """One kind of augmentation; what becomes of a picture depends on the picture and the seed alone.
+    """An augmentation policy whose result depends on the image and the seed alone. Safe to call from several threads.
 
     Args:
-        kind: A key of :data:`MODALITIES`.
+        policy: A key of :data:`POLICIES`.
     """
 
-    def __init__(self, kind: str) -> None:
-        self._layers = MODALITIES[kind]()
+    def __init__(self, policy: str) -> None:
+        self._layers = POLICIES[policy]()
         self._generators = list(_generators(self._layers))
-        self._change = tf.function(self._run, reduce_retracing=True)
-        self._one_at_a_time = threading.Lock()
+        self._augment = tf.function(self._run, reduce_retracing=True)
+        self._lock = threading.Lock()
 
     def __call__(self, pixels: np.ndarray, seed: Sequence[int]) -> np.ndarray:
-        """A changed picture.
+        """Augment one image.
 
         Args:
-            pixels: ``(height, width, 3)`` uint8.
-            seed: Any numbers.
+            pixels: ``(height, width, 3)`` uint8, 0 to 255. Not modified.
+            seed: Integers; equal seeds give equal results.
 
         Returns:
-            ``(height, width, 3)`` uint8.
+            ``(height, width, 3)`` uint8, 0 to 255.
         """
         start = zlib.crc32(np.asarray(seed, np.int64).tobytes())
-        with self._one_at_a_time:  # the seeds live in the layers
+        with self._lock:  # the seeds are state of the layers
             for number, generator in enumerate(self._generators):
-                # each draw adds 1, and no two layers may draw the same
+                # each draw adds 1; the shift separates the streams of the layers
                 generator.state.assign(np.array([start, number << 16], np.uint32))
-            return np.asarray(self._change(pixels[np.newaxis]).numpy()[0])
+            return np.asarray(self._augment(pixels[np.newaxis]).numpy()[0])
 
     def _run(self, pixels: Any) -> Any:
         x = keras.ops.cast(pixels, "float32")
@@ -86,7 +86,7 @@ class Augmenter:
 
 
 def _generators(members: Sequence[Any]) -> Any:
-    """Every generator of random numbers in layers and the layers inside them."""
+    """Yield the seed generators of layers and of the layers nested in them."""
     for layer in members:
         for inner in layer._flatten_layers():
             generator = getattr(inner, "generator", None)
@@ -95,26 +95,38 @@ def _generators(members: Sequence[Any]) -> Any:
 
 
 class AugmentedCopies:
-    """Augmented variants of a picture that may be kept: each depends on the picture's bytes, its number and the seed.
+    """Augmented variants whose features can be cached: each depends on the file's bytes, its number and the seed.
 
     Args:
-        kind: A key of :data:`MODALITIES`.
-        count: How many a picture.
-        seed: Draws them.
+        policy: A key of :data:`POLICIES`.
+        count: Variants of each image.
+        seed: Random seed.
+
+    Attributes:
+        provenance: What determines the variants besides the image, as JSON values.
     """
 
-    def __init__(self, kind: str, count: int, seed: int) -> None:
+    def __init__(self, policy: str, count: int, seed: int) -> None:
         self.count = count
         self.provenance = {
-            "kind": kind,
+            "kind": policy,
             "seed": seed,
             "version": VERSION,
             "keras": keras.__version__,
             "tensorflow": tf.__version__,
         }
         self._seed = seed
-        self._augmenter = Augmenter(kind)
+        self._augmenter = Augmenter(policy)
 
     def make(self, pixels: np.ndarray, digest: bytes, variant: int) -> np.ndarray:
-        """Variant ``variant`` of pixels ``(height, width, 3)`` uint8 of a file with this digest."""
+        """Make one variant.
+
+        Args:
+            pixels: ``(height, width, 3)`` uint8, 0 to 255.
+            digest: SHA-256 of the image file.
+            variant: Its number, from 0.
+
+        Returns:
+            ``(height, width, 3)`` uint8, 0 to 255.
+        """
         return self._augmenter(pixels, (self._seed, int.from_bytes(digest[:7], "big"), variant))

@@ -1,18 +1,18 @@
-"""One way from the bytes of a picture to RGB pixels; every command goes through here.
+"""Decode image files to RGB. Every command decodes here, so the same file gives the same pixels everywhere.
 
-What comes out, always three channels of 8 bits:
+The result always has three channels of 8 bits:
 
 ===========================  ==================================================================
-grey, 1-bit                  the grey value in all three channels
-16-bit grey                  scaled: 0 to 65535 becomes 0 to 255
+greyscale, 1-bit             the grey value in all three channels
+16-bit greyscale             scaled from 0…65535 to 0…255
 palette                      its colours
-transparency of any kind     laid over white
+transparency of any kind     composited over white
 CMYK, YCCK                   converted, without a colour profile
 animation, several pages     the first frame
-EXIF orientation 1 to 8      turned upright
+EXIF orientation 1 to 8      rotated upright
 ===========================  ==================================================================
 
-What has no such meaning (32-bit integers, floating point, Lab) is refused by name.
+Formats without a defined conversion to RGB (32-bit integers, floating point, Lab) are refused by name.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from tlkit.data.file_checks import check_regular, start_of, what_it_is, why_unreadable
+from tlkit.data.file_checks import check_regular, describe_mismatch, start_of, why_unreadable
 from tlkit.data.modality import IMAGE
 from tlkit.errors import InputError
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
-"""What Pillow may open; the content says which, never the name."""
+"""Formats that Pillow may open; recognised by the file's content, never by its name."""
 
 DECODER = 2
-"""Raised when the same bytes become other pixels; cached features are known by it and by Pillow's version."""
+"""Version of this module's output, part of the provenance: increment when the same file decodes to other pixels."""
 
 MAX_PIXELS = 100_000_000
-"""A picture that claims more is refused before anything is decoded."""
+"""Images with more pixels in their header are refused before decoding."""
 
 HEADROOM = 2
-"""A JPEG is never reduced while decoding to less than this many times the size that is wanted."""
+"""A JPEG is not reduced while decoding below this multiple of the size it is resized to."""
 
 _OVER_WHITE = {"RGBA", "LA", "PA", "La", "RGBa"}
 _ORIENTATION = 0x0112
@@ -55,20 +55,20 @@ _UPRIGHT = {
 _DIRECT = {"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV"}
 
 
-def decode(source: str | os.PathLike[str] | bytes, *, least: tuple[int, int] | None = None) -> Image.Image:
-    """Read a picture.
+def decode(source: str | os.PathLike[str] | bytes, *, min_size: tuple[int, int] | None = None) -> Image.Image:
+    """Decode an image file.
 
     Args:
         source: A path, or the bytes of a file.
-        least: Width and height that it will be reduced to. A JPEG more than :data:`HEADROOM` times as large is
-            decoded at a half, a quarter or an eighth of its size, which its format allows at a fraction of the time.
+        min_size: Width and height that it will be resized to. A JPEG more than :data:`HEADROOM` times as large is
+            decoded at 1/2, 1/4 or 1/8 of its size (DCT scaling), which is several times faster.
 
     Returns:
         A Pillow image in mode RGB, upright, at its own size or reduced.
 
     Raises:
-        InputError: Not a picture, damaged, too large, or of a kind with no meaning in RGB. The message is the
-            reason alone; who calls knows the name.
+        InputError: Not an image, damaged, too large, or without a defined conversion to RGB. The message is the
+            reason alone, without the file's name.
     """
     try:
         if not isinstance(source, bytes):
@@ -76,35 +76,35 @@ def decode(source: str | os.PathLike[str] | bytes, *, least: tuple[int, int] | N
         with Image.open(BytesIO(source) if isinstance(source, bytes) else Path(source), formats=FORMATS) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
-                raise InputError(f"it claims {width}x{height} pixels, more than the {MAX_PIXELS:,} that are decoded")
+                raise InputError(f"it has {width}x{height} pixels, more than the limit of {MAX_PIXELS:,}")
             image.seek(0)
-            if least is not None and image.format == "JPEG":
-                across, down = (HEADROOM * side for side in least)
-                if image.getexif().get(_ORIENTATION, 1) >= 5:  # lies on its side
+            if min_size is not None and image.format == "JPEG":
+                across, down = (HEADROOM * side for side in min_size)
+                if image.getexif().get(_ORIENTATION, 1) >= 5:  # rotated by 90 degrees
                     across, down = down, across
                 image.draft(None, (across, down))
             image.load()
-            turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
-            return _rgb(image) if turn is None else _rgb(image).transpose(turn)
+            rotation = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+            return _rgb(image) if rotation is None else _rgb(image).transpose(rotation)
     except InputError:
         raise
     except Image.DecompressionBombError as error:
-        raise InputError("it claims more pixels than are decoded") from error
+        raise InputError("it has more pixels than the limit") from error
     except UnidentifiedImageError as error:
-        raise InputError(what_it_is(start_of(source), IMAGE)) from error
+        raise InputError(describe_mismatch(start_of(source), IMAGE)) from error
     except OSError as error:
         raise InputError(why_unreadable(error)) from error
-    except Exception as error:  # Pillow's plugins raise many kinds on damaged files
+    except Exception as error:  # Pillow's plugins raise all kinds of exceptions on damaged files
         raise InputError(f"it is damaged ({type(error).__name__}: {error})") from error
 
 
-# 0 to 65535 as 0 to 255, to the nearest
+# 0…65535 to 0…255, rounded to nearest
 _TO_8_BITS = ((np.arange(65536) + 128) // 257).astype(np.uint8)
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
 
 
 def _deep_grey(image: Image.Image) -> Image.Image:
-    """16-bit grey as RGB; its one transparent value, where it has one, as white."""
+    """Convert 16-bit greyscale to RGB; the transparent value, if it has one, becomes white."""
     values = np.asarray(image)
     if values.dtype != np.uint16:
         values = np.clip(values, 0, 65535).astype(np.uint16)
@@ -117,7 +117,7 @@ def _deep_grey(image: Image.Image) -> Image.Image:
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    """Any Pillow mode as RGB, as the table above says."""
+    """Convert any Pillow mode to RGB, as in the table above."""
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
         return _deep_grey(image)
     if image.mode in _OVER_WHITE or "transparency" in image.info:
@@ -128,5 +128,5 @@ def _rgb(image: Image.Image) -> Image.Image:
         return image
     if image.mode in _DIRECT:
         return image.convert("RGB")
-    holds = {"I": "32-bit integers", "F": "floating-point values", "LAB": "Lab colours"}.get(image.mode, image.mode)
-    raise InputError(f"it holds {holds}, which have no fixed meaning as RGB; save it with 8 or 16 bits a channel")
+    content = {"I": "32-bit integers", "F": "floating-point values", "LAB": "Lab colours"}.get(image.mode, image.mode)
+    raise InputError(f"it holds {content}, which cannot be converted to RGB; save it with 8 or 16 bits per channel")

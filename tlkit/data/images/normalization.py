@@ -1,7 +1,8 @@
-"""From RGB pixels to what a network was trained on.
+"""Pixel normalization: what ``keras.applications.*.preprocess_input`` does, for each network.
 
-Source: ``keras/src/applications/imagenet_utils.py``; ``lite`` from ``efficientnet_lite_builder.py``. Unlike
-Keras's function on NumPy arrays, the input is never changed.
+Source: ``keras/src/applications/imagenet_utils.py`` (``_preprocess_numpy_input``), whose modes ``caffe``, ``tf`` and
+``torch`` are these; ``lite`` from ``efficientnet_lite_builder.py`` of tensorflow/tpu (``MEAN_RGB`` 127, ``STDDEV_RGB``
+128). Unlike Keras's function on NumPy arrays, the input is never modified.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-# Means of the ImageNet training set, 0 to 255, in BGR order (caffe) and 0 to 1 in RGB order (torch).
+# Means of the ImageNet training set: BGR, 0 to 255, from the Caffe release of VGG; RGB, 0 to 1, from torchvision.
 _CAFFE_MEAN = np.array([103.939, 116.779, 123.68], np.float32)
 _TORCH_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 _TORCH_STD = np.array([0.229, 0.224, 0.225], np.float32)
@@ -48,16 +49,16 @@ MODES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "unit": _unit,
     "none": _none,
 }
-"""What each mode does with float32 pixels. caffe: BGR, ImageNet mean taken off. tf: -1 to 1. torch: 0 to 1, then
-ImageNet mean and deviation. lite: (x - 127) / 128. unit: 0 to 1. none: 0 to 255, for networks that rescale by
-themselves."""
+"""Normalization of float32 RGB pixels, 0 to 255, by name. caffe: to BGR, minus the ImageNet mean. tf: -1 to 1. torch:
+0 to 1, minus the ImageNet mean, divided by its standard deviation. lite: (x - 127) / 128. unit: 0 to 1. none:
+unchanged, for networks that normalize inside the model."""
 
 
 def preprocess(pixels: np.ndarray, mode: str) -> np.ndarray:
-    """Scale pixels as ``mode`` asks.
+    """Normalize pixels.
 
     Args:
-        pixels: ``(..., 3)`` RGB, uint8 or float, 0 to 255. Not changed.
+        pixels: ``(..., 3)`` RGB, uint8 or float, 0 to 255. Not modified.
         mode: A key of :data:`MODES`.
 
     Returns:

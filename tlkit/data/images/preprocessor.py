@@ -1,4 +1,4 @@
-"""How a network looks at a picture: everything that turns a file into numbers."""
+"""Image preprocessing: decode, resize, normalize."""
 
 from __future__ import annotations
 
@@ -20,89 +20,106 @@ from tlkit.data.modality import IMAGE, Modality
 
 @dataclass(frozen=True)
 class ImagePreprocessor:
-    """A :class:`tlkit.data.preprocessor.Preprocessor` at pictures; its values are pixels, uint8, 0 to 255.
+    """A :class:`tlkit.data.preprocessor.Preprocessor` for images; its arrays are uint8, 0 to 255.
 
     Attributes:
         size: Height and width.
-        preprocessing: A mode of :mod:`tlkit.data.images.normalization`.
-        rule: A rule of :mod:`tlkit.data.images.resize`.
-        allow_private: Addresses may lead inside this network.
-        channels: 3 for RGB, 1 for grey.
-        channels_first: Inputs are ``(channels, height, width)``.
+        preprocessing: A key of :data:`tlkit.data.images.normalization.MODES`.
+        resize_mode: One of :data:`tlkit.data.images.resize.RESIZE_MODES`.
+        allow_private: Allow URLs that lead to private networks.
+        channels: 3 for RGB, 1 for greyscale.
+        data_format: Layout of the model input, ``channels_last`` or ``channels_first``.
     """
 
     size: tuple[int, int]
     preprocessing: str
-    rule: str = "squash"
+    resize_mode: str = "squash"
     allow_private: bool = False
     channels: int = 3
-    channels_first: bool = False
+    data_format: str = "channels_last"
 
     @property
-    def kind(self) -> Modality:
-        """Pictures."""
+    def modality(self) -> Modality:
+        """Images."""
         return IMAGE
 
     @property
     def dtype(self) -> str:
-        """Of pixels."""
+        """Type of an array, ``uint8``."""
         return "uint8"
 
     @property
-    def data_format(self) -> str:
-        """The layout of inputs, as Keras calls it."""
-        return "channels_first" if self.channels_first else "channels_last"
-
-    @property
     def decoder(self) -> str:
-        """What decodes, with versions."""
+        """Decoder and library versions."""
         return f"{DECODER}, Pillow {version('pillow')}"
 
-    def read(self, source: str) -> np.ndarray:
-        """Pixels of one file or address, ``(height, width, channels)`` uint8, RGB or grey.
+    def load(self, source: str) -> Image.Image:
+        """Decode one image file or URL.
+
+        Args:
+            source: A path or an http(s) URL.
+
+        Returns:
+            A Pillow image in mode RGB. A large JPEG is decoded at a fraction of its size, but never below
+            :attr:`min_size`.
 
         Raises:
-            InputError: It cannot be read; the message is the reason alone.
+            InputError: It cannot be read. The message is the reason alone, without the file's name.
         """
-        return self.pixels(self.open(source)[0])
+        return decode(self._fetch(source) if is_url(source) else source, min_size=self.min_size)
 
-    def pixels(self, content: Image.Image) -> np.ndarray:
-        """A picture at the network's size, ``(height, width, channels)`` uint8; grey is ITU-R 601 luma."""
+    def load_with_digest(self, source: str) -> tuple[Image.Image, bytes]:
+        """Decode one image file or URL; also return the SHA-256 of the very bytes that were decoded.
+
+        Raises:
+            InputError: As for :meth:`load`.
+        """
+        data = self._fetch(source) if is_url(source) else read_file(source, IMAGE)
+        return decode(data, min_size=self.min_size), bytes_digest(data)
+
+    def _fetch(self, url: str) -> bytes:
+        from tlkit.data.url import fetch  # requests takes a while to import
+
+        return fetch(url, allow_private=self.allow_private, wanted=IMAGE.with_article)
+
+    def to_array(self, content: Image.Image) -> np.ndarray:
+        """Resize an image to :attr:`size`.
+
+        Args:
+            content: Mode RGB.
+
+        Returns:
+            ``(height, width, channels)`` uint8, 0 to 255: RGB, or ITU-R 601 luma where :attr:`channels` is 1.
+        """
         if self.channels == 1:
-            return resize(content.convert("L"), self.size, self.rule)[..., np.newaxis]
-        return resize(content, self.size, self.rule)
+            return resize(content.convert("L"), self.size, self.resize_mode)[..., np.newaxis]
+        return resize(content, self.size, self.resize_mode)
 
-    def scale(self, values: Any) -> Any:
-        """Float32 pixels, an array or a tensor, as the network takes them, channels last."""
+    def normalize(self, values: Any) -> Any:
+        """Normalize float32 pixels (0 to 255, channels last), a NumPy array or a tensor, as the network expects."""
         return MODES[self.preprocessing](values)
 
-    def inputs(self, values: np.ndarray) -> np.ndarray:
-        """What the network takes for pixels ``(rows, height, width, channels)``: float32."""
-        inputs = preprocess(values, self.preprocessing)
-        return np.ascontiguousarray(np.moveaxis(inputs, -1, 1)) if self.channels_first else inputs
+    def to_model_input(self, arrays: np.ndarray) -> np.ndarray:
+        """Normalize a batch of images.
 
-    def open(self, source: str, *, digest: bool = False) -> tuple[Image.Image, bytes]:
-        """The picture of one file or address, mode RGB, and the digest of its bytes where that is asked for.
+        Args:
+            arrays: ``(batch, height, width, channels)`` uint8, 0 to 255. Not modified.
 
-        A large JPEG comes reduced, to a size from which this look is still taken as from the whole.
+        Returns:
+            float32 in the layout of :attr:`data_format`.
         """
-        data: str | bytes = source
-        if is_url(source):
-            from tlkit.data.url import fetch  # requests takes a while to import
+        inputs = preprocess(arrays, self.preprocessing)
+        return np.ascontiguousarray(np.moveaxis(inputs, -1, 1)) if self.data_format == "channels_first" else inputs
 
-            data = fetch(source, allow_private=self.allow_private, wanted=IMAGE.with_article)
-        elif digest:
-            data = read_file(source, IMAGE)
-        return decode(data, least=self.least), bytes_digest(data) if isinstance(data, bytes) and digest else b""
-
-    def show(self, content: Image.Image, side: int) -> Image.Image:
-        """The picture itself, reduced."""
-        content.thumbnail((side, side), Image.Resampling.LANCZOS)
-        return content
+    def thumbnail(self, content: Image.Image, side: int) -> Image.Image:
+        """Return a copy of an image, reduced so that its longer side is at most ``side`` pixels."""
+        reduced = content.copy()
+        reduced.thumbnail((side, side), Image.Resampling.LANCZOS)
+        return reduced
 
     @property
-    def least(self) -> tuple[int, int]:
-        """Width and height below which a picture must not be reduced before this look is taken."""
+    def min_size(self) -> tuple[int, int]:
+        """Width and height below which an image must not be reduced before :meth:`to_array` resizes it."""
         height, width = self.size
-        share = 1 if self.rule == "squash" else CROP_FRACTION
+        share = 1 if self.resize_mode == "squash" else CROP_FRACTION
         return math.ceil(width / share), math.ceil(height / share)

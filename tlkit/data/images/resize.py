@@ -1,35 +1,35 @@
-"""Bring a picture to a network's input size."""
+"""Resize an image to the input size of a network."""
 
 from __future__ import annotations
 
 import numpy as np
 from PIL import Image
 
-RULES = ("squash", "crop")
+RESIZE_MODES = ("squash", "crop")
 
 CROP_FRACTION = 0.875
-"""The side of the central part that published ImageNet evaluations look at."""
+"""Side of the central crop, as a fraction: 224 of 256, as published ImageNet accuracies are evaluated."""
 
 
-def resize(image: Image.Image, size: tuple[int, int], rule: str) -> np.ndarray:
-    """Resize with Pillow's bilinear filter, which averages over what it shrinks.
+def resize(image: Image.Image, size: tuple[int, int], mode: str) -> np.ndarray:
+    """Resize with Pillow's bilinear filter, which is antialiased when it reduces.
 
     Args:
-        image: Mode RGB.
-        size: Height and width to reach.
-        rule: ``squash`` takes the whole picture and changes its proportions; ``crop`` takes the largest centred
-            part that has the proportions of ``size``, 87.5% of it a side.
+        image: Mode RGB or L.
+        size: Target height and width.
+        mode: ``squash``: the whole image, its aspect ratio changed. ``crop``: the central 87.5% (a side) of the
+            largest centred box with the aspect ratio of ``size``.
 
     Returns:
-        ``(height, width, 3)`` uint8, 0 to 255, RGB.
+        ``(height, width, 3)`` uint8, 0 to 255, RGB; ``(height, width)`` for mode L.
     """
     height, width = size
-    box = None if rule == "squash" else _central(image.size, width / height)
+    box = None if mode == "squash" else _central_box(image.size, width / height)
     return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR, box=box))
 
 
-def _central(image_size: tuple[int, int], aspect: float) -> tuple[float, float, float, float]:
-    """The centred box with proportions ``aspect`` (width over height), in pixels of the picture."""
+def _central_box(image_size: tuple[int, int], aspect: float) -> tuple[float, float, float, float]:
+    """Return the centred box with aspect ratio ``aspect`` (width / height), in pixels of the image."""
     width, height = image_size
     crop_width = min(width, height * aspect) * CROP_FRACTION
     crop_height = crop_width / aspect

@@ -23,7 +23,7 @@ class LoadReport:
         tensors: Tensors that were set.
         matched_by: ``order`` or ``name``.
         unused: Layers of the source that the model has no place for.
-        left: Layers of the model that were left as they were, only when that was asked for.
+        left_random: Layers of the model that were left as they were, only when that was asked for.
         conversions: What was done to how many tensors, in words.
         notes: What a person should know.
     """
@@ -32,7 +32,7 @@ class LoadReport:
     tensors: int
     matched_by: str = "name"
     unused: tuple[str, ...] = ()
-    left: tuple[str, ...] = ()
+    left_random: tuple[str, ...] = ()
     conversions: Mapping[str, int] | None = None
     notes: tuple[str, ...] = ()
 
@@ -50,16 +50,16 @@ def assign_by_name(
     Raises:
         WeightsError: A layer has no arrays, or shapes differ; the model is as it was.
     """
-    missing = [place.wanted.name for place in places if place.wanted.name not in arrays]
+    missing = [place.spec.name for place in places if place.spec.name not in arrays]
     if missing:
         raise WeightsError(f"{source} has nothing for {pluralize(len(missing), 'layer')}: {join_truncated(missing)}.")
     for place in places:
-        got = [tuple(array.shape) for array in arrays[place.wanted.name]]
-        wanted = [shape for _, shape in place.wanted.tensors]
-        if got != wanted:
-            raise WeightsError(f"{source} does not fit: layer {place.wanted.name} wants {wanted}, the file has {got}.")
-    _set([(place, arrays[place.wanted.name]) for place in places])
-    names = {place.wanted.name for place in places}
+        got = [tuple(array.shape) for array in arrays[place.spec.name]]
+        expected = [shape for _, shape in place.spec.tensors]
+        if got != expected:
+            raise WeightsError(f"{source} does not fit: layer {place.spec.name} wants {expected}, the file has {got}.")
+    _set([(place, arrays[place.spec.name]) for place in places])
+    names = {place.spec.name for place in places}
     return LoadReport(
         len(places),
         sum(len(place.variables) for place in places),
@@ -86,7 +86,7 @@ def assign_plan(places: Sequence[TargetLayer], plan: Plan) -> LoadReport:
         sum(len(layer.tensors) for layer in plan.layers),
         plan.matched_by,
         tuple(layer.name for layer in plan.unused),
-        tuple(layer.name for layer in (*plan.missing, *(wanted for wanted, *_ in plan.mismatched))),
+        tuple(layer.name for layer in (*plan.missing, *(expected for expected, *_ in plan.mismatched))),
         plan.conversions,
         plan.notes,
     )

@@ -43,15 +43,17 @@ def group_kernel(groups: int) -> Conversion:
     )
 
 
-def is_depthwise_form(saved: SavedLayer, wanted: LayerSpec) -> bool:
+def is_depthwise_form(saved: SavedLayer, expected: LayerSpec) -> bool:
     """True when a layer of a file is the depthwise part of a grouped convolution of the network."""
-    if wanted.kind != "Conv2D" or wanted.groups < 2 or len(wanted.tensors) != 1:
+    if expected.kind != "Conv2D" or expected.groups < 2 or len(expected.tensors) != 1:
         return False
-    height, width, group, filters = wanted.tensors[0][1]
-    return group * wanted.groups == filters and _depthwise_shape(saved) == (height, width, filters, group)
+    height, width, group, filters = expected.tensors[0][1]
+    return group * expected.groups == filters and _depthwise_shape(saved) == (height, width, filters, group)
 
 
-def without_sums(saved: Sequence[SavedLayer], wanted: Sequence[LayerSpec]) -> tuple[list[SavedLayer], list[SavedLayer]]:
+def without_sums(
+    saved: Sequence[SavedLayer], expected: Sequence[LayerSpec]
+) -> tuple[list[SavedLayer], list[SavedLayer]]:
     """Take the 1x1 convolutions out of a file that only add up what depthwise kernels give.
 
     They are told by their shape, which says how many channels come from how many, and only where the network wants the
@@ -60,10 +62,10 @@ def without_sums(saved: Sequence[SavedLayer], wanted: Sequence[LayerSpec]) -> tu
     Returns:
         The other layers, and those; :func:`check_sums` must see them before anything is set.
     """
-    grouped = [place for place in wanted if place.groups > 1]
+    grouped = [place for place in expected if place.groups > 1]
     converted = [place.tensors[0][1] for place in grouped if any(is_depthwise_form(layer, place) for layer in saved)]
     shapes = {(1, 1, filters * group, filters) for _, _, group, filters in converted if group > 1}
-    shapes -= {shape for place in wanted for _, shape in place.tensors}
+    shapes -= {shape for place in expected for _, shape in place.tensors}
     sums = [layer for layer in saved if _kernel_shape(layer) in shapes]
     return [layer for layer in saved if not any(layer is other for other in sums)], sums
 
@@ -81,9 +83,9 @@ def check_sums(sums: Sequence[SavedLayer]) -> None:
         for start in range(0, rows, _ROWS):
             found = np.asarray(kernel[0, 0, start : start + _ROWS])
             row = np.arange(start, start + len(found))
-            expected = np.zeros_like(found)
-            expected[row - start, row // times**2 * times + row % times] = 1
-            if not np.array_equal(found, expected):
+            expected_rows = np.zeros_like(found)
+            expected_rows[row - start, row // times**2 * times + row % times] = 1
+            if not np.array_equal(found, expected_rows):
                 raise WeightsError(
                     f"{kernel.file.filename}: layer {layer.name}, a 1x1 convolution behind a "
                     "depthwise one, does more than add up the channels of a group; it was trained, or is damaged. No "

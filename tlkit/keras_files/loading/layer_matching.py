@@ -29,23 +29,23 @@ class Matching:
 
 
 def matchings(
-    saved: Sequence[SavedLayer], wanted: Sequence[LayerSpec], *, by_name: bool, old_names: Mapping[str, str]
+    saved: Sequence[SavedLayer], expected: Sequence[LayerSpec], *, by_name: bool, old_names: Mapping[str, str]
 ) -> Iterator[Matching]:
     """Every way to pair worth trying, the likeliest first: the whole file, then each model inside it.
 
     Names that a person gave decide over order; names that Keras counted (``conv2d_17``) say nothing but the order in
     which layers of their class were made.
     """
-    saved = [part for layer in saved for part in _parts(layer, wanted)]
+    saved = [part for layer in saved for part in _parts(layer, expected)]
     for layers in _candidates(saved):
         rest = [layer for layer in saved if not any(layer is other for other in layers)]
-        for matching in _ways(layers, wanted, by_name, old_names):
+        for matching in _ways(layers, expected, by_name, old_names):
             yield Matching(matching.matched_by, matching.pairs, (*matching.unused, *rest), matching.notes)
 
 
-def _parts(saved: SavedLayer, wanted: Sequence[LayerSpec]) -> list[SavedLayer]:
+def _parts(saved: SavedLayer, expected: Sequence[LayerSpec]) -> list[SavedLayer]:
     """A model inside the network that the file keeps as one layer, cut into its layers; else the layer as it is."""
-    inner = [layer for layer in wanted if layer.path and layer.path[-1] == saved.name]
+    inner = [layer for layer in expected if layer.path and layer.path[-1] == saved.name]
     roles = [role for layer in inner for role, _ in layer.tensors]
     if len(inner) < 2 or [tensor.role for tensor in saved.tensors] != roles:
         return [saved]
@@ -67,16 +67,16 @@ def _candidates(saved: Sequence[SavedLayer]) -> Iterator[Sequence[SavedLayer]]:
 
 
 def _ways(
-    saved: Sequence[SavedLayer], wanted: Sequence[LayerSpec], by_name: bool, old_names: Mapping[str, str]
+    saved: Sequence[SavedLayer], expected: Sequence[LayerSpec], by_name: bool, old_names: Mapping[str, str]
 ) -> Iterator[Matching]:
-    named = _by_name(saved, wanted, old_names)
+    named = _by_name(saved, expected, old_names)
     between = _between(saved, named)
     if by_name:
         yield Matching("name", named.pairs, named.unused, (*named.notes, *([BETWEEN] if between else [])))
         return
-    given = {position for position, layer in enumerate(wanted) if not is_automatic(layer.name)}
+    given = {position for position, layer in enumerate(expected) if not is_automatic(layer.name)}
     by_given_name = {position: layer for position, layer in named.pairs if position in given}
-    ordered = _by_class(saved, wanted) if not all(layer.ordered for layer in saved) else _in_order(saved, wanted)
+    ordered = _by_class(saved, expected) if not all(layer.ordered for layer in saved) else _in_order(saved, expected)
     agree = dict(ordered.pairs)
     contradicted = [
         position for position, layer in by_given_name.items() if position in agree and agree[position] is not layer
@@ -85,7 +85,7 @@ def _ways(
         yield ordered
         return
     if contradicted:
-        if len(by_given_name) == len(given) or len(named.pairs) == len(wanted):
+        if len(by_given_name) == len(given) or len(named.pairs) == len(expected):
             note = "The file has the layers in another order; they were matched by name."
             yield Matching("name", named.pairs, named.unused, (*named.notes, note))
             return
@@ -96,11 +96,11 @@ def _ways(
     if given and strangers and not by_given_name:
         notes = (
             *notes,
-            f"No layer has the name it has here ({join_truncated(strangers, most=2)}; {_first_given(wanted)}); "
+            f"No layer has the name it has here ({join_truncated(strangers, most=2)}; {_first_given(expected)}); "
             "they were matched by order.",
         )
     yield Matching(ordered.matched_by, ordered.pairs, ordered.unused, notes)
-    if len(named.pairs) == len(wanted) and not between:
+    if len(named.pairs) == len(expected) and not between:
         yield named
 
 
@@ -114,15 +114,15 @@ def _between(saved: Sequence[SavedLayer], matching: Matching) -> bool:
     return bool(places) and places[-1] - places[0] + 1 > len(places)
 
 
-def _first_given(wanted: Sequence[LayerSpec]) -> str:
-    return join_truncated([layer.name for layer in wanted if not is_automatic(layer.name)][:2])
+def _first_given(expected: Sequence[LayerSpec]) -> str:
+    return join_truncated([layer.name for layer in expected if not is_automatic(layer.name)][:2])
 
 
-def _in_order(saved: Sequence[SavedLayer], wanted: Sequence[LayerSpec]) -> Matching:
-    return Matching("order", tuple(enumerate(saved[: len(wanted)])), tuple(saved[len(wanted) :]))
+def _in_order(saved: Sequence[SavedLayer], expected: Sequence[LayerSpec]) -> Matching:
+    return Matching("order", tuple(enumerate(saved[: len(expected)])), tuple(saved[len(expected) :]))
 
 
-def _by_class(saved: Sequence[SavedLayer], wanted: Sequence[LayerSpec]) -> Matching:
+def _by_class(saved: Sequence[SavedLayer], expected: Sequence[LayerSpec]) -> Matching:
     """The k-th layer of a class is the k-th of that class: all that folders named by class can say."""
     waiting: dict[str | None, list[SavedLayer]] = {}
     for layer in saved:
@@ -132,39 +132,39 @@ def _by_class(saved: Sequence[SavedLayer], wanted: Sequence[LayerSpec]) -> Match
             "order", (), tuple(saved), ("An inner model was saved partly frozen; only names tell its order.",)
         )
     pairs = []
-    for position, place in enumerate(wanted):
+    for position, place in enumerate(expected):
         same = waiting.get(snake_case(place.kind))
         if same:
             pairs.append((position, same.pop(0)))
     return Matching("order", tuple(pairs), tuple(layer for layers in waiting.values() for layer in layers))
 
 
-def _by_name(saved: Sequence[SavedLayer], wanted: Sequence[LayerSpec], old_names: Mapping[str, str]) -> Matching:
+def _by_name(saved: Sequence[SavedLayer], expected: Sequence[LayerSpec], old_names: Mapping[str, str]) -> Matching:
     saved, nameless = [layer for layer in saved if layer.named], [layer for layer in saved if not layer.named]
     if len({layer.name for layer in saved}) < len(saved):
-        return _by_path(saved, wanted)
+        return _by_path(saved, expected)
     today = {layer.name: layer for layer in saved}
     for layer in saved:
         today.setdefault(old_names.get(layer.name, _plain(layer.name)), layer)
     pairs = {}
-    for position, place in enumerate(wanted):
+    for position, place in enumerate(expected):
         found = today.get(place.name) or today.get(_plain(place.name))
         if found is not None and not (is_automatic(place.name) and is_automatic(found.name)):
             pairs[position] = found
-    renamed = sum(layer.name != wanted[position].name for position, layer in pairs.items())
-    pairs.update(_by_count(saved, wanted, today))
+    renamed = sum(layer.name != expected[position].name for position, layer in pairs.items())
+    pairs.update(_by_count(saved, expected, today))
     used = {id(layer) for layer in pairs.values()}
     unused = tuple(layer for layer in (*saved, *nameless) if id(layer) not in used)
     notes = (f"{pluralize(renamed, 'layer')} had the name of an older Keras.",) if renamed and pairs else ()
     return Matching("name", tuple(sorted(pairs.items(), key=lambda pair: pair[0])), unused, notes)
 
 
-def _by_path(saved: Sequence[SavedLayer], wanted: Sequence[LayerSpec]) -> Matching:
+def _by_path(saved: Sequence[SavedLayer], expected: Sequence[LayerSpec]) -> Matching:
     """Models inside a model may use a name twice; with the names of the models around it, it is one layer's."""
     there = {(*layer.path, layer.name): layer for layer in saved}
     pairs = {
         position: there[(*place.path, place.name)]
-        for position, place in enumerate(wanted)
+        for position, place in enumerate(expected)
         if (*place.path, place.name) in there
     }
     used = {id(layer) for layer in pairs.values()}
@@ -177,7 +177,7 @@ def _plain(name: str) -> str:
 
 
 def _by_count(
-    saved: Sequence[SavedLayer], wanted: Sequence[LayerSpec], today: Mapping[str, SavedLayer]
+    saved: Sequence[SavedLayer], expected: Sequence[LayerSpec], today: Mapping[str, SavedLayer]
 ) -> dict[int, SavedLayer]:
     """Pairs of automatic names: the k-th made of a class is the k-th made of that class.
 
@@ -188,7 +188,7 @@ def _by_count(
         return numbered(name)[0].replace("_", "").replace("convolution", "conv")
 
     here: dict[str, list[tuple[int, int]]] = {}
-    for position, place in enumerate(wanted):
+    for position, place in enumerate(expected):
         if is_automatic(place.name):
             here.setdefault(kind(place.name), []).append((numbered(place.name)[1], position))
     there: dict[str, list[tuple[int, SavedLayer]]] = {}
@@ -203,6 +203,6 @@ def _by_count(
                 pairs[position] = layer
         else:
             for _, position in places:
-                if wanted[position].name in today:
-                    pairs[position] = today[wanted[position].name]
+                if expected[position].name in today:
+                    pairs[position] = today[expected[position].name]
     return pairs

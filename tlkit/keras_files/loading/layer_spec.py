@@ -19,9 +19,9 @@ class LayerSpec:
         tensors: ``(role, shape)`` of each weight, those that train first, as files keep them.
         path: The names of the models it is inside of, outermost first.
         flattened: ``(height, width, channels)`` of the map that was flattened into its input, for a Dense.
-        places: For a layer made of parts, where Keras 3 keeps each tensor inside its folder:
+        variable_paths: For a layer made of parts, where Keras 3 keeps each tensor inside its folder:
             ``query_dense/vars/0``.
-        gates: What the gates of a recurrent layer compute: ``sigmoid``, ``hard_sigmoid``; empty for all others.
+        recurrent_activation: Of a GRU or LSTM: ``sigmoid``, ``hard_sigmoid``; empty for all others.
         groups: Of a convolution: into how many its channels are divided.
     """
 
@@ -30,16 +30,16 @@ class LayerSpec:
     tensors: tuple[tuple[str, Shape], ...]
     path: tuple[str, ...] = ()
     flattened: Shape | None = None
-    places: tuple[str, ...] = ()
-    gates: str = ""
+    variable_paths: tuple[str, ...] = ()
+    recurrent_activation: str = ""
     groups: int = 1
 
 
 @dataclass(frozen=True)
 class TargetLayer:
-    """A layer of a Keras model and what it wants."""
+    """A layer of a Keras model, what it expects of a file and its variables in the order of files."""
 
-    wanted: LayerSpec
+    spec: LayerSpec
     layer: Any
     variables: tuple[Any, ...]
 
@@ -57,20 +57,20 @@ def _targets(model: Any, path: tuple[str, ...]) -> Iterator[TargetLayer]:
             variables = (*layer.trainable_weights, *layer.non_trainable_weights)
             tensors = tuple((variable.name, tuple(variable.shape)) for variable in variables)
             kind = type(layer).__name__
-            wanted = LayerSpec(
+            spec = LayerSpec(
                 layer.name,
                 kind,
                 tensors,
                 path,
                 _flattened(layer),
-                _places(layer, variables),
-                gates_of(layer),
+                _variable_paths(layer, variables),
+                recurrent_activation_of(layer),
                 groups_of(layer),
             )
-            yield TargetLayer(wanted, layer, variables)
+            yield TargetLayer(spec, layer, variables)
 
 
-def gates_of(layer: Any) -> str:
+def recurrent_activation_of(layer: Any) -> str:
     """What the gates of a recurrent layer compute, by the name that Keras has for it; empty for all others."""
     return getattr(getattr(layer, "recurrent_activation", None), "__name__", "")
 
@@ -84,7 +84,7 @@ def _is_model(layer: Any) -> bool:
     return getattr(layer, "layers", None) is not None and hasattr(layer, "get_layer")
 
 
-def _places(layer: Any, variables: tuple[Any, ...]) -> tuple[str, ...]:
+def _variable_paths(layer: Any, variables: tuple[Any, ...]) -> tuple[str, ...]:
     """Folders of the variables inside the layer's own; empty unless every one of them is in a part of the layer."""
     found: dict[int, str] = {}
     waiting = [("", layer)]

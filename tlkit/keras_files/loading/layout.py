@@ -93,68 +93,72 @@ class Layout:
     notes: tuple[str, ...]
     generation: int | None
 
-    def convert(self, fit: LayerMatch) -> list[tuple[str, tuple[Any, ...], tuple[Conversion, ...]]] | str:
+    def convert(self, match: LayerMatch) -> list[tuple[str, tuple[Any, ...], tuple[Conversion, ...]]] | str:
         """The conversions of every tensor of a layer; or why a tensor does not fit."""
-        if self.generation == 0 and fit.wanted.kind == "BatchNormalization":
+        if self.generation == 0 and match.expected.kind == "BatchNormalization":
             return "Keras 0 kept a standard deviation where Keras keeps a variance since, with an epsilon of its own"
         found = []
-        for partner in fit.partners:
-            steps = self._steps(fit, partner)
-            if _through(partner.saved_shape, steps) != partner.shape:
-                return f"{partner.role} is {partner.saved_shape} in the file and {partner.shape} here"
-            found.append((partner.role, partner.sources, tuple(steps)))
+        for tensor in match.tensors:
+            steps = self._steps(match, tensor)
+            if _through(tensor.saved_shape, steps) != tensor.shape:
+                return f"{tensor.role} is {tensor.saved_shape} in the file and {tensor.shape} here"
+            found.append((tensor.role, tensor.sources, tuple(steps)))
         return found
 
-    def _steps(self, fit: LayerMatch, partner: TensorMatch) -> list[Conversion]:
-        if fit.conversion:
-            return [fit.conversion]
-        kind, steps = snake_case(fit.wanted.kind), []
-        if kind in KERNELS and partner.role.endswith("kernel"):
-            step = self._kernel_step(kind, partner)
+    def _steps(self, match: LayerMatch, tensor: TensorMatch) -> list[Conversion]:
+        if match.conversion:
+            return [match.conversion]
+        kind, steps = snake_case(match.expected.kind), []
+        if kind in KERNELS and tensor.role.endswith("kernel"):
+            step = self._kernel_step(kind, tensor)
             steps += [step] if step else []
-            if self.flipped and kind in SPATIAL and _extent(kind, partner.shape) > 1:
+            if self.flipped and kind in SPATIAL and _extent(kind, tensor.shape) > 1:
                 steps.append(flip(SPATIAL[kind]))
-        if kind in ("dense", "batch_normalization") and fit.wanted.flattened and self.data == "th":
-            height, width, channels = fit.wanted.flattened
-            if height * width > 1 and channels > 1 and partner.saved_shape[:1] == (height * width * channels,):
-                steps.append(dense_after_flatten(fit.wanted.flattened))
-        if kind in HARD_SIGMOID_GATES and fit.wanted.gates == "hard_sigmoid" and self.generation in (0, 1, 2):
+        if kind in ("dense", "batch_normalization") and match.expected.flattened and self.data == "th":
+            height, width, channels = match.expected.flattened
+            if height * width > 1 and channels > 1 and tensor.saved_shape[:1] == (height * width * channels,):
+                steps.append(dense_after_flatten(match.expected.flattened))
+        if (
+            kind in HARD_SIGMOID_GATES
+            and match.expected.recurrent_activation == "hard_sigmoid"
+            and self.generation in (0, 1, 2)
+        ):
             steps.append(old_hard_sigmoid(HARD_SIGMOID_GATES[kind]))
         return steps
 
-    def _kernel_step(self, kind: str, partner: TensorMatch) -> Conversion | None:
-        axes = len(partner.saved_shape)
+    def _kernel_step(self, kind: str, tensor: TensorMatch) -> Conversion | None:
+        axes = len(tensor.saved_shape)
         if kind == "conv1d" and axes == 4:
-            return CONV1D if _through(partner.saved_shape, [CONV1D]) == partner.shape else CONV1D_TH
+            return CONV1D if _through(tensor.saved_shape, [CONV1D]) == tensor.shape else CONV1D_TH
         if kind == "conv2d_transpose" and self.generation == 1:
             return TRANSPOSED_TF if self.kernels == "tf" else TRANSPOSED_TH
         return TO_TF.get(axes) if self.kernels == "th" else None
 
 
 def decide_layout(
-    evidence: LayoutHints, fits: Sequence[LayerMatch], *, layout: str | None, flip: bool | None
+    hints: LayoutHints, matches: Sequence[LayerMatch], *, layout: str | None, flip: bool | None
 ) -> Layout:
     """Decide from what was asked for, what the file says, and what only fits one way.
 
     Args:
-        evidence: What the file says.
-        fits: The layers that were paired.
+        hints: What the file says.
+        matches: The layers that were paired.
         layout: ``tf`` or ``th`` where a person said so.
         flip: Whether kernels are Theano's, where a person said so.
     """
-    old = evidence.header.generation in (0, 1)
-    fits = [fit for fit in fits if not fit.conversion]
+    old = hints.header.generation in (0, 1)
+    matches = [match for match in matches if not match.conversion]
     kernels = [
-        partner
-        for fit in fits
-        for partner in fit.partners
-        if snake_case(fit.wanted.kind) in KERNELS
-        and partner.role.endswith("kernel")
-        and len(partner.saved_shape) == len(partner.shape) == 4
-        and not (old and fit.wanted.kind == "Conv2DTranspose")
+        tensor
+        for match in matches
+        for tensor in match.tensors
+        if snake_case(match.expected.kind) in KERNELS
+        and tensor.role.endswith("kernel")
+        and len(tensor.saved_shape) == len(tensor.shape) == 4
+        and not (old and match.expected.kind == "Conv2DTranspose")
     ]
-    as_tf = sum(partner.saved_shape == partner.shape for partner in kernels)
-    as_th = sum(_through(partner.saved_shape, [TO_TF[4]]) == partner.shape for partner in kernels)
+    as_tf = sum(tensor.saved_shape == tensor.shape for tensor in kernels)
+    as_th = sum(_through(tensor.saved_shape, [TO_TF[4]]) == tensor.shape for tensor in kernels)
     questions, notes = [], []
 
     if old and layout and as_tf != as_th:
@@ -164,35 +168,37 @@ def decide_layout(
     elif not kernels or not old:
         kernel_layout = "tf"
     else:  # every kernel fits both ways
-        kernel_layout = layout or evidence.data or ""
+        kernel_layout = layout or hints.data or ""
         if not kernel_layout and as_tf:
             questions.append("layout")
 
     # Keras 2 keeps kernels in one layout whatever the data's, so only there may the two differ.
-    data = layout or evidence.data or (kernel_layout if old and kernels else None)
+    data = layout or hints.data or (kernel_layout if old and kernels else None)
     flattens = any(
-        fit.wanted.flattened and fit.wanted.flattened[0] * fit.wanted.flattened[1] > 1 and fit.wanted.flattened[2] > 1
-        for fit in fits
+        match.expected.flattened
+        and match.expected.flattened[0] * match.expected.flattened[1] > 1
+        and match.expected.flattened[2] > 1
+        for match in matches
     )
     if not data and flattens and "layout" not in questions:
         questions.append("layout")
-    if flattens and layout is None and data == "tf" and evidence.by_habit:
+    if flattens and layout is None and data == "tf" and hints.by_habit:
         notes.append(
             "The file does not say whether it was trained channels first; it is read as channels last, TensorFlow's "
             "default (--layout th if not)."
         )
 
-    flipped = flip if flip is not None else evidence.flipped
+    flipped = flip if flip is not None else hints.flipped
     turnable = any(
-        _extent(snake_case(fit.wanted.kind), partner.shape) > 1
-        for fit in fits
-        for partner in fit.partners
-        if snake_case(fit.wanted.kind) in SPATIAL and partner.role == "kernel"
+        _extent(snake_case(match.expected.kind), tensor.shape) > 1
+        for match in matches
+        for tensor in match.tensors
+        if snake_case(match.expected.kind) in SPATIAL and tensor.role == "kernel"
     )
     if flipped is None and turnable:
         questions.append("flip_kernels")
     return Layout(
-        kernel_layout or "tf", data or "tf", bool(flipped), tuple(questions), tuple(notes), evidence.header.generation
+        kernel_layout or "tf", data or "tf", bool(flipped), tuple(questions), tuple(notes), hints.header.generation
     )
 
 

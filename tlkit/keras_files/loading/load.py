@@ -57,7 +57,7 @@ def load_file(
         WeightsError: It does not fit, says too little, or is damaged; the model is as it was.
     """
     with open_saved(path) as (_, file):
-        plan = make_plan(file, [place.wanted for place in places], options, old_names=old_names)
+        plan = make_plan(file, [place.spec for place in places], options, old_names=old_names)
         refuse(plan, file, path, options, into)
         return assign_plan(places, plan)
 
@@ -90,15 +90,15 @@ def why_not(plan: Plan, holders: Sequence[object]) -> str:
     if plan.missing:
         names = join_truncated([layer.name for layer in plan.missing], most=3)
         reasons.append(
-            f"the file holds {pluralize(len(holders), 'layer')} with weights, the network {plan.wanted}; "
+            f"the file holds {pluralize(len(holders), 'layer')} with weights, the network {plan.expected}; "
             f"{pluralize(len(plan.missing), 'layer')} of it "
             f"{'has' if len(plan.missing) == 1 else 'have'} no partner ({names})"
         )
     if plan.mismatched:
-        wanted, saved, reason = plan.mismatched[0]
-        other = f" (in the file {saved.name})" if saved.name != wanted.name else ""
+        expected, saved, reason = plan.mismatched[0]
+        other = f" (in the file {saved.name})" if saved.name != expected.name else ""
         more = f", and {pluralize(len(plan.mismatched) - 1, 'layer')} more" if len(plan.mismatched) > 1 else ""
-        reasons.append(f"of layer {wanted.name}{other}, {reason}{more}")
+        reasons.append(f"of layer {expected.name}{other}, {reason}{more}")
     return "; ".join(reasons)
 
 

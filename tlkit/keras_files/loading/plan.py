@@ -17,7 +17,7 @@ from tlkit.keras_files.loading.grouped_conv import CHECKED, without_sums
 from tlkit.keras_files.loading.layer_matching import Matching, matchings
 from tlkit.keras_files.loading.layer_spec import LayerSpec
 from tlkit.keras_files.loading.layout import LayoutHints, decide_layout
-from tlkit.keras_files.loading.tensor_matching import LayerMatch, fit_layer
+from tlkit.keras_files.loading.tensor_matching import LayerMatch, match_layer
 from tlkit.keras_files.loading.transforms import Conversion
 from tlkit.keras_files.types import Header
 
@@ -49,7 +49,7 @@ class TensorPlan:
 class LayerPlan:
     """One layer of the network that the file has everything for."""
 
-    wanted: LayerSpec
+    expected: LayerSpec
     saved: SavedLayer
     tensors: tuple[TensorPlan, ...]
     position: int
@@ -68,7 +68,7 @@ class Plan:
         questions: What the file leaves open and a person must say: ``layout``, ``flip_kernels``.
         conversions: What is done to how many tensors, in words.
         notes: What a person should know.
-        wanted: How many layers the network has.
+        expected: How many layers the network has.
         sums: Layers of the file that the network does not need, once
             :func:`tlkit.keras_files.loading.grouped_conv.check_sums` has verified that they only sum channels.
     """
@@ -81,13 +81,13 @@ class Plan:
     questions: tuple[str, ...]
     conversions: Mapping[str, int]
     notes: tuple[str, ...]
-    wanted: int
+    expected: int
     sums: tuple[SavedLayer, ...] = ()
 
     @property
     def complete(self) -> bool:
         """True when every tensor of the network has its partner."""
-        return not self.missing and not self.mismatched and self.wanted > 0
+        return not self.missing and not self.mismatched and self.expected > 0
 
     @property
     def problems(self) -> int:
@@ -97,7 +97,7 @@ class Plan:
 
 def make_plan(
     file: SavedFile,
-    wanted: Sequence[LayerSpec],
+    expected: Sequence[LayerSpec],
     options: LoadOptions,
     *,
     old_names: Mapping[str, str] | None = None,
@@ -109,14 +109,14 @@ def make_plan(
 
     Args:
         file: The file.
-        wanted: The layers of the network, in order.
+        expected: The layers of the network, in order.
         options: What was asked for.
         old_names: ``{name of a layer in old files: its name today}``.
     """
-    holders, sums = without_sums([layer for layer in file.layers if layer.tensors], wanted)
+    holders, sums = without_sums([layer for layer in file.layers if layer.tensors], expected)
     best: Plan | None = None
-    for matching in matchings(holders, wanted, by_name=options.by_name, old_names=old_names or {}):
-        plan = _plan(file.header, matching, wanted, options, sums)
+    for matching in matchings(holders, expected, by_name=options.by_name, old_names=old_names or {}):
+        plan = _plan(file.header, matching, expected, options, sums)
         if plan.complete:
             return plan
         if best is None or plan.problems < best.problems:
@@ -128,13 +128,13 @@ def make_plan(
 def _plan(
     header: Header,
     matching: Matching,
-    wanted: Sequence[LayerSpec],
+    expected: Sequence[LayerSpec],
     options: LoadOptions,
     sums: Sequence[SavedLayer],
 ) -> Plan:
     evidence = LayoutHints(header, [saved for _, saved in matching.pairs])
     fits: list[tuple[int, SavedLayer, LayerMatch | str]] = [
-        (position, saved, fit_layer(saved, wanted[position])) for position, saved in matching.pairs
+        (position, saved, match_layer(saved, expected[position])) for position, saved in matching.pairs
     ]
     layout = decide_layout(
         evidence,
@@ -147,21 +147,21 @@ def _plan(
     for position, saved, fit in fits:
         planned = fit if isinstance(fit, str) else layout.convert(fit)
         if isinstance(planned, str):
-            mismatched.append((wanted[position], saved, planned))
+            mismatched.append((expected[position], saved, planned))
             continue
         tensors = tuple(TensorPlan(role, sources, steps) for role, sources, steps in planned)
-        layers.append(LayerPlan(wanted[position], saved, tensors, position))
+        layers.append(LayerPlan(expected[position], saved, tensors, position))
         conversions.update(step.name for tensor in tensors for step in tensor.conversions)
     paired = {position for position, _ in matching.pairs}
     return Plan(
         matched_by=matching.matched_by,
         layers=tuple(layers),
-        missing=tuple(layer for position, layer in enumerate(wanted) if position not in paired),
+        missing=tuple(layer for position, layer in enumerate(expected) if position not in paired),
         mismatched=tuple(mismatched),
         unused=tuple(matching.unused),
         questions=layout.questions,
         conversions=dict(conversions),
         notes=(*matching.notes, *layout.notes),
-        wanted=len(wanted),
+        expected=len(expected),
         sums=tuple(sums),
     )

@@ -35,51 +35,55 @@ class TensorMatch:
 
 @dataclass(frozen=True)
 class LayerMatch:
-    """A layer of the network whose every tensor has a partner; shapes are not yet compared.
+    """A layer of the network whose every tensor has a counterpart; shapes are not yet compared.
 
     Attributes:
-        wanted: The layer.
-        partners: Its tensors.
+        expected: The layer.
+        tensors: Its tensors.
         conversion: What its kernel goes through, where the layer of the file shows that, whatever the file's layout.
     """
 
-    wanted: LayerSpec
-    partners: tuple[TensorMatch, ...]
+    expected: LayerSpec
+    tensors: tuple[TensorMatch, ...]
     conversion: Conversion | None = None
 
 
-def fit_layer(saved: SavedLayer, wanted: LayerSpec) -> LayerMatch | str:
+def match_layer(saved: SavedLayer, expected: LayerSpec) -> LayerMatch | str:
     """Pair the tensors of two layers, or say why they are not the same layer."""
-    kind = snake_case(wanted.kind)
-    if is_depthwise_form(saved, wanted):
-        (role, shape), (tensor,) = wanted.tensors[0], saved.tensors
-        return LayerMatch(wanted, (TensorMatch(role, shape, (tensor.values,)),), group_kernel(wanted.groups))
+    kind = snake_case(expected.kind)
+    if is_depthwise_form(saved, expected):
+        (role, shape), (tensor,) = expected.tensors[0], saved.tensors
+        return LayerMatch(expected, (TensorMatch(role, shape, (tensor.values,)),), group_kernel(expected.groups))
     if saved.kind is not None and saved.kind != kind:
         return f"it is a {saved.kind} in the file and a {kind} here"
     gates = GATES.get(kind)
-    if gates and len(wanted.tensors) == 3 and len(saved.tensors) == sum(map(len, gates)):
+    if gates and len(expected.tensors) == 3 and len(saved.tensors) == sum(map(len, gates)):
         # One array a gate, until Keras 1; biases have one axis, kernels two.
         tensors = _gates_by_name(saved.tensors, kind) or saved.tensors
         groups = [tuple(tensors[position].values for position in group) for group in gates]
         if any(len({source.shape[:-1] for source in group}) > 1 or not group[0].shape for group in groups):
             return f"its gates differ in shape: {_shapes(saved)}"
         return LayerMatch(
-            wanted,
-            tuple(TensorMatch(role, shape, group) for (role, shape), group in zip(wanted.tensors, groups, strict=True)),
+            expected,
+            tuple(
+                TensorMatch(role, shape, group) for (role, shape), group in zip(expected.tensors, groups, strict=True)
+            ),
         )
-    if len(saved.tensors) != len(wanted.tensors):
-        return f"it has {_shapes(saved)} in the file and wants {_wanted(wanted)}"
+    if len(saved.tensors) != len(expected.tensors):
+        return f"it has {_shapes(saved)} in the file and wants {_describe(expected)}"
     parts = {tensor.name.partition("vars/")[0] for tensor in saved.tensors if "/vars/" in tensor.name}
-    ordered = _by_place(saved.tensors, wanted) if len(parts) > 1 else _by_role(saved.tensors, wanted) or saved.tensors
+    ordered = (
+        _by_path(saved.tensors, expected) if len(parts) > 1 else _by_role(saved.tensors, expected) or saved.tensors
+    )
     if ordered is None:
         return f"it is made of parts that are not the same here: {', '.join(sorted(parts))}"
-    if _other_words(saved.tensors, wanted):
-        return f"it has {_shapes(saved)} in the file and wants {_wanted(wanted)}"
+    if _other_words(saved.tensors, expected):
+        return f"it has {_shapes(saved)} in the file and wants {_describe(expected)}"
     return LayerMatch(
-        wanted,
+        expected,
         tuple(
             TensorMatch(role, shape, (tensor.values,))
-            for (role, shape), tensor in zip(wanted.tensors, ordered, strict=True)
+            for (role, shape), tensor in zip(expected.tensors, ordered, strict=True)
         ),
     )
 
@@ -87,41 +91,43 @@ def fit_layer(saved: SavedLayer, wanted: LayerSpec) -> LayerMatch | str:
 def _gates_by_name(tensors: tuple[SavedTensor, ...], kind: str) -> tuple[SavedTensor, ...] | None:
     """The tensors of gates in the order that Keras 1 wrote them, by their names; None where those do not tell."""
     roles = {tensor.role: tensor for tensor in tensors}
-    wanted = [f"{role}_{gate}" for gate in GATE_NAMES[kind] for role in ("kernel", "recurrent_kernel", "bias")]
-    return tuple(roles[role] for role in wanted) if set(roles) == set(wanted) else None
+    expected = [f"{role}_{gate}" for gate in GATE_NAMES[kind] for role in ("kernel", "recurrent_kernel", "bias")]
+    return tuple(roles[role] for role in expected) if set(roles) == set(expected) else None
 
 
 _NORMALISING = {"gamma", "beta", "moving_mean", "moving_variance"}
 
 
-def _other_words(tensors: tuple[SavedTensor, ...], wanted: LayerSpec) -> bool:
+def _other_words(tensors: tuple[SavedTensor, ...], expected: LayerSpec) -> bool:
     """True when one of the two normalises and the other does not."""
     known = {tensor.role for tensor in tensors}
-    return None not in known and bool(known & _NORMALISING) != bool({role for role, _ in wanted.tensors} & _NORMALISING)
+    return None not in known and bool(known & _NORMALISING) != bool(
+        {role for role, _ in expected.tensors} & _NORMALISING
+    )
 
 
-def _by_role(tensors: tuple[SavedTensor, ...], wanted: LayerSpec) -> tuple[SavedTensor, ...] | None:
+def _by_role(tensors: tuple[SavedTensor, ...], expected: LayerSpec) -> tuple[SavedTensor, ...] | None:
     """The tensors in the network's order of roles; None where the roles are not the very same.
 
     A layer saved frozen may have its tensors in another order than one that trains.
     """
     roles = {tensor.role: tensor for tensor in tensors}
-    names = [role for role, _ in wanted.tensors]
-    if wanted.kind == "DepthwiseConv2D" and "depthwise_kernel" in roles:  # until Keras 3
+    names = [role for role, _ in expected.tensors]
+    if expected.kind == "DepthwiseConv2D" and "depthwise_kernel" in roles:  # until Keras 3
         roles["kernel"] = roles.pop("depthwise_kernel")
     if len(roles) == len(tensors) and len(set(names)) == len(names) and set(roles) == set(names):
         return tuple(roles[name] for name in names)
     return None
 
 
-def _by_place(tensors: tuple[SavedTensor, ...], wanted: LayerSpec) -> tuple[SavedTensor, ...] | None:
+def _by_path(tensors: tuple[SavedTensor, ...], expected: LayerSpec) -> tuple[SavedTensor, ...] | None:
     """The tensors in the network's order, by the folders of the layer's parts; None where those differ.
 
     The query and the key of an attention have the same shapes: order alone would swap them.
     """
     by_place = {tensor.name.replace("/_", "/").lstrip("_"): tensor for tensor in tensors}
-    if len(wanted.places) == len(tensors) and set(wanted.places) == set(by_place):
-        return tuple(by_place[place] for place in wanted.places)
+    if len(expected.variable_paths) == len(tensors) and set(expected.variable_paths) == set(by_place):
+        return tuple(by_place[place] for place in expected.variable_paths)
     return None
 
 
@@ -131,8 +137,8 @@ def _shapes(saved: SavedLayer) -> str:
     )
 
 
-def _wanted(wanted: LayerSpec) -> str:
-    return _named(wanted.tensors)
+def _describe(expected: LayerSpec) -> str:
+    return _named(expected.tensors)
 
 
 def _named(tensors: Any) -> str:

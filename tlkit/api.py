@@ -1,0 +1,312 @@
+"""The Python API: one function per command, with the same options, checks and errors.
+
+Keyword arguments are the options of the command line with underscores. Defaults, ranges and help are those of
+:mod:`tlkit.config`; a test compares the keywords below with its fields.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Required, TypedDict, TypeVar, Unpack
+
+from tlkit import config
+from tlkit.utils.options import Options, options_of
+
+if TYPE_CHECKING:
+    from tlkit.commands.bottleneck import BottleneckResult
+    from tlkit.commands.convert_h5 import Converted
+    from tlkit.commands.evaluate import Evaluated
+    from tlkit.commands.extract import ExtractResult
+    from tlkit.commands.inspect_h5 import Inspection
+    from tlkit.commands.predict import Predictions
+    from tlkit.training.result import FinetuneResult
+
+StrPath = str | os.PathLike[str]
+Images = StrPath | Iterable[StrPath]
+SizeLike = int | str | tuple[int, int] | list[int]
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class Load(TypedDict, total=False):
+    """Keywords of :class:`tlkit.config.LoadOptions`."""
+
+    by_name: bool
+    skip_mismatch: bool
+    layout: config.Layout | None
+    flip_kernels: bool | None
+
+
+class Width(TypedDict, total=False):
+    """Keywords of :class:`tlkit.config.WidthOptions`."""
+
+    alpha: float | None
+    depth_multiplier: int | None
+
+
+class Network(Load, Width, total=False):
+    """Keywords of every job that runs a network."""
+
+    size: SizeLike | None
+    resize: config.Resize | None
+    data_format: config.DataFormat | None
+    engine: config.Engine
+    precision: config.Precision
+
+
+class Predict(Network, total=False):
+    """Keywords of :class:`tlkit.config.PredictConfig`."""
+
+    arch: str | None
+    model: StrPath | None
+    weights: StrPath | None
+    classes: int | None
+    preprocess: config.Preprocess | None
+    labels: StrPath | None
+    allow_private: bool
+    batch_size: int
+    top: int
+    plot: StrPath | None
+
+
+class Extract(Network, total=False):
+    """Keywords of :class:`tlkit.config.ExtractConfig`."""
+
+    arch: str | None
+    model: StrPath | None
+    weights: StrPath | None
+    classes: int | None
+    layer: str | None
+    pooling: config.Pooling | None
+    allow_private: bool
+    batch_size: int | None
+    seed: int
+    output: Required[StrPath]
+    force: bool
+
+
+class BottleneckOptions(Network, total=False):
+    """Keywords of :class:`tlkit.config.BottleneckConfig`."""
+
+    val_split: float
+    arch: str
+    weights: StrPath
+    classes: int | None
+    layer: str | None
+    pooling: config.Pooling | None
+    batch_size: int | None
+    seed: int
+    output: Required[StrPath]
+    format: config.FeatureFormat
+    force: bool
+
+
+class Finetune(Network, total=False):
+    """Keywords of :class:`tlkit.config.FinetuneConfig`."""
+
+    val_split: float
+    features: StrPath | None
+    arch: str
+    weights: StrPath
+    head: config.HeadKind
+    pooling: config.Pooling | None
+    head_units: int | None
+    dropout: float | None
+    freeze: int | str | None
+    unfreeze: int | None
+    unfreeze_blocks: int | None
+    stages: str | None
+    stage_decay: float
+    batchnorm: config.BatchNorm
+    epochs: int
+    optimizer: config.Optimizer
+    lr: float
+    schedule: config.Schedule
+    finetune_epochs: int
+    finetune_optimizer: config.Optimizer
+    finetune_lr: float
+    finetune_schedule: config.Schedule
+    momentum: float
+    patience: int | None
+    class_weight: config.ClassWeight
+    label_smoothing: float
+    augment: config.Augment
+    augment_copies: int | None
+    batch_size: int
+    seed: int
+    cache_limit: str | None
+    output: StrPath | None
+
+
+class Evaluate(TypedDict, total=False):
+    """Keywords of :class:`tlkit.config.EvaluateConfig`."""
+
+    split: config.Split | None
+    report: StrPath | None
+    batch_size: int
+    engine: config.Engine
+    precision: config.Precision
+
+
+class Inspect(Load, Width, total=False):
+    """Keywords of :class:`tlkit.config.InspectConfig`."""
+
+    arch: str | None
+    classes: int | None
+    stats: bool
+
+
+class Convert(Load, Width, total=False):
+    """Keywords of :class:`tlkit.config.ConvertConfig`."""
+
+    arch: Required[str]
+    classes: int | None
+    force: bool
+
+
+def _documented(group: type[Options]) -> Callable[[Function], Function]:
+    """Add the options' help to a docstring, for ``help(tlkit.predict)``."""
+
+    def add(function: Function) -> Function:
+        lines = []
+        for item in options_of(group):
+            if not item.argument:
+                default = item.unset if item.default is None else item.default
+                shown = "" if item.unset is None and not isinstance(item.default, str | int | float) else default
+                lines.append(f"        {item.name}: {item.help}{f' Default: {shown}.' if shown != '' else ''}")
+        function.__doc__ = f"{function.__doc__}\n    Keyword Args:\n" + "\n".join(lines)
+        return function
+
+    return add
+
+
+@_documented(config.PredictConfig)
+def predict(images: Images, **options: Unpack[Predict]) -> Predictions:
+    """Classify images or recordings: files, directories (searched recursively) and http(s) URLs.
+
+    Args:
+        images: One path or URL, or several.
+        options: See below.
+
+    Returns:
+        A sequence with one prediction per input, in input order; those that failed have an ``error``.
+
+    Raises:
+        TlkitError: Invalid options, missing weights, an unreadable run.
+    """
+    from tlkit.commands.predict import predict as run
+
+    return run(config.PredictConfig.of({"images": images, **options}))
+
+
+@_documented(config.ExtractConfig)
+def extract(images: Images, **options: Unpack[Extract]) -> ExtractResult:
+    """Extract the activations of one layer for images and save them as features.
+
+    Args:
+        images: One path or URL, or several.
+        options: See below; ``output`` is required.
+
+    Raises:
+        TlkitError: Invalid options, missing weights, no readable image, a file that cannot be written.
+    """
+    from tlkit.commands.extract import extract as run
+
+    return run(config.ExtractConfig.of({"images": images, **options}))
+
+
+@_documented(config.BottleneckConfig)
+def bottleneck(data: StrPath, **options: Unpack[BottleneckOptions]) -> BottleneckResult:
+    """Compute bottleneck features (the frozen base's output) for every image of a data folder.
+
+    Args:
+        data: A directory with one folder per class, or with ``train`` and ``validation`` folders of them.
+        options: See below; ``output`` is required.
+
+    Raises:
+        TlkitError: Invalid options or data, missing weights, a directory that cannot be written to.
+    """
+    from tlkit.commands.bottleneck import bottleneck as run
+
+    return run(config.BottleneckConfig.of({"data": data, **options}))
+
+
+@_documented(config.FinetuneConfig)
+def finetune(data: StrPath, **options: Unpack[Finetune]) -> FinetuneResult:
+    """Train a classifier: first a new head on the frozen base, then the top of the base and the head.
+
+    Args:
+        data: A directory with one folder per class, or with ``train`` and ``validation`` folders of them.
+        options: See below.
+
+    Raises:
+        TlkitError: Invalid options or data, missing weights, a training that diverged.
+    """
+    from tlkit.commands.finetune import finetune as run
+
+    return run(config.FinetuneConfig.of({"data": data, **options}))
+
+
+def resume(run: StrPath, *, data: StrPath | None = None) -> FinetuneResult:
+    """Resume an interrupted run after its last completed epoch, with its saved options.
+
+    Args:
+        run: The run directory.
+        data: Where the data is now, only if it has moved.
+
+    Raises:
+        TlkitError: No such run, it is complete or in use, or its data or weights changed.
+    """
+    from tlkit.commands.finetune import resume as resume_run
+
+    return resume_run(os.fspath(run), None if data is None else os.fspath(data))
+
+
+@_documented(config.EvaluateConfig)
+def evaluate(run: StrPath, data: StrPath, **options: Unpack[Evaluate]) -> Evaluated:
+    """Measure how well a run classifies labelled images.
+
+    Args:
+        run: A run directory of ``finetune``.
+        data: A directory with one folder per class, or with ``test`` or ``validation`` folders of them.
+        options: See below.
+
+    Raises:
+        TlkitError: No such run, classes that it does not have, no readable image.
+    """
+    from tlkit.commands.evaluate import evaluate as measure
+
+    return measure(config.EvaluateConfig.of({"run": run, "data": data, **options}))
+
+
+@_documented(config.InspectConfig)
+def inspect_h5(file: StrPath, **options: Unpack[Inspect]) -> Inspection:
+    """Read what is in an HDF5 weights, model or feature file, or a ``.keras`` archive.
+
+    Args:
+        file: The file.
+        options: See below.
+
+    Raises:
+        TlkitError: Not such a file, or damaged.
+    """
+    from tlkit.commands.inspect_h5 import inspect_h5 as run
+
+    return run(config.InspectConfig.of({"file": file, **options}))
+
+
+@_documented(config.ConvertConfig)
+def convert_h5(source: StrPath, output: StrPath, **options: Unpack[Convert]) -> Converted:
+    """Convert a weights file of any Keras since 2015 to today's ``.weights.h5``.
+
+    Args:
+        source: The file to read.
+        output: The ``.weights.h5`` file to write.
+        options: See below; ``arch`` is required.
+
+    Raises:
+        TlkitError: It does not fit, or the output cannot be written.
+    """
+    from tlkit.commands.convert_h5 import convert_h5 as run
+
+    return run(config.ConvertConfig.of({"source": source, "output": output, **options}))
