@@ -118,7 +118,7 @@ def test_a_classifier_of_clips(tlkit, tmp_path, tones, run):
     record = json.loads((folder / "run.json").read_text())
     assert (record["kind"], record["size"], record["preprocessing"]) == ("audio", [96, 1366], "melspectrogram")
     page = (folder / "report.html").read_text()
-    assert "Clips of each class" in page
+    assert "Audio clips of each class" in page
     assert "images" not in page.lower()
 
     high = tones / "validation" / "high" / "1.flac"
@@ -234,7 +234,7 @@ def test_an_address(tlkit, weights):
         asked = (f"{address}/a.wav", f"{address}/page", *ARCH, "--weights", weights, "--format", "json")
         clip, page = tlkit("predict", *asked, "--allow-private").json
         assert len(clip["predictions"]) == 5
-        assert page["error"] == "the server answered with a web page, not audio"
+        assert page["error"] == "the server answered with a web page, not an audio clip"
         assert all("inside this network" in row["error"] for row in tlkit("predict", *asked).json)
     finally:
         server.shutdown()

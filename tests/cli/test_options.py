@@ -212,7 +212,7 @@ def test_format_before_cache_clear_is_refused(tlkit):
     ran = tlkit("cache", "--format", "json", "clear")
     assert ran.code == 2
     assert "--format before clear has no effect" in ran.err
-    assert tlkit("cache", "clear", "--format", "json").json["removed"] == 0
+    assert tlkit("cache", "clear", "features", "--format", "json").json["removed"] == 0
 
 
 def every_command():

@@ -92,7 +92,8 @@ def _train(plan: TrainingPlan, folder: Path, state: RunState) -> FinetuneResult:
     # Load the base, and cut it where each stage of phase 2 starts to train.
     keras.utils.set_random_seed(config.seed)
     base = load_base(plan)
-    cuts = cut_base(base, plan.freeze_points, batchnorm=config.batchnorm)
+    freeze_points = plan.freeze_points if config.finetune_epochs else ()
+    cuts = cut_base(base, freeze_points, batchnorm=config.batchnorm)
 
     # Run the frozen part once per image: the pooled base for phase 1, the cut tensors for phase 2.
     images = SplitData(plan.dataset, plan.preprocessor, config.batch_size)

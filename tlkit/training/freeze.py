@@ -28,11 +28,6 @@ class FreezePoint:
     last_frozen_layer: str | None
     notes: tuple[str, ...] = ()
 
-    @classmethod
-    def everything(cls, layers: Sequence[str]) -> FreezePoint:
-        """Return the freeze point of a base that does not train at all."""
-        return cls(len(layers), len(layers), layers[-1])
-
     @property
     def description(self) -> str:
         """One line: what is frozen and what trains."""

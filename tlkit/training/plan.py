@@ -57,8 +57,7 @@ class TrainingPlan:
         weights: Where its weights come from.
         preprocessor: How a file becomes its input.
         head: The classifier.
-        layer_names: Names of the layers of the base, in order.
-        freeze_points: Where the base is cut, one per stage of phase 2; empty without phase 2.
+        freeze_points: Where the base is cut, one per stage of phase 2.
         dataset: The images.
         cache_budget_bytes: Bytes that cached features may take.
     """
@@ -68,7 +67,6 @@ class TrainingPlan:
     weights: WeightsChoice
     preprocessor: Preprocessor
     head: Head
-    layer_names: tuple[str, ...]
     freeze_points: tuple[FreezePoint, ...]
     dataset: Dataset
     cache_budget_bytes: int
@@ -110,8 +108,7 @@ def plan_training(config: FinetuneConfig) -> TrainingPlan:
     refuse_image_options(architecture, **{"--augment": None if config.augment == "none" else config.augment})
     preprocessor = preprocessor_for(architecture, size, config.resize)
     layers = layers_of(architecture, include_top=False)
-    names = tuple(layer.name for layer in layers)
-    freeze_points = _freeze_points(architecture, names, config)
+    freeze_points = _freeze_points(architecture, [layer.name for layer in layers], config)
     head = choose_head(
         config.head, pooling=config.pooling, units=config.head_units, dropout=config.dropout,
         on_map=len(layers[-1].shape) == 3,
@@ -124,7 +121,7 @@ def plan_training(config: FinetuneConfig) -> TrainingPlan:
     for warning in dataset.warnings:
         logger.warning(warning)
     _report_data(dataset, preprocessor.modality)
-    return TrainingPlan(config, architecture, weights, preprocessor, head, names, freeze_points, dataset, budget)
+    return TrainingPlan(config, architecture, weights, preprocessor, head, freeze_points, dataset, budget)
 
 
 def _freeze_points(
@@ -134,14 +131,13 @@ def _freeze_points(
         architecture, layers, freeze=config.freeze, unfreeze=config.unfreeze, unfreeze_blocks=config.unfreeze_blocks
     )
     if config.stages is None:
-        return (one,) if config.finetune_epochs else ()
+        return (one,)
     stages = [stage.strip() for stage in config.stages.split(",") if stage.strip()]
     if not stages:
         raise UsageError(
             "--stages names no layer.", hint="Name some, each deeper than the last: --stages mixed9,mixed8,mixed7."
         )
-    resolved = resolve_stages(architecture, layers, stages)
-    return resolved if config.finetune_epochs else ()
+    return resolve_stages(architecture, layers, stages)
 
 
 def _report_data(dataset: Dataset, modality: Modality) -> None:

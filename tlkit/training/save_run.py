@@ -14,7 +14,6 @@ from tlkit.reporting.metrics import Evaluation
 from tlkit.reporting.page import Page, draw_section, write_page
 from tlkit.reporting.plots import draw_history
 from tlkit.training.base import Cut
-from tlkit.training.freeze import FreezePoint
 from tlkit.training.history import Phase
 from tlkit.training.plan import TrainingPlan
 from tlkit.training.reproduce import command_line, effective_options, versions
@@ -58,7 +57,7 @@ def save_run(
         architecture=plan.architecture.name,
         classes=images.classes,
         images={name: len(split.files) for name, split in images.splits.items()},
-        freeze_point=last.freeze_point if last else FreezePoint.everything(plan.layer_names),
+        freeze_point=plan.freeze_points[-1],
         trained=tuple(layer.name for layer in last.trained) if last else (),
         phases=tuple(phases),
         evaluations=evaluations,
