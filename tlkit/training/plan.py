@@ -143,8 +143,6 @@ class Job:
 
 def plan_training(config: FinetuneConfig) -> Job:
     """Refuse what can be refused before TensorFlow starts, and say what a person should know."""
-    for unused in config.unused():
-        logger.warning(unused)
     architecture = get_architecture(config.arch, config.build)
     config = dataclasses.replace(
         config, data_format=architecture.options.data_format
