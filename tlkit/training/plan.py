@@ -99,8 +99,6 @@ def plan_training(config: FinetuneConfig) -> TrainingPlan:
     Raises:
         TlkitError: Options, data or weights that cannot be used.
     """
-    for unused in config.unused():
-        logger.warning(unused)
     architecture = get_architecture(config.arch, config.build)
     # keras.json may change before a resume
     config = dataclasses.replace(config, data_format=architecture.options.data_format)
