@@ -71,7 +71,7 @@ def test_features_of_any_layer(tlkit, tmp_path, tones, weights):
                  "--format", "json")  # fmt: skip
     assert done.code == 3
     assert done.json["shape"] == [4, 32]
-    assert {item["input"]: item["error"] for item in done.json["failed"]} == {
+    assert {item["input"]: item["error"] for item in done.json["skipped"]} == {
         str(folder / "bad.wav"): "it is not an audio clip in a supported format",
         str(folder / "cover.png"): "it is an image, but the network takes audio clips",
     }
@@ -113,7 +113,7 @@ def test_a_classifier_of_clips(tlkit, tmp_path, tones, run):
     assert result["val_accuracy"] == 1.0
     assert result["images"] == {"train": 8, "validation": 4}
     assert [item["input"].rsplit("/", 1)[-1] for item in result["skipped"]] == ["bad.wav"]
-    assert "9 audio clips for train" in done.stderr
+    assert "train 9 audio clips" in done.stderr
     assert "images" not in done.stderr
     record = json.loads((folder / "run.json").read_text())
     assert (record["kind"], record["size"], record["preprocessing"]) == ("audio", [96, 1366], "melspectrogram")
@@ -166,7 +166,7 @@ def test_bottleneck_features_are_kept_and_trained_on(tlkit, tmp_path, tones, wei
         ("extract", ("--resize", "crop"), "--resize is for images"),
         ("extract", ("--pooling", "avg"), "--pooling avg is for feature maps, and gru2 gives none"),
         ("bottleneck", ("--resize", "crop"), "--resize is for images"),
-        ("bottleneck", ("--pooling", "max"), "--pooling max is for feature maps, and gru2 gives none"),
+        ("bottleneck", ("--pooling", "max"), "--pooling max applies to feature maps, and gru2 does not output one"),
         ("finetune", ("--augment", "light"), "--augment is for images"),
         ("finetune", ("--resize", "squash"), "--resize is for images"),
         ("finetune", ("--size", "96"), "--size 96x96 is for images"),
