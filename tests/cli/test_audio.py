@@ -90,7 +90,7 @@ def test_features_of_any_layer(tlkit, tmp_path, tones, weights):
         "extract", folder / "2.wav", *ARCH, "--weights", weights, "--pooling", "avg", "-o", tmp_path / "d.npy"
     )
     assert again.code == 2
-    assert "--pooling avg is for feature maps, and gru2 gives none" in again.err
+    assert "--pooling avg applies to feature maps, and gru2 does not output one" in again.err
 
 
 @pytest.fixture(scope="module")
@@ -164,13 +164,13 @@ def test_bottleneck_features_are_kept_and_trained_on(tlkit, tmp_path, tones, wei
         ("predict", ("--plot", "a.png"), "--plot is for images, and musictaggercrnn takes audio"),
         ("predict", ("--preprocess", "tf"), "--preprocess is for a model FILE; musictaggercrnn brings its own"),
         ("extract", ("--resize", "crop"), "--resize is for images"),
-        ("extract", ("--pooling", "avg"), "--pooling avg is for feature maps, and gru2 gives none"),
+        ("extract", ("--pooling", "avg"), "--pooling avg applies to feature maps, and gru2 does not output one"),
         ("bottleneck", ("--resize", "crop"), "--resize is for images"),
         ("bottleneck", ("--pooling", "max"), "--pooling max applies to feature maps, and gru2 does not output one"),
         ("finetune", ("--augment", "light"), "--augment is for images"),
         ("finetune", ("--resize", "squash"), "--resize is for images"),
         ("finetune", ("--size", "96"), "--size 96x96 is for images"),
-        ("finetune", ("--pooling", "avg"), "--pooling avg is for feature maps, and this base gives one vector"),
+        ("finetune", ("--pooling", "avg"), "--pooling avg applies to feature maps, and this base outputs one vector"),
     ],
 )
 def test_what_is_for_pictures_is_refused(tlkit, tmp_path, monkeypatch, tones, command, options, told):
