@@ -116,7 +116,7 @@ def test_a_classifier_of_clips(tlkit, tmp_path, tones, run):
     assert "train 9 audio clips" in done.stderr
     assert "images" not in done.stderr
     record = json.loads((folder / "run.json").read_text())
-    assert (record["kind"], record["size"], record["preprocessing"]) == ("audio", [96, 1366], "melspectrogram")
+    assert (record["modality"], record["size"], record["preprocessing"]) == ("audio", [96, 1366], "melspectrogram")
     page = (folder / "report.html").read_text()
     assert "Audio clips of each class" in page
     assert "images" not in page.lower()
