@@ -1,43 +1,20 @@
 """Shared fixtures: a way to run the program, real pictures, a cache of its own for every test."""
 
-import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import skimage.data
-from click.testing import CliRunner
+from helpers.program import invoke
 from helpers.toy import registered
 from PIL import Image
 
-from tlkit.cli import main
 
-
-@dataclass(frozen=True)
-class Ran:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self):
-        return json.loads(self.out)
-
-
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tlkit():
-    """Run the program as a person would: ``tlkit("predict", path)``."""
-
-    def run(*arguments) -> Ran:
-        kept = {"TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL")}  # -v sets it, for its own process
-        result = CliRunner().invoke(main, [str(argument) for argument in arguments], env=kept)
-        if result.exception and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return Ran(result.exit_code, result.stdout, result.stderr)
-
-    return run
+    """Run the program as a user would: ``tlkit("predict", path)``."""
+    return invoke
 
 
 @pytest.fixture(scope="module")
@@ -56,15 +33,26 @@ def converted(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _caches_of_the_session(tmp_path_factory, converted):
+    """Nothing reads or writes the caches of whoever runs the tests, fixtures of a module neither."""
+    with pytest.MonkeyPatch.context() as patch:
+        _use_caches(tmp_path_factory.mktemp("caches"), converted, patch)
+        patch.delenv("TLKIT_WEIGHTS_MIRROR", raising=False)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _own_caches(tmp_path_factory, monkeypatch, converted):
-    """No test reads or writes the caches of whoever runs it."""
-    folder = tmp_path_factory.mktemp("caches")
+    """Each test has caches of its own, with the converted networks of all."""
+    _use_caches(tmp_path_factory.mktemp("caches"), converted, monkeypatch)
+
+
+def _use_caches(folder, converted, patch):
     (folder / "tlkit").mkdir()
     (folder / "tlkit" / "models").symlink_to(converted)
-    monkeypatch.setenv("TLKIT_CACHE_DIR", str(folder / "tlkit"))
-    monkeypatch.setenv("KERAS_HOME", str(folder / "keras"))
-    monkeypatch.delenv("TLKIT_WEIGHTS_MIRROR", raising=False)
+    patch.setenv("TLKIT_CACHE_DIR", str(folder / "tlkit"))
+    patch.setenv("KERAS_HOME", str(folder / "keras"))
 
 
 @pytest.fixture(scope="session")

@@ -23,10 +23,9 @@ def test_it_runs(config, textures, tlkit, tmp_path):
     ran = tlkit("finetune", textures, "--config", config, *small, "-o", tmp_path / "run", "--format", "json")
     assert ran.code == 0, ran.err
     arguments = json.loads((tmp_path / "run" / "run.json").read_text())["arguments"]
-    names = {"arch": "architecture"}
     for name, value in options.items():
         if f"--{name}" not in small:
-            assert arguments[names.get(name, name.replace("-", "_"))] == value
+            assert arguments[name.replace("-", "_")] == value
     if config.name == "inceptionv3-2017.yaml":
         assert ran.json["freeze"]["layers"] == 249
     assert [phase["name"] for phase in ran.json["phases"]] == ["head", "finetune"][: 1 + small[7]]

@@ -41,7 +41,7 @@ def comparable(command: str, output: str) -> list[str]:
     if "--model" in command:
         output = re.sub(r" *\d+\.\d%", " #%", output)
     output = re.sub(r" *\d+\.\d s\b", " # s", output)
-    output = re.sub(r"(loss|accuracy) \d+\.\d+", r"\1 #", output)
+    output = re.sub(r"(loss|accuracy|acc) \d+\.\d+", r"\1 #", output)
     return [line.rstrip() for line in output.splitlines()]
 
 

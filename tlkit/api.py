@@ -14,13 +14,13 @@ from tlkit import config
 from tlkit.utils.options import Options, options_of
 
 if TYPE_CHECKING:
-    from tlkit.commands.bottleneck import Bottleneck
+    from tlkit.commands.bottleneck import BottleneckResult
     from tlkit.commands.convert_h5 import Converted
     from tlkit.commands.evaluate import Evaluated
-    from tlkit.commands.extract import Extracted
+    from tlkit.commands.extract import ExtractResult
     from tlkit.commands.inspect_h5 import Inspection
     from tlkit.commands.predict import Predictions
-    from tlkit.training.plan import FinetuneResult
+    from tlkit.training.result import FinetuneResult
 
 StrPath = str | os.PathLike[str]
 Images = StrPath | Iterable[StrPath]
@@ -200,7 +200,7 @@ def predict(images: Images, **options: Unpack[Predict]) -> Predictions:
 
 
 @_documented(config.ExtractConfig)
-def extract(images: Images, **options: Unpack[Extract]) -> Extracted:
+def extract(images: Images, **options: Unpack[Extract]) -> ExtractResult:
     """Extract the activations of one layer for images and save them as features.
 
     Args:
@@ -216,7 +216,7 @@ def extract(images: Images, **options: Unpack[Extract]) -> Extracted:
 
 
 @_documented(config.BottleneckConfig)
-def bottleneck(data: StrPath, **options: Unpack[BottleneckOptions]) -> Bottleneck:
+def bottleneck(data: StrPath, **options: Unpack[BottleneckOptions]) -> BottleneckResult:
     """Compute bottleneck features (the frozen base's output) for every image of a data folder.
 
     Args:

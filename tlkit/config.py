@@ -15,6 +15,8 @@ from tlkit.utils.options import Options, Size, option, options_of
 DEFAULT_ARCHITECTURE = "efficientnetlite0"
 """The default base: its weights come with tlkit."""
 
+DEFAULT_VAL_SPLIT = 0.2
+
 Augment = Literal["none", "light", "recipe2017", "randaugment"]
 BatchNorm = Literal["frozen", "train"]
 ClassWeight = Literal["none", "auto"]
@@ -178,7 +180,7 @@ def _seed() -> Any:
 
 def _val_split() -> Any:
     return option(
-        0.2, group=DATA, above=0, below=1, metavar="SHARE",
+        DEFAULT_VAL_SPLIT, group=DATA, above=0, below=1, metavar="SHARE",
         help="Share of each class held out for validation where DATA has no validation folder.",
     )  # fmt: skip
 
@@ -243,6 +245,10 @@ class ExtractConfig(BuildOptions, LoadOptions, EngineOptions):
         group=OUTPUT, short="-o", path=True, metavar="FILE", help="File to write: .npy, .h5 or .csv. Required."
     )
     force: bool = _force("FILE if it holds other features")
+
+    def without_effect(self) -> dict[str, str]:
+        """The options that have no effect beside the others, with the reason."""
+        return {} if self.weights == "none" else {"seed": "it draws the random weights of --weights none"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -396,8 +402,8 @@ class FinetuneConfig(WidthOptions, LoadOptions, EngineOptions):
                 "--stages has freeze points of its own.", hint="Leave out --freeze, --unfreeze and --unfreeze-blocks."
             )
 
-    def unused(self) -> list[str]:
-        """Name the options that were given (differ from their default) and have no effect beside the others."""
+    def without_effect(self) -> dict[str, str]:
+        """The options that have no effect beside the others, with the reason."""
         reasons: dict[str, str] = {}
         if not self.epochs:
             reasons |= dict.fromkeys(("optimizer", "lr", "schedule"), "--epochs 0 skips phase 1")
@@ -414,10 +420,7 @@ class FinetuneConfig(WidthOptions, LoadOptions, EngineOptions):
                 "finetune_lr", "finetune_schedule",
             )  # fmt: skip
             reasons |= dict.fromkeys(names, "--finetune-epochs 0 skips phase 2")
-        given = self.given()
-        return [
-            f"--{name.replace('_', '-')} has no effect: {reason}." for name, reason in reasons.items() if name in given
-        ]
+        return reasons
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,7 +71,7 @@ def test_features_of_any_layer(tlkit, tmp_path, tones, weights):
                  "--format", "json")  # fmt: skip
     assert done.code == 3
     assert done.json["shape"] == [4, 32]
-    assert {item["input"]: item["error"] for item in done.json["failed"]} == {
+    assert {item["input"]: item["error"] for item in done.json["skipped"]} == {
         str(folder / "bad.wav"): "it is not an audio clip in a supported format",
         str(folder / "cover.png"): "it is an image, but the network takes audio clips",
     }
@@ -90,7 +90,7 @@ def test_features_of_any_layer(tlkit, tmp_path, tones, weights):
         "extract", folder / "2.wav", *ARCH, "--weights", weights, "--pooling", "avg", "-o", tmp_path / "d.npy"
     )
     assert again.code == 2
-    assert "--pooling avg is for feature maps, and gru2 gives none" in again.err
+    assert "--pooling avg applies to feature maps, and gru2 does not output one" in again.err
 
 
 @pytest.fixture(scope="module")
@@ -113,12 +113,12 @@ def test_a_classifier_of_clips(tlkit, tmp_path, tones, run):
     assert result["val_accuracy"] == 1.0
     assert result["images"] == {"train": 8, "validation": 4}
     assert [item["input"].rsplit("/", 1)[-1] for item in result["skipped"]] == ["bad.wav"]
-    assert "9 audio clips for train" in done.stderr
+    assert "train 9 audio clips" in done.stderr
     assert "images" not in done.stderr
     record = json.loads((folder / "run.json").read_text())
-    assert (record["kind"], record["size"], record["preprocessing"]) == ("audio", [96, 1366], "melspectrogram")
+    assert (record["modality"], record["size"], record["preprocessing"]) == ("audio", [96, 1366], "melspectrogram")
     page = (folder / "report.html").read_text()
-    assert "Clips of each class" in page
+    assert "Audio clips of each class" in page
     assert "images" not in page.lower()
 
     high = tones / "validation" / "high" / "1.flac"
@@ -164,13 +164,13 @@ def test_bottleneck_features_are_kept_and_trained_on(tlkit, tmp_path, tones, wei
         ("predict", ("--plot", "a.png"), "--plot is for images, and musictaggercrnn takes audio"),
         ("predict", ("--preprocess", "tf"), "--preprocess is for a model FILE; musictaggercrnn brings its own"),
         ("extract", ("--resize", "crop"), "--resize is for images"),
-        ("extract", ("--pooling", "avg"), "--pooling avg is for feature maps, and gru2 gives none"),
+        ("extract", ("--pooling", "avg"), "--pooling avg applies to feature maps, and gru2 does not output one"),
         ("bottleneck", ("--resize", "crop"), "--resize is for images"),
-        ("bottleneck", ("--pooling", "max"), "--pooling max is for feature maps, and gru2 gives none"),
+        ("bottleneck", ("--pooling", "max"), "--pooling max applies to feature maps, and gru2 does not output one"),
         ("finetune", ("--augment", "light"), "--augment is for images"),
         ("finetune", ("--resize", "squash"), "--resize is for images"),
         ("finetune", ("--size", "96"), "--size 96x96 is for images"),
-        ("finetune", ("--pooling", "avg"), "--pooling avg is for feature maps, and this base gives one vector"),
+        ("finetune", ("--pooling", "avg"), "--pooling avg applies to feature maps, and this base outputs one vector"),
     ],
 )
 def test_what_is_for_pictures_is_refused(tlkit, tmp_path, monkeypatch, tones, command, options, told):
@@ -234,7 +234,7 @@ def test_an_address(tlkit, weights):
         asked = (f"{address}/a.wav", f"{address}/page", *ARCH, "--weights", weights, "--format", "json")
         clip, page = tlkit("predict", *asked, "--allow-private").json
         assert len(clip["predictions"]) == 5
-        assert page["error"] == "the server answered with a web page, not audio"
+        assert page["error"] == "the server answered with a web page, not an audio clip"
         assert all("inside this network" in row["error"] for row in tlkit("predict", *asked).json)
     finally:
         server.shutdown()

@@ -148,7 +148,7 @@ def test_a_bad_picture_is_named_and_the_rows_stay_aligned(tlkit, tmp_path, data)
     command = ["bottleneck", data, "-o", tmp_path / "f", *TOY, "--json"]
     ran = tlkit(*command)
     assert ran.code == 3
-    assert ran.json["failed"] == [{"input": "train/a/2.png", "error": "it is empty"}]
+    assert ran.json["skipped"] == [{"input": "train/a/2.png", "error": "it is empty"}]
     assert ran.json["splits"]["train"]["shape"] == [11, 16]
     facts = json.loads((tmp_path / "f" / "bottleneck_train.json").read_text())
     assert facts["labels"] == [0] * 5 + [1] * 6

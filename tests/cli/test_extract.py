@@ -114,7 +114,7 @@ def test_a_bad_picture_is_named_and_the_rows_stay_aligned(tlkit, tmp_path, folde
     (folder / "2.png").write_bytes(b"no picture")
     ran = tlkit("extract", folder, "-o", tmp_path / "f.npy", *TOY, "--batch-size", "2", "--format", "json")
     assert ran.code == 3
-    assert [item["input"] for item in ran.json["failed"]] == [str(folder / "2.png")]
+    assert [item["input"] for item in ran.json["skipped"]] == [str(folder / "2.png")]
     assert "2.png" in ran.err
     features, files = read(tmp_path / "f.npy")
     assert files == [str(folder / f"{number}.png") for number in (0, 1, 3, 4, 5, 6)]
@@ -202,17 +202,17 @@ def test_the_same_features_of_other_pictures_replace_the_old(tlkit, tmp_path, fo
 def test_bfloat16_says_what_it_costs(tlkit, tmp_path, folder):
     ran = tlkit("extract", folder, "-o", tmp_path / "f.npy", *TOY, "--precision", "bfloat16", "--format", "json")
     assert 1e-5 < ran.json["notes"]["relative_error"] < 0.2
-    assert "bfloat16 differs from float32" in ran.err
+    assert "bfloat16 vs float32" in ran.err
     assert read(tmp_path / "f.npy")[0].shape == (7, 16)
 
 
 @pytest.mark.parametrize(
     ("options", "code", "says"),
     [
-        (["-o", "f.txt"], 2, "must end with"),
+        (["-o", "f.txt"], 2, "must end in"),
         (["-o", "none/f.npy"], 1, "no folder"),
         (["-o", "f.npy", *TOY, "--layer", "block3_ad"], 2, "Did you mean block3_add"),
-        (["-o", "f.npy", "--layer", "predictions", "--pooling", "avg"], 2, "for feature maps"),
+        (["-o", "f.npy", "--layer", "predictions", "--pooling", "avg"], 2, "applies to feature maps"),
         (["-o", "f.npy", "--arch", "inceptionv4"], 2, "inceptionv3"),
         (["-o", "f.npy", "--model", "run", "--arch", "vgg16"], 2, "contradicts --model"),
         (["-o", "f.npy", "--size", "16"], 2, "at least"),

@@ -12,6 +12,7 @@ import tlkit as api
 from tlkit.cli import main
 from tlkit.cli.options import JobCommand
 from tlkit.config import FinetuneConfig
+from tlkit.data.dataset import scan_dataset
 from tlkit.errors import ConfigError, TlkitError
 from tlkit.training.reproduce import command_line
 from tlkit.utils.options import options_of
@@ -184,9 +185,22 @@ def test_keywords_of_the_api_are_the_options():
         ({"finetune_epochs": 0, "unfreeze_blocks": 2}, ["--unfreeze-blocks"]),
     ],
 )  # fmt: skip
-def test_options_without_effect_are_named(options, unused):
-    lines = FinetuneConfig(data="d", **options).unused()
-    assert sorted(line.split(" has no effect")[0] for line in lines) == sorted(unused)
+def test_options_without_effect_are_named(options, unused, caplog):
+    config = FinetuneConfig.of({"data": "d", **options})
+    assert sorted(config.unused()) == sorted(flag[2:].replace("-", "_") for flag in unused)
+    assert sorted(record.getMessage().split(" has no effect: ")[0] for record in caplog.records) == sorted(unused)
+
+
+def test_options_without_effect_are_warned_of_from_everywhere(tlkit, textures, noise, tmp_path, caplog):
+    image = noise(tmp_path / "a.png")
+    arguments = (image, "-o", tmp_path / "f.npy", "--arch", "nothing")
+    assert "Warning: --seed has no effect" in tlkit("extract", *arguments, "--seed", 3).err
+    (tmp_path / "c.yaml").write_text("seed: 3\n")
+    assert "Warning: --seed has no effect" in tlkit("extract", *arguments, "--config", tmp_path / "c.yaml").err
+    assert "--seed" not in tlkit("extract", *arguments, "--seed", 3, "--weights", "none").err
+    assert "--val-split has no effect" in scan_dataset(str(textures), val_split=0.3).warnings[0]
+    assert scan_dataset(str(textures)).warnings == ()
+    assert not [line for line in scan_dataset(str(textures / "train"), val_split=0.3).warnings if "val-split" in line]
 
 
 @pytest.mark.parametrize(
@@ -212,7 +226,7 @@ def test_format_before_cache_clear_is_refused(tlkit):
     ran = tlkit("cache", "--format", "json", "clear")
     assert ran.code == 2
     assert "--format before clear has no effect" in ran.err
-    assert tlkit("cache", "clear", "--format", "json").json["removed"] == 0
+    assert tlkit("cache", "clear", "features", "--format", "json").json["removed"] == 0
 
 
 def every_command():

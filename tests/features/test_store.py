@@ -9,9 +9,11 @@ import pytest
 
 from tlkit.errors import FeatureError
 from tlkit.features.store import FeatureStore, open_store
+from tlkit.inference.provenance import Provenance
 
-PROVENANCE = {"layer": "last"}
+PROVENANCE = Provenance(architecture="toy", weights={"digest": "sha256:0"}, layer="last")
 RANDOM = np.random.default_rng(0)
+OTHER = Provenance(architecture="toy", weights={"digest": "sha256:0"}, layer="first")
 DIGESTS = [bytes([number]) * 32 for number in range(10)]
 ROWS = RANDOM.normal(size=(10, 2, 3)).astype("float32")
 MORE = RANDOM.normal(size=(10, 4)).astype("float32")
@@ -86,9 +88,9 @@ def test_a_bit_that_flips_while_it_is_open_is_told(tmp_path):
 
 def test_another_provenance_is_refused_or_removed(tmp_path):
     fill(tmp_path / "store", 0, 4)
-    with pytest.raises(FeatureError, match="another kind"):
-        FeatureStore(tmp_path / "store", {"layer": "first"})
-    with open_store(tmp_path / "store", {"layer": "first"}) as store:
+    with pytest.raises(FeatureError, match="other features"):
+        FeatureStore(tmp_path / "store", OTHER)
+    with open_store(tmp_path / "store", OTHER) as store:
         assert not store.rows
     assert not (tmp_path / "store").exists()
 

@@ -50,6 +50,7 @@ def toy() -> Architecture:
         name="toy", title="Toy", builder="helpers.toy:Toy", size=32, min_size=16, preprocessing="tf",
         parameters=5_706, size_mb=0.1, top1=None, top5=None, depth=None, features=16,
         blocks=("block1_add", "block2_concat", "block3_add", "top_relu"), freeze="block2_concat",
+        keras1_freeze={9: "block2_concat"},
         labels="msd",  # the shortest table of labels
         with_top=PackagedFile("toy", "helpers", WEIGHTS.name, file_digest(WEIGHTS)), without_top=None,
         package="helpers",

@@ -15,7 +15,7 @@ def cut(**asked):
 
 def test_172_is_obeyed_and_explained():
     freeze_point = cut(freeze="172")
-    assert (freeze_point.frozen, freeze_point.total, freeze_point.last) == (172, 311, LAYERS[171])
+    assert (freeze_point.frozen, freeze_point.total, freeze_point.last_frozen_layer) == (172, 311, LAYERS[171])
     where, meant = freeze_point.notes
     assert "inside mixed6" in where
     assert "after mixed5 (layer 165)" in where
@@ -40,13 +40,13 @@ def test_numbers_and_layers(asked, frozen):
 def test_unfreeze_counts_from_the_end():
     assert cut(unfreeze=62).frozen == 249
     assert cut(unfreeze=0).frozen == 311
-    assert cut(unfreeze=311).last is None
+    assert cut(unfreeze=311).last_frozen_layer is None
 
 
 def test_blocks_count_from_the_end_too():
     assert cut(unfreeze_blocks=2) == cut(freeze="mixed8")
     assert cut(unfreeze_blocks=0).frozen == 311
-    assert cut(unfreeze_blocks=11).last is None
+    assert cut(unfreeze_blocks=11).last_frozen_layer is None
 
 
 def test_stages_go_down():
@@ -64,7 +64,7 @@ def test_stages_go_down():
         ({"freeze": "-1"}, "out of range"),
         ({"unfreeze": 312}, "out of range"),
         ({"freeze": "mixed11"}, "no layer 'mixed11'"),
-        ({"freeze": "3", "unfreeze": 3}, "--freeze and --unfreeze all say where to cut"),
+        ({"freeze": "3", "unfreeze": 3}, "--freeze and --unfreeze contradict each other"),
         ({"unfreeze": 3, "unfreeze_blocks": 3}, "--unfreeze and --unfreeze-blocks"),
         ({"unfreeze_blocks": 12}, "12 is out of range: inceptionv3 has 11 blocks"),
     ],
@@ -77,6 +77,6 @@ def test_what_is_no_cut_is_refused(asked, says):
 
 
 def test_the_description_says_what_trains():
-    assert cut(freeze="mixed8").description == ("the first 249 of 311 layers stay frozen (through mixed8), 62 train")
+    assert cut(freeze="mixed8").description == "layers 1-249 of 311 are frozen (through mixed8)"
     assert cut(freeze="0").description == "all 311 layers of the base train"
-    assert cut(unfreeze=0).description == "all 311 layers of the base stay frozen"
+    assert cut(unfreeze=0).description == "all 311 layers of the base are frozen"

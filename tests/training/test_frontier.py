@@ -4,17 +4,21 @@ import numpy as np
 import pytest
 
 from tlkit.architectures.build import build
-from tlkit.architectures.pretrained import build_pretrained
+from tlkit.architectures.preprocessor import preprocessor_for
+from tlkit.architectures.pretrained import build_pretrained, choose_weights
 from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.architectures.submodel import submodel
 from tlkit.backend import keras
-from tlkit.training.compile_options import Objective, PhasePlan
+from tlkit.features.spec import FeatureSpec
+from tlkit.training.base import Base, cut_base
+from tlkit.training.compile_options import Objective
 from tlkit.training.freeze import FreezePoint
 from tlkit.training.frontier import find_frontier
 from tlkit.training.heads import choose_head
 from tlkit.training.history import Phase
 from tlkit.training.model import assemble_model, build_head, build_trainable_top, mixed_precision_scope
-from tlkit.training.trainer import Training, set_trainable
+from tlkit.training.plan import PhasePlan
+from tlkit.training.trainer import Trainer
 
 
 class Held(keras.utils.PyDataset):
@@ -38,11 +42,21 @@ class Held(keras.utils.PyDataset):
 
 def network_of(name, frozen, size, *, batchnorm="frozen"):
     keras.utils.set_random_seed(1)
+    architecture = get_architecture(name)
     weights = "imagenet" if name.startswith("efficientnetlite") else "none"
-    base = build_pretrained(get_architecture(name), weights=weights, include_top=False, size=(size, size)).model
-    frozen = frozen if isinstance(frozen, int) else [layer.name for layer in base.layers].index(frozen) + 1
-    trained = set_trainable(base, FreezePoint(frozen, len(base.layers), ""), batchnorm=batchnorm)
-    return base, submodel(base, base.layers[-1].name, "avg"), trained
+    choice = choose_weights(architecture, weights, include_top=False, size=(size, size))
+    model = build_pretrained(architecture, weights=choice, include_top=False, size=(size, size)).model
+    last = model.layers[-1].name
+    pooled = submodel(model, last, "avg")
+    spec = FeatureSpec.from_base(
+        architecture, choice, preprocessor_for(architecture, (size, size)), layer=last, pooling="avg",
+        build=lambda: model, model=lambda: pooled,
+    )  # fmt: skip
+    base = Base(model, pooled, spec)
+    frozen = frozen if isinstance(frozen, int) else [layer.name for layer in model.layers].index(frozen) + 1
+    (cut,) = cut_base(base, [FreezePoint(frozen, len(model.layers), "")], batchnorm=batchnorm)
+    cut.freeze(base)
+    return base, cut
 
 
 @pytest.mark.parametrize(
@@ -61,8 +75,9 @@ def network_of(name, frozen, size, *, batchnorm="frozen"):
     ],
 )
 def test_the_frontier_is_where_the_least_is_kept(name, frozen, size, names):
-    _, network, trained = network_of(name, frozen, size)
-    frontier = find_frontier(network, trained)
+    base, cut = network_of(name, frozen, size)
+    frontier = find_frontier(base.pooled, cut.trained)
+    assert frontier == cut.frontier
     assert list(frontier.names) == names
     assert frontier.is_input == (names == ["input_layer"])
     assert frontier.bytes == 4 * sum(int(np.prod(shape)) for shape in frontier.shapes)
@@ -86,8 +101,9 @@ def test_it_trains_as_the_whole_network_does(name, frozen, batchnorm, tmp_path):
     labels = np.arange(10) % 3
     curves = {}
     for way in ("whole", "frontier"):
-        base, network, trained = network_of(name, frozen, size, batchnorm=batchnorm)
-        before = [layer.get_weights() for layer in base.layers]
+        base, cut = network_of(name, frozen, size, batchnorm=batchnorm)
+        network = base.pooled
+        before = [layer.get_weights() for layer in base.model.layers]
         keras.utils.set_random_seed(2)
         head = build_head(choose_head("dense", units=16), network.output_shape[1:], 3)
         training = None if batchnorm == "train" else False
@@ -96,22 +112,22 @@ def test_it_trains_as_the_whole_network_does(name, frozen, batchnorm, tmp_path):
             model = keras.Model(inputs, head(network(inputs, training=training)))
             batches = Held([pictures], labels)
         else:
-            frontier = find_frontier(network, trained)
+            frontier = cut.frontier
             below = keras.Model(network.input, list(frontier.tensors))
             rows = keras.tree.flatten(below.predict(pictures, verbose=0))
-            model = build_trainable_top(network, frontier, head, training=training)
+            model = build_trainable_top(network, frontier, head, batchnorm=batchnorm)
             batches = Held(rows, labels)
         plan = PhasePlan(name="finetune", epochs=2, optimizer="sgd", lr=0.01)
-        phase = Training(Objective(3), tmp_path).run(plan, model, batches, batches)
+        phase = Trainer(Objective(3), tmp_path).train(plan, model, batches, batches)
         curves[way] = [(epoch["loss"], epoch["val_loss"]) for epoch in phase.epochs]
         changed = {
             layer.name
-            for layer, values in zip(base.layers, before, strict=True)
+            for layer, values in zip(base.model.layers, before, strict=True)
             if any((now != value).any() for now, value in zip(layer.get_weights(), values, strict=True))
         }
-        assert changed == {layer.name for layer in trained}
+        assert changed == {layer.name for layer in cut.trained}
         # base, pooling and head as one model say what the part that trained says
-        whole = assemble_model(base, "avg", head, name)
+        whole = assemble_model(base.model, "avg", head, name, base.spec.network.preprocessor)
         if way == "frontier":
             np.testing.assert_allclose(
                 whole.predict(pictures, verbose=0),
@@ -129,19 +145,19 @@ def test_it_trains_as_the_whole_network_does(name, frozen, batchnorm, tmp_path):
     ],
 )
 def test_bfloat16_trains_and_leaves_float32_behind(name, tmp_path):
-    base, network, trained = network_of(name, -40 + len(build(get_architecture(name), include_top=False).layers), 75)
-    frontier = find_frontier(network, trained)
+    base, cut = network_of(name, -40 + len(build(get_architecture(name), include_top=False).layers), 75)
+    network, frontier = base.pooled, cut.frontier
     head = build_head(choose_head("linear"), network.output_shape[1:], 3)
     rows = [np.random.default_rng(0).uniform(size=(8, *shape)).astype("f") for shape in frontier.shapes]
-    with mixed_precision_scope("bfloat16", base):
+    with mixed_precision_scope("bfloat16", base.model):
         model = build_trainable_top(network, frontier, head)
         assert model(tuple(rows) if len(rows) > 1 else rows[0]).dtype == "float32"  # heads stay as they are
         batches = Held(rows, np.arange(8) % 3)
         plan = PhasePlan(name="finetune", epochs=2, optimizer="sgd", lr=0.01)
-        phase = Training(Objective(3), tmp_path).run(plan, model, batches, batches)
+        phase = Trainer(Objective(3), tmp_path).train(plan, model, batches, batches)
     assert phase.epochs[1]["loss"] < phase.epochs[0]["loss"] + 0.5
-    assert {layer.compute_dtype for layer in base.layers} == {"float32"}
-    assert {weight.dtype for weight in base.weights} == {"float32"}
+    assert {layer.compute_dtype for layer in base.model.layers} == {"float32"}
+    assert {weight.dtype for weight in base.model.weights} == {"float32"}
 
 
 def test_a_summary_names_the_epoch_that_is_kept():

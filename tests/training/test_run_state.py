@@ -30,7 +30,7 @@ def test_a_failed_run_leaves_no_empty_folder(tmp_path):
 
 def test_two_runs_cannot_have_one_folder(tmp_path):
     with create_run_dir(str(tmp_path / "run"), "net") as folder:
-        with pytest.raises(RunError, match="Another tlkit is at work"), create_run_dir(str(folder), "net"):
+        with pytest.raises(RunError, match="Another tlkit process is using"), create_run_dir(str(folder), "net"):
             pass
         (folder / "model.keras").touch()
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["model.keras"]
@@ -60,12 +60,12 @@ def test_a_run_that_was_broken_off_is_kept_and_can_be_taken_up(tmp_path):
     with pytest.raises(KeyboardInterrupt), create_run_dir(str(tmp_path / "run"), "net") as folder:
         write_state(folder, RunState(config, {}, None, 0))
         raise KeyboardInterrupt
-    with pytest.raises(RunError, match="broken off") as caught, create_run_dir(str(tmp_path / "run"), "net"):
+    with pytest.raises(RunError, match="interrupted") as caught, create_run_dir(str(tmp_path / "run"), "net"):
         pass
     assert "--resume" in caught.value.hint
     with open_interrupted_run(tmp_path / "run") as folder:
         found = read_state(folder).config
-        with pytest.raises(RunError, match="Another tlkit is at work"), open_interrupted_run(tmp_path / "run"):
+        with pytest.raises(RunError, match="Another tlkit process is using"), open_interrupted_run(tmp_path / "run"):
             pass
     assert found.size == (64, 96)
     assert found.by_name
@@ -77,7 +77,7 @@ def test_a_run_that_was_broken_off_is_kept_and_can_be_taken_up(tmp_path):
 def test_what_cannot_be_gone_on_with(tmp_path):
     for name, says in (
         ("nothing", "no run folder"),
-        ("other", "not a run that was broken off"),
+        ("other", "not an interrupted run"),
         ("done", "is finished"),
     ):
         if name != "nothing":

@@ -8,13 +8,12 @@ from tlkit.data.images.augmentation import POLICIES, Augmenter
 from tlkit.data.images.preprocessor import ImagePreprocessor
 from tlkit.errors import DataError, RunError, TrainingError, UsageError
 from tlkit.training.checkpoint import read_checkpoint
-from tlkit.training.compile_options import Objective, PhasePlan, balanced_weights, make_optimizer
-from tlkit.training.datasets import ImageSequence
-from tlkit.training.feature_sequence import FeatureSequence
+from tlkit.training.compile_options import Objective, balanced_weights, make_optimizer
+from tlkit.training.datasets import BatchSequence, FeatureDataset, ImageDataset
 from tlkit.training.heads import choose_head
 from tlkit.training.model import build_head
-from tlkit.training.rows import FeatureDataset
-from tlkit.training.trainer import Training
+from tlkit.training.plan import PhasePlan
+from tlkit.training.trainer import Trainer
 
 PREPROCESSOR = ImagePreprocessor((32, 32), "lite")
 FEATURES = np.random.default_rng(0).normal(size=(12, 8)).astype(np.float32)
@@ -22,8 +21,9 @@ LABELS = np.arange(6) % 2
 
 
 def batches(seed=None, *, variants=1, memory=2**30):
-    rows = FeatureDataset(lambda rows: (FEATURES[rows],), np.arange(6 * variants).reshape(6, variants), LABELS, ((8,),))
-    return FeatureSequence(rows, batch_size=4, seed=seed, memory=memory)
+    rows = np.arange(6 * variants).reshape(6, variants)
+    data = FeatureDataset(lambda rows: (FEATURES[rows],), rows, LABELS, ((8,),), memory)
+    return BatchSequence(data, batch_size=4, seed=seed)
 
 
 def head_of(kind="dense", **options):
@@ -38,7 +38,7 @@ def plan(**options):
 def test_phase_1_trains_the_head(tmp_path):
     head = head_of()
     before = head.get_weights()
-    phase = Training(Objective(2), tmp_path).run(plan(epochs=2), head, batches(0), batches())
+    phase = Trainer(Objective(2), tmp_path).train(plan(epochs=2), head, batches(0), batches())
     assert all((now != old).any() for now, old in zip(head.get_weights(), before, strict=True))
     assert [epoch["epoch"] for epoch in phase.epochs] == [1, 2]
 
@@ -68,7 +68,7 @@ def test_what_is_broken_off_ends_as_if_it_was_not(tmp_path, stop, patience):
     def run(folder, break_after=None):
         folder.mkdir(exist_ok=True)
         head = head_of("flatten", units=5)
-        training = Training(Objective(2, 0.1, {0: 1.0, 1: 2.0}), folder, read_checkpoint(folder))
+        training = Trainer(Objective(2, 0.1, {0: 1.0, 1: 2.0}), folder, read_checkpoint(folder))
         held_out = batches()
         if break_after:
             held_out = Breaking(held_out, break_after)
@@ -77,7 +77,7 @@ def test_what_is_broken_off_ends_as_if_it_was_not(tmp_path, stop, patience):
             plan(name="finetune", optimizer="sgd", schedule="linear", patience=patience),
         )
         for each in plans:
-            training.run(each, head, batches(1), held_out)
+            training.train(each, head, batches(1), held_out)
         return head.get_weights(), [[{**epoch, "seconds": 0} for epoch in phase.epochs] for phase in training.phases]
 
     expected, history = run(tmp_path / "whole")
@@ -113,7 +113,7 @@ class Breaking(keras.utils.PyDataset):
 def test_patience_ends_a_phase_and_keeps_its_best_epoch(tmp_path):
     head = head_of("linear")
     # a rate that learns nothing but noise: later epochs are worse sooner or later
-    phase = Training(Objective(2), tmp_path).run(
+    phase = Trainer(Objective(2), tmp_path).train(
         plan(epochs=60, optimizer="sgd", lr=3.0, patience=2), head, batches(0), batches()
     )
     assert len(phase.epochs) < 60
@@ -127,7 +127,7 @@ def test_patience_ends_a_phase_and_keeps_its_best_epoch(tmp_path):
 def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypatch):
     import tlkit.training.checkpoint as module
 
-    Training(Objective(2), tmp_path).run(plan(epochs=1), head_of(), batches(0), batches())
+    Trainer(Objective(2), tmp_path).train(plan(epochs=1), head_of(), batches(0), batches())
     before = (tmp_path / "checkpoint.npz").read_bytes()
 
     def full(file, **arrays):
@@ -135,7 +135,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(tmp_path, mon
 
     monkeypatch.setattr(module.np, "savez", full)
     with pytest.raises(RunError, match="No space left") as caught:
-        Training(Objective(2), tmp_path).run(plan(name="finetune"), head_of(), batches(0), batches())
+        Trainer(Objective(2), tmp_path).train(plan(name="finetune"), head_of(), batches(0), batches())
     assert "--resume" in caught.value.hint
     assert (tmp_path / "checkpoint.npz").read_bytes() == before
     (tmp_path / "checkpoint.npz").write_bytes(before[:-30])
@@ -144,8 +144,8 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(tmp_path, mon
 
 
 def test_a_training_that_comes_apart_says_so(tmp_path):
-    with pytest.raises(TrainingError, match="come apart"):
-        Training(Objective(2), tmp_path).run(plan(lr=1e30, optimizer="sgd"), head_of(), batches(0), batches())
+    with pytest.raises(TrainingError, match="diverged"):
+        Trainer(Objective(2), tmp_path).train(plan(lr=1e30, optimizer="sgd"), head_of(), batches(0), batches())
 
 
 def test_class_weights_make_classes_count_the_same():
@@ -231,7 +231,8 @@ def test_pictures_go_through_what_is_frozen_and_are_augmented_when_they_train(tm
     def change(pixels, row, variant, epoch):
         return augment(pixels, (row, variant, epoch))
 
-    made = ImageSequence(files, LABELS, preprocessor=PREPROCESSOR, batch_size=4, compute=compute, change=change, seed=3)
+    data = ImageDataset(files, LABELS, preprocessor=PREPROCESSOR, compute=compute, augment=change)
+    made = BatchSequence(data, batch_size=4, seed=3)
     (first, second), labels = made[0]
     assert (first.shape, second.shape, labels.shape) == ((4, 3), (4, 3), (4,))
     made[0]
@@ -239,7 +240,7 @@ def test_pictures_go_through_what_is_frozen_and_are_augmented_when_they_train(tm
     made.epoch = 1
     made[0]
     assert (seen[0] != seen[2]).any()
-    plain = ImageSequence(files, LABELS, preprocessor=PREPROCESSOR, batch_size=6)
+    plain = BatchSequence(ImageDataset(files, LABELS, preprocessor=PREPROCESSOR), batch_size=6)
     np.testing.assert_array_equal(
         plain[0][0],
         PREPROCESSOR.to_model_input(np.stack([PREPROCESSOR.to_array(PREPROCESSOR.load(file)) for file in files])),
@@ -249,9 +250,9 @@ def test_pictures_go_through_what_is_frozen_and_are_augmented_when_they_train(tm
 
 def test_a_picture_that_vanishes_is_named(tmp_path, noise):
     files = [str(noise(tmp_path / f"{number}.png", number)) for number in range(6)]
-    made = ImageSequence(files, LABELS, preprocessor=PREPROCESSOR, batch_size=6)
+    made = BatchSequence(ImageDataset(files, LABELS, preprocessor=PREPROCESSOR), batch_size=6)
     (tmp_path / "3.png").unlink()
     model = keras.Sequential([keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2, "softmax")])
     model.build((None, 32, 32, 3))
     with pytest.raises(DataError, match="3.png could be read before and cannot be now: there is no such file"):
-        Training(Objective(2), tmp_path).run(plan(), model, made, made)
+        Trainer(Objective(2), tmp_path).train(plan(), model, made, made)

@@ -102,7 +102,7 @@ def _table(architecture: Architecture) -> Traversable | None:
     """The shipped table of an architecture; None where there is none."""
     alpha, file = architecture.options.alpha, None
     if architecture.options.depth_multiplier is None and (alpha is None or alpha in architecture.alphas):
-        file = resources.files(architecture.package) / "data" / "layers" / _file_name(architecture)
+        file = resources.files("tlkit.architectures") / "data" / "layers" / _file_name(architecture)
     return file if file is not None and file.is_file() else None
 
 

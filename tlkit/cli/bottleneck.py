@@ -40,5 +40,5 @@ def bottleneck(context: click.Context, /, options: dict[str, Any], as_json: bool
         for name, shape in result.shapes.items():
             count = f"{pluralize(shape[0], 'sample')} of {'x'.join(map(str, shape[1:]))}"
             echo(f"{name:<10}  {count}  {result.files[name][0]}")
-    if result.failed:
+    if result.skipped:
         context.exit(SOME_SKIPPED)

@@ -10,7 +10,6 @@ from tlkit.cli.app import SOME_SKIPPED
 from tlkit.cli.options import config_option, format_option, job_command
 from tlkit.cli.output import echo, echo_json
 from tlkit.config import ExtractConfig
-from tlkit.utils.logging import logger
 from tlkit.utils.text import pluralize
 
 
@@ -36,13 +35,11 @@ def extract(context: click.Context, /, options: dict[str, Any], output_format: s
     from tlkit import api
 
     result = api.extract(**options)
-    for source, reason in result.failed:
-        logger.warning("%s: %s.", source, reason)
     if output_format == "json":
         echo_json(result.to_dict())
     else:
         shape = "x".join(map(str, result.shape[1:]))
-        what = f"{result.provenance['layer']} of {result.provenance['architecture']}"
+        what = f"{result.provenance.layer} of {result.provenance.architecture}"
         echo(f"{result.output}: {pluralize(result.shape[0], 'sample')} of {shape}, {what}")
-    if result.failed:
+    if result.skipped:
         context.exit(SOME_SKIPPED)

@@ -14,7 +14,7 @@ from tlkit.config import FinetuneConfig
 from tlkit.utils.text import pluralize
 
 if TYPE_CHECKING:
-    from tlkit.training.plan import FinetuneResult
+    from tlkit.training.result import FinetuneResult
 
 
 @job_command(FinetuneConfig, summary="Train a classifier for your own folders of images.", optional=("data",))

@@ -1,4 +1,4 @@
-"""Transfer learning in two phases: a new head on the frozen base, then the top of the base, slowly."""
+"""Transfer learning in two phases: train a new head on the frozen base, then retrain the top of the base slowly."""
 
 from __future__ import annotations
 
@@ -6,62 +6,138 @@ import dataclasses
 from pathlib import Path
 
 from tlkit.config import FinetuneConfig
+from tlkit.data.dataset import TEST, TRAIN, VALIDATION
 from tlkit.errors import RunError
+from tlkit.features.cache import FeatureCache
 from tlkit.inference.select import resolve_engine
-from tlkit.training.plan import FinetuneResult, Job, plan_training
+from tlkit.training.plan import TrainingPlan, plan_training
 from tlkit.training.reproduce import versions
-from tlkit.training.run_state import RunState, create_run_dir, open_interrupted_run, read_state, write_state
+from tlkit.training.result import FinetuneResult
+from tlkit.training.run_state import (
+    FEATURES,
+    RunState,
+    check_same_images,
+    create_run_dir,
+    open_interrupted_run,
+    read_state,
+    write_state,
+)
+from tlkit.training.split_data import SplitData
 from tlkit.utils.logging import logger
 from tlkit.utils.text import join_truncated
 
 
 def finetune(config: FinetuneConfig) -> FinetuneResult:
-    """Train a classifier for a data folder and leave it in a run folder.
+    """Train a classifier for a data folder and save it as a run folder.
 
     Raises:
         TlkitError: Options, data or weights that cannot be used; nothing is left behind then.
     """
-    job = plan_training(config)
-    with create_run_dir(config.output, job.architecture.name) as folder:
-        # the engine of today, not of the day when it is gone on with; features that are given may be of any
+    plan = plan_training(config)
+    with create_run_dir(config.output, plan.architecture.name) as folder:
+        # the engine of today, whatever is installed on the day of a resume; given features may be of either
         engine = resolve_engine(config.engine) if config.features is None else config.engine
-        begun = dataclasses.replace(config, engine=engine)
-        state = RunState(begun, versions(), job.weights.digest, job.room)
+        config = dataclasses.replace(plan.config, engine=engine)
+        state = RunState(config, versions(), plan.weights.digest, plan.cache_budget_bytes)
         write_state(folder, state)
-        return _train(job, folder, state)
+        return _train(dataclasses.replace(plan, config=config), folder, state)
 
 
 def resume(run: str, data: str | None = None) -> FinetuneResult:
-    """Go on with a run that was broken off, after its last whole epoch.
+    """Resume an interrupted run after its last completed epoch.
 
     Args:
-        run: Its folder.
-        data: Where the pictures are now; None for where they were.
+        run: The run folder.
+        data: Where the images are now; None for where they were.
 
     Raises:
-        RunError: It is no such run, it is finished, another process is at work on it, or its weights changed.
-        DataError: The pictures are not those that it was begun with.
+        RunError: It is not an interrupted run, another process trains it, or its weights file changed.
+        DataError: The images are not those that it started with.
     """
     with open_interrupted_run(Path(run)) as folder:
         state = read_state(folder)
         if data is not None:
             state = dataclasses.replace(state, config=dataclasses.replace(state.config, data=data))
-        job = dataclasses.replace(plan_training(state.config), room=state.room)
-        if job.weights.digest != state.weights:
+        plan = dataclasses.replace(plan_training(state.config), cache_budget_bytes=state.cache_budget_bytes)
+        if plan.weights.digest != state.weights:
             raise RunError(
-                f"The weights {job.weights.name} are not those that the run was begun with.",
-                hint="Put back the file that was there, or start a new run.",
+                f"The weights {plan.weights.name} are not those that the run started with.",
+                hint="Put back the original file, or start a new run.",
             )
         now = versions()
         changed = sorted(name for name in {*now, *state.versions} if now.get(name) != state.versions.get(name))
         if changed:
             logger.warning(
-                "%s changed since the run was begun: it may end otherwise than it would have.", join_truncated(changed)
+                "Versions of %s changed since the run started: its numbers may differ from an uninterrupted run.",
+                join_truncated(changed),
             )
-        return _train(job, folder, state)
+        return _train(plan, folder, state)
 
 
-def _train(job: Job, folder: Path, state: RunState) -> FinetuneResult:
-    from tlkit.commands.train import train  # Keras starts here
+def _train(plan: TrainingPlan, folder: Path, state: RunState) -> FinetuneResult:
+    """Train and save a run; ``folder`` is locked, and ``state`` holds what an interrupted process left."""
+    # TensorFlow starts here: everything that can be refused has been
+    from tlkit.backend import keras
+    from tlkit.training.base import cut_base, load_base
+    from tlkit.training.batches import TrainingBatches
+    from tlkit.training.checkpoint import read_checkpoint
+    from tlkit.training.compile_options import Objective
+    from tlkit.training.evaluate import evaluate
+    from tlkit.training.model import assemble_model, build_head, build_trainable_top, mixed_precision_scope
+    from tlkit.training.save_run import save_run
+    from tlkit.training.trainer import Trainer
 
-    return train(job, folder, state)
+    config = plan.config
+
+    # Load the base, and cut it where each stage of phase 2 starts to train.
+    keras.utils.set_random_seed(config.seed)
+    base = load_base(plan)
+    freeze_points = plan.freeze_points if config.finetune_epochs else ()
+    cuts = cut_base(base, freeze_points, batchnorm=config.batchnorm)
+
+    # Run the frozen part once per image: the pooled base for phase 1, the cut tensors for phase 2.
+    images = SplitData(plan.dataset, plan.preprocessor, config.batch_size)
+    check_same_images(folder, state, images.fingerprint())
+    data = TrainingBatches(plan, images, base, cuts)
+    with FeatureCache(folder / FEATURES) as cache:
+        data.cache_features(cache)
+
+        # Phase 1: train the head on the features of the frozen base.
+        keras.utils.set_random_seed(config.seed)  # the same head whether features were cached or not
+        head = build_head(plan.head, base.feature_shape, len(images.classes), plan.preprocessor.data_format)
+        trainer = Trainer(
+            Objective.for_labels(config, images.splits[TRAIN].labels, len(images.classes)),
+            folder,
+            read_checkpoint(folder),
+        )
+        if plan.head_phase and not trainer.is_done(plan.head_phase):
+            logger.info("Phase 1: training the head on features of the frozen base.")
+            trainer.train(
+                plan.head_phase, head, data.batches(TRAIN, base.spec, seed=0), data.batches(VALIDATION, base.spec)
+            )
+
+        # Phase 2: unfreeze the top of the base and train it with the head, stage by stage.
+        for number, cut in enumerate(cuts):
+            cut.freeze(base)
+            stage = plan.stage(number)
+            if trainer.is_done(stage):
+                continue
+            cut.report(stage.name, batchnorm=config.batchnorm)
+            # before the layers change their precision: an engine opened now computes in its own
+            batches = data.batches(TRAIN, cut.spec, seed=number + 1), data.batches(VALIDATION, cut.spec)
+            with mixed_precision_scope(config.precision, base.model):
+                top = build_trainable_top(base.pooled, cut.frontier, head, batchnorm=config.batchnorm)
+                trainer.train(stage, top, *batches)
+
+        # Evaluate the finished model in float32, from the tensors that cross the last cut.
+        last = cuts[-1].spec if cuts else base.spec
+        top = build_trainable_top(base.pooled, cuts[-1].frontier, head) if cuts else head
+        evaluations = {
+            split: evaluate(top, data.batches(split, last), images, split)
+            for split in (VALIDATION, TEST)
+            if split in images.splits
+        }
+
+    # Join base, pooling and head into one model and save the run.
+    model = assemble_model(base.model, plan.head.pooling, head, plan.architecture.name, plan.preprocessor)
+    return save_run(folder, plan, images, cuts, trainer.phases, evaluations, model, data.provenance)

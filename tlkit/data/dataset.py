@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tlkit.config import DEFAULT_VAL_SPLIT
 from tlkit.data.discovery import is_hidden, near_names, walk_files
 from tlkit.data.modality import IMAGE, Modality, other_modalities
 from tlkit.errors import DataError
@@ -56,7 +57,9 @@ def is_held_out(folder: str) -> bool:
 ClassFiles = dict[str, list[str]]
 
 
-def scan_dataset(folder: str, *, val_split: float = 0.2, seed: int = 0, modality: Modality = IMAGE) -> Dataset:
+def scan_dataset(
+    folder: str, *, val_split: float = DEFAULT_VAL_SPLIT, seed: int = 0, modality: Modality = IMAGE
+) -> Dataset:
     """Find the classes, splits and files of a data folder. No file is opened.
 
     Args:
@@ -104,6 +107,8 @@ def scan_dataset(folder: str, *, val_split: float = 0.2, seed: int = 0, modality
                 f"No class of {root} has two {modality.plural}, so none can be held out for validation.",
                 hint=f"Add {modality.plural}, or a validation folder.",
             )
+    elif val_split != DEFAULT_VAL_SPLIT:
+        warnings.append(f"--val-split has no effect: {root} has a validation folder.")
     warnings += _warnings(classes, by_split, modality)
     return Dataset(classes, {name: _as_split(found, classes) for name, found in by_split.items()}, tuple(warnings))
 

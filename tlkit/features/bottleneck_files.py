@@ -1,14 +1,14 @@
-"""The files of a folder of bottleneck features: one set a split."""
+"""The files of a folder of bottleneck features: one set of files per split."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
-from tlkit.features.io import FeatureFile, FeatureMetadata, open_h5, open_npy, write_h5, write_json, write_npy
+from tlkit.features.io import FeatureBlocks, FeatureFile, open_h5, open_npy, write_h5, write_json, write_npy
 from tlkit.utils.atomic_write import atomic_write
 
 FORMATS = ("npy", "hdf5")
@@ -24,80 +24,74 @@ def _labels(folder: Path, split: str) -> Path:
     return folder / f"bottleneck_labels_{split}.npy"
 
 
-def _facts(folder: Path, split: str) -> Path:
+def _metadata(folder: Path, split: str) -> Path:
     return folder / f"bottleneck_{split}.json"
 
 
-def existing_sets(folder: Path, kind: str | None = None) -> dict[str, FeatureFile]:
-    """The finished sets of a folder, by split; empty where there are none.
+def open_splits(folder: Path, file_format: str | None = None) -> dict[str, FeatureFile]:
+    """Open the finished splits in a folder; empty where there are none.
 
     Args:
         folder: Where `tlkit bottleneck` wrote.
-        kind: One of :data:`FORMATS`; None for whichever is there.
+        file_format: One of :data:`FORMATS`; None for whichever exists.
 
     Raises:
         FeatureError: They are damaged.
-        WeightsError: The HDF5 file is none.
+        WeightsError: The HDF5 file is not one.
     """
-    found: dict[str, FeatureFile] = {}
-    if kind in (None, "hdf5") and (folder / HDF5).is_file():
+    opened_splits: dict[str, FeatureFile] = {}
+    if file_format in (None, "hdf5") and (folder / HDF5).is_file():
         from tlkit.keras_files import open_file
         from tlkit.keras_files.hdf5.links import has
 
         with open_file(folder / HDF5) as opened:
             splits = [split for split in SPLITS if has(opened.root, split)]
-        found = {split: open_h5(folder / HDF5, split) for split in splits}
-    if kind in (None, "npy") and not found:
-        found = {
-            split: open_npy(_features(folder, split), _facts(folder, split))
+        opened_splits = {split: open_h5(folder / HDF5, split) for split in splits}
+    if file_format in (None, "npy") and not opened_splits:
+        opened_splits = {
+            split: open_npy(_features(folder, split), _metadata(folder, split))
             for split in SPLITS
-            if _facts(folder, split).is_file()
+            if _metadata(folder, split).is_file()
         }
-    return found
+    return opened_splits
 
 
-def undescribed(folder: Path) -> list[Path]:
-    """The names that NumPy files of features would have in a folder, of splits that nothing describes."""
+def files_without_metadata(folder: Path) -> list[Path]:
+    """Return the paths that NumPy feature files would have, for the splits without a metadata file."""
     return [
         path
         for split in SPLITS
-        if not _facts(folder, split).is_file()
+        if not _metadata(folder, split).is_file()
         for path in (_features(folder, split), _labels(folder, split))
     ]
 
 
-def write_sets(
-    folder: Path,
-    kind: str,
-    sets: Mapping[str, tuple[Iterable[np.ndarray], Sequence[int], FeatureMetadata]],
-    *,
-    names: Iterable[str],
-) -> dict[str, tuple[Path, ...]]:
-    """Write sets of features, each file whole or absent; the file that says what they are comes last.
+def split_files(folder: Path, file_format: str, split: str) -> tuple[Path, ...]:
+    """Return the paths that hold the features of a split."""
+    if file_format == "hdf5":
+        return (folder / HDF5,)
+    return _features(folder, split), _labels(folder, split), _metadata(folder, split)
+
+
+def write_splits(folder: Path, file_format: str, splits: Mapping[str, FeatureBlocks]) -> None:
+    """Write the features of each split; every file is whole or absent, and the metadata comes last.
 
     Args:
         folder: Where.
-        kind: One of :data:`FORMATS`.
-        sets: For each split the rows in blocks, the shape of one, and what belongs to them; empty to write nothing.
-        names: The splits whose files are told.
-
-    Returns:
-        The files of each split.
+        file_format: One of :data:`FORMATS`.
+        splits: The features of each split.
     """
-    if kind == "hdf5":
-        if sets:
-            write_h5(folder / HDF5, [(split, *rest) for split, rest in sets.items()])
-        return dict.fromkeys(names, (folder / HDF5,))
-    if sets:
-        for split in SPLITS:  # no old description beside new features, nor a split that is no more
-            with suppress(FileNotFoundError):
-                _facts(folder, split).unlink()
-            if split not in sets:
-                for path in (_features(folder, split), _labels(folder, split)):
-                    path.unlink(missing_ok=True)
-    for split, (blocks, shape, facts) in sets.items():
-        write_npy(_features(folder, split), blocks, len(facts.files), shape)
+    if file_format == "hdf5":
+        write_h5(folder / HDF5, splits)
+        return
+    for split in SPLITS:  # no old metadata beside new features, nor a split that no longer exists
+        with suppress(FileNotFoundError):
+            _metadata(folder, split).unlink()
+        if split not in splits:
+            for path in (_features(folder, split), _labels(folder, split)):
+                path.unlink(missing_ok=True)
+    for split, features in splits.items():
+        write_npy(_features(folder, split), features)
         with atomic_write(_labels(folder, split)) as part:
-            np.save(part, np.asarray(facts.labels, np.int64))
-        write_json(_facts(folder, split), facts, shape)
-    return {split: (_features(folder, split), _labels(folder, split), _facts(folder, split)) for split in names}
+            np.save(part, np.asarray(features.metadata.labels, np.int64))
+        write_json(_metadata(folder, split), features)

@@ -1,9 +1,10 @@
-"""Features of pictures on one engine at one precision: what recipes use to fill stores."""
+"""Compute the features that stores lack, on one engine at one precision."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -13,11 +14,22 @@ import numpy as np
 
 from tlkit.data.modality import Modality
 from tlkit.errors import FeatureError, InputError
-from tlkit.features.compute_missing import AugmentedVariants, FillResult, fill
+from tlkit.features.compute_missing import (
+    AugmentedVariants,
+    FillResult,
+    augment_batch,
+    file_digests,
+    in_all,
+    locate_rows,
+    missing_rows,
+    row_key,
+)
 from tlkit.features.spec import FeatureSpec
 from tlkit.features.store import FeatureStore
 from tlkit.inference.base import Engine, run
 from tlkit.inference.lazy_model import LazyModel
+from tlkit.inference.loop import forward
+from tlkit.inference.provenance import Provenance
 from tlkit.inference.select import open_engine
 from tlkit.utils.atomic_write import atomic_write
 from tlkit.utils.logging import logger
@@ -25,56 +37,56 @@ from tlkit.utils.text import pluralize
 
 NOTES = "notes.json"
 _COMPARED = 8
-"""Pictures on which a lower precision is compared with float32."""
+"""Images on which a lower precision is compared with float32."""
 
 
 class FeatureExtractor:
-    """Sources of features with the engines that compute them, opened when a row is missing.
+    """Feature specs with the engines that compute them, opened when a row is missing.
 
-    Several sources must take outputs of one and the same ``keras.Model``: a picture goes through it once, whatever is
+    Several specs must take outputs of one and the same ``keras.Model``: an image goes through it once, whatever is
     taken from it.
 
     Args:
-        sources: Which features.
+        specs: Which features.
         engine: ``auto``, ``keras`` or ``openvino``.
         precision: ``float32`` or ``bfloat16``.
     """
 
-    def __init__(self, *sources: FeatureSpec, engine: str = "auto", precision: str = "float32") -> None:
-        self.sources, self.asked, self.precision = sources, engine, precision
+    def __init__(self, *specs: FeatureSpec, engine: str = "auto", precision: str = "float32") -> None:
+        self.specs, self.engine_name, self.precision = specs, engine, precision
         self.notes: dict[str, Any] = {}
         self._engines: dict[tuple[int, ...], Engine] = {}
 
     @cached_property
-    def provenances(self) -> list[dict[str, Any]]:
-        """What decides the rows of each source."""
-        return [source.provenance(self.asked, self.precision) for source in self.sources]
+    def provenances(self) -> list[Provenance]:
+        """What decides the features of each spec."""
+        return [spec.provenance_with(self.engine_name, self.precision) for spec in self.specs]
 
     @property
-    def provenance(self) -> dict[str, Any]:
-        """What decides the rows of the first source."""
+    def provenance(self) -> Provenance:
+        """What decides the features of the first spec."""
         return self.provenances[0]
 
     @property
     def modality(self) -> Modality:
         """What it computes features of."""
-        return self.sources[0].network.preprocessor.modality
+        return self.specs[0].network.preprocessor.modality
 
     def engine(self, *numbers: int) -> Engine:
-        """The engine that gives the outputs of sources by number, in that order."""
+        """Return the engine that computes the specs of these numbers, in that order."""
         if numbers not in self._engines:
             network = self._network(numbers)
-            self._engines[numbers] = open_engine(network, engine=self.asked, precision=self.precision)
+            self._engines[numbers] = open_engine(network, engine=self.engine_name, precision=self.precision)
         return self._engines[numbers]
 
     def _network(self, numbers: Sequence[int]) -> LazyModel:
-        return _joint([self.sources[number].network for number in numbers])
+        return _joined([self.specs[number].network for number in numbers])
 
     def close(self) -> None:
         """Free the engines; they are opened again when they are needed."""
         self._engines.clear()
 
-    def fill(
+    def compute_missing(
         self,
         files: Sequence[str],
         stores: Sequence[FeatureStore],
@@ -82,45 +94,74 @@ class FeatureExtractor:
         numbers: Sequence[int] | None = None,
         batch_size: int | None = None,
         description: str,
-        known: Sequence[bytes | None] | None = None,
-        copies: AugmentedVariants | None = None,
+        digests: Sequence[bytes | None] | None = None,
+        variants: AugmentedVariants | None = None,
     ) -> FillResult:
-        """Have a row in the store of each source for every picture; see :func:`tlkit.features.compute_missing.fill`.
+        """Compute the rows that the stores lack, so that every image that can be read has one in each.
 
         Args:
-            files: Files and addresses.
-            stores: One for each source.
-            numbers: Which sources; None for all.
-            batch_size: Pictures at a time; None for the engine's own number.
-            description: What the progress bar says.
-            known: The digests of the files where they were computed before.
-            copies: Variants to compute of each picture instead of the picture itself.
+            files: Files and URLs.
+            stores: One for each spec; this process may append to them.
+            numbers: Which specs; None for all.
+            batch_size: Images per batch; None for the engine's own number.
+            description: What the progress bar names.
+            digests: SHA-256 of the files, where they were computed before.
+            variants: Augmented versions to compute of each image instead of the image itself.
+
+        Raises:
+            FeatureError: A store cannot be written to.
         """
-        chosen = range(len(self.sources)) if numbers is None else numbers
-
-        def opened(lacking: Sequence[int]) -> Engine:
-            wanted = [chosen[place] for place in lacking]
-            if self.precision != "float32" and not self.notes:
-                self._compare(files, wanted, [stores[place].folder for place in lacking])
-            return self.engine(*wanted)
-
-        filled = fill(
-            files,
-            stores,
-            opened,
-            preprocessor=self.sources[0].network.preprocessor,
-            outputs=[self.sources[number].outputs for number in chosen],
-            batch_size=batch_size,
-            description=description,
-            known=known,
-            copies=copies,
-        )
+        chosen = list(range(len(self.specs)) if numbers is None else numbers)
+        count = variants.count if variants else 1
+        of_files = file_digests(files, self.modality) if digests is None else digests
+        of_rows = [digest for digest in of_files for _ in range(count)]
+        keys = [row_key(digest, variants, place % count) for place, digest in enumerate(of_rows)]
+        missing = missing_rows(keys, stores)
+        failed: dict[int, str] = {}
+        if missing:
+            present = sum(in_all(stores, key) for key in keys)
+            if present:
+                logger.info("%s: %s of %s are cached.", description, f"{present:,}", f"{len(keys):,}")
+            lacking = [
+                number
+                for number, store in enumerate(stores)
+                if any((key := keys[place]) is None or key not in store.rows for place in missing)
+            ]
+            engine = self._open(files, [chosen[number] for number in lacking], [stores[number] for number in lacking])
+            for batch in forward(
+                [files[place // count] for place in missing],
+                engine,
+                preprocessor=self.specs[0].network.preprocessor,
+                batch_size=batch_size or engine.batch,
+                description=description,
+                digests=True,
+                change=None if variants is None else lambda batch: augment_batch(batch, variants, missing),
+            ):
+                places = [missing[position] for position in batch.positions]
+                for place, digest in zip(places, batch.digests, strict=True):
+                    of_rows[place] = digest  # of the very bytes that were decoded
+                    keys[place] = row_key(digest, variants, place % count)
+                if places:
+                    first = 0
+                    for number in lacking:
+                        outputs = batch.outputs[first : first + self.specs[chosen[number]].outputs]
+                        stores[number].append([keys[place] or b"" for place in places], outputs)
+                        first += len(outputs)
+                failed.update({missing[position]: reason for position, reason in batch.failed})
+            for store in stores:
+                store.sync()
+        result = locate_rows(of_rows, keys, failed, stores, variants=count, computed=len(missing) - len(failed))
         if self.precision != "float32" and not self.notes:
             self._compare(files, chosen, [store.folder for store in stores])
-        return filled
+        return result
+
+    def _open(self, files: Sequence[str], numbers: Sequence[int], stores: Sequence[FeatureStore]) -> Engine:
+        if self.precision != "float32" and not self.notes:
+            self._compare(files, numbers, [store.folder for store in stores])
+        return self.engine(*numbers)
 
     def _compare(self, files: Sequence[str], numbers: Sequence[int], folders: Sequence[Path]) -> None:
-        """Measure what the lower precision costs, on the first pictures; say it, and keep it with the rows."""
+        """Measure the error of the lower precision on the first images, report it, and store it with the rows."""
         for folder in folders:
             if (folder / NOTES).is_file():
                 self.notes = json.loads((folder / NOTES).read_text("utf-8"))
@@ -132,7 +173,7 @@ class FeatureExtractor:
                 part.write_text(json.dumps(self.notes) + "\n", "utf-8")
 
 
-def _joint(networks: Sequence[LazyModel]) -> LazyModel:
+def _joined(networks: Sequence[LazyModel]) -> LazyModel:
     """One network with the outputs of all, in order."""
     if len(networks) == 1:
         return networks[0]
@@ -143,16 +184,25 @@ def _joint(networks: Sequence[LazyModel]) -> LazyModel:
         models = [network.model() for network in networks]
         return keras.Model(models[0].input, [output for each in models for output in each.outputs])
 
-    identities = [network.cache_key for network in networks]
-    cache_key: Mapping[str, Any] | None = None if None in identities else {"together": identities}
-    return LazyModel(model, networks[0].preprocessor, cache_key)
+    provenances = [network.provenance for network in networks]
+    known = [provenance for provenance in provenances if provenance is not None]
+    joined = dataclasses.replace(
+        known[-1],
+        layer=[name for each in known for name in _as_list(each.layer)],
+        pooling=[str(each.pooling) for each in known],
+    ) if len(known) == len(provenances) else None  # fmt: skip
+    return LazyModel(model, networks[0].preprocessor, joined)
+
+
+def _as_list(layer: str | Sequence[str]) -> Sequence[str]:
+    return [layer] if isinstance(layer, str) else layer
 
 
 def compare_with_float32(network: LazyModel, engine: Engine, sources: Sequence[str]) -> dict[str, Any]:
-    """Measure what an engine's lower precision costs on the first pictures that can be read, and say it.
+    """Measure the error of an engine's lower precision on the first images that can be read, and report it.
 
     Returns:
-        ``relative_error`` and ``pictures_compared``; nothing where no picture can be read.
+        ``relative_error`` and ``images_compared``; empty where no image can be read.
     """
     pixels: list[np.ndarray] = []
     for source in sources:
@@ -165,28 +215,24 @@ def compare_with_float32(network: LazyModel, engine: Engine, sources: Sequence[s
     batch = np.stack(pixels)
     error = relative_error(run(engine, batch)[0], run(open_engine(network, engine=engine.name), batch)[0])
     logger.info(
-        "%s differs from float32 by %.2g of its size on the first %s.",
-        engine.precision,
-        error,
-        pluralize(len(pixels), network.preprocessor.modality.singular),
-    )
-    return {"relative_error": error, "pictures_compared": len(pixels)}
+        "%s vs float32: relative L2 error %.2g on the first %s.",
+        engine.precision, error, pluralize(len(pixels), network.preprocessor.modality.singular),
+    )  # fmt: skip
+    return {"relative_error": error, "images_compared": len(pixels)}
 
 
-def relative_error(got: np.ndarray, expected: np.ndarray) -> float:
-    """The length of the difference over the length of what was expected."""
-    length = float(np.linalg.norm(expected.astype(np.float64)))
-    return float(np.linalg.norm(got.astype(np.float64) - expected)) / length if length else 0.0
+def relative_error(computed: np.ndarray, expected: np.ndarray) -> float:
+    """Return the L2 norm of the difference over the L2 norm of the expected values."""
+    norm = float(np.linalg.norm(expected.astype(np.float64)))
+    return float(np.linalg.norm(computed.astype(np.float64) - expected)) / norm if norm else 0.0
 
 
-def refuse_difference(what: str, holds: Mapping[str, Any], wanted: Mapping[str, Any], hint: str) -> None:
-    """Refuse features of another provenance than is wanted, naming what differs.
+def refuse_difference(what: str, has: Provenance, expected: Provenance, hint: str) -> None:
+    """Refuse features of another provenance than expected, naming what differs.
 
     Raises:
         FeatureError: They differ.
     """
-    from tlkit.features.spec import differences
-
-    told = differences(holds, wanted)
-    if told:
-        raise FeatureError(f"{what} is of something else: {'; '.join(told)}.", hint=hint)
+    differences = has.diff(expected)
+    if differences:
+        raise FeatureError(f"{what} was computed differently: {'; '.join(differences)}.", hint=hint)

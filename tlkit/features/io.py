@@ -1,4 +1,4 @@
-"""Files of features: rows with the names, labels and provenance that belong to them; each file is whole or absent."""
+"""Feature files: feature vectors with their file names, labels and provenance; each file is whole or absent."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from tlkit.errors import FeatureError
 from tlkit.features.store import FeatureStore
+from tlkit.inference.provenance import Provenance
 from tlkit.keras_files import FEATURES
 from tlkit.utils.atomic_write import atomic_write
 
@@ -25,75 +26,73 @@ _CHUNK_BYTES = 2**18
 
 @dataclass(frozen=True)
 class FeatureMetadata:
-    """What belongs to the rows of a set.
+    """What belongs to the rows of a feature file.
 
     Attributes:
         provenance: What decides the numbers.
-        files: ``(rows,)`` file names and addresses, in the order of the rows.
-        digests: ``(rows,)`` SHA-256 of the pictures' bytes.
-        checks: ``(rows,)`` CRC-32 of each row's bytes, so that what changed since is found.
-        labels: ``(rows,)`` class numbers; None where there are no classes.
+        files: ``(rows,)`` file names and URLs, in row order.
+        digests: ``(rows,)`` SHA-256 of the image bytes.
+        checks: ``(rows,)`` uint32, CRC-32 of each row's bytes, so that damage is noticed.
+        labels: ``(rows,)`` int64; None where there are no classes.
         classes: Class names; the position is the label.
-        failed: ``(file, reason)`` of the pictures without a row.
-        notes: What else should be known (measured errors).
+        skipped: ``(file, reason)`` of the images without a row.
+        notes: Measured error of a lower precision.
     """
 
-    provenance: Mapping[str, Any]
+    provenance: Provenance
     files: Sequence[str]
     digests: Sequence[bytes]
     checks: np.ndarray
     labels: np.ndarray | None = None
     classes: Sequence[str] = ()
-    failed: Sequence[tuple[str, str]] = ()
+    skipped: Sequence[tuple[str, str]] = ()
     notes: Mapping[str, Any] = field(default_factory=dict)
 
-    def as_json(self, shape: Sequence[int]) -> dict[str, Any]:
-        """All of it as JSON knows it; ``shape`` is that of the features."""
+    def to_dict(self, shape: Sequence[int]) -> dict[str, Any]:
+        """Return all of it as JSON values; ``shape`` is that of one row."""
         return {
             "format": FORMAT,
             "shape": [len(self.files), *shape],
             "dtype": "float32",
-            "provenance": self.provenance,
+            "provenance": self.provenance.to_dict(),
             **({"notes": self.notes} if self.notes else {}),
             "classes": list(self.classes),
             "files": list(self.files),
             "labels": None if self.labels is None else self.labels.tolist(),
             "sha256": [digest.hex() for digest in self.digests],
             "crc32": self.checks.tolist(),
-            "failed": [{"input": file, "error": reason} for file, reason in self.failed],
+            "skipped": [{"input": file, "error": reason} for file, reason in self.skipped],
         }
 
 
-def facts_from_json(content: Any, path: Path) -> FeatureMetadata:
-    """What :meth:`FeatureMetadata.as_json` said.
+def metadata_from_dict(content: Any, path: Path) -> FeatureMetadata:
+    """Read what :meth:`FeatureMetadata.to_dict` returned.
 
     Raises:
-        FeatureError: It did not.
+        FeatureError: It is something else.
     """
     try:
         if content["format"] != FORMAT:
-            raise ValueError(f"format {content['format']} is not known here")
-        facts = FeatureMetadata(
-            content["provenance"],
+            raise ValueError(f"format {content['format']} is unknown to this version")
+        metadata = FeatureMetadata(
+            Provenance(**content["provenance"]),
             content["files"],
             [bytes.fromhex(digest) for digest in content["sha256"]],
             np.array(content["crc32"], np.uint32),
             None if content["labels"] is None else np.array(content["labels"], np.int64),
             content["classes"],
-            [(item["input"], item["error"]) for item in content["failed"]],
+            [(item["input"], item["error"]) for item in content.get("skipped", content.get("failed", ()))],
             content.get("notes", {}),
         )
-        if not len(facts.files) == len(facts.digests) == len(facts.checks) == content["shape"][0]:
+        if not len(metadata.files) == len(metadata.digests) == len(metadata.checks) == content["shape"][0]:
             raise ValueError("rows and names differ in number")
-        if not isinstance(facts.provenance, dict):
-            raise ValueError("it has no provenance")
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
         raise FeatureError(f"{path} does not describe features: {error}.") from error
-    return facts
+    return metadata
 
 
 def read_json(path: Path) -> Any:
-    """The JSON beside features.
+    """Read the JSON file beside a feature file.
 
     Raises:
         FeatureError: It cannot be read.
@@ -104,29 +103,44 @@ def read_json(path: Path) -> Any:
         raise FeatureError(f"{path} cannot be read: {error}.") from error
 
 
-def write_json(path: Path, facts: FeatureMetadata, shape: Sequence[int]) -> None:
-    """Write what belongs to rows of ``shape``."""
+@dataclass(frozen=True)
+class FeatureBlocks:
+    """Features on their way into a file.
+
+    Attributes:
+        blocks: The rows, some megabytes at a time, ``(rows, *shape)`` float32.
+        shape: Shape of one row.
+        metadata: What belongs to the rows.
+    """
+
+    blocks: Iterable[np.ndarray]
+    shape: tuple[int, ...]
+    metadata: FeatureMetadata
+
+
+def write_json(path: Path, features: FeatureBlocks) -> None:
+    """Write the metadata of features as JSON."""
     with atomic_write(path) as part, part.open("w", encoding="utf-8") as file:
-        json.dump(facts.as_json(shape), file, indent=1)
+        json.dump(features.metadata.to_dict(features.shape), file, indent=1)
         file.write("\n")
 
 
-def write_npy(path: Path, blocks: Iterable[np.ndarray], rows: int, shape: Sequence[int]) -> None:
-    """Write rows as a NumPy file, a block at a time."""
+def write_npy(path: Path, features: FeatureBlocks) -> None:
+    """Write ``(rows, *shape)`` float32 as a NumPy file, one block at a time."""
     with atomic_write(path) as part, part.open("wb") as file:
-        header = {"descr": "<f4", "fortran_order": False, "shape": (rows, *shape)}
-        np.lib.format.write_array_header_1_0(file, header)
-        for block in blocks:
+        shape = (len(features.metadata.files), *features.shape)
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+        for block in features.blocks:
             file.write(np.ascontiguousarray(block, "<f4").tobytes())
 
 
-def write_csv(path: Path, blocks: Iterable[np.ndarray], facts: FeatureMetadata) -> None:
-    """Write one line a picture: its name, then its features; a feature map is laid out row by row."""
-    names = iter(facts.files)
+def write_csv(path: Path, features: FeatureBlocks) -> None:
+    """Write one line per image: its file name, then its features; a feature map is flattened in C order."""
+    names = iter(features.metadata.files)
     with atomic_write(path) as part, part.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         writer = csv.writer(file, lineterminator="\n")
         first = True
-        for block in blocks:
+        for block in features.blocks:
             flat = block.reshape(len(block), -1)
             if first:
                 writer.writerow(["file", *(f"f{number}" for number in range(flat.shape[1]))])
@@ -136,42 +150,42 @@ def write_csv(path: Path, blocks: Iterable[np.ndarray], facts: FeatureMetadata) 
                 writer.writerow([next(names), *(f"{value:.9g}" for value in row.tolist())])
 
 
-def write_h5(path: Path, groups: Sequence[tuple[str, Iterable[np.ndarray], Sequence[int], FeatureMetadata]]) -> None:
-    """Write an HDF5 file of features.
+def write_h5(path: Path, groups: Mapping[str, FeatureBlocks]) -> None:
+    """Write an HDF5 feature file.
 
     Args:
         path: The file.
-        groups: For each set the name of its group (``""`` for the file itself), its rows in blocks, the shape of one,
-            and what belongs to them.
+        groups: The features by the name of their group; ``""`` for the root.
     """
     import h5py
 
     with atomic_write(path) as part, h5py.File(part, "w") as file:
         file.attrs[FEATURES] = FORMAT
-        for name, blocks, shape, facts in groups:
+        for name, features in groups.items():
             group = file.create_group(name) if name else file
-            content = facts.as_json(shape)
-            rows = len(facts.files)
+            metadata, shape = features.metadata, features.shape
+            content = metadata.to_dict(shape)
+            rows = len(metadata.files)
             group.attrs["provenance"] = json.dumps(content["provenance"])
-            if facts.notes:
-                group.attrs["notes"] = json.dumps(facts.notes)
-            # lists are data sets: an attribute ends at 64 kB
-            _strings(group, "failed", [json.dumps(item) for item in content["failed"]])
-            _strings(group, "classes", facts.classes)
-            # whole rows a chunk, so that a batch reads little that it does not need
+            if metadata.notes:
+                group.attrs["notes"] = json.dumps(metadata.notes)
+            # lists are datasets: an attribute ends at 64 kB
+            _strings(group, "skipped", [json.dumps(item) for item in content["skipped"]])
+            _strings(group, "classes", metadata.classes)
+            # whole rows per chunk, so that a batch reads little that it does not need
             in_chunk = max(1, min(rows or 1, _CHUNK_BYTES // max(1, 4 * int(np.prod(shape)))))
-            features = group.create_dataset(
+            data = group.create_dataset(
                 "features", (rows, *shape), "<f4", chunks=(in_chunk, *shape) if rows and np.prod(shape) else None
             )
             start = 0
-            for block in blocks:
-                features[start : start + len(block)] = block
+            for block in features.blocks:
+                data[start : start + len(block)] = block
                 start += len(block)
-            if facts.labels is not None:
-                group["labels"] = facts.labels.astype("<i8")
-            _strings(group, "files", facts.files)
-            group["crc32"] = facts.checks.astype("<u4")
-            group["sha256"] = np.frombuffer(b"".join(facts.digests), np.uint8).reshape(rows, -1 if rows else 32)
+            if metadata.labels is not None:
+                group["labels"] = metadata.labels.astype("<i8")
+            _strings(group, "files", metadata.files)
+            group["crc32"] = metadata.checks.astype("<u4")
+            group["sha256"] = np.frombuffer(b"".join(metadata.digests), np.uint8).reshape(rows, -1 if rows else 32)
 
 
 def _strings(group: Any, name: str, texts: Sequence[str]) -> None:
@@ -183,35 +197,36 @@ def _strings(group: Any, name: str, texts: Sequence[str]) -> None:
 
 
 class FeatureFile:
-    """Rows of a file of features, read where they are needed.
+    """A feature file whose rows are read when they are needed.
 
     Attributes:
-        facts: What belongs to them.
-        shape: Of one row.
+        metadata: What belongs to its rows.
+        shape: Shape of one row.
     """
 
-    def __init__(self, facts: FeatureMetadata, shape: tuple[int, ...], path: Path, group: str | None) -> None:
-        self.facts, self.shape = facts, shape
+    def __init__(self, metadata: FeatureMetadata, shape: tuple[int, ...], path: Path, group: str | None) -> None:
+        self.metadata, self.shape = metadata, shape
         self._path, self._group = path, group
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        """Rows by number, ``(len(rows), …)`` float32.
+        """Read rows by number, ``(len(rows), *shape)`` float32.
 
         Raises:
-            FeatureError: The file cannot be read, or a row is not what was written.
+            FeatureError: The file cannot be read, or a row is damaged.
         """
         found = self._read(rows)
         bad = rows[~self._sound(rows, found)]
         if len(bad):
             raise FeatureError(
-                f"{self._path} is damaged: the row of {self.facts.files[bad[0]]} is not what was written.",
-                hint="Run the command that wrote it again; it computes what is damaged.",
+                f"{self._path} is damaged: the features of {self.metadata.files[bad[0]]} "
+                "changed after they were written.",
+                hint="Run the command that wrote it again; it recomputes damaged rows.",
             )
         return found
 
     def _sound(self, rows: np.ndarray, found: np.ndarray) -> np.ndarray:
         checks = [zlib.crc32(row.astype("<f4").tobytes()) for row in found]
-        return np.asarray(np.array(checks, np.uint32) == self.facts.checks[rows])
+        return np.asarray(np.array(checks, np.uint32) == self.metadata.checks[rows])
 
     def _read(self, rows: np.ndarray) -> np.ndarray:
         try:
@@ -219,7 +234,7 @@ class FeatureFile:
                 return self._read_npy(rows)
             import h5py
 
-            order, back = np.unique(rows, return_inverse=True)  # HDF5 wants them rising
+            order, back = np.unique(rows, return_inverse=True)  # HDF5 reads increasing indices
             with h5py.File(self._path, "r") as file:
                 data = file[self._group or "/"]["features"]
                 if len(order) and order[-1] - order[0] + 1 == len(order):
@@ -234,19 +249,19 @@ class FeatureFile:
         found = np.empty((len(rows), *self.shape), np.float32)
         size = found[:1].nbytes
         with self._path.open("rb", buffering=0) as file:
-            start = os.fstat(file.fileno()).st_size - size * len(self.facts.files)
+            start = os.fstat(file.fileno()).st_size - size * len(self.metadata.files)
             for number, row in enumerate(rows.tolist()):
                 data = os.pread(file.fileno(), size, start + size * row)
                 found[number] = np.frombuffer(data, "<f4").reshape(self.shape)
         return found
 
     def is_sound(self) -> bool:
-        """True when every row is what was written."""
-        rows = np.arange(len(self.facts.files))
+        """Return True when every row passes its checksum."""
+        rows = np.arange(len(self.metadata.files))
         return sum(len(numbers) for numbers, _ in self.sound_blocks(rows)) == len(rows)
 
     def sound_blocks(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Of rows by number those that are what was written, some megabytes at a time, with their numbers."""
+        """Yield the rows that pass their checksum, some megabytes at a time, as ``(numbers, rows)``."""
         step = max(1, 2**23 // max(1, 4 * int(np.prod(self.shape))))
         for start in range(0, len(rows), step):
             chosen = rows[start : start + step]
@@ -256,12 +271,12 @@ class FeatureFile:
 
 
 def open_npy(path: Path, beside: Path) -> FeatureFile:
-    """A ``.npy`` of features and the JSON beside it.
+    """Open a ``.npy`` file of features with the JSON file beside it.
 
     Raises:
         FeatureError: They cannot be read, or do not belong together.
     """
-    facts = facts_from_json(read_json(beside), beside)
+    metadata = metadata_from_dict(read_json(beside), beside)
     try:
         with path.open("rb") as file:
             version = np.lib.format.read_magic(file)
@@ -269,22 +284,22 @@ def open_npy(path: Path, beside: Path) -> FeatureFile:
             shape, fortran, dtype = reader(file)
             whole = os.fstat(file.fileno()).st_size == file.tell() + dtype.itemsize * int(np.prod(shape))
     except (OSError, ValueError) as error:
-        raise FeatureError(f"{path} is not a file of features: {error}.") from error
-    if dtype != np.dtype("<f4") or fortran or not whole or not shape or shape[0] != len(facts.files):
+        raise FeatureError(f"{path} is not a feature file: {error}.") from error
+    if dtype != np.dtype("<f4") or fortran or not whole or not shape or shape[0] != len(metadata.files):
         raise FeatureError(
-            f"{path} does not go with {beside.name}: it holds {shape} {dtype}, "
-            f"and {len(facts.files):,} files are listed.",
+            f"{path} does not match {beside.name}: it holds {shape} {dtype}, "
+            f"and {len(metadata.files):,} files are listed.",
             hint="Compute the features again.",
         )
-    return FeatureFile(facts, tuple(shape[1:]), path, None)
+    return FeatureFile(metadata, tuple(shape[1:]), path, None)
 
 
 def open_h5(path: Path, group: str = "") -> FeatureFile:
-    """One set of an HDF5 file of features.
+    """Open one split of an HDF5 feature file.
 
     Raises:
-        FeatureError: It cannot be read, or is no set of features.
-        WeightsError: It is no HDF5 file.
+        FeatureError: It cannot be read, or holds no such features.
+        WeightsError: It is not an HDF5 file.
     """
     from tlkit.keras_files import open_file
     from tlkit.keras_files.hdf5.attributes import text
@@ -302,7 +317,9 @@ def open_h5(path: Path, group: str = "") -> FeatureFile:
                 "shape": features.shape,
                 "provenance": json.loads(text(place, "provenance") or ""),
                 "notes": json.loads(text(place, "notes") or "{}"),
-                "failed": [json.loads(item) for item in _texts(place, "failed")],
+                "skipped": [
+                    json.loads(item) for item in _texts(place, "skipped" if has(place, "skipped") else "failed")
+                ],
                 "classes": _texts(place, "classes"),
                 "files": _texts(place, "files"),
                 "labels": numbers(place, "labels")[()].tolist() if has(place, "labels") else None,
@@ -310,8 +327,8 @@ def open_h5(path: Path, group: str = "") -> FeatureFile:
                 "sha256": [row.tobytes().hex() for row in numbers(place, "sha256")[()]],
             }
         except (KeyError, ValueError, RecursionError) as error:
-            raise FeatureError(f"{path} is not whole: {error}.") from error
-        return FeatureFile(facts_from_json(content, path), tuple(features.shape[1:]), path, group)
+            raise FeatureError(f"{path} is incomplete: {error}.") from error
+        return FeatureFile(metadata_from_dict(content, path), tuple(features.shape[1:]), path, group)
 
 
 def _texts(group: Any, name: str) -> list[str]:
@@ -320,9 +337,9 @@ def _texts(group: Any, name: str) -> list[str]:
     return [item.decode("utf-8", "surrogateescape") for item in inside(group, name)[()].tolist()]
 
 
-def take_over(store: FeatureStore, rows: FeatureFile, wanted: Container[bytes]) -> None:
-    """Put the rows of a finished file whose pictures are wanted again into a store of the same provenance."""
-    digests = rows.facts.digests
-    chosen = [row for row, digest in enumerate(digests) if digest in wanted and digest not in store.rows]
+def copy_rows(store: FeatureStore, rows: FeatureFile, digests_needed: Container[bytes]) -> None:
+    """Copy the rows of images that are needed again from a finished file into a store of the same provenance."""
+    digests = rows.metadata.digests
+    chosen = [row for row, digest in enumerate(digests) if digest in digests_needed and digest not in store.rows]
     for numbers, block in rows.sound_blocks(np.array(chosen, np.int64)):
         store.append([digests[row] for row in numbers], [block])

@@ -1,8 +1,8 @@
-"""Rows of features by the digest of the picture they are of: append-only, and whole after whatever ended the writer.
+"""Feature vectors keyed by the digest of their image: append-only, and intact whatever ends the writer.
 
-A folder holds ``provenance.json``, ``rows-0.bin`` (one file an output, float32, nothing but rows) and ``index.bin``:
-for each row the SHA-256 of the picture's bytes and a checksum an output. A row counts once its index record is
-complete; what was being written when a process died is cut off again.
+A folder holds ``provenance.json``, ``rows-0.bin`` (one file per output, float32, nothing but rows) and ``index.bin``:
+for each row the SHA-256 of the image bytes and one checksum per output. A row counts once its index record is
+complete; what was being written when a process died is truncated.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import re
 import shutil
 import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from tlkit.errors import FeatureError
+from tlkit.inference.provenance import Provenance
 from tlkit.utils.atomic_write import atomic_write
 from tlkit.utils.text import join_truncated
 
@@ -31,26 +32,27 @@ DIGEST_BYTES = 32
 _SYNC_SECONDS = 5.0
 _READ_BYTES = 2**25
 """Read at a time; the system gives no more than 2 GiB at once."""
-_LOOKED_AT = 256
+_VERIFIED = 256
 """Rows at the end that are compared with their checksums when a store is opened."""
 
 
 class FeatureStore:
-    """The rows of one provenance.
+    """The feature vectors of one provenance.
 
-    Only one process may append (:func:`tlkit.utils.locks.locked`); others may read what was there when they opened it.
+    Only one process may append (:func:`tlkit.utils.locks.locked`); others may read the rows that existed when they
+    opened it.
 
     Args:
         folder: Where it is.
-        provenance: What decides the numbers; a store of another is refused.
+        provenance: What decides the numbers; a store of another provenance is refused.
 
     Raises:
-        FeatureError: It is of another provenance, or damaged.
+        FeatureError: It has another provenance, or is damaged.
     """
 
-    def __init__(self, folder: Path, provenance: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, provenance: Provenance) -> None:
         self.folder = folder
-        self.provenance = dict(provenance)
+        self.provenance = provenance
         self.shapes: tuple[tuple[int, ...], ...] | None = None
         self.rows: dict[bytes, int] = {}
         self._files: list[Any] = []
@@ -68,22 +70,22 @@ class FeatureStore:
         self.close()
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         self._open.close()
 
     def _read(self) -> None:
         try:
             content = json.loads((self.folder / PROVENANCE).read_text("utf-8"))
             shapes = tuple(tuple(int(side) for side in shape) for shape in content["shapes"])
-            if content["provenance"] != self.provenance:
-                raise FeatureError(f"{self.folder} holds features of another kind.")
+            if Provenance(**content["provenance"]).diff(self.provenance):
+                raise FeatureError(f"{self.folder} holds other features.")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise FeatureError(f"{self.folder} is damaged: {error}.", hint="Remove it.") from error
         self._begin(shapes)
         record = self._record
         records = np.frombuffer((self.folder / INDEX).read_bytes()[: self._whole_rows() * record.itemsize], record)
         self._checks = records["checks"].copy()
-        good = self._first_bad(max(0, len(records) - _LOOKED_AT), len(records))
+        good = self._first_bad(max(0, len(records) - _VERIFIED), len(records))
         self._checks = self._checks[:good]
         self.rows = {digest.tobytes(): row for row, digest in enumerate(records["digest"][:good])}
 
@@ -96,7 +98,7 @@ class FeatureStore:
 
     @property
     def row_bytes(self) -> list[int]:
-        """Bytes of one row of each output."""
+        """Size of one row of each output, in bytes."""
         return [4 * math.prod(shape) for shape in self.shapes or ()]
 
     @property
@@ -123,21 +125,21 @@ class FeatureStore:
         return os.pread(self._files[number].fileno(), size * count, size * row)
 
     def append(self, digests: Sequence[bytes], outputs: Sequence[np.ndarray]) -> None:
-        """Add rows; those that are there already are passed over.
+        """Add rows; existing ones are left as they are.
 
         Args:
-            digests: Of the pictures' bytes.
-            outputs: One array an output, ``(len(digests), …)`` float32.
+            digests: Keys of the rows.
+            outputs: One ``(len(digests), …)`` float32 array per output.
 
         Raises:
-            FeatureError: They cannot be written; what was there before stays.
+            FeatureError: They cannot be written; earlier rows stay.
         """
         try:
             if self.shapes is None:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 shapes = [output.shape[1:] for output in outputs]
                 with atomic_write(self.folder / PROVENANCE) as part:
-                    content = {"provenance": self.provenance, "shapes": [list(shape) for shape in shapes]}
+                    content = {"provenance": self.provenance.to_dict(), "shapes": [list(shape) for shape in shapes]}
                     part.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
                 self._begin(shapes)
             new = {digest: number for number, digest in enumerate(digests) if digest not in self.rows}
@@ -153,7 +155,7 @@ class FeatureStore:
             records["checks"] = checks
             for number, digest in enumerate(new):
                 records["digest"][number] = np.void(digest)
-            # rows first: a record in the index says that they are there
+            # rows first: an index record promises that they are complete
             for file, array, size in zip(self._files, arrays, self.row_bytes, strict=True):
                 _write(file, array.tobytes(), size * count)
             if time.monotonic() - self._synced > _SYNC_SECONDS:
@@ -168,20 +170,20 @@ class FeatureStore:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return FeatureError(
                 f"No space is left to write features in {self.folder}.",
-                hint="Make room and run the same command again: it goes on after what is computed already."
+                hint="Free some space and run the same command again: it resumes after the rows that are written."
                 if self.rows
-                else "Make room and run the same command again.",
+                else "Free some space and run the same command again.",
             )
         return FeatureError(f"Cannot write features in {self.folder}: {error.strerror}.")
 
     def sync(self) -> None:
-        """Have the disk hold what was appended."""
+        """Flush appended rows to disk."""
         for file in (*self._files, *([self._index] if self._index else ())):
             os.fsync(file.fileno())
         self._synced = time.monotonic()
 
     def read(self, rows: np.ndarray, output: int = 0) -> np.ndarray:
-        """Rows by number.
+        """Read rows by number.
 
         Args:
             rows: Numbers, in any order.
@@ -191,14 +193,14 @@ class FeatureStore:
             ``(len(rows), …)`` float32.
 
         Raises:
-            FeatureError: A row is not what was written.
+            FeatureError: A row does not pass its checksum.
         """
         assert self.shapes is not None
         found = np.empty((len(rows), *self.shapes[output]), np.float32)
         flat = found.reshape(len(rows), -1)
         start = 0
         for stop in range(1, len(rows) + 1):
-            ends = stop == len(rows) or rows[stop] != rows[stop - 1] + 1  # a run of rows that lie side by side
+            ends = stop == len(rows) or rows[stop] != rows[stop - 1] + 1  # a run of adjacent rows
             if ends or (stop - start) * self.row_bytes[output] >= _READ_BYTES:
                 data = self._block(output, int(rows[start]), stop - start)
                 if len(data) != flat[start:stop].nbytes:
@@ -209,18 +211,22 @@ class FeatureStore:
             raise self._damaged()
         return found
 
+    def read_outputs(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Read rows of every output by number; see :meth:`read`."""
+        return tuple(self.read(rows, output) for output in range(len(self.shapes or ())))
+
     def checks(self, rows: np.ndarray, output: int = 0) -> np.ndarray:
-        """CRC-32 of rows by number, ``(len(rows),)`` uint32."""
+        """Return the CRC-32 of rows by number, ``(len(rows),)`` uint32."""
         return np.asarray(self._checks[rows, output], np.uint32)
 
     def _damaged(self) -> FeatureError:
         return FeatureError(
             f"The features in {self.folder} are damaged.",
-            hint="Remove the folder; they are computed again.",
+            hint="Remove the folder; they will be recomputed.",
         )
 
     def blocks(self, rows: np.ndarray, output: int = 0) -> Iterator[np.ndarray]:
-        """The same, some megabytes at a time."""
+        """Yield rows by number, some megabytes at a time."""
         step = max(1, 2**23 // max(1, self.row_bytes[output]))
         for start in range(0, len(rows), step):
             yield self.read(rows[start : start + step], output)
@@ -229,17 +235,17 @@ class FeatureStore:
 _OWN = re.compile(r"rows-\d+\.bin|index\.bin|provenance\.json|notes\.json|lock|\.part-.*")
 
 
-def open_store(folder: Path, provenance: Mapping[str, Any]) -> FeatureStore:
-    """The store in a folder; what is there of another provenance, or damaged, is removed first.
+def open_store(folder: Path, provenance: Provenance) -> FeatureStore:
+    """Open the store in a folder; one that is damaged or has another provenance is removed first.
 
     Raises:
-        FeatureError: The folder holds something else than a store.
+        FeatureError: The folder holds something other than a store.
     """
     foreign = [path.name for path in folder.iterdir() if not _OWN.fullmatch(path.name)] if folder.is_dir() else []
     if foreign:
         raise FeatureError(
             f"{folder} is in the way: it holds {join_truncated(foreign)}, which tlkit did not write.",
-            hint="Move it elsewhere, or name another output.",
+            hint="Move it elsewhere, or choose another output.",
         )
     try:
         return FeatureStore(folder, provenance)
@@ -248,8 +254,8 @@ def open_store(folder: Path, provenance: Mapping[str, Any]) -> FeatureStore:
         return FeatureStore(folder, provenance)
 
 
-def can_resume(folder: Path, provenance: Mapping[str, Any]) -> bool:
-    """True when a folder holds rows of this provenance: somebody was writing them when they were broken off."""
+def can_resume(folder: Path, provenance: Provenance) -> bool:
+    """Return True when a folder holds rows of this provenance, left by an interrupted command."""
     try:
         with FeatureStore(folder, provenance) as store:
             return bool(store.rows)
@@ -258,7 +264,7 @@ def can_resume(folder: Path, provenance: Mapping[str, Any]) -> bool:
 
 
 def _open(path: Path) -> Any:
-    """A file to read and write at any place; only to read where writing is not allowed."""
+    """Open a file for reading and writing at any offset; for reading alone where writing is not allowed."""
     with suppress(PermissionError):
         path.touch()
         return path.open("r+b", buffering=0)
@@ -266,7 +272,7 @@ def _open(path: Path) -> Any:
 
 
 def _write(file: Any, data: bytes, at: int) -> None:
-    """Write all of ``data`` at a place, and nothing after it."""
+    """Write all of ``data`` at an offset and truncate after it."""
     view = memoryview(data)
     os.ftruncate(file.fileno(), at)
     while view:

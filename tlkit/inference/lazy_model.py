@@ -1,25 +1,26 @@
-"""A network that an engine can run; its Keras model is built only if the engine needs it."""
+"""A network to run forward, built only when an engine needs it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from tlkit.data.preprocessor import Preprocessor
+from tlkit.inference.provenance import Provenance
 
 
 @dataclass(frozen=True)
 class LazyModel:
-    """A network with its preprocessor; a converted one that is cached runs without building the Keras model.
+    """A Keras model that is built on demand; a network converted earlier runs without it.
 
     Attributes:
-        model: Builds the Keras model: one input, and the outputs to compute.
-        preprocessor: From a file to the input of the model.
-        cache_key: Everything about the model that its outputs depend on (architecture, weights, layers, …), for JSON.
-            None if that is not known, as with random weights: its conversion is then not cached.
+        model: Return the ``keras.Model``: one input, and the outputs that are computed.
+        preprocessor: How a file becomes its input.
+        provenance: What decides its outputs; None where its weights cannot be identified, so that no converted copy
+            of it may be cached.
     """
 
     model: Callable[[], Any]
     preprocessor: Preprocessor
-    cache_key: Mapping[str, Any] | None = None
+    provenance: Provenance | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import shutil
@@ -15,14 +16,15 @@ from typing import Any
 import tlkit
 from tlkit.errors import WeightsError
 from tlkit.inference.lazy_model import LazyModel
+from tlkit.inference.provenance import Provenance
 from tlkit.utils.atomic_write import part_prefix
 from tlkit.utils.cache_dir import cache_folder, keep_below_limit, touch
-from tlkit.utils.hashing import digest_json, digest_problem, file_digest
+from tlkit.utils.hashing import digest_problem, file_digest
 from tlkit.utils.logging import logger
 
 CONVERSION = 2
 """Version of the conversion, increased whenever the same network is converted differently."""
-MODEL, WEIGHTS, KEY, COMPILED = "model.xml", "model.bin", "cache_key.json", "blobs"
+MODEL, WEIGHTS, PROVENANCE, COMPILED = "model.xml", "model.bin", "provenance.json", "blobs"
 
 
 def models_folder() -> Path:
@@ -30,20 +32,19 @@ def models_folder() -> Path:
     return cache_folder() / "models"
 
 
-def conversion_key(network: LazyModel) -> dict[str, Any] | None:
-    """Return everything that the converted network depends on, for JSON; None if it is not to be cached."""
-    if network.cache_key is None:
+def conversion_provenance(network: LazyModel) -> Provenance | None:
+    """Return everything that the converted network depends on; None if it is not to be cached."""
+    if network.provenance is None:
         return None
     preprocessor = network.preprocessor
-    return {
-        **network.cache_key,
-        "preprocessing": preprocessor.preprocessing,
-        "input": [*preprocessor.size, preprocessor.channels],
-        "channels_first": preprocessor.data_format == "channels_first",
-        "conversion": CONVERSION,
-        "tlkit": tlkit.__version__,
-        **{package: version(package) for package in ("openvino", "keras", "tensorflow")},
-    }
+    packages = [f"{package} {version(package)}" for package in ("openvino", "keras", "tensorflow")]
+    return dataclasses.replace(
+        network.provenance,
+        size=[*preprocessor.size, preprocessor.channels],
+        preprocessing=preprocessor.preprocessing,
+        data_format=preprocessor.data_format,
+        engine=", ".join((*packages, f"tlkit {tlkit.__version__}", f"conversion {CONVERSION}")),
+    )
 
 
 @contextmanager
@@ -57,12 +58,12 @@ def converted_model(network: LazyModel) -> Iterator[tuple[Path, bool]]:
     Raises:
         WeightsError: There is no disk space for it.
     """
-    key = conversion_key(network)
-    if key is not None:
-        folder = models_folder() / digest_json(key)
+    provenance = conversion_provenance(network)
+    if provenance is not None:
+        folder = models_folder() / provenance.key()
         try:
             if not _is_complete(folder):
-                _fill(folder, network, key)
+                _fill(folder, network, provenance)
         except OSError as error:
             logger.debug("The converted network is not cached in %s: %s.", folder, error)
         else:
@@ -79,21 +80,21 @@ def converted_model(network: LazyModel) -> Iterator[tuple[Path, bool]]:
 def _is_complete(folder: Path) -> bool:
     """True if a converted network is there with the weights that were written."""
     try:
-        content = json.loads((folder / KEY).read_text("utf-8"))
+        content = json.loads((folder / PROVENANCE).read_text("utf-8"))
         return (folder / MODEL).is_file() and digest_problem(folder / WEIGHTS, content[WEIGHTS]) is None
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
-def _fill(folder: Path, network: LazyModel, key: dict[str, Any]) -> None:
+def _fill(folder: Path, network: LazyModel, provenance: Provenance) -> None:
     """Convert a network beside its folder in the cache, and rename."""
     shutil.rmtree(folder, ignore_errors=True)
     models_folder().mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(dir=models_folder(), prefix=part_prefix()))
     try:
         _convert(network, part)
-        content = {**key, WEIGHTS: file_digest(part / WEIGHTS)}
-        (part / KEY).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+        content = {"provenance": provenance.to_dict(), WEIGHTS: file_digest(part / WEIGHTS)}
+        (part / PROVENANCE).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
         with suppress(OSError):  # another process was first, and its folder is as good
             part.rename(folder)
     finally:

@@ -1,188 +1,185 @@
-"""What training sees: rows of the frozen part that are computed once and kept, or pictures through it as they pass."""
+"""The batches of every phase: from features that are cached, or from images through the frozen part in every epoch."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
-from tlkit.backend import keras
 from tlkit.data.dataset import TRAIN
 from tlkit.data.images.augmentation import AugmentedCopies, Augmenter
+from tlkit.errors import FeatureError
 from tlkit.features.cache import FeatureCache
+from tlkit.features.compute_missing import FillResult
 from tlkit.features.extractor import FeatureExtractor
-from tlkit.features.spec import FeatureSpec, of_tensors
+from tlkit.features.spec import FeatureSpec
+from tlkit.features.store import FeatureStore
 from tlkit.inference.base import run
-from tlkit.training.dataset_features import Pictures
-from tlkit.training.datasets import ImageSequence
-from tlkit.training.feature_sequence import FeatureSequence
-from tlkit.training.freeze import FreezePoint
-from tlkit.training.frontier import Frontier, find_frontier
-from tlkit.training.plan import Job
-from tlkit.training.rows import FeatureDataset, memory_for_rows
-from tlkit.training.trainer import set_trainable
+from tlkit.inference.provenance import Provenance
+from tlkit.training.base import Base, Cut
+from tlkit.training.datasets import BatchSequence, FeatureDataset, ImageDataset
+from tlkit.training.plan import TrainingPlan
+from tlkit.training.precomputed import open_precomputed
+from tlkit.training.split_data import SplitData
 from tlkit.utils.logging import logger
 from tlkit.utils.text import format_bytes, pluralize
 
 
-@dataclass(frozen=True)
-class Cut:
-    """The base and its pooling, cut where a stage of phase 2 starts to train.
-
-    Attributes:
-        freeze_point: What was asked for.
-        frontier: The tensors that go up from there.
-        source: Them as features.
-    """
-
-    freeze_point: FreezePoint
-    frontier: Frontier
-    source: FeatureSpec
-
-
-def cut_base(job: Job, base: Any, network: Any, features: FeatureSpec) -> list[Cut]:
-    """Cut the base for every stage of phase 2.
+class TrainingBatches:
+    """Batches of the features that each phase trains on.
 
     Args:
-        job: What to do.
-        base: The base.
-        network: The base and its pooling.
-        features: The output of the network as features.
-    """
-    cuts: list[Cut] = []
-    for freeze_point in job.freeze_points if job.config.finetune_epochs else ():
-        trained = set_trainable(base, freeze_point, batchnorm=job.config.batchnorm)
-        frontier = find_frontier(network, trained)
-        same = [cut.source for cut in cuts if cut.frontier.names == frontier.names]
-        if frontier.tensors[0] is network.outputs[0]:  # nothing of the base trains
-            same = [features]
-        model = _outputs(network, frontier)
-        cuts.append(Cut(freeze_point, frontier, same[0] if same else of_tensors(features, frontier.names, model)))
-    return cuts
-
-
-def _outputs(network: Any, frontier: Frontier) -> Callable[[], Any]:
-    return lambda: keras.Model(network.input, list(frontier.tensors))
-
-
-class TrainingData:
-    """Batches for ``fit`` of what a source says of the pictures of a split.
-
-    Args:
-        job: What to do.
-        pictures: The splits.
-        features: What phase 1 learns from.
-        shape: Of one picture's features.
-        cuts: What the stages of phase 2 learn from.
+        plan: What was decided.
+        images: The splits.
+        base: The base, whose pooled output phase 1 learns from.
+        cuts: Where the stages of phase 2 cut it.
     """
 
-    def __init__(
-        self, job: Job, pictures: Pictures, features: FeatureSpec, shape: Sequence[int], cuts: Sequence[Cut]
-    ) -> None:
-        self._config, self._preprocessor, self._pictures = job.config, job.preprocessor, pictures
-        config = job.config
-        sources = list({id(source): source for source in (features, *(cut.source for cut in cuts))}.values())
-        self._extractor = FeatureExtractor(*sources, engine=config.engine, precision=config.precision)
-        self._inputs = [cut.source for cut in cuts if cut.frontier.is_input]
+    def __init__(self, plan: TrainingPlan, images: SplitData, base: Base, cuts: Sequence[Cut]) -> None:
+        config = self._config = plan.config
+        self._images = images
+        specs = {id(spec): spec for spec in (base.spec, *(cut.spec for cut in cuts))}
+        self._extractor = FeatureExtractor(*specs.values(), engine=config.engine, precision=config.precision)
+        self._whole_base = [cut.spec for cut in cuts if cut.frontier.is_input]
         self._copies = (
             AugmentedCopies(config.augment, config.augment_copies, config.seed) if config.augment_copies else None
         )
-        self._kept = self._what_is_kept(job.room, features, shape, cuts)
-        self._rows: dict[tuple[str, int], FeatureDataset] = {}
+        self._cached = self._choose_cached(plan.cache_budget_bytes, base, cuts)
+        self._features: dict[tuple[str, int], FeatureDataset] = {}
 
     @property
-    def provenance(self) -> Mapping[str, Any]:
+    def provenance(self) -> Provenance:
         """What decides the features of phase 1."""
         return self._extractor.provenance
 
-    def _what_is_kept(
-        self, room: int, features: FeatureSpec, shape: Sequence[int], cuts: Sequence[Cut]
-    ) -> list[FeatureSpec]:
-        """The sources whose rows are computed once, because there is room for them; said where there is none."""
-        config = self._config
-        sizes = [(features, 4 * math.prod(shape), "the base")]
-        sizes += [(cut.source, cut.frontier.bytes, f"the base through {cut.freeze_point.last}") for cut in cuts]
-        if not config.epochs and cuts and all(cut.source is not features for cut in cuts):
-            sizes = sizes[1:]  # nothing learns from the features
-        kept: list[FeatureSpec] = []
-        for source, size, name in sizes:
-            if source in kept or (source is features and config.features is not None):
+    def _choose_cached(self, budget: int, base: Base, cuts: Sequence[Cut]) -> list[FeatureSpec]:
+        """Choose the specs whose features fit the budget, in the order of the phases; report those that do not."""
+        config, modality = self._config, self._images.preprocessor.modality
+        sizes = [(base.spec, 4 * math.prod(base.feature_shape), "the base")]
+        sizes += [
+            (cut.spec, cut.frontier.bytes, f"the base through {cut.freeze_point.last_frozen_layer}") for cut in cuts
+        ]
+        if not config.epochs and cuts and all(cut.spec is not base.spec for cut in cuts):
+            sizes = sizes[1:]  # no phase learns from the pooled output
+        rows = sum(len(split.files) * self._variants(name) for name, split in self._images.splits.items())
+        cached: list[FeatureSpec] = []
+        for spec, size, name in sizes:
+            if spec in cached or (spec is base.spec and config.features is not None):
                 continue
-            if source in self._inputs:
-                logger.info(
-                    "Nothing with weights is frozen: %s go through all of the base in every epoch.",
-                    self._preprocessor.modality.plural,
-                )
-                continue
-            rows = sum(
-                len(split.files) * self._variants(split_name) for split_name, split in self._pictures.splits.items()
-            )
-            if rows * size <= room:
-                room -= rows * size
-                kept.append(source)
+            if spec in self._whole_base:
+                logger.info("No layer with weights is frozen, so the whole base runs every epoch.")
+            elif rows * size <= budget:
+                budget -= rows * size
+                cached.append(spec)
             else:
                 logger.info(
-                    "What %s says of %s takes %s, more than the %s there is room for (--cache-limit): it runs in every "
-                    "epoch.", name, pluralize(rows, self._preprocessor.modality.singular), format_bytes(rows * size),
-                    format_bytes(room),
+                    "Caching the output of %s for %s needs %s, but only %s is allowed (--cache-limit); "
+                    "it is recomputed every epoch.",
+                    name, pluralize(rows, modality.singular), format_bytes(rows * size), format_bytes(budget),
                 )  # fmt: skip
-        return kept
+        return cached
 
     def _variants(self, split: str) -> int:
-        """How many rows a picture of a split has."""
+        """Rows per image of a split; 0 where images are augmented again in every epoch."""
         if split != TRAIN or self._config.augment == "none":
             return 1
         return self._copies.count if self._copies else 0
 
-    def compute(self, kept: FeatureCache) -> None:
-        """Have the rows that are kept; what cannot be read leaves the pictures."""
-        config, extractor = self._config, self._extractor
-        numbers = [number for number, source in enumerate(extractor.sources) if source in self._kept]
-        splits = list(self._pictures.splits)
-        for split in [split for split in splits if not numbers or not self._variants(split)]:
-            self._pictures.drop_unreadable(split)
-        splits = [split for split in splits if self._variants(split)]
-        if config.features is not None:
-            for split, rows in self._pictures.given_rows(config.features, extractor, splits).items():
-                self._rows[split, 0] = rows
-        if numbers:
-            for split, found in self._pictures.rows(extractor, numbers, kept, splits, copies=self._copies).items():
-                self._rows.update({(split, number): rows for number, rows in zip(numbers, found, strict=True)})
+    def cache_features(self, cache: FeatureCache) -> None:
+        """Compute the features that are to be cached and are not yet; images that cannot be read are dropped.
+
+        Raises:
+            DataError: No training image of a class can be read.
+            FeatureError: Given features are of something else, or the disk is full.
+        """
+        config, images, extractor = self._config, self._images, self._extractor
+        numbers = [number for number, spec in enumerate(extractor.specs) if spec in self._cached]
+        for split in list(images.splits):
+            if not numbers or not self._variants(split):
+                images.drop_unreadable(split)
+            if self._variants(split) and config.features is not None:
+                self._features[split, 0] = open_precomputed(
+                    config.features, extractor.provenance, images, split, any_engine=config.engine == "auto"
+                )
+            if self._variants(split) and numbers:
+                self._cache_split(cache, split, numbers)
         extractor.close()
 
-    def batches(self, split: str, source: FeatureSpec, *, seed: int | None = None) -> Any:
-        """Batches of a split.
+    def _cache_split(self, cache: FeatureCache, split: str, numbers: Sequence[int]) -> None:
+        copies = self._copies if split == TRAIN else None
+        provenances = [self._extractor.provenances[number] for number in numbers]
+        if copies is not None:
+            provenances = [dataclasses.replace(each, augment=copies.provenance) for each in provenances]
+        stores, result = self._compute(cache, provenances, split, numbers, copies)
+        self._images.drop(split, result.failed, result.digests)
+        for number, store, rows in zip(numbers, stores, result.rows, strict=True):
+            assert store.shapes is not None
+            self._features[split, number] = FeatureDataset(
+                store.read_outputs, rows, self._images.splits[split].labels, store.shapes
+            )
+
+    def _compute(
+        self,
+        cache: FeatureCache,
+        provenances: Sequence[Provenance],
+        split: str,
+        numbers: Sequence[int],
+        copies: AugmentedCopies | None,
+    ) -> tuple[list[FeatureStore], FillResult]:
+        while True:
+            try:
+                with cache.lock(provenances) as stores:
+                    return stores, self._extractor.compute_missing(
+                        self._images.splits[split].files,
+                        stores,
+                        numbers=numbers,
+                        description=f"features of {split}",
+                        digests=self._images.digests(split),
+                        variants=copies,
+                    )
+            except (FeatureError, OSError) as error:
+                cache.use_fallback(error)
+
+    def batches(self, split: str, spec: FeatureSpec, *, seed: int | None = None) -> BatchSequence:
+        """Return the batches of a split.
 
         Args:
             split: Which.
-            source: What of its pictures.
-            seed: Numbers the phase, whose order and augmentation are drawn; None to keep the order.
+            spec: Which features of its images.
+            seed: Number of the phase, from which order and augmentation are drawn; None for a fixed order.
         """
-        config, files = self._config, self._pictures.splits[split]
+        config = self._config
         drawn = None if seed is None else 1000 * config.seed + seed
-        number = self._extractor.sources.index(source)
-        rows = self._rows.get((split, number))
-        if rows is not None:
-            return FeatureSequence(rows, batch_size=config.batch_size, seed=drawn, memory=memory_for_rows())
-        engine = None if source in self._inputs else self._extractor.engine(number)
-        return ImageSequence(
+        number = self._extractor.specs.index(spec)
+        data = self._features.get((split, number)) or self._from_images(split, spec, number, drawn or 0)
+        return BatchSequence(data, batch_size=config.batch_size, seed=drawn)
+
+    def _from_images(self, split: str, spec: FeatureSpec, number: int, seed: int) -> ImageDataset:
+        files = self._images.splits[split]
+        engine = None if spec in self._whole_base else self._extractor.engine(number)
+        augmented = split == TRAIN and self._config.augment != "none"
+        return ImageDataset(
             files.files,
             files.labels,
-            preprocessor=self._preprocessor,
-            batch_size=config.batch_size,
+            preprocessor=self._images.preprocessor,
             compute=None if engine is None else lambda pixels: run(engine, pixels),
-            change=self._change(drawn or 0) if split == TRAIN and config.augment != "none" else None,
-            variants=self._copies.count if split == TRAIN and self._copies else 1,
-            seed=drawn,
+            augment=self._augmentation(seed) if augmented else None,
+            variants=self._copies.count if augmented and self._copies else 1,
         )
 
-    def _change(self, seed: int) -> Callable[[np.ndarray, int, int, int], np.ndarray]:
-        """What becomes of a training picture: as kept copies would be, or otherwise in each epoch."""
-        copies, digests = self._copies, self._pictures.known(TRAIN)
-        if copies is not None:
-            return lambda pixels, row, variant, epoch: copies.make(pixels, digests[row] or b"", variant)
-        augment = Augmenter(self._config.augment)
-        return lambda pixels, row, variant, epoch: augment(pixels, (seed, epoch, row))
+    def _augmentation(self, seed: int) -> _Augmentation:
+        return _Augmentation(self._copies or Augmenter(self._config.augment), self._images.digests(TRAIN), seed)
+
+
+class _Augmentation:
+    """Augments a training image: as its cached variants would be, or differently in each epoch."""
+
+    def __init__(self, augmenter: AugmentedCopies | Augmenter, digests: Sequence[bytes | None], seed: int) -> None:
+        self._augmenter, self._digests, self._seed = augmenter, digests, seed
+
+    def __call__(self, pixels: np.ndarray, sample: int, variant: int, epoch: int) -> np.ndarray:
+        if isinstance(self._augmenter, AugmentedCopies):
+            return self._augmenter.make(pixels, self._digests[sample] or b"", variant)
+        return self._augmenter(pixels, (self._seed, epoch, sample))

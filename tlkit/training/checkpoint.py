@@ -1,4 +1,4 @@
-"""All that an unfinished training needs to go on, in one file that is whole or absent."""
+"""The state of an unfinished training, in one file that is whole or absent."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _KINDS = ("variables", "optimizer", "best")
 
 @dataclass
 class Checkpoint:
-    """Where a training stands after a whole epoch.
+    """The state of a training after a completed epoch.
 
     Attributes:
-        phases: The phases so far; the last is under way.
-        variables: Of the model of that phase, in its order.
-        optimizer: The state of its optimizer.
-        best: Variables at the best epoch so far, where that is asked for.
+        phases: The phases so far; the last is in progress.
+        variables: Variables of the model of that phase, in its order.
+        optimizer: Variables of its optimizer.
+        best: Variables at the best epoch so far, with early stopping.
     """
 
     phases: list[Phase]
@@ -39,7 +39,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Replace the checkpoint of a run.
 
     Raises:
-        RunError: It cannot be written; the one before stays.
+        RunError: It cannot be written; the previous one stays.
     """
     arrays: dict[str, Any] = {
         f"{kind}-{number}": array for kind in _KINDS for number, array in enumerate(getattr(checkpoint, kind))
@@ -51,12 +51,12 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     except OSError as error:
         raise RunError(
             f"Cannot write the checkpoint of {folder}: {error.strerror or error}.",
-            hint=f"Make room, then `tlkit finetune --resume {folder}` goes on after the last whole epoch.",
+            hint=f"Free some space, then `tlkit finetune --resume {folder}` resumes after the last checkpoint.",
         ) from error
 
 
 class CheckpointWriter:
-    """Writes checkpoints one after another while the training goes on.
+    """Writes checkpoints in a thread, one after another, while the next epoch trains.
 
     Args:
         folder: The run folder.
@@ -68,19 +68,19 @@ class CheckpointWriter:
         self._last: Future[None] | None = None
 
     def write(self, checkpoint: Checkpoint) -> None:
-        """Start to write; the one before is whole by then.
+        """Start to write a checkpoint, after the previous one is complete.
 
         Raises:
-            RunError: The one before could not be written; that before it stays.
+            RunError: The previous one could not be written.
         """
         self.wait()
         self._last = self._thread.submit(write_checkpoint, self._folder, checkpoint)
 
     def wait(self) -> None:
-        """Wait until the last one is whole.
+        """Wait until the last checkpoint is complete.
 
         Raises:
-            RunError: It could not be written; the one before stays.
+            RunError: It could not be written; the one before it stays.
         """
         if self._last is not None:
             last, self._last = self._last, None
@@ -88,7 +88,7 @@ class CheckpointWriter:
 
 
 def read_checkpoint(folder: Path) -> Checkpoint | None:
-    """The checkpoint of a run; None where no epoch was finished.
+    """Read the checkpoint of a run; None where no epoch was completed.
 
     Raises:
         RunError: It is damaged.
@@ -106,6 +106,6 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
     except Exception as error:  # a damaged zip raises almost anything
         raise RunError(
             f"{path} is damaged: {error}.",
-            hint="Remove it to start the training over.",
+            hint="Remove it to train from scratch.",
         ) from error
     return Checkpoint(phases, **found)

@@ -21,6 +21,7 @@ from tlkit.data.discovery import near_names
 from tlkit.data.images.preprocessor import ImagePreprocessor
 from tlkit.errors import ConfigError, ModelError, UsageError
 from tlkit.inference.lazy_model import LazyModel
+from tlkit.inference.provenance import Provenance
 from tlkit.keras_files import ConfigLayer, check_is_file, data_layout
 from tlkit.utils.hashing import file_digest
 from tlkit.utils.logging import logger
@@ -28,6 +29,10 @@ from tlkit.utils.logging import logger
 
 def _as_they_are(outputs: np.ndarray) -> np.ndarray:
     return outputs
+
+
+CLASSIFIER = "classifier"
+"""Stands for the output layer in the provenance of a whole network."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +91,13 @@ def _published_classifier(config: PredictConfig) -> Classifier:
         size=size,
         options=config.load,
     )
-    cache_key = weights.cache_key and {**architecture.spec_dict, "weights": weights.cache_key, "whole": True}
+    identity = weights.cache_key
+    provenance = identity and Provenance(**architecture.spec_dict, weights=identity, layer=CLASSIFIER)
     return Classifier(
         LazyModel(
             lambda: build_pretrained(architecture, weights=weights, include_top=True, size=size).model,
             preprocessor,
-            cache_key,
+            provenance or None,
         ),
         classes,
     )
@@ -124,9 +130,14 @@ def _run_classifier(config: PredictConfig, folder: Path) -> Classifier:
             raise UsageError(f"{option} contradicts --model: a run brings its own.", hint=f"Leave {option} out.")
     preprocessor = record.preprocessor(allow_private=config.allow_private)
     # with the number of classes, so that a record that does not fit is compared with the model itself
-    cache_key = {"run": file_digest(folder / MODEL), "classes": len(record.classes)}
+    provenance = Provenance(
+        architecture=record.architecture,
+        weights={"digest": file_digest(folder / MODEL)},
+        layer=CLASSIFIER,
+        classes=len(record.classes),
+    )
     return Classifier(
-        LazyModel(lambda: load_model(folder, record), preprocessor, cache_key),
+        LazyModel(lambda: load_model(folder, record), preprocessor, provenance),
         [(name, name) for name in record.classes],
     )
 

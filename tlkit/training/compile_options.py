@@ -1,4 +1,4 @@
-"""What training tries to reach and how it gets there: loss, class weights, optimizers, schedules."""
+"""What ``compile`` and ``fit`` take: loss, class weights, optimizer, learning-rate schedule."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from tlkit.backend import keras
+from tlkit.config import FinetuneConfig
+from tlkit.training.plan import PhasePlan
 
 
 @dataclass(frozen=True)
@@ -16,68 +18,59 @@ class Objective:
     """What is minimised in every phase.
 
     Attributes:
-        classes: How many classes there are.
-        label_smoothing: The share of a label that is spread over all classes, 0 to 1.
-        class_weight: What a picture of each class counts in training; None for 1.
+        classes: Number of classes.
+        label_smoothing: Share of each label that is spread over all classes, 0 to 1.
+        class_weight: Weight of the samples of each class; None for 1.
     """
 
     classes: int
     label_smoothing: float = 0.0
     class_weight: Mapping[int, float] | None = None
 
+    @classmethod
+    def for_labels(cls, config: FinetuneConfig, labels: np.ndarray, classes: int) -> Objective:
+        """Return the objective that a config asks for.
+
+        Args:
+            config: ``label_smoothing`` and ``class_weight``.
+            labels: ``(samples,)`` int64, training labels; every class occurs.
+            classes: Number of classes.
+        """
+        weights = balanced_weights(labels, classes) if config.class_weight == "auto" else None
+        return cls(classes, config.label_smoothing, weights)
+
     @property
     def loss(self) -> Any:
-        """Cross-entropy of class numbers ``(batch,)`` and probabilities ``(batch, classes)``, for ``compile``."""
+        """Cross-entropy of labels ``(batch,)`` and probabilities ``(batch, classes)``, for ``compile``."""
         if not self.label_smoothing:
             return "sparse_categorical_crossentropy"
 
         def smoothed_crossentropy(labels: Any, probabilities: Any) -> Any:
-            wanted = keras.ops.one_hot(keras.ops.reshape(keras.ops.cast(labels, "int32"), (-1,)), self.classes)
-            return keras.losses.categorical_crossentropy(wanted, probabilities, label_smoothing=self.label_smoothing)
+            expected = keras.ops.one_hot(keras.ops.reshape(keras.ops.cast(labels, "int32"), (-1,)), self.classes)
+            return keras.losses.categorical_crossentropy(expected, probabilities, label_smoothing=self.label_smoothing)
 
         return smoothed_crossentropy
 
 
 def balanced_weights(labels: np.ndarray, classes: int) -> dict[int, float]:
-    """Weights under which every class counts the same in all: ``pictures / (classes · pictures of the class)``.
+    """Return class weights under which every class has the same total weight.
+
+    As scikit-learn's ``balanced``: ``samples / (classes · samples of the class)``.
 
     Args:
-        labels: ``(pictures,)`` class numbers; every class occurs.
-        classes: How many there are.
+        labels: ``(samples,)`` int64; every class occurs.
+        classes: Number of classes.
     """
     counts = np.bincount(labels, minlength=classes)
     return {number: float(len(labels) / (classes * count)) for number, count in enumerate(counts)}
 
 
-@dataclass(frozen=True, kw_only=True)
-class PhasePlan:
-    """How one phase trains.
-
-    Attributes:
-        name: ``head``, ``finetune``, or ``finetune-2`` and so on for stages.
-        epochs: How often every picture is seen, at most.
-        optimizer: One of :data:`tlkit.config.OPTIMIZERS`.
-        lr: Learning rate at the start.
-        schedule: One of :data:`tlkit.config.SCHEDULES`.
-        momentum: Of SGD.
-        patience: Epochs without a better one after which the phase ends, at its best epoch; None for never.
-    """
-
-    name: str
-    epochs: int
-    optimizer: str
-    lr: float
-    schedule: str = "constant"
-    momentum: float = 0.9
-    patience: int | None = None
-
-
 def make_optimizer(plan: PhasePlan, steps: int) -> Any:
-    """The optimizer of a phase.
+    """Return the optimizer of a phase.
 
     Args:
         plan: The phase.
-        steps: Batches in an epoch.
+        steps: Batches per epoch.
     """
     rate: Any = plan.lr
     if plan.schedule == "linear":

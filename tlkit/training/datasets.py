@@ -1,33 +1,107 @@
-"""Labelled pictures for ``model.fit``, decoded and augmented anew each epoch, through the frozen part of a network."""
+"""What ``model.fit`` reads: labelled feature vectors, or images decoded in every epoch, in batches."""
 
 from __future__ import annotations
 
+import math
+import os
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
+from tlkit.backend import keras
 from tlkit.data.preprocessor import Preprocessor
-from tlkit.errors import DataError, InputError
-from tlkit.training.epochs import BatchSequence, EpochSampler
-from tlkit.training.rows import Arrays
-from tlkit.utils.processors import usable_processors
+from tlkit.errors import DataError, InputError, TlkitError
+
+Arrays = tuple[np.ndarray, ...]
+Loader = Callable[[np.ndarray, np.ndarray, int], Arrays]
+"""Load samples: their numbers ``(samples,)``, the variant of each, and the epoch, to one array per output."""
 
 
-class ImageSequence(BatchSequence):
-    """Batches of ``(inputs, labels)``; order and augmentation of an epoch depend on the seed alone.
+class LabelledData(Protocol):
+    """Labelled samples that can be loaded by number; see :class:`FeatureDataset` and :class:`ImageDataset`."""
+
+    @property
+    def labels(self) -> np.ndarray:
+        """``(samples,)`` int64."""
+        ...
+
+    @property
+    def variants(self) -> int:
+        """Augmented variants per sample."""
+        ...
+
+    def loader(self) -> Loader:
+        """Return what loads samples."""
+        ...
+
+
+@dataclass(frozen=True)
+class FeatureDataset:
+    """Cached features with labels.
+
+    Attributes:
+        read: Read rows by number: one ``(rows, …)`` float32 array per output.
+        rows: ``(samples, variants)`` int64, the number of each row; several variants are augmentations of one image.
+        labels: ``(samples,)`` int64.
+        shapes: Shape of one row of each output.
+        memory: Bytes up to which all rows are held in memory; None for what this machine can spare.
+    """
+
+    read: Callable[[np.ndarray], Arrays]
+    rows: np.ndarray
+    labels: np.ndarray
+    shapes: tuple[tuple[int, ...], ...]
+    memory: int | None = None
+
+    @property
+    def variants(self) -> int:
+        """Rows per sample."""
+        return int(self.rows.shape[1])
+
+    @property
+    def bytes(self) -> int:
+        """Size of all rows in memory."""
+        return 4 * self.rows.size * sum(math.prod(shape) for shape in self.shapes)
+
+    def loader(self) -> Loader:
+        """Return what loads samples: from memory where all of them fit, else from disk."""
+        if self.bytes > (spare_memory() if self.memory is None else self.memory):
+            return lambda samples, variants, epoch: self.read(self.rows[samples, variants])
+        held = self.read(self.rows.ravel())
+        return lambda samples, variants, epoch: tuple(output[samples * self.variants + variants] for output in held)
+
+
+def spare_memory() -> int:
+    """Return the bytes of features to hold in memory: a quarter of what is available, at most 4 GiB."""
+    available = [2**34]
+    with suppress(OSError, TypeError):
+        found = re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text("ascii"))
+        available.append(int(found[1]) * 1024)  # type: ignore[index]
+    with suppress(OSError, ValueError):  # the limit of a container
+        limit, used = (
+            int(Path("/sys/fs/cgroup", name).read_text("ascii")) for name in ("memory.max", "memory.current")
+        )
+        available.append(max(0, limit - used))
+    return min(available) // 4
+
+
+class ImageDataset:
+    """Labelled images, decoded and augmented again in every epoch, through the frozen part of a network.
 
     Args:
-        files: Paths of pictures that could be read before.
-        labels: ``(len(files),)`` class numbers.
-        preprocessor: How a picture becomes pixels.
-        batch_size: Rows a batch; the last may have fewer.
-        compute: What the frozen part says of pixels ``(rows, height, width, channels)`` uint8; None where nothing
-            is frozen, so that batches are inputs of the network itself.
-        change: Gives other pixels for the pixels, the row, its variant and the epoch; None leaves pictures as they are.
-        variants: How many variants a picture has; one is drawn each epoch.
-        seed: Draws a new order each epoch; None keeps the order and the first variant.
+        files: Paths of images that could be read before.
+        labels: ``(files,)`` int64.
+        preprocessor: How a file becomes pixels.
+        compute: The frozen part: pixels ``(batch, height, width, channels)`` to one array per output; None where
+            nothing is frozen, so that samples are inputs of the network itself.
+        augment: Replace pixels ``(height, width, channels)`` of a sample: pixels, its number, its variant, the epoch.
+        variants: Augmented variants per image; one is drawn in each epoch.
     """
 
     def __init__(
@@ -36,32 +110,77 @@ class ImageSequence(BatchSequence):
         labels: np.ndarray,
         *,
         preprocessor: Preprocessor,
-        batch_size: int,
         compute: Callable[[np.ndarray], Arrays] | None = None,
-        change: Callable[[np.ndarray, int, int, int], np.ndarray] | None = None,
+        augment: Callable[[np.ndarray, int, int, int], np.ndarray] | None = None,
         variants: int = 1,
-        seed: int | None = None,
     ) -> None:
-        super().__init__(EpochSampler((len(files), variants), seed), len(files), batch_size)
-        self._files, self._labels = files, labels
-        self._preprocessor, self._compute, self._change = preprocessor, compute, change
-        self._pool = ThreadPoolExecutor(max(2, usable_processors()), thread_name_prefix="decode")
+        self.labels, self.variants = labels, variants
+        self._files, self._preprocessor, self._compute, self._augment = files, preprocessor, compute, augment
+        self._pool = ThreadPoolExecutor(max(2, os.cpu_count() or 1), thread_name_prefix="decode")
 
-    def __getitem__(self, index: int) -> tuple[Any, np.ndarray]:
-        rows, variants = self._order.batch(index, self._batch_size)
-        pixels = np.stack(list(self._pool.map(self._read, rows.tolist())))
-        if self._change is not None:
-            chosen = zip(pixels, rows.tolist(), variants.tolist(), strict=True)
-            pixels = np.stack([self._change(*each, self.epoch) for each in chosen])
-        if self._compute is None:
-            return self._preprocessor.to_model_input(pixels), self._labels[rows]
-        outputs = self._compute(pixels)
-        return outputs if len(outputs) > 1 else outputs[0], self._labels[rows]
+    def loader(self) -> Loader:
+        """Return what loads samples."""
+        return self._load
 
-    def _read(self, row: int) -> np.ndarray:
-        file = self._files[row]
+    def _load(self, samples: np.ndarray, variants: np.ndarray, epoch: int) -> Arrays:
+        pixels = np.stack(list(self._pool.map(self._read, samples.tolist())))
+        if self._augment is not None:
+            chosen = zip(pixels, samples.tolist(), variants.tolist(), strict=True)
+            pixels = np.stack([self._augment(*each, epoch) for each in chosen])
+        return (self._preprocessor.to_model_input(pixels),) if self._compute is None else self._compute(pixels)
+
+    def _read(self, sample: int) -> np.ndarray:
+        file = self._files[sample]
         try:
             return self._preprocessor.to_array(self._preprocessor.load(file))
         except InputError as error:
-            self.failure = DataError(f"{file} could be read before and cannot be now: {error.message}.")
-            raise self.failure from error
+            raise DataError(f"{file} could be read before and cannot be now: {error.message}.") from error
+
+
+class BatchSequence(keras.utils.PyDataset):
+    """Batches for ``model.fit``, ``(inputs, labels)``.
+
+    The order of an epoch is a function of seed and epoch alone, so that training resumes anywhere.
+
+    Args:
+        data: The samples.
+        batch_size: Samples per batch; the last batch may have fewer.
+        seed: Draws an order, and a variant of each sample, in every epoch; None for the order as it is.
+    """
+
+    def __init__(self, data: LabelledData, *, batch_size: int, seed: int | None = None) -> None:
+        super().__init__(workers=1, use_multiprocessing=False)  # decoding has threads of its own
+        self.failure: TlkitError | None = None
+        """The error that ended an epoch: TensorFlow passes on its text alone."""
+        self.samples = len(data.labels)
+        self._labels, self._variants, self._load = data.labels, data.variants, data.loader()
+        self._batch_size, self._seed = batch_size, seed
+        self.epoch = 0
+
+    @property
+    def epoch(self) -> int:
+        """The epoch, from 0; setting it draws its order."""
+        return self._epoch
+
+    @epoch.setter
+    def epoch(self, number: int) -> None:
+        self._epoch = number
+        self._order, self._chosen = np.arange(self.samples), np.zeros(self.samples, np.int64)
+        if self._seed is not None:
+            random = np.random.default_rng([self._seed, number])
+            self._order = random.permutation(self.samples)
+            if self._variants > 1:
+                self._chosen = random.integers(self._variants, size=self.samples)
+
+    def __len__(self) -> int:
+        return -(-self.samples // self._batch_size)
+
+    def __getitem__(self, index: int) -> tuple[Any, np.ndarray]:
+        batch = slice(index * self._batch_size, (index + 1) * self._batch_size)
+        samples = self._order[batch]
+        try:
+            inputs = self._load(samples, self._chosen[batch], self.epoch)
+        except TlkitError as error:
+            self.failure = error
+            raise
+        return inputs if len(inputs) > 1 else inputs[0], self._labels[samples]

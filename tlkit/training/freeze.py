@@ -1,4 +1,4 @@
-"""Where the base is cut: the layers below stay as they are, the layers above train in phase 2."""
+"""Where the base is cut: the layers below stay frozen, the layers above train in phase 2."""
 
 from __future__ import annotations
 
@@ -14,31 +14,28 @@ from tlkit.utils.text import did_you_mean, pluralize
 
 @dataclass(frozen=True)
 class FreezePoint:
-    """A cut through the layers of a base.
+    """A cut between the frozen and the trainable layers of a base.
 
     Attributes:
-        frozen: How many layers, from the input, stay as they are.
-        total: How many layers the base has.
-        last: The last frozen layer; None when all train.
-        notes: What a person should know about this cut.
+        frozen: Number of frozen layers, from the input.
+        total: Number of layers of the base.
+        last_frozen_layer: Name of the last frozen layer; None when all train.
+        notes: What to know about this cut.
     """
 
     frozen: int
     total: int
-    last: str | None
+    last_frozen_layer: str | None
     notes: tuple[str, ...] = ()
 
     @property
     def description(self) -> str:
-        """One line: what is frozen, what trains."""
-        if self.last is None:
+        """One line: what is frozen and what trains."""
+        if self.last_frozen_layer is None:
             return f"all {self.total} layers of the base train"
         if self.frozen == self.total:
-            return f"all {self.total} layers of the base stay frozen"
-        return (
-            f"the first {self.frozen} of {self.total} layers stay frozen (through {self.last}), "
-            f"{self.total - self.frozen} train"
-        )
+            return f"all {self.total} layers of the base are frozen"
+        return f"layers 1-{self.frozen} of {self.total} are frozen (through {self.last_frozen_layer})"
 
 
 def resolve_freeze_point(
@@ -49,15 +46,15 @@ def resolve_freeze_point(
     unfreeze: int | None = None,
     unfreeze_blocks: int | None = None,
 ) -> FreezePoint:
-    """Turn what a person asked for into a number of layers.
+    """Resolve the freezing options to a number of layers.
 
     Args:
-        architecture: Whose base it is.
-        layers: Names of the base's layers, in order.
-        freeze: How many layers from the input, or the name of the last frozen layer or block; None for the
-            architecture's default.
-        unfreeze: Instead, how many of the last layers train.
-        unfreeze_blocks: Instead, how many of the last blocks train; with all of them, everything does.
+        architecture: The architecture of the base.
+        layers: Names of its layers, in order.
+        freeze: Number of layers from the input, or the name of the last frozen layer or block; None for the default
+            of the architecture.
+        unfreeze: Instead, number of layers at the top that train.
+        unfreeze_blocks: Instead, number of blocks at the top that train; with all of them, every layer does.
 
     Raises:
         UsageError: More than one is given, a number out of range, or no layer of that name.
@@ -66,7 +63,7 @@ def resolve_freeze_point(
     given = {"--freeze": freeze, "--unfreeze": unfreeze, "--unfreeze-blocks": unfreeze_blocks}
     names = [option for option, value in given.items() if value is not None]
     if len(names) > 1:
-        raise UsageError(f"{' and '.join(names)} all say where to cut; give one of them.")
+        raise UsageError(f"{' and '.join(names)} contradict each other; use one of them.")
     notes: tuple[str, ...] = ()
     if unfreeze is not None:
         frozen = total - _in_range(unfreeze, total, "--unfreeze", architecture)
@@ -89,12 +86,12 @@ def resolve_freeze_point(
 
 
 def resolve_stages(architecture: Architecture, layers: Sequence[str], stages: Sequence[str]) -> tuple[FreezePoint, ...]:
-    """The cuts of staged unfreezing, from the top of the base down.
+    """Resolve the freeze points of staged unfreezing, from the top of the base down.
 
     Args:
-        architecture: Whose base it is.
-        layers: Names of the base's layers, in order.
-        stages: For each stage what :func:`resolve_freeze_point` takes as ``freeze``.
+        architecture: The architecture of the base.
+        layers: Names of its layers, in order.
+        stages: For each stage a ``freeze`` of :func:`resolve_freeze_point`.
 
     Raises:
         UsageError: A stage does not unfreeze more than the one before it.
@@ -129,7 +126,7 @@ def _in_range(number: int, total: int, option: str, architecture: Architecture) 
 
 
 def _explain(architecture: Architecture, layers: Sequence[str], frozen: int) -> tuple[str, ...]:
-    """Where a number of layers falls among the blocks, and what old recipes meant by it."""
+    """Report where a number of layers falls among the blocks, and what old recipes meant by it."""
     ends = {name: layers.index(name) + 1 for name in architecture.blocks}
     whole = [name for name, end in ends.items() if end <= frozen]
     cut = next((name for name, end in ends.items() if end > frozen), None)
@@ -144,6 +141,6 @@ def _explain(architecture: Architecture, layers: Sequence[str], frozen: int) -> 
     if meant:
         notes.append(
             f"Recipes of 2017 counted the layers of Keras 1, where {frozen} was {meant}; "
-            f"today {meant} ends at layer {ends[meant]}. For what they meant, say --freeze {meant}."
+            f"today {meant} ends at layer {ends[meant]}. For what they meant, use --freeze {meant}."
         )
     return tuple(notes)

@@ -1,6 +1,6 @@
-"""The frontier of a network: the tensors that go from what stays frozen to what trains.
+"""The frontier of a network: the cut tensors, which cross from frozen layers to trainable ones.
 
-What lies below it gives the same numbers for a picture in every epoch, so it needs to run only once.
+What lies below it outputs the same numbers for an image in every epoch, so it needs to run only once.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ class Frontier:
     """Where a network is cut in two.
 
     Attributes:
-        tensors: Symbolic tensors of the network; what trains depends on the picture through them alone.
-        names: Of the layers (or operations) that give them.
-        shapes: Of each, for one picture.
-        is_input: Nothing with weights lies below: the tensor is the network's input.
+        tensors: Symbolic tensors of the network; the trainable part depends on the image through them alone.
+        names: Names of the layers (or operations) that output them.
+        shapes: Shape of each, for one image.
+        is_input: No layer with weights lies below: the tensor is the input of the network.
     """
 
     tensors: tuple[Any, ...]
@@ -29,19 +29,19 @@ class Frontier:
 
     @property
     def bytes(self) -> int:
-        """What one picture takes, float32."""
+        """Size of the tensors of one image as float32, in bytes."""
         return 4 * sum(math.prod(shape) for shape in self.shapes)
 
 
 def find_frontier(network: Any, trained: Collection[Any]) -> Frontier:
-    """Cut a network as late as can be: everything that no training layer feeds is below.
+    """Cut a network as late as possible: everything that no trainable layer feeds is below.
 
-    Operations without weights move above the cut where that leaves less to keep, as a pooling that many branches
-    share with convolutions does.
+    Operations without weights move above the cut where that leaves less to cache, as with a pooling that shares its
+    input with convolutions.
 
     Args:
         network: A functional ``keras.Model`` of one input.
-        trained: Its layers that train.
+        trained: Its trainable layers.
     """
     trains = {id(layer) for layer in trained}
     nodes = list(_nodes(network))
@@ -70,7 +70,7 @@ def find_frontier(network: Any, trained: Collection[Any]) -> Frontier:
 
 
 def _nodes(network: Any) -> Iterator[Any]:
-    """Every call of an operation that makes up the network, inputs first."""
+    """Yield every call of an operation of the network, inputs first."""
     # Keras has no public word for the calls of one model: an operation also lists those of other models
     for depth in sorted(network._nodes_by_depth, reverse=True):
         yield from network._nodes_by_depth[depth]
@@ -85,7 +85,7 @@ def _size(tensor: Any) -> int:
 
 
 def _pull_back(crossing: dict[int, Any], producer: dict[int, Any]) -> None:
-    """Replace tensors by what they are made from, where that is less."""
+    """Replace tensors by what they are computed from, where that is smaller."""
     waiting = list(crossing)
     while waiting:
         key = waiting.pop()
@@ -100,7 +100,7 @@ def _pull_back(crossing: dict[int, Any], producer: dict[int, Any]) -> None:
 
 
 def _below(tensors: Collection[Any], producer: dict[int, Any]) -> Iterator[Any]:
-    """The calls that tensors come from."""
+    """Yield the calls that tensors are computed by."""
     seen: set[int] = set()
     waiting = list(tensors)
     while waiting:

@@ -1,4 +1,4 @@
-"""The kinds of classifiers that go on top of a base, as data."""
+"""The classifiers that go on top of a base, as data."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Head:
 
     Attributes:
         kind: A key of :data:`HEADS`.
-        pooling: What happens to the feature map first: ``avg``, ``max`` or ``none``.
-        units: Of the hidden Dense layer, ReLU; 0 for none.
-        dropout: The share of inputs of the last layer that is dropped in training.
+        pooling: Pooling of the feature map: ``avg``, ``max`` or ``none``.
+        units: Units of the hidden Dense layer with ReLU; 0 for none.
+        dropout: Dropout rate before the last layer.
     """
 
     kind: str
@@ -29,7 +29,7 @@ HEADS = {
     "linear": Head("linear", "avg", 0, 0.0),
     "flatten": Head("flatten", "none", 256, 0.5),
 }
-"""Each kind as it is unless told otherwise."""
+"""The defaults of each kind."""
 
 
 def choose_head(
@@ -40,33 +40,34 @@ def choose_head(
     dropout: float | None = None,
     on_map: bool = True,
 ) -> Head:
-    """A head with what was asked for, checked.
+    """Return a head with the given settings, checked.
 
     Args:
         kind: A key of :data:`HEADS`.
-        pooling: ``avg``, ``max`` or ``none``; None for the head's own.
-        units: Of its hidden layer; None for the head's own.
-        dropout: Before its last layer; None for the head's own.
-        on_map: The base gives a feature map, not one vector.
+        pooling: ``avg``, ``max`` or ``none``; None for the default of the head.
+        units: Units of its hidden layer; None for the default of the head.
+        dropout: Dropout rate before its last layer; None for the default of the head.
+        on_map: The base outputs a feature map, not one vector per image.
 
     Raises:
-        UsageError: It needs a vector and no pooling was asked for, or it has no hidden layer.
+        UsageError: The head needs a vector and pooling is ``none``, or it has no hidden layer.
     """
-    usual = HEADS[kind]
+    default = HEADS[kind]
     if not on_map and pooling in ("avg", "max"):
         raise UsageError(
-            f"--pooling {pooling} is for feature maps, and this base gives one vector.", hint="Leave --pooling out."
+            f"--pooling {pooling} applies to feature maps, and this base outputs one vector.",
+            hint="Leave --pooling out.",
         )
     if on_map and pooling == "none" and kind != "flatten":
         raise UsageError(
-            f"--head {kind} needs one vector a picture; --pooling none leaves a feature map.",
+            f"--head {kind} needs one vector per image; --pooling none leaves a feature map.",
             hint="Use --pooling avg or max, or --head flatten.",
         )
-    if units is not None and not usual.units:
+    if units is not None and not default.units:
         raise UsageError(f"--head {kind} has no hidden layer for --head-units.", hint="Use --head dense or flatten.")
     return Head(
         kind,
-        pooling or usual.pooling if on_map else "none",
-        usual.units if units is None else units,
-        usual.dropout if dropout is None else dropout,
+        pooling or default.pooling if on_map else "none",
+        default.units if units is None else units,
+        default.dropout if dropout is None else dropout,
     )

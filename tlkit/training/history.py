@@ -1,4 +1,4 @@
-"""What the phases of a training came to, epoch by epoch."""
+"""The training history of a run, phase by phase and epoch by epoch."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 CHECKPOINT = "checkpoint.npz"
-"""The file in a run folder that holds where its training stands."""
+"""File of a run folder that holds the state of an unfinished training."""
 
 
 @dataclass
 class Phase:
-    """What one phase did.
+    """The history of one phase.
 
     Attributes:
         name: ``head``, ``finetune``, or ``finetune-2`` and so on for stages.
-        epochs: One mapping an epoch: ``epoch``, ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy``,
+        epochs: One mapping per epoch: ``epoch``, ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy``,
             ``seconds``.
-        best: The epoch whose weights are kept, counted from 1; None for the last.
+        best: The epoch whose weights were restored, counted from 1; None for the last.
     """
 
     name: str
@@ -27,16 +27,16 @@ class Phase:
 
     @property
     def seconds(self) -> float:
-        """Time of all epochs together."""
+        """Total time of all epochs, in seconds."""
         return sum(epoch["seconds"] for epoch in self.epochs)
 
     @property
     def val_accuracy(self) -> float:
-        """Validation accuracy of the weights that are kept, 0 to 1."""
+        """Validation accuracy of the resulting weights, 0 to 1."""
         return self.epochs[(self.best or len(self.epochs)) - 1]["val_accuracy"]
 
     def summary(self) -> dict[str, Any]:
-        """What a result says of the phase: ``name``, ``epochs``, ``best``, ``seconds``, ``val_accuracy``."""
+        """Return ``name``, ``epochs``, ``best_epoch``, ``seconds`` and ``val_accuracy``."""
         return {
             "name": self.name,
             "epochs": len(self.epochs),

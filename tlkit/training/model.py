@@ -1,4 +1,4 @@
-"""Put networks together: the new classifier, what trains in phase 2, and base, pooling and head as one model."""
+"""Build the new head, the part that trains in phase 2, and base, pooling and head as one model."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from tlkit.architectures.submodel import pooling_layer
 from tlkit.backend import keras
+from tlkit.data.preprocessor import Preprocessor
 from tlkit.training.frontier import Frontier
 from tlkit.training.heads import Head
 
@@ -15,16 +16,16 @@ layers = keras.layers
 
 
 def build_head(head: Head, feature_shape: Sequence[int], classes: int, data_format: str = "channels_last") -> Any:
-    """A fresh classifier.
+    """Build a classifier with random weights.
 
     Args:
         head: Which.
-        feature_shape: Of one picture's features, after pooling.
-        classes: How many classes it tells apart.
-        data_format: The layout of features that are maps.
+        feature_shape: Shape of the features of one image, after pooling.
+        classes: Number of classes.
+        data_format: Layout of features that are maps.
 
     Returns:
-        A functional ``keras.Model`` called ``head``; its output is a softmax, float32 ``(batch, classes)``.
+        A functional ``keras.Model`` called ``head``; its output is a softmax, ``(batch, classes)`` float32.
     """
     inputs = keras.Input(tuple(feature_shape), name="features")
     flattens = len(feature_shape) > 1 or head.kind == "flatten"
@@ -37,31 +38,38 @@ def build_head(head: Head, feature_shape: Sequence[int], classes: int, data_form
     return keras.Model(inputs, x, name="head")
 
 
-def assemble_model(
-    base: Any, pooling: str, head: Any, name: str, data_format: str = "channels_last", *, takes: str = "image"
-) -> Any:
-    """One model from picture or clip to class: base, pooling, head.
+def assemble_model(base: Any, pooling: str, head: Any, name: str, preprocessor: Preprocessor) -> Any:
+    """Join base, pooling and head into one model from image (or audio clip) to class probabilities.
 
-    The base runs in inference mode even in training: its BatchNorm keeps the statistics of ImageNet.
+    The base runs in inference mode even in training: its BatchNormalization uses the statistics of ImageNet.
+
+    Args:
+        base: The base.
+        pooling: ``avg``, ``max`` or ``none``.
+        head: The classifier.
+        name: Name of the model.
+        preprocessor: What its inputs are.
     """
-    inputs = keras.Input(base.input_shape[1:], name=takes)
+    inputs = keras.Input(base.input_shape[1:], name=preprocessor.modality.name)
     x = base(inputs, training=False)
-    pool = pooling_layer(pooling, data_format)
+    pool = pooling_layer(pooling, preprocessor.data_format)
     return keras.Model(inputs, head(pool(x) if pool else x), name=name)
 
 
-def build_trainable_top(network: Any, frontier: Frontier, head: Any, *, training: bool | None = False) -> Any:
-    """What trains in phase 2, from the frontier to the classes; it shares its layers with ``network`` and ``head``.
+def build_trainable_top(network: Any, frontier: Frontier, head: Any, *, batchnorm: str = "frozen") -> Any:
+    """Build the part that trains in phase 2, from the frontier to the classes.
+
+    It shares its layers with ``network`` and ``head``.
 
     Args:
         network: The base and its pooling, as one functional model.
         frontier: Where it is cut.
         head: The classifier.
-        training: What the layers of the base are told: False keeps BatchNorm at its statistics and Dropout
-            asleep; None lets them follow ``fit``.
+        batchnorm: ``frozen`` runs the layers of the base in inference mode; in ``train`` they follow ``fit``, so that
+            BatchNormalization updates its statistics and Dropout drops.
 
     Returns:
-        A ``keras.Model`` of one input a tensor of the frontier.
+        A ``keras.Model`` with one input per tensor of the frontier.
     """
     inputs: Any = [keras.Input(shape, name=f"frontier_{number}") for number, shape in enumerate(frontier.shapes)]
     if len(inputs) == 1:
@@ -69,14 +77,14 @@ def build_trainable_top(network: Any, frontier: Frontier, head: Any, *, training
     if frontier.tensors[0] is network.outputs[0]:
         return keras.Model(inputs, head(inputs))
     part = keras.Model(list(frontier.tensors), network.output)
-    return keras.Model(inputs, head(part(inputs, training=training)))
+    return keras.Model(inputs, head(part(inputs, training=None if batchnorm == "train" else False)))
 
 
 @contextmanager
 def mixed_precision_scope(precision: str, network: Any) -> Iterator[None]:
-    """Have the layers of a network compute in ``precision`` inside the block; their weights stay float32.
+    """Compute the layers of a network in mixed ``precision`` inside the block; their weights stay float32.
 
-    Models must be put together inside the block: Keras asks a layer for its policy when it is called.
+    Models must be built inside the block: Keras reads the dtype policy of a layer when it is called.
     """
     if precision == "float32":
         yield

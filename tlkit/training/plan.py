@@ -1,12 +1,10 @@
-"""A run of ``finetune`` before and after the work: what was decided, and what it came to."""
+"""What a run of ``finetune`` will do, decided before TensorFlow starts."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.layer_tables import layers_of
@@ -18,83 +16,40 @@ from tlkit.data.dataset import Dataset, scan_dataset
 from tlkit.data.modality import Modality
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import UsageError
-from tlkit.reporting.metrics import Evaluation
 from tlkit.training.freeze import FreezePoint, resolve_freeze_point, resolve_stages
 from tlkit.training.heads import Head, choose_head
-from tlkit.training.history import Phase
 from tlkit.utils.cache_dir import cache_budget
 from tlkit.utils.logging import logger
 from tlkit.utils.text import join_truncated, pluralize
 
-if TYPE_CHECKING:
-    from tlkit.training.compile_options import PhasePlan
 
-
-@dataclass(frozen=True)
-class FinetuneResult:
-    """What a run came to.
+@dataclass(frozen=True, kw_only=True)
+class PhasePlan:
+    """How one phase trains.
 
     Attributes:
-        run: The run folder.
-        architecture: Name of the base.
-        classes: Class names; the position is the label.
-        images: Pictures used, by split.
-        freeze_point: Where the base was cut for phase 2, in its last stage.
-        trained: Layers of the base that trained in phase 2.
-        phases: The phases that ran.
-        evaluations: How well the finished model, which is float32, does on ``validation`` and, where there is one,
-            ``test``; phases that trained in bfloat16 may have said a little else.
-        skipped: ``(path, reason)`` of pictures that could not be read.
-        warnings: What a person should know before trusting it.
+        name: ``head``, ``finetune``, or ``finetune-2`` and so on for stages.
+        epochs: Number of epochs, at most.
+        optimizer: One of :data:`tlkit.config.Optimizer`.
+        lr: Learning rate at the start.
+        schedule: One of :data:`tlkit.config.Schedule`.
+        momentum: Momentum of SGD.
+        patience: Epochs without improvement after which the phase ends and its best weights are restored; None to
+            train all epochs.
     """
 
-    run: Path
-    architecture: str
-    classes: tuple[str, ...]
-    images: dict[str, int]
-    freeze_point: FreezePoint
-    trained: tuple[str, ...]
-    phases: tuple[Phase, ...]
-    evaluations: Mapping[str, Evaluation]
-    skipped: tuple[tuple[str, str], ...]
-    warnings: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return what ``tlkit finetune --format json`` prints."""
-        return {
-            "run": str(self.run),
-            "architecture": self.architecture,
-            "classes": list(self.classes),
-            "val_accuracy": self.val_accuracy,
-            "test_accuracy": self.test_accuracy,
-            "phases": [phase.summary() for phase in self.phases],
-            **{split: evaluation.summary() for split, evaluation in self.evaluations.items()},
-            "freeze": {
-                "layers": self.freeze_point.frozen,
-                "total": self.freeze_point.total,
-                "through": self.freeze_point.last,
-                "notes": list(self.freeze_point.notes),
-            },
-            "trained": list(self.trained),
-            "images": self.images,
-            "skipped": [{"input": path, "error": reason} for path, reason in self.skipped],
-            "warnings": list(self.warnings),
-        }
-
-    @property
-    def val_accuracy(self) -> float:
-        """Validation accuracy of the finished model, 0 to 1."""
-        return self.evaluations["validation"].accuracy
-
-    @property
-    def test_accuracy(self) -> float | None:
-        """Test accuracy of the finished model, 0 to 1; None without a test split."""
-        return self.evaluations["test"].accuracy if "test" in self.evaluations else None
+    name: str
+    epochs: int
+    optimizer: str
+    lr: float
+    schedule: str = "constant"
+    momentum: float = 0.9
+    patience: int | None = None
 
 
 @dataclass(frozen=True)
-class Job:
-    """A run that was looked at and can be done.
+class TrainingPlan:
+    """A run that was checked and can be done.
 
     Attributes:
         config: What was asked for.
@@ -102,9 +57,9 @@ class Job:
         weights: Where its weights come from.
         preprocessor: How a file becomes its input.
         head: The classifier.
-        freeze_points: Where the base is cut, one a stage of phase 2.
-        dataset: The pictures.
-        room: Bytes that rows of the frozen part may take.
+        freeze_points: Where the base is cut, one per stage of phase 2.
+        dataset: The images.
+        cache_budget_bytes: Bytes that cached features may take.
     """
 
     config: FinetuneConfig
@@ -114,74 +69,77 @@ class Job:
     head: Head
     freeze_points: tuple[FreezePoint, ...]
     dataset: Dataset
-    room: int
+    cache_budget_bytes: int
 
-    def plans(self) -> list[PhasePlan]:
-        """The phases, in order."""
-        from tlkit.training.compile_options import PhasePlan
-
+    @property
+    def head_phase(self) -> PhasePlan | None:
+        """Phase 1; None without one."""
         config = self.config
-        plans = []
-        if config.epochs:
-            plans.append(
-                PhasePlan(
-                    name="head", epochs=config.epochs, optimizer=config.optimizer, lr=config.lr,
-                    schedule=config.schedule, momentum=config.momentum, patience=config.patience,
-                )
-            )  # fmt: skip
-        for stage in range(len(self.freeze_points) if config.finetune_epochs else 0):
-            plans.append(
-                PhasePlan(
-                    name="finetune" if len(self.freeze_points) == 1 else f"finetune-{stage + 1}",
-                    epochs=config.finetune_epochs, optimizer=config.finetune_optimizer,
-                    lr=config.finetune_lr * config.stage_decay**stage, schedule=config.finetune_schedule,
-                    momentum=config.momentum, patience=config.patience,
-                )
-            )  # fmt: skip
-        return plans
+        if not config.epochs:
+            return None
+        return PhasePlan(
+            name="head", epochs=config.epochs, optimizer=config.optimizer, lr=config.lr, schedule=config.schedule,
+            momentum=config.momentum, patience=config.patience,
+        )  # fmt: skip
+
+    def stage(self, number: int) -> PhasePlan:
+        """Return a stage of phase 2, counted from 0."""
+        config = self.config
+        return PhasePlan(
+            name="finetune" if len(self.freeze_points) == 1 else f"finetune-{number + 1}",
+            epochs=config.finetune_epochs, optimizer=config.finetune_optimizer,
+            lr=config.finetune_lr * config.stage_decay**number, schedule=config.finetune_schedule,
+            momentum=config.momentum, patience=config.patience,
+        )  # fmt: skip
 
 
-def plan_training(config: FinetuneConfig) -> Job:
-    """Refuse what can be refused before TensorFlow starts, and say what a person should know."""
-    for unused in config.unused():
-        logger.warning(unused)
+def plan_training(config: FinetuneConfig) -> TrainingPlan:
+    """Decide what a run will do; refuse what can be refused before TensorFlow starts.
+
+    Raises:
+        TlkitError: Options, data or weights that cannot be used.
+    """
     architecture = get_architecture(config.arch, config.build)
-    config = dataclasses.replace(
-        config, data_format=architecture.options.data_format
-    )  # what keras.json says may change
+    # keras.json may change before a resume
+    config = dataclasses.replace(config, data_format=architecture.options.data_format)
     size = architecture.input_size(config.size, include_top=False)
     refuse_image_options(architecture, **{"--augment": None if config.augment == "none" else config.augment})
     preprocessor = preprocessor_for(architecture, size, config.resize)
-    freeze_points = _boundaries(architecture, config)
+    layers = layers_of(architecture, include_top=False)
+    freeze_points = _freeze_points(architecture, [layer.name for layer in layers], config)
     head = choose_head(
         config.head, pooling=config.pooling, units=config.head_units, dropout=config.dropout,
-        on_map=len(layers_of(architecture, include_top=False)[-1].shape) == 3,
+        on_map=len(layers[-1].shape) == 3,
     )  # fmt: skip
     dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed, modality=preprocessor.modality)
     weights = choose_weights(architecture, config.weights, include_top=False, size=size, options=config.load)
-    room = cache_budget(config.cache_limit)
+    budget = cache_budget(config.cache_limit)
     for note in (note for freeze_point in freeze_points for note in freeze_point.notes):
         logger.info(note)
     for warning in dataset.warnings:
         logger.warning(warning)
-    logger.info(_data_line(dataset, preprocessor.modality))
-    return Job(config, architecture, weights, preprocessor, head, freeze_points, dataset, room)
+    _report_data(dataset, preprocessor.modality)
+    return TrainingPlan(config, architecture, weights, preprocessor, head, freeze_points, dataset, budget)
 
 
-def _boundaries(architecture: Architecture, config: FinetuneConfig) -> tuple[FreezePoint, ...]:
-    names = [layer.name for layer in layers_of(architecture, include_top=False)]
+def _freeze_points(
+    architecture: Architecture, layers: Sequence[str], config: FinetuneConfig
+) -> tuple[FreezePoint, ...]:
     one = resolve_freeze_point(
-        architecture, names, freeze=config.freeze, unfreeze=config.unfreeze, unfreeze_blocks=config.unfreeze_blocks
+        architecture, layers, freeze=config.freeze, unfreeze=config.unfreeze, unfreeze_blocks=config.unfreeze_blocks
     )
     if config.stages is None:
         return (one,)
-    stages: Sequence[str] = [stage.strip() for stage in config.stages.split(",") if stage.strip()]
+    stages = [stage.strip() for stage in config.stages.split(",") if stage.strip()]
     if not stages:
-        raise UsageError("--stages names no cut.", hint="Give some, deeper each: --stages mixed9,mixed8,mixed7.")
-    return resolve_stages(architecture, names, stages)
+        raise UsageError(
+            "--stages names no layer.", hint="Name some, each deeper than the last: --stages mixed9,mixed8,mixed7."
+        )
+    return resolve_stages(architecture, layers, stages)
 
 
-def _data_line(dataset: Dataset, modality: Modality) -> str:
-    parts = [f"{pluralize(len(split.files), modality.singular)} for {name}" for name, split in dataset.splits.items()]
+def _report_data(dataset: Dataset, modality: Modality) -> None:
     classes = pluralize(len(dataset.classes), "class", "classes")
-    return f"{classes} ({join_truncated(dataset.classes)}): {', '.join(parts)}."
+    logger.info("%s: %s.", classes, join_truncated(dataset.classes))
+    parts = [f"{name} {pluralize(len(split.files), modality.singular)}" for name, split in dataset.splits.items()]
+    logger.info("Data: %s.", ", ".join(parts))

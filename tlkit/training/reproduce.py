@@ -1,29 +1,47 @@
-"""What it takes to do a job again: the command line that asks for it, and the versions it ran on."""
+"""How to reproduce a run: its command line, its effective options, and the versions it ran on."""
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import platform
 import shlex
 from collections.abc import Sequence
+from typing import Any
 
 import tlkit
 from tlkit.utils.options import Options
 
 
 def command_line(command: str, config: Options, *, leave_out: Sequence[str] = ()) -> str:
-    """Return the shell command that asks for what a config holds; options at their defaults are left out.
+    """Return the command line of a config; options at their defaults are left out.
 
     Args:
-        command: ``finetune`` and so on.
+        command: Name of the command.
         config: Its config.
         leave_out: Fields to leave out.
     """
     return shlex.join(["tlkit", command, *config.words(leave_out=leave_out)])
 
 
+def effective_options(config: Options, **resolved: Any) -> dict[str, Any]:
+    """Return the options of a run as JSON values, defaults resolved; those without effect are left out.
+
+    Args:
+        config: Its config.
+        resolved: Effective values of options that the config leaves at None.
+    """
+    values = {item.name: getattr(config, item.name) for item in dataclasses.fields(config)}  # type: ignore[arg-type]  # every subclass is one
+    values.update(resolved)
+    return {
+        name: "x".join(map(str, value)) if isinstance(value, tuple) else value
+        for name, value in values.items()
+        if value is not None and value is not False
+    }
+
+
 def versions() -> dict[str, str]:
-    """Versions of tlkit, Python and the packages that decide numbers."""
+    """Return the versions of tlkit, Python and the packages that decide numbers."""
     found = {"tlkit": tlkit.__version__, "python": platform.python_version()}
     for name in ("tensorflow", "keras", "openvino", "numpy", "pillow", "soundfile", "soxr", "h5py"):
         try:

@@ -1,4 +1,4 @@
-"""The run folder: all that it takes to predict with what was trained, and how it was made.
+"""The run folder: everything needed to predict with what was trained, and how it was made.
 
 ``run.json`` is written last: a folder that has it is complete.
 """
@@ -23,34 +23,35 @@ from tlkit.utils.atomic_write import atomic_write
 if TYPE_CHECKING:
     from tlkit.training.history import Phase
 
-FORMAT = 1
+FORMAT = 2
+"""Version of ``run.json``; 1 was ``kind`` for ``modality``."""
 MODEL, RECORD, HISTORY, REPORT = "model.keras", "run.json", "history.csv", "report.html"
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """What ``run.json`` says.
+    """The contents of ``run.json``.
 
     Attributes:
-        architecture: Name in the table.
+        architecture: Name in the registry.
         classes: Class names; the position is the label.
-        preprocessing: How values become inputs.
-        size: Input height and width.
-        resize: How a picture is brought to it, or what of a recording is taken.
-        weights: Where the base's weights were from: ``name`` and ``digest``.
+        preprocessing: Normalization of the input values.
+        size: Input height and width in pixels.
+        resize: How an image is brought to that size, or which part of a recording is used.
+        weights: ``name`` and ``digest`` of the weights of the base.
         head: ``kind`` and ``pooling``.
         freeze: ``layers`` frozen of ``total``, ``through`` which, and which ``trained``.
-        arguments: Every option, as it was in force.
+        arguments: Every option with its effective value.
         versions: Of tlkit and what it ran on.
-        created: When, UTC, ISO 8601.
-        data: Files a split and class.
-        results: Accuracy after each phase and of the finished model, class by class.
-        command: What makes this run again.
-        features: What decided the features of phase 1: their provenance.
+        created: Time of creation, UTC, ISO 8601.
+        data: Number of files by split and class.
+        results: Accuracy after each phase and of the saved model, class by class.
+        command: The command line that reproduces the run.
+        features: Provenance of the features of phase 1.
         skipped: Files that could not be read, ``input`` and ``error`` each.
-        warnings: What a person should know before trusting it.
-        data_format: The layout of the model: ``channels_last`` or ``channels_first``.
-        kind: What the network takes: ``image`` or ``audio``.
+        warnings: What to know before trusting it.
+        data_format: ``channels_last`` or ``channels_first``.
+        modality: What the model takes: ``image`` or ``audio``.
         format: Version of this record.
     """
 
@@ -72,34 +73,34 @@ class RunRecord:
     skipped: Sequence[Mapping[str, str]] = ()
     warnings: Sequence[str] = ()
     data_format: str = "channels_last"
-    kind: str = IMAGE.name
+    modality: str = IMAGE.name
     format: int = FORMAT
 
     def preprocessor(self, *, allow_private: bool = False) -> Preprocessor:
-        """How the model looks at a file.
+        """Return the preprocessor of the model.
 
         Args:
-            allow_private: Addresses may lead inside this network.
+            allow_private: URLs may lead to hosts of this network.
 
         Raises:
-            ValueError: There is no such look.
-            UsageError: What it takes to read such files is not installed.
+            ValueError: There is no such preprocessor.
+            UsageError: A package that reads such files is not installed.
         """
         return make_preprocessor(
-            self.kind, self.size, self.preprocessing, self.resize, allow_private=allow_private,
+            self.modality, self.size, self.preprocessing, self.resize, allow_private=allow_private,
             data_format=self.data_format,
         )  # fmt: skip
 
 
 def write_model(folder: Path, model: Any, phases: Sequence[Phase]) -> None:
-    """Write the model and the history of its training; each file is whole or absent.
+    """Write the model and its training history; each file is whole or absent.
 
     Raises:
         RunError: The folder cannot be written to.
     """
     with _writing(folder):
         with atomic_write(folder / MODEL) as part:
-            # a fresh wrapper was never compiled: the file holds the weights without the optimizer's state
+            # this model was never compiled: the file holds the weights without the state of an optimizer
             model.save(part)
         with atomic_write(folder / HISTORY) as part, part.open("w", newline="") as file:
             columns = ("phase", "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds")
@@ -110,7 +111,7 @@ def write_model(folder: Path, model: Any, phases: Sequence[Phase]) -> None:
 
 
 def write_record(folder: Path, record: RunRecord) -> None:
-    """Write what makes the run complete.
+    """Write ``run.json``, which marks the run as complete.
 
     Raises:
         RunError: The folder cannot be written to.
@@ -128,26 +129,34 @@ def _writing(folder: Path) -> Iterator[None]:
 
 
 def read_run(folder: Path) -> RunRecord:
-    """What a run folder says of itself.
+    """Read the record of a run.
 
     Raises:
-        RunError: Not a run folder, an unfinished one, or one that does not make sense.
+        RunError: Not a run folder, an unfinished one, one of a newer tlkit, or a damaged one.
     """
     if not folder.is_dir():
         raise RunError(
             f"There is no run folder {folder}.",
-            hint="`tlkit finetune DATA -o RUN` makes one.",
+            hint="`tlkit finetune DATA -o RUN` creates one.",
         )
     if not (folder / RECORD).is_file() or not (folder / MODEL).is_file():
         raise RunError(
             f"{folder} is not a finished run: it needs {MODEL} and {RECORD}.",
-            hint="`tlkit finetune DATA -o RUN` makes one.",
+            hint="`tlkit finetune DATA -o RUN` creates one.",
         )
     try:
         content = json.loads((folder / RECORD).read_text("utf-8"))
+        if content["format"] > FORMAT:
+            raise RunError(
+                f"{folder} was written by tlkit {content.get('versions', {}).get('tlkit', 'of a later version')} "
+                f"(run.json format {content['format']}); this tlkit reads formats up to {FORMAT}.",
+                hint="Upgrade tlkit to use this run.",
+            )
+        if content["format"] == 1:
+            content = {"modality": content.pop("kind", IMAGE.name), **content}
         record = RunRecord(**{**content, "size": tuple(content["size"])})
         sound = (
-            record.format == FORMAT
+            record.format in (1, FORMAT)
             and record.data_format in ("channels_last", "channels_first")
             and isinstance(record.classes, list)
             and all(isinstance(name, str) for name in record.classes)
@@ -156,15 +165,15 @@ def read_run(folder: Path) -> RunRecord:
         )
         if sound:
             record.preprocessor()
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise RunError(f"{folder / RECORD} cannot be read: {error}.") from error
     if not sound:
-        raise RunError(f"{folder / RECORD} is not a record of a run that this tlkit understands.")
+        raise RunError(f"{folder / RECORD} is not a valid record of a run.")
     return record
 
 
 def load_model(folder: Path, record: RunRecord) -> Any:
-    """The trained model of a run.
+    """Load the trained model of a run.
 
     Raises:
         RunError: It cannot be loaded, or is not the model that the record describes.
@@ -184,7 +193,7 @@ def load_model(folder: Path, record: RunRecord) -> Any:
     )
     if inputs != (None, *shape) or outputs != (None, len(record.classes)):
         raise RunError(
-            f"{path} takes {inputs} and gives {outputs}, but {RECORD} speaks of {preprocessor.modality.plural} of "
-            f"{record.size[0]}x{record.size[1]} and {len(record.classes)} classes."
+            f"{path} takes inputs of {inputs} and outputs {outputs}, but {RECORD} describes "
+            f"{preprocessor.modality.plural} of {record.size[0]}x{record.size[1]} and {len(record.classes)} classes."
         )
     return model

@@ -1,4 +1,4 @@
-"""A run that is under way: whose folder it is, and what it takes to go on with it."""
+"""A run in progress: the lock on its folder, and what a resume needs."""
 
 from __future__ import annotations
 
@@ -21,53 +21,53 @@ from tlkit.utils.atomic_write import atomic_write
 from tlkit.utils.locks import locked
 from tlkit.utils.logging import logger
 
-MARK, STATE, ROWS = ".being-written", "unfinished.json", ".features"
+LOCK, STATE, FEATURES = ".lock", "unfinished.json", ".features"
 
 
 @dataclass(frozen=True)
 class RunState:
-    """What a run was begun with.
+    """What a run started with.
 
     Attributes:
         config: Every option.
-        versions: Of the software that began it.
-        weights: ``sha256:…`` of the base's weights file; None for random weights.
-        room: Bytes that rows of the frozen part may take.
-        pictures: A name for the pictures, their classes, splits and order; None before they were looked at.
+        versions: Versions of the software that started it.
+        weights: ``sha256:…`` of the weights file of the base; None for random weights.
+        cache_budget_bytes: Bytes that cached features may take.
+        images: Digest of the images, their classes, splits and order; None before they were read.
     """
 
     config: FinetuneConfig
     versions: Mapping[str, str]
     weights: str | None
-    room: int
-    pictures: str | None = None
+    cache_budget_bytes: int
+    images: str | None = None
 
 
 @contextmanager
 def create_run_dir(output: str | None, name: str) -> Iterator[Path]:
-    """Make the folder of a new run, for this process alone; nothing that exists is ever written into.
+    """Create the folder of a new run, locked for this process; existing files are never written to.
 
-    When the block fails, what can be gone on with stays, and the rest goes again.
+    When the block fails, a run that can be resumed stays, and anything else is removed.
 
     Args:
-        output: The folder that was asked for; None for the next free ``runs/NAME-N``.
+        output: The folder; None for the next free ``runs/NAME-N``.
         name: What to name it after.
 
     Raises:
-        RunError: The folder that was asked for exists and is not empty, or cannot be made.
+        RunError: The folder exists and is not empty, or cannot be created.
     """
     try:
-        path, made = _next_free(Path("runs"), name) if output is None else _make(Path(output))
+        path, made = _next_free(Path("runs"), name) if output is None else _create(Path(output))
     except OSError as error:
         where = str(error.filename or output or "runs")
-        raise RunError(f"Cannot make the run folder {where}: {error.strerror}.") from error
-    with _own(path), _under_way(path):
+        raise RunError(f"Cannot create the run folder {where}: {error.strerror}.") from error
+    with _lock(path), _report_resumable(path):
         try:
             yield path
         except BaseException as error:
-            if not _can_go_on(path, error):
+            if not _is_resumable(path, error):
                 tidy_up(path)
-                (path / MARK).unlink(missing_ok=True)
+                (path / LOCK).unlink(missing_ok=True)
                 with suppress(OSError):
                     if made:
                         path.rmdir()
@@ -75,53 +75,53 @@ def create_run_dir(output: str | None, name: str) -> Iterator[Path]:
 
 
 @contextmanager
-def _under_way(path: Path) -> Iterator[None]:
-    """Say how to go on with a run when what is done in the block fails."""
+def _report_resumable(path: Path) -> Iterator[None]:
+    """Report how to resume a run when the block fails."""
     try:
         yield
     except BaseException as error:
-        if _can_go_on(path, error):
+        if _is_resumable(path, error):
             name = shlex.quote(str(path))
-            logger.warning("%s is kept: `tlkit finetune --resume %s` goes on with it.", name, name)
+            logger.warning("To resume: tlkit finetune --resume %s", name)
         raise
 
 
-def _can_go_on(path: Path, error: BaseException) -> bool:
-    """True when there is something to go on with, and going on may end otherwise."""
-    begun = (path / CHECKPOINT).exists() or isinstance(error, KeyboardInterrupt | RunError)
-    return begun and (path / STATE).exists() and not isinstance(error, TrainingError)
+def _is_resumable(path: Path, error: BaseException) -> bool:
+    """Return True if the run can be resumed and a retry could succeed."""
+    started = (path / CHECKPOINT).exists() or isinstance(error, KeyboardInterrupt | RunError)
+    return started and (path / STATE).exists() and not isinstance(error, TrainingError)
 
 
 @contextmanager
 def open_interrupted_run(path: Path) -> Iterator[Path]:
-    """The folder of a run that was broken off, for this process alone.
+    """Open the folder of an interrupted run, locked for this process.
 
     Raises:
-        RunError: It is no such folder, the run is finished, or another process is at work on it.
+        RunError: It is not one, the run is finished, or another process trains it.
     """
     if not path.is_dir():
-        raise RunError(f"There is no run folder {path}.", hint="`tlkit finetune DATA -o RUN` makes one.")
+        raise RunError(f"There is no run folder {path}.", hint="`tlkit finetune DATA -o RUN` creates one.")
     if (path / RECORD).exists():
         raise RunError(
-            f"The run {path} is finished; there is nothing to go on with.",
+            f"The run {path} is finished; there is nothing to resume.",
             hint=f"Use it: tlkit predict --model {path} IMAGES...",
         )
     if not (path / STATE).exists():
         raise RunError(
-            f"{path} is not a run that was broken off: it has no {STATE}.",
+            f"{path} is not an interrupted run: it has no {STATE}.",
             hint="`tlkit finetune DATA -o RUN` starts a new run.",
         )
-    with _own(path), _under_way(path):
+    with _lock(path), _report_resumable(path):
         yield path
 
 
 @contextmanager
-def _own(path: Path) -> Iterator[None]:
+def _lock(path: Path) -> Iterator[None]:
     with ExitStack() as until_done:
         try:
-            until_done.enter_context(locked(path / MARK, wait=False, remove=True))
+            until_done.enter_context(locked(path / LOCK, wait=False, remove=True))
         except BlockingIOError as error:
-            raise RunError(f"Another tlkit is at work on {path}.", hint="Wait until it ends.") from error
+            raise RunError(f"Another tlkit process is using {path}.", hint="Wait until it ends.") from error
         except OSError as error:
             raise RunError(f"Cannot write to the run folder {path}: {error.strerror}.") from error
         yield
@@ -137,30 +137,30 @@ def _next_free(folder: Path, name: str) -> tuple[Path, bool]:
     raise AssertionError("counting never ends")
 
 
-def _make(path: Path) -> tuple[Path, bool]:
-    """The folder that was asked for, and whether it had to be made."""
+def _create(path: Path) -> tuple[Path, bool]:
+    """Return the folder, and whether it had to be created."""
     try:
         path.mkdir(parents=True)
         return path, True
     except FileExistsError:
         if not path.is_dir():
             raise RunError(f"{path} is a file, not a folder for a run.") from None
-    there = {entry.name for entry in path.iterdir()} - {MARK}
+    there = {entry.name for entry in path.iterdir()} - {LOCK}
     if STATE in there and RECORD not in there:
         raise RunError(
-            f"In {path} another run is being written, or was broken off.",
-            hint=f"`tlkit finetune --resume {path}` goes on with it; or name another folder with -o.",
+            f"{path} holds an interrupted or unfinished run.",
+            hint=f"Resume it with `tlkit finetune --resume {path}`, or choose another folder with -o.",
         )
     if there:
         raise RunError(
             f"{path} exists and is not empty; a new run never writes into an old one.",
-            hint="Name another folder with -o, or leave -o out.",
+            hint="Choose another folder with -o, or leave -o out.",
         )
     return path, False
 
 
 def write_state(folder: Path, state: RunState) -> None:
-    """Write what it takes to go on; paths become absolute, so that it can be done from anywhere.
+    """Write what a resume needs; paths become absolute, so that it works from any folder.
 
     Raises:
         RunError: The folder cannot be written to.
@@ -179,7 +179,7 @@ def write_state(folder: Path, state: RunState) -> None:
 
 
 def read_state(folder: Path) -> RunState:
-    """What a run was begun with.
+    """Read what a run started with.
 
     Raises:
         RunError: It cannot be read.
@@ -192,26 +192,31 @@ def read_state(folder: Path) -> RunState:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(
             f"{folder / STATE} cannot be read: {error}.",
-            hint="Start the training anew.",
+            hint="Start a new run.",
         ) from error
 
 
-def check_same_pictures(folder: Path, state: RunState, pictures: str) -> None:
-    """Go on only with the pictures that a run was begun with; note them where it begins.
+def check_same_images(folder: Path, state: RunState, images: str) -> None:
+    """Refuse to resume on other images than a run started with; record them when it starts.
+
+    Args:
+        folder: The run folder.
+        state: What the run started with.
+        images: Digest of the images, their classes, splits and order.
 
     Raises:
-        DataError: They are others.
+        DataError: They differ.
     """
-    if state.pictures not in (None, pictures):
+    if state.images not in (None, images):
         raise DataError(
-            f"The files in {state.config.data} are not those that the run was begun with.",
-            hint="Put back what was there, or start a new run.",
+            f"The files in {state.config.data} are not those that the run started with.",
+            hint="Restore them, or start a new run.",
         )
-    write_state(folder, dataclasses.replace(state, pictures=pictures))
+    write_state(folder, dataclasses.replace(state, images=images))
 
 
 def tidy_up(folder: Path) -> None:
-    """Remove what only an unfinished run needs."""
+    """Remove the files that only an unfinished run needs."""
     (folder / CHECKPOINT).unlink(missing_ok=True)
     (folder / STATE).unlink(missing_ok=True)
-    shutil.rmtree(folder / ROWS, ignore_errors=True)
+    shutil.rmtree(folder / FEATURES, ignore_errors=True)

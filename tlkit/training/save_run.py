@@ -1,88 +1,129 @@
-"""What ``finetune`` leaves in a run folder: the model, its record, and a page to look at."""
+"""Save what ``finetune`` trained: the model, its record, and a report page."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from tlkit.data.preprocessor import Preprocessor
+from tlkit.inference.provenance import Provenance
+from tlkit.reporting.metrics import Evaluation
 from tlkit.reporting.page import Page, draw_section, write_page
 from tlkit.reporting.plots import draw_history
-from tlkit.training.dataset_features import Pictures
-from tlkit.training.plan import FinetuneResult, Job
-from tlkit.training.reproduce import command_line, versions
+from tlkit.training.base import Cut
+from tlkit.training.history import Phase
+from tlkit.training.plan import TrainingPlan
+from tlkit.training.reproduce import command_line, effective_options, versions
+from tlkit.training.result import FinetuneResult
 from tlkit.training.run_folder import REPORT, RunRecord, write_model, write_record
 from tlkit.training.run_state import tidy_up
+from tlkit.training.split_data import SplitData
 from tlkit.utils.atomic_write import atomic_write
 from tlkit.utils.logging import logger
 from tlkit.utils.text import pluralize
 
 
-def write_run(result: FinetuneResult, job: Job, model: Any, pictures: Pictures, features: Mapping[str, Any]) -> None:
-    """Write the run; its record comes last, because a folder that has one is complete.
+def save_run(
+    folder: Path,
+    plan: TrainingPlan,
+    images: SplitData,
+    cuts: Sequence[Cut],
+    phases: Sequence[Phase],
+    evaluations: Mapping[str, Evaluation],
+    model: Any,
+    features: Provenance,
+) -> FinetuneResult:
+    """Save a run; its record is written last, because a folder that has one is complete.
 
     Args:
-        result: What the run came to.
-        job: What was asked for.
-        model: The finished model, from picture to classes.
-        pictures: What it was trained on.
+        folder: The run folder.
+        plan: What was decided.
+        images: What it was trained on.
+        cuts: Where the stages of phase 2 cut the base.
+        phases: Their history.
+        evaluations: By split.
+        model: The finished model, from image to class probabilities.
         features: What decided the features of phase 1.
 
     Raises:
         RunError: The folder cannot be written to.
     """
-    freeze_point, head, preprocessor = result.freeze_point, job.head, job.preprocessor
-    phases = [phase.summary() for phase in result.phases]
-    # so that it is known later, from anywhere, what it was trained on
-    arguments = {**dataclasses.asdict(job.config), "data": os.path.abspath(job.config.data)}
-    record = RunRecord(
-        architecture=job.architecture.name,
+    last = cuts[-1] if cuts else None
+    result = FinetuneResult(
+        run=folder,
+        architecture=plan.architecture.name,
+        classes=images.classes,
+        images={name: len(split.files) for name, split in images.splits.items()},
+        freeze_point=plan.freeze_points[-1],
+        trained=tuple(layer.name for layer in last.trained) if last else (),
+        phases=tuple(phases),
+        evaluations=evaluations,
+        skipped=tuple(images.skipped),
+        warnings=(*plan.dataset.warnings, *images.warnings),
+    )
+    record = _record(result, plan, images, features)
+    write_model(folder, model, phases)
+    try:
+        _write_report(result, record, images)
+    except Exception as error:  # matplotlib, its fonts, its cache folder: the model is worth more
+        logger.warning("%s is incomplete: %s.", folder / REPORT, error)
+    write_record(folder, record)
+    tidy_up(folder)
+    return result
+
+
+def _record(result: FinetuneResult, plan: TrainingPlan, images: SplitData, features: Provenance) -> RunRecord:
+    config, head, preprocessor = plan.config, plan.head, plan.preprocessor
+    # so that the data is known later, from anywhere
+    data, output = os.path.abspath(config.data), os.path.abspath(result.run)
+    notes = [note for freeze_point in plan.freeze_points for note in freeze_point.notes]
+    return RunRecord(
+        architecture=result.architecture,
         classes=result.classes,
         preprocessing=preprocessor.preprocessing,
         size=preprocessor.size,
-        kind=preprocessor.modality.name,
+        modality=preprocessor.modality.name,
         resize=preprocessor.resize_mode,
         data_format=preprocessor.data_format,
-        weights={"name": job.weights.name, "digest": job.weights.digest},
+        weights={"name": plan.weights.name, "digest": plan.weights.digest},
         head={"kind": head.kind, "pooling": head.pooling},
-        freeze={
-            "layers": freeze_point.frozen,
-            "total": freeze_point.total,
-            "through": freeze_point.last,
-            "trained": result.trained,
-        },
-        arguments=arguments,
+        freeze={**result.freeze, "trained": list(result.trained)},
+        arguments=effective_options(
+            config,
+            data=data,
+            output=output,
+            size=preprocessor.size,
+            resize=preprocessor.resize_mode,
+            pooling=head.pooling,
+            head_units=head.units,
+            dropout=head.dropout,
+            freeze=result.freeze_point.last_frozen_layer,
+            cache_limit=plan.cache_budget_bytes,
+        ),
         versions=versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        data=pictures.counts(),
+        data=images.counts(),
         results={
             "val_accuracy": result.val_accuracy,
             "test_accuracy": result.test_accuracy,
-            "phases": phases,
+            "phases": [phase.summary() for phase in result.phases],
             **{split: evaluation.summary() for split, evaluation in result.evaluations.items()},
         },
-        command=command_line("finetune", job.config, leave_out=("output",)),
-        features=features,
+        command=command_line("finetune", dataclasses.replace(config, data=data, output=output)),
+        features=features.to_dict(),
         skipped=[{"input": path, "error": reason} for path, reason in result.skipped],
-        warnings=[*result.warnings, *(note for cut in job.freeze_points for note in cut.notes)],
+        warnings=[*result.warnings, *notes],
     )
-    write_model(result.run, model, result.phases)
-    try:
-        _draw(result, record, pictures, preprocessor)
-    except Exception as error:  # matplotlib, its fonts, its cache folder: the model is worth more
-        logger.warning("%s is not whole: %s.", result.run / REPORT, error)
-    write_record(result.run, record)
-    tidy_up(result.run)
 
 
-def _draw(result: FinetuneResult, record: RunRecord, pictures: Pictures, preprocessor: Preprocessor) -> None:
+def _write_report(result: FinetuneResult, record: RunRecord, images: SplitData) -> None:
+    preprocessor = images.preprocessor
     curves = draw_history([(phase.name, phase.epochs) for phase in result.phases])
     sections = [
-        draw_section(split, evaluation, pictures.splits[split].files)
-        for split, evaluation in result.evaluations.items()
+        draw_section(split, evaluation, images.splits[split].files) for split, evaluation in result.evaluations.items()
     ]
     drawn = {"history.png": curves}
     for section in sections:
@@ -92,20 +133,20 @@ def _draw(result: FinetuneResult, record: RunRecord, pictures: Pictures, preproc
     for name, data in drawn.items():
         with atomic_write(result.run / name) as part:
             part.write_bytes(data)
-    facts = [("validation accuracy", f"{result.val_accuracy:.3f}")]
+    highlights = [("validation accuracy", f"{result.val_accuracy:.3f}")]
     if result.test_accuracy is not None:
-        facts.append(("test accuracy", f"{result.test_accuracy:.3f}"))
-    facts += [
+        highlights.append(("test accuracy", f"{result.test_accuracy:.3f}"))
+    highlights += [
         ("base", record.architecture),
-        ("of the base trained", pluralize(len(result.trained), "layer")),
+        ("fine-tuned", pluralize(len(result.trained), "layer")),
         ("classes", f"{len(result.classes):,}"),
-        (f"{preprocessor.modality.plural} to train on", f"{result.images['train']:,}"),
-        ("made", record.created[:10]),
+        (f"training {preprocessor.modality.plural}", f"{result.images['train']:,}"),
+        ("created", record.created[:10]),
     ]
     page = Page(
         title=f"Run {result.run.name}",
         preprocessor=preprocessor,
-        facts=facts,
+        facts=highlights,
         sections=sections,
         curves=curves,
         phases=record.results["phases"],

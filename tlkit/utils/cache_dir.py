@@ -105,14 +105,11 @@ def entries(folder: Path | None = None) -> list[CacheEntry]:
 
 
 def describe(entry: CacheEntry) -> str:
-    """What an entry is, in a few words, from the JSON inside it."""
-    for name in ("provenance.json", "cache_key.json"):
-        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-            facts = json.loads((entry.path / name).read_text("utf-8"))
-            facts = facts.get("provenance", facts)
-            said = (facts.get(key) for key in ("architecture", "layer", "pooling", "size", "precision", "engine"))
-            words = [_joined(word) if isinstance(word, list) else str(word) for word in said if word]
-            return " ".join(words) or "a run's network"
+    """Describe an entry in a few words, from the provenance inside it."""
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        provenance = json.loads((entry.path / "provenance.json").read_text("utf-8"))["provenance"]
+        fields = (provenance.get(key) for key in ("architecture", "layer", "pooling", "size", "precision", "engine"))
+        return " ".join(_joined(field) if isinstance(field, list) else str(field) for field in fields if field)
     return entry.path.name
 
 

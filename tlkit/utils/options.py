@@ -21,6 +21,7 @@ from dataclasses import MISSING, dataclass
 from typing import Any, Self
 
 from tlkit.errors import ConfigError
+from tlkit.utils.logging import logger
 from tlkit.utils.text import did_you_mean
 
 Size = tuple[int, int]
@@ -247,7 +248,7 @@ class Options:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
-        """Build from names and values.
+        """Build from names and values; warn of options that have no effect.
 
         Raises:
             ConfigError: An unknown name, a required option that is missing, or an invalid value.
@@ -263,7 +264,19 @@ class Options:
         for item in known:
             if item.default is MISSING and item.name not in values:
                 raise ConfigError(f"{item.name} is missing; expected {item.expected}.")
-        return cls(**values)
+        config = cls(**values)
+        for name, reason in config.unused().items():
+            logger.warning("--%s has no effect: %s.", name.replace("_", "-"), reason)
+        return config
+
+    def unused(self) -> dict[str, str]:
+        """The options that were given (differ from their default) and have no effect, with the reason."""
+        given = self.given()
+        return {name: reason for name, reason in self.without_effect().items() if name in given}
+
+    def without_effect(self) -> dict[str, str]:
+        """The options that have no effect beside the others, whether given or not, with the reason."""
+        return {}
 
     def given(self) -> dict[str, Any]:
         """The options that differ from their defaults."""

@@ -144,8 +144,8 @@ def test_a_registered_class_cannot_take_the_place_of_a_layer():
 
 def test_refusals_name_the_file_the_reasons_and_how_many_more():
     config = sequential(*(item("Lambda", f"evil{number}") for number in range(5)))
-    error = refused(config, source="bad.h5")
-    assert error.message.startswith("The model in bad.h5 is not built. Layer 'evil0' is a Lambda: it holds Python")
+    error = refused(config, source="bad\x1b.h5")
+    assert error.message.startswith("The model in bad\x1b.h5 is not built. Layer 'evil0' is a Lambda: it holds Python")
     assert error.message.endswith("And 2 more reasons.")
     assert error.hint
 

@@ -107,9 +107,9 @@ def test_too_many_layers_are_refused():
     )
 
 
-def test_long_names_are_shortened():
-    problem = only_problem(with_layer(item("E" * 200, "name")))
-    assert problem == f"Layer 'name' is a {'E' * 80}…, a layer tlkit does not know."
+def test_names_are_safe_to_print():
+    problem = only_problem(with_layer(item("Evil\x1b[2J", "a\nb\u202e")))
+    assert problem == "Layer 'a\\nb\\u202e' is a Evil\x1b[2J, a layer tlkit does not know."
 
 
 def test_compile_settings_are_not_looked_at():

@@ -1,0 +1,78 @@
+"""The result of ``finetune``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tlkit.reporting.metrics import Evaluation
+from tlkit.training.freeze import FreezePoint
+from tlkit.training.history import Phase
+
+
+@dataclass(frozen=True)
+class FinetuneResult:
+    """A finished run.
+
+    Attributes:
+        run: The run folder.
+        architecture: Name of the base.
+        classes: Class names; the position is the label.
+        images: Number of images used, by split.
+        freeze_point: Where the base was cut, in the last stage of phase 2.
+        trained: Layers of the base that trained in phase 2.
+        phases: The phases that ran.
+        evaluations: Evaluation of the saved float32 model on ``validation`` and, where there is one, ``test``;
+            epochs that trained in bfloat16 may report slightly other numbers.
+        skipped: ``(path, reason)`` of images that could not be read.
+        warnings: What to know before trusting it.
+    """
+
+    run: Path
+    architecture: str
+    classes: tuple[str, ...]
+    images: Mapping[str, int]
+    freeze_point: FreezePoint
+    trained: tuple[str, ...]
+    phases: tuple[Phase, ...]
+    evaluations: Mapping[str, Evaluation]
+    skipped: tuple[tuple[str, str], ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def val_accuracy(self) -> float:
+        """Validation accuracy of the saved model, 0 to 1."""
+        return self.evaluations["validation"].accuracy
+
+    @property
+    def test_accuracy(self) -> float | None:
+        """Test accuracy of the saved model, 0 to 1; None without a test split."""
+        return self.evaluations["test"].accuracy if "test" in self.evaluations else None
+
+    @property
+    def freeze(self) -> dict[str, Any]:
+        """The freeze point as JSON values: ``layers`` frozen of ``total``, ``through`` which layer, ``notes``."""
+        point = self.freeze_point
+        return {
+            "layers": point.frozen, "total": point.total, "through": point.last_frozen_layer,
+            "notes": list(point.notes),
+        }  # fmt: skip
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON document of ``tlkit finetune --format json``."""
+        return {
+            "run": str(self.run),
+            "architecture": self.architecture,
+            "classes": list(self.classes),
+            "val_accuracy": self.val_accuracy,
+            "test_accuracy": self.test_accuracy,
+            "phases": [phase.summary() for phase in self.phases],
+            **{split: evaluation.summary() for split, evaluation in self.evaluations.items()},
+            "freeze": self.freeze,
+            "trained": list(self.trained),
+            "images": dict(self.images),
+            "skipped": [{"input": path, "error": reason} for path, reason in self.skipped],
+            "warnings": list(self.warnings),
+        }

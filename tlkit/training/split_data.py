@@ -1,0 +1,103 @@
+"""The splits of a data folder during training: images that cannot be read leave them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from tlkit.data.batches import read_batches
+from tlkit.data.dataset import TRAIN, Dataset, Split
+from tlkit.data.preprocessor import Preprocessor
+from tlkit.errors import DataError
+from tlkit.features.compute_missing import file_digests
+from tlkit.utils.logging import logger
+from tlkit.utils.text import join_truncated
+
+
+class SplitData:
+    """The splits of a data folder; what cannot be read is dropped by name.
+
+    Args:
+        dataset: The data folder.
+        preprocessor: How a file becomes an input.
+        batch_size: Files per batch.
+    """
+
+    def __init__(self, dataset: Dataset, preprocessor: Preprocessor, batch_size: int) -> None:
+        self.classes = dataset.classes
+        self.splits = dict(dataset.splits)
+        self.preprocessor = preprocessor
+        self.skipped: list[tuple[str, str]] = []
+        self.warnings: list[str] = []
+        self._batch_size = batch_size
+        self._digests: dict[str, list[bytes | None]] = {}
+
+    def digests(self, split: str) -> list[bytes | None]:
+        """Return the SHA-256 of the images of a split; None for what cannot be read."""
+        if split not in self._digests:
+            self._digests[split] = file_digests(self.splits[split].files, self.preprocessor.modality)
+        return self._digests[split]
+
+    def fingerprint(self) -> str:
+        """Return a digest of the images, their order, their classes and their splits."""
+        digest = hashlib.sha256()
+        for name in sorted(self.splits):
+            digest.update(f"{name} {list(self.classes)}\n".encode())
+            for image, label in zip(self.digests(name), self.splits[name].labels.tolist(), strict=True):
+                digest.update(label.to_bytes(4, "big") + (image or b"-"))
+        return digest.hexdigest()
+
+    def unreadable(self, files: Sequence[str]) -> Iterator[tuple[int, str]]:
+        """Decode files and yield ``(position, reason)`` of those that cannot be read."""
+        for batch in read_batches(files, self.preprocessor, self._batch_size):
+            yield from batch.failed
+
+    def drop_unreadable(self, split: str) -> None:
+        """Decode a split only to find what cannot be read; hours of training must not end there."""
+        self.drop(split, list(self.unreadable(self.splits[split].files)))
+
+    def drop(self, split: str, failed: Sequence[tuple[int, str]], digests: Sequence[bytes] | None = None) -> None:
+        """Drop images from a split.
+
+        Args:
+            split: Which.
+            failed: ``(position, reason)`` of each.
+            digests: SHA-256 of the others, where they were computed from the bytes that were decoded.
+
+        Raises:
+            DataError: No training image of a class, or no image of the split, is left.
+        """
+        before = self.splits[split]
+        for position, reason in failed:
+            logger.warning("Skipped %s: %s.", before.files[position], reason)
+            self.skipped.append((before.files[position], reason))
+        bad = {position for position, _ in failed}
+        good = [position for position in range(len(before.files)) if position not in bad]
+        labels = before.labels[good]
+        lost = [self.classes[label] for label in sorted({*before.labels.tolist()} - {*labels.tolist()})]
+        modality = self.preprocessor.modality
+        if lost and (split == TRAIN or not good):
+            raise DataError(
+                f"No {modality.singular} of {join_truncated(lost)} in {split} can be read.",
+                hint=f"Replace the {modality.plural} named above, or remove the class folder.",
+            )
+        if lost:
+            self.warnings.append(
+                f"No {modality.singular} of {join_truncated(lost)} in {split} can be read: "
+                "its accuracy cannot be measured."
+            )
+            logger.warning(self.warnings[-1])
+        if digests is not None:
+            self._digests[split] = list(digests)
+        elif split in self._digests:
+            self._digests[split] = [self._digests[split][position] for position in good]
+        self.splits[split] = Split(tuple(before.files[position] for position in good), labels)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Count the images of each class in each split."""
+        return {
+            name: dict(zip(self.classes, np.bincount(split.labels, minlength=len(self.classes)).tolist(), strict=True))
+            for name, split in self.splits.items()
+        }
