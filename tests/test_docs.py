@@ -86,12 +86,12 @@ def test_every_option_the_readme_names_exists():
 def test_numbers_in_the_readme():
     from tlkit.architectures.registry.lookup import all_architectures
     from tlkit.data.images.decode import MAX_PIXELS
-    from tlkit.data.url import MAX_BYTES, TOTAL_SECONDS
+    from tlkit.data.url import LIMITS
 
     text = README.read_text("utf-8")
     assert f"{len(all_architectures())} networks" in text
     assert f"{MAX_PIXELS // 10**6} million pixels" in text
-    assert f"({TOTAL_SECONDS:.0f} seconds, {MAX_BYTES // 10**6} MB)" in text
+    assert f"({LIMITS.seconds:.0f} seconds, {LIMITS.max_bytes // 10**6} MB)" in text
 
 
 if __name__ == "__main__":

@@ -179,9 +179,9 @@ def test_weights_are_those_of_the_width_and_the_size(name, options, size, top, f
 
 @pytest.mark.parametrize("top", [True, False])
 @pytest.mark.parametrize("row", all_architectures(), ids=lambda row: row.name)
-def test_the_usual_weights_are_among_all(row, top):
-    usual = row.weights_file(include_top=top)
-    assert usual in [published.file for published in row.published]
+def test_the_default_weights_are_those_of_the_default_variant(row, top):
+    expected = row.with_top if top or row.without_top is None else row.without_top
+    assert row.weights_file(include_top=top).name == expected.name
 
 
 WIDTHS = [(row.name, alpha) for row in all_architectures() for alpha in row.alphas if alpha != 1]

@@ -150,7 +150,7 @@ def test_odd_names_stay_on_their_line(photos, tlkit):
 
 
 def test_weights_that_cannot_be_had_are_never_replaced_by_random_ones(photos, tlkit, monkeypatch):
-    monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("tlkit.downloads.download.PAUSE_SECONDS", 0)
     monkeypatch.setenv("TLKIT_WEIGHTS_MIRROR", "http://127.0.0.1:9")
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +60,7 @@ def _facts(row: Architecture) -> dict[str, Any]:
         "freeze": row.freeze,
         "weights": row.weights_origin,
         "accepts": row.accepts,
-        "installed": [one.published.name for one in list_weights((row.name,)) if one.path is not None],
+        "installed": [one.file.name for one in list_weights((row.name,)) if one.file and one.path],
     }
 
 
@@ -106,7 +105,7 @@ def _print_all(rows: tuple[Architecture, ...], output_format: str) -> None:
 def _files(row: Architecture) -> dict[str, dict[str, Any]]:
     with_top = row.weights_file(include_top=True)
     without_top = row.weights_file(include_top=False)
-    return {"with_top": dataclasses.asdict(with_top), "without_top": dataclasses.asdict(without_top)}
+    return {"with_top": with_top.to_dict(), "without_top": without_top.to_dict()}
 
 
 def _accepts(row: Architecture) -> str:
@@ -126,7 +125,7 @@ def _installed(row: Architecture) -> str:
     if len(here) in (0, len(files)):
         return "all" if here else "-"
     if len(files) == 2:
-        return "with top" if here[0].published.top == "yes" else "without top"
+        return "with top" if here[0].file and here[0].file.top == "yes" else "without top"
     return f"{len(here)} of {len(files)}"
 
 

@@ -14,7 +14,6 @@ from tlkit.architectures.layer_tables import expected_layers
 from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.config import ConvertConfig, LoadOptions
 from tlkit.downloads.locate import check_weights
-from tlkit.downloads.weights_file import PackagedFile
 from tlkit.errors import UsageError, WeightsError
 from tlkit.keras_files.hdf5.validate import check_is_file
 from tlkit.keras_files.loading.assign import LoadReport
@@ -88,7 +87,7 @@ def convert_h5(config: ConvertConfig) -> Converted:
 
 def _with_top(source: Path, architecture: Architecture, options: LoadOptions) -> bool:
     """Whether the file fits the architecture with its classifier; refused when it fits neither way."""
-    if isinstance(architecture.with_top, PackagedFile) and source.is_file() and is_torch_stream(source):
+    if not architecture.with_top.is_hdf5 and source.is_file() and is_torch_stream(source):
         return True
     with open_saved(source) as (_, file):
         plans = {
