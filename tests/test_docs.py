@@ -3,6 +3,7 @@
 Run this file as a program to write what they print today into the README.
 """
 
+import json
 import os
 import re
 import shlex
@@ -64,6 +65,18 @@ def test_the_python_example_runs(folder):
     (code,) = PYTHON.findall(README.read_text("utf-8"))
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, text=True, capture_output=True, check=True)
     assert "coffee.png espresso" in done.stdout
+
+
+def test_the_examples_run(folder):
+    script = ROOT / "examples" / "library.py"
+    done = subprocess.run([sys.executable, script], cwd=folder, text=True, capture_output=True, check=True)
+    assert done.stdout.splitlines()[1] == "coffee.png espresso"
+    assert done.stdout.splitlines()[-1] == "grass-00.png grass"
+    notebook = json.loads((ROOT / "examples" / "library.ipynb").read_text("utf-8"))
+    assert (notebook["nbformat"], not any(cell.get("outputs") for cell in notebook["cells"])) == (4, True)
+    code = "\n".join("".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code")
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, text=True, capture_output=True, check=True)
+    assert "engine is 'opnvino'; expected auto, keras or openvino. Did you mean openvino?" in done.stdout
 
 
 def test_every_option_the_readme_names_exists():
