@@ -8,6 +8,7 @@ TYPE_CHECKING = False  # importing it from typing would take longer than all els
 
 if TYPE_CHECKING:
     from tlkit.api import (
+        archs,
         bottleneck,
         convert_h5,
         evaluate,
@@ -23,6 +24,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "TlkitError",
+    "archs",
     "bottleneck",
     "convert_h5",
     "evaluate",

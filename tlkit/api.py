@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Required, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Required, TypedDict, TypeVar, Unpack, overload
 
 from tlkit import config
 from tlkit.utils.options import Options, options_of
 
 if TYPE_CHECKING:
+    from tlkit.commands.archs import ArchitectureInfo, Architectures
     from tlkit.commands.bottleneck import BottleneckResult
     from tlkit.commands.convert_h5 import Converted
     from tlkit.commands.evaluate import Evaluated
@@ -310,3 +311,21 @@ def convert_h5(source: StrPath, output: StrPath, **options: Unpack[Convert]) -> 
     from tlkit.commands.convert_h5 import convert_h5 as run
 
     return run(config.ConvertConfig.of({"source": source, "output": output, **options}))
+
+
+@overload
+def archs() -> Architectures: ...
+@overload
+def archs(name: str) -> ArchitectureInfo: ...
+def archs(name: str | None = None) -> Architectures | ArchitectureInfo:
+    """List the architectures, or describe one and its layers.
+
+    Args:
+        name: Of the one; None for all, without their layers.
+
+    Raises:
+        TlkitError: There is no such architecture.
+    """
+    from tlkit.commands.archs import describe_architecture, list_architectures
+
+    return list_architectures() if name is None else describe_architecture(name)
