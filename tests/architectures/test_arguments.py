@@ -8,7 +8,7 @@ import pytest
 from tlkit.architectures.build import build
 from tlkit.architectures.layer_tables import describe, layers_of
 from tlkit.architectures.registry.lookup import all_architectures, get_architecture
-from tlkit.backend import keras
+from tlkit.backend import keras, keras_scope
 from tlkit.config import BuildOptions
 from tlkit.data.images.preprocessor import ImagePreprocessor
 from tlkit.errors import ArchitectureError, UsageError, WeightsError
@@ -74,7 +74,8 @@ def test_a_bias_goes_along_the_channels_where_a_map_is_as_wide_as_it_has_channel
     layer = keras.layers.Conv2D(4, 1, data_format="channels_first", bias_initializer="ones")
     layer.build((None, 3, 2, 4))
     layer.bias.assign([0, 1, 2, 3])
-    maps = np.asarray(layer(np.zeros((1, 3, 2, 4), np.float32)))
+    with keras_scope():
+        maps = np.asarray(layer(np.zeros((1, 3, 2, 4), np.float32)))
     np.testing.assert_array_equal(maps[0, :, 0, 0], [0, 1, 2, 3])
     np.testing.assert_array_equal(maps[0, 2], np.full((2, 4), 2))
 
