@@ -36,7 +36,7 @@ def weights() -> None:
 def list_(names: tuple[str, ...], output_format: str) -> None:
     """List the weights files of all architectures, or of NAMEs, and where they are.
 
-    No file is read; `tlkit weights verify` does that.
+    Those with a size are on this machine. No file is read; `tlkit weights verify` does that.
 
     \b
         tlkit weights list
@@ -50,16 +50,11 @@ def list_(names: tuple[str, ...], output_format: str) -> None:
         return
     table = []
     for one in found:
-        file = one.file
-        assert file is not None
-        variant = " ".join(f"{part:g}" for part in (file.alpha, file.size) if part is not None)
-        where = str(one.path) if one.path else f"from {one.to_dict()['source']}"
+        assert one.file is not None
+        variant = " ".join(f"{part:g}" for part in (one.file.alpha, one.file.size) if part is not None)
         size = "-" if one.bytes is None else format_bytes(one.bytes)
-        table.append((file.architecture, file.top, variant or "-", size, file.name, where))
-    columns = [number for number in range(6) if number != 2 or any(row[2] != "-" for row in table)]
-    header = ("architecture", "top", "variant", "size", "file", "where")
-    rows = [[row[number] for number in columns] for row in table]
-    echo_table([header[number] for number in columns], rows, right=(columns.index(3),))
+        table.append((one.file.architecture, one.file.top, variant or "-", size, str(one.path or one.file.name)))
+    echo_table(("architecture", "top", "variant", "size", "file"), table, right=(3,))
 
 
 @weights.command("path", short_help="Print the path of a weights file.")
@@ -104,7 +99,8 @@ def pull_(
         tlkit weights pull mobilenet --no-top --alpha 0.5 --size 160
         tlkit weights pull vgg16 efficientnetlite0 -o usb-stick/weights
     """
-    from tlkit.commands.weights import VariantFilter, pull, select_all
+    from tlkit.commands.weights import VariantFilter, select_all
+    from tlkit.commands.weights_transfer import pull
 
     chosen = VariantFilter(**variant)
     if not names and not chosen.every:
@@ -137,7 +133,7 @@ def install_(folder: str, force: bool, output_format: str) -> None:
     \b
         tlkit weights install usb-stick/weights
     """
-    from tlkit.commands.weights import install
+    from tlkit.commands.weights_transfer import install
 
     done = install(folder, force=force)
     if output_format == "json":
