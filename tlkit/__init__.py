@@ -15,8 +15,11 @@ if TYPE_CHECKING:
         extract,
         finetune,
         inspect_h5,
+        list_weights,
         predict,
+        pull_weights,
         resume,
+        verify_weights,
     )
     from tlkit.errors import TlkitError
 
@@ -31,8 +34,11 @@ __all__ = [
     "extract",
     "finetune",
     "inspect_h5",
+    "list_weights",
     "predict",
+    "pull_weights",
     "resume",
+    "verify_weights",
 ]
 
 

@@ -77,3 +77,14 @@ def test_errors_are_those_of_tlkit(tmp_path):
 
 def test_help_shows_every_option():
     assert "finetune_lr: Learning rate of phase 2. Default: 0.0001." in api.finetune.__doc__
+
+
+def test_weights(tlkit):
+    files = api.list_weights("efficientnetlite0")
+    assert [file.to_dict() for file in files] == tlkit("weights", "list", "efficientnetlite0", "--format", "json").json
+    assert [file.problem for file in api.pull_weights("efficientnetlite0")] == [None]
+    assert {file.status for file in api.verify_weights("efficientnetlite0")} == {"good"}
+    with pytest.raises(TlkitError, match="--all selects every width"):
+        api.pull_weights("mobilenet", every=True, alpha=0.5)
+    with pytest.raises(TlkitError, match="No architecture is named"):
+        api.pull_weights()
