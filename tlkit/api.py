@@ -365,7 +365,8 @@ def pull_weights(
     Raises:
         TlkitError: There is no such architecture or file, or the options contradict each other.
     """
-    from tlkit.commands.weights import VariantFilter, pull, select_all
+    from tlkit.commands.weights import VariantFilter, select_all
+    from tlkit.commands.weights_transfer import pull
 
     if not names and not every:
         raise UsageError("No architecture is named.", hint="Name some, or use every=True.")
