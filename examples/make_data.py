@@ -1,15 +1,15 @@
-"""Write real pictures to try tlkit on, from packages that are installed; nothing is downloaded.
+"""Write real images to try tlkit on, from installed packages; nothing is downloaded.
 
     python examples/make_data.py [FOLDER]
 
-writes, below FOLDER (demo/data unless given):
+writes to FOLDER (default: demo/data):
 
-    photos/                              photographs to name with `tlkit predict`
+    photos/                              photographs to classify with `tlkit predict`
     textures/train/brick|grass|gravel    40 cut-outs a class, from the left two thirds of a photograph
     textures/validation/…                16 cut-outs a class, from the right third of the same photograph
 
 Training and validation never share a pixel: the cut-outs of one lie in another part of the photograph than those of
-the other. The pictures come with scikit-image and scikit-learn.
+the other. The images come with scikit-image and scikit-learn.
 """
 
 import sys

@@ -3,6 +3,7 @@
 Run this file as a program to write what they print today into the README.
 """
 
+import json
 import os
 import re
 import shlex
@@ -66,6 +67,18 @@ def test_the_python_example_runs(folder):
     assert "coffee.png espresso" in done.stdout
 
 
+def test_the_examples_run(folder):
+    script = ROOT / "examples" / "library.py"
+    done = subprocess.run([sys.executable, script], cwd=folder, text=True, capture_output=True, check=True)
+    assert done.stdout.splitlines()[1] == "coffee.png espresso"
+    assert done.stdout.splitlines()[-1] == "grass-00.png grass"
+    notebook = json.loads((ROOT / "examples" / "library.ipynb").read_text("utf-8"))
+    assert (notebook["nbformat"], not any(cell.get("outputs") for cell in notebook["cells"])) == (4, True)
+    code = "\n".join("".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code")
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, text=True, capture_output=True, check=True)
+    assert "engine is 'opnvino'; expected auto, keras or openvino. Did you mean openvino?" in done.stdout
+
+
 def test_every_option_the_readme_names_exists():
     from tlkit.cli import main
 
@@ -86,12 +99,12 @@ def test_every_option_the_readme_names_exists():
 def test_numbers_in_the_readme():
     from tlkit.architectures.registry.lookup import all_architectures
     from tlkit.data.images.decode import MAX_PIXELS
-    from tlkit.data.url import MAX_BYTES, TOTAL_SECONDS
+    from tlkit.data.url import LIMITS
 
     text = README.read_text("utf-8")
     assert f"{len(all_architectures())} networks" in text
     assert f"{MAX_PIXELS // 10**6} million pixels" in text
-    assert f"({TOTAL_SECONDS:.0f} seconds, {MAX_BYTES // 10**6} MB)" in text
+    assert f"({LIMITS.seconds:.0f} seconds, {LIMITS.max_bytes // 10**6} MB)" in text
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ STOREYS = [
     {"keras_files"},
     {"backend", "config_file"},
     {"config"},
-    {"utils"},
+    {"utils", "keras_private"},
     {"errors"},
     {"__init__"},
 ]
@@ -84,4 +84,41 @@ def test_tensorflow_by_name_only_where_keras_has_no_word():
     by_name = {
         str(path.relative_to(ROOT)) for path in FILES if re.search(r"(import|from) tensorflow", path.read_text("utf-8"))
     }
-    assert by_name == {"backend.py"}
+    assert by_name == {"backend.py", "keras_private.py"}
+
+
+# Names of other objects that begin with an underscore and are public all the same.
+PUBLIC = {"_replace", "_exit"}
+
+
+def private_names(path: Path):
+    """Underscored attributes of objects that the module does not define, and imports from ``keras.src``."""
+    tree = ast.parse(path.read_text("utf-8"))
+    own = {node.name for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"):
+            own.add(node.attr)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and re.match("_[^_]", node.attr) and node.attr not in own | PUBLIC:
+            yield node.attr
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("getattr", "hasattr", "setattr"):
+            yield from (arg.value for arg in node.args[1:2] if re.match("_[^_]", str(getattr(arg, "value", ""))))
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("keras.src"):
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (name.name for name in node.names if name.name.startswith("keras.src"))
+
+
+def test_private_keras_is_used_in_one_module():
+    knows_keras = [path for path in FILES if "downloads" not in path.relative_to(ROOT).parts]
+    private = {(str(path.relative_to(ROOT)), name) for path in knows_keras for name in private_names(path)}
+    assert {name for path, name in private if path == "keras_private.py"} >= {"_nodes_by_depth", "_keras_history"}
+    assert not {(path, name) for path, name in private if path != "keras_private.py"}
+
+
+def test_keras_private_is_checked_on_the_versions_that_are_admitted():
+    text = (ROOT / "keras_private.py").read_text("utf-8")
+    checked = re.search(r"Checked on Keras (\d+)\.(\d+)\.(\d+)\.", text)
+    major, minor, patch = map(int, checked.groups())
+    pyproject = (ROOT.parent / "pyproject.toml").read_text("utf-8")
+    assert f'"keras>={major}.{minor}.{patch},<{major}.{minor + 1}"' in pyproject

@@ -4,18 +4,22 @@ Each command is a function: ``tlkit.predict("img.jpg", top=3)``, ``tlkit.finetun
 are those of :mod:`tlkit.api`, imported at first use: ``import tlkit`` imports nothing heavy.
 """
 
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # importing it from typing would take longer than all else here; type checkers know the name
 
 if TYPE_CHECKING:
     from tlkit.api import (
+        archs,
         bottleneck,
         convert_h5,
         evaluate,
         extract,
         finetune,
         inspect_h5,
+        list_weights,
         predict,
+        pull_weights,
         resume,
+        verify_weights,
     )
     from tlkit.errors import TlkitError
 
@@ -23,23 +27,27 @@ __version__ = "0.1.0"
 
 __all__ = [
     "TlkitError",
+    "archs",
     "bottleneck",
     "convert_h5",
     "evaluate",
     "extract",
     "finetune",
     "inspect_h5",
+    "list_weights",
     "predict",
+    "pull_weights",
     "resume",
+    "verify_weights",
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module 'tlkit' has no attribute {name!r}")
     import importlib
 
-    value = getattr(importlib.import_module("tlkit.errors" if name == "TlkitError" else "tlkit.api"), name)
+    value: object = getattr(importlib.import_module("tlkit.errors" if name == "TlkitError" else "tlkit.api"), name)
     globals()[name] = value
     return value
 

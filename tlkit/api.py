@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Required, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Required, TypedDict, TypeVar, Unpack, overload
 
 from tlkit import config
+from tlkit.errors import UsageError
 from tlkit.utils.options import Options, options_of
 
 if TYPE_CHECKING:
+    from tlkit.commands.archs import ArchitectureInfo, Architectures
     from tlkit.commands.bottleneck import BottleneckResult
     from tlkit.commands.convert_h5 import Converted
     from tlkit.commands.evaluate import Evaluated
     from tlkit.commands.extract import ExtractResult
     from tlkit.commands.inspect_h5 import Inspection
     from tlkit.commands.predict import Predictions
+    from tlkit.commands.weights import FileStatus
     from tlkit.training.result import FinetuneResult
 
 StrPath = str | os.PathLike[str]
@@ -310,3 +313,76 @@ def convert_h5(source: StrPath, output: StrPath, **options: Unpack[Convert]) -> 
     from tlkit.commands.convert_h5 import convert_h5 as run
 
     return run(config.ConvertConfig.of({"source": source, "output": output, **options}))
+
+
+@overload
+def archs() -> Architectures: ...
+@overload
+def archs(name: str) -> ArchitectureInfo: ...
+def archs(name: str | None = None) -> Architectures | ArchitectureInfo:
+    """List the architectures, or describe one and its layers.
+
+    Args:
+        name: Of the one; None for all, without their layers.
+
+    Raises:
+        TlkitError: There is no such architecture.
+    """
+    from tlkit.commands.archs import describe_architecture, list_architectures
+
+    return list_architectures() if name is None else describe_architecture(name)
+
+
+def list_weights(*names: str) -> tuple[FileStatus, ...]:
+    """List the published weights files of the named architectures, or of all, and where they are.
+
+    Raises:
+        TlkitError: There is no such architecture.
+    """
+    from tlkit.commands.weights import list_weights as run
+
+    return tuple(run(names))
+
+
+def pull_weights(
+    *names: str,
+    output: StrPath | None = None,
+    top: bool | None = None,
+    every: bool = False,
+    alpha: float | None = None,
+    size: int | None = None,
+) -> tuple[FileStatus, ...]:
+    """Download the weights of architectures ahead; those that fail have a ``problem``.
+
+    Args:
+        names: The architectures.
+        output: Collect the files in this directory; None for tlkit's own.
+        top: Only with the ImageNet classifier (True) or without (False); None for both.
+        every: All widths and input sizes.
+        alpha: Width of a MobileNet.
+        size: Input size that a MobileNet was trained at.
+
+    Raises:
+        TlkitError: There is no such architecture or file, or the options contradict each other.
+    """
+    from tlkit.commands.weights import VariantFilter, select_all
+    from tlkit.commands.weights_transfer import pull
+
+    if not names and not every:
+        raise UsageError("No architecture is named.", hint="Name some, or use every=True.")
+    chosen = VariantFilter(top=top, every=every, alpha=alpha, size=size)
+    return tuple(pull(select_all(names, chosen), None if output is None else os.fspath(output)))
+
+
+def verify_weights(*names: StrPath) -> tuple[FileStatus, ...]:
+    """Verify the weights files on this machine by digest and layers; those that are bad have a ``problem``.
+
+    Args:
+        names: Architectures, files or directories; none for all that are on this machine.
+
+    Raises:
+        TlkitError: There is no such architecture or file.
+    """
+    from tlkit.commands.weights import verify
+
+    return tuple(verify([os.fspath(name) for name in names]))

@@ -10,18 +10,18 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, nullcontext
 
 from tlkit.errors import TlkitError
+from tlkit.keras_private import bias_along_channels
 from tlkit.utils.logging import logger
 
 
 @contextmanager
 def _stderr_held_back() -> Iterator[None]:
-    """Hold back what C++ writes to file descriptor 2; show it only when the block fails.
+    """Hold back what C++ writes to file descriptor 2, and show it only if the block fails.
 
-    TensorFlow prints lines before its own log level applies; Python's ``sys.stderr`` never sees them.
+    TensorFlow prints lines before its own log level applies; they do not pass through Python's ``sys.stderr``.
     """
     try:
         real = os.dup(2)
@@ -43,51 +43,61 @@ def _stderr_held_back() -> Iterator[None]:
             os.close(real)
 
 
-def _add_bias_along_channels() -> None:
-    """Mend Keras 3.15's sum of a convolution and its bias where channels come first.
-
-    It looks along which axis of ``(batch, channels, height, width)`` a bias of shape ``(1, channels, 1, 1)`` fits and
-    asks the last one first: where the width happens to equal the number of channels, the bias is added along the
-    width, and no error tells. Source: ``add`` in ``keras/src/backend/tensorflow/numpy.py``.
-    """
-    from keras.src.backend.tensorflow import numpy as operations
-
-    original = operations.add
-
-    def add(x1: Any, x2: Any) -> Any:
-        one, other = (getattr(x, "shape", None) for x in (x1, x2))
-        if one is not None and other is not None and 2 < len(other) == len(one) and other[1] == one[1] == one[-1]:
-            x1, x2 = (tf.cast(x, operations.dtypes.result_type(x1.dtype, x2.dtype)) for x in (x1, x2))
-            return tf.add(x1, x2)
-        return original(x1, x2)
-
-    operations.add = add
-
-
-# tlkit's engines and its weight layouts are TensorFlow's, whatever other projects of this user chose.
+# tlkit's engines and its weight layouts are TensorFlow's. The variables are read at import only: whatever the user has
+# set, for processes that are started later, stays.
+_environment = {name: os.environ.get(name) for name in ("KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL")}
 os.environ["KERAS_BACKEND"] = "tensorflow"
-if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":  # asked to say everything, as -v does
-    import keras
-    import tensorflow as tf
-else:
-    with _stderr_held_back():
+_verbose = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0"  # as -v sets it
+try:
+    with nullcontext() if _verbose else _stderr_held_back():
         import keras
         import tensorflow as tf
 
-        tf.config.list_physical_devices()  # looks for a GPU now, while its complaints are held back
-    tf.get_logger().setLevel("ERROR")
+        tf.config.list_physical_devices()  # looks for a GPU now, while complaints are held back
+finally:
+    for _name, _value in _environment.items():
+        if _value is None:
+            del os.environ[_name]
+        else:
+            os.environ[_name] = _value
 
 if keras.backend.backend() != "tensorflow":
     raise TlkitError(
         f"Keras was imported before tlkit with the {keras.backend.backend()} backend; tlkit needs tensorflow.",
         hint="Set KERAS_BACKEND=tensorflow before the first import of keras.",
     )
-keras.config.set_image_data_format("channels_last")
 if keras.config.floatx() != "float32":
     logger.warning(
-        "keras.json asks for floatx %s; tlkit computes in float32, or in what --precision says.", keras.config.floatx()
+        "Keras is set to floatx %s; tlkit computes in float32, or in what --precision names.", keras.config.floatx()
     )
-    keras.config.set_floatx("float32")
-_add_bias_along_channels()
 
-__all__ = ["keras", "tf"]
+
+@contextmanager
+def keras_scope() -> Iterator[None]:
+    """Use Keras with tlkit's settings inside the block; afterwards it has the user's again.
+
+    Whatever builds, loads, traces or trains a network does so in this scope: data format ``channels_last`` (layers of
+    other networks name theirs), float32, no mixed precision, no chatter of TensorFlow's Python logger, and biases added
+    along the channels (:func:`tlkit.keras_private.bias_along_channels`). Scopes nest; also usable as a decorator.
+
+    The settings are those of the process: networks are not built in several threads at once. What no scope can undo:
+    ``keras.utils.set_random_seed``, which ``--seed`` calls, seeds Python, NumPy and TensorFlow.
+    """
+    data_format, floatx = keras.config.image_data_format(), keras.config.floatx()
+    policy, level = keras.config.dtype_policy(), tf.get_logger().level
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+    if not _verbose:
+        tf.get_logger().setLevel("ERROR")
+    try:
+        with bias_along_channels():
+            yield
+    finally:
+        keras.config.set_image_data_format(data_format)
+        keras.config.set_floatx(floatx)
+        keras.config.set_dtype_policy(policy)
+        tf.get_logger().setLevel(level)
+
+
+__all__ = ["keras", "keras_scope", "tf"]

@@ -1,4 +1,4 @@
-"""Options in YAML files, read strictly."""
+"""Read options from YAML files, strictly."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tlkit.utils.text import did_you_mean
 
 
 def read_options(path: Path, known: Iterable[str]) -> dict[str, Any]:
-    """The options in a YAML file: ``name: value`` lines, dashes or underscores.
+    """Read a YAML file of ``name: value`` lines; names with dashes or underscores.
 
     Args:
         path: The file.
-        known: The option names there are, with dashes.
+        known: Names of the options, with dashes.
 
     Returns:
         ``{name with dashes: value}``, values as YAML gives them.
@@ -26,13 +26,13 @@ def read_options(path: Path, known: Iterable[str]) -> dict[str, Any]:
     import yaml
 
     class UniqueKeys(yaml.SafeLoader):
-        """Plain YAML in which no key may stand twice; the last would win in silence."""
+        """Plain YAML that refuses repeated keys; the last one would win silently."""
 
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
             keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
-            twice = next((key for key in keys if keys.count(key) > 1), None)
-            if twice is not None:
-                raise yaml.constructor.ConstructorError(None, None, f"{twice} stands twice", node.start_mark)
+            repeated = next((key for key in keys if keys.count(key) > 1), None)
+            if repeated is not None:
+                raise yaml.constructor.ConstructorError(None, None, f"{repeated} is given twice", node.start_mark)
             return super().construct_mapping(node, deep)
 
     try:
@@ -44,7 +44,7 @@ def read_options(path: Path, known: Iterable[str]) -> dict[str, Any]:
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise ConfigError(f"{path} must hold lines of `option: value`, not a {type(content).__name__}.")
+        raise ConfigError(f"{path} must contain lines of `option: value`, not a {type(content).__name__}.")
     names, options = sorted(known), {}
     for key, value in content.items():
         name = str(key).replace("_", "-")

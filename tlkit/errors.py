@@ -1,4 +1,4 @@
-"""One tree of errors. Each says what is wrong, what to do next, and how the command ends."""
+"""The exceptions of tlkit: what is wrong, what to do next, and the exit code of the command."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 
 class TlkitError(Exception):
-    """Base of everything tlkit refuses.
+    """Base of all errors of tlkit.
 
     Args:
-        message: One line that names the thing, what was expected and what came.
-        hint: One line with the next step the user can take, where there is one.
+        message: One line: what it is about, what was expected, what was given.
+        hint: One line with the next step for the user, if there is one.
     """
 
     exit_code = 1
@@ -22,10 +22,10 @@ class TlkitError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle with the hint, to cross from one process to another."""
-        return _again, (type(self), self.message, self.hint)
+        return _rebuild, (type(self), self.message, self.hint)
 
 
-def _again(kind: type[TlkitError], message: str, hint: str | None) -> TlkitError:
+def _rebuild(kind: type[TlkitError], message: str, hint: str | None) -> TlkitError:
     return kind(message, hint=hint)
 
 
@@ -44,23 +44,23 @@ class WeightsError(TlkitError):
 
 
 class ModelError(TlkitError):
-    """A model file that cannot be rebuilt as it is."""
+    """A model file that cannot be rebuilt."""
 
 
 class InputError(TlkitError):
-    """One picture or clip that cannot be read. Commands name it, skip it and go on."""
+    """An image or recording that cannot be read. Commands report it and continue with the others."""
 
 
 class FeatureError(TlkitError):
-    """Cached features that are damaged, cannot be written, or are of something else than was asked for."""
+    """Features that are damaged, cannot be written, or differ in provenance from what was requested."""
 
 
 class DataError(TlkitError):
-    """A data folder that cannot be trained on as it is."""
+    """A data folder that cannot be trained on."""
 
 
 class TrainingError(TlkitError):
-    """A training that came apart."""
+    """A training that diverged."""
 
 
 class RunError(TlkitError):
@@ -68,4 +68,4 @@ class RunError(TlkitError):
 
 
 class ConfigError(UsageError):
-    """A configuration file with an unknown key or a value of the wrong kind."""
+    """An unknown option, a missing one, or one with an invalid value."""

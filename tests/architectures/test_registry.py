@@ -12,7 +12,6 @@ from tlkit.architectures.layer_tables import expected_layers, layers_of
 from tlkit.architectures.preprocessor import preprocessor_for
 from tlkit.architectures.registry.lookup import all_architectures, get_architecture, register
 from tlkit.data.modality import MODALITIES
-from tlkit.downloads.weights_file import PackagedFile
 from tlkit.errors import ArchitectureError, UsageError
 
 ROWS = all_architectures()
@@ -38,7 +37,7 @@ def test_every_model_that_keras_ships_has_a_row():
     ours = {
         row.title: row.features
         for row in ROWS
-        if not isinstance(row.with_top, PackagedFile) and row.modality == "image"  # Keras ships none for audio any more
+        if row.with_top.is_hdf5 and row.modality == "image"  # Keras ships none for audio any more
     }
     gone = {"ResNeXt50": 2048, "ResNeXt101": 2048}  # of keras-applications, which Keras 3 followed
     assert ours == features | gone
@@ -80,7 +79,7 @@ def test_row_is_sound(row):
         assert 0.6 < row.top1 < 0.9
         assert row.top5 is None or row.top1 < row.top5 < 1
     for file in (row.weights_file(include_top=True), row.weights_file(include_top=False)):
-        if isinstance(file, PackagedFile):
+        if not file.is_hdf5:
             assert file.digest.startswith("sha256:")
         else:
             assert file.url.startswith("https://")
@@ -90,7 +89,7 @@ def test_row_is_sound(row):
 
 def test_files_are_all_different():
     files = [file for row in ROWS for file in dict.fromkeys(row.weights_file(include_top=top) for top in (True, False))]
-    published = [file for file in files if not isinstance(file, PackagedFile)]
+    published = [file for file in files if file.is_hdf5]
     assert len({file.name for file in published}) == len({file.url for file in published}) == len(published)
 
 

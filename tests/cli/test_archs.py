@@ -1,6 +1,7 @@
 import csv
 import io
 
+import tlkit as api
 from tlkit.architectures.registry.lookup import all_architectures
 
 
@@ -9,7 +10,9 @@ def test_all_architectures(tlkit):
     assert len(names) == 46
     text = tlkit("archs").out.splitlines()
     assert [line.split()[0] for line in text[1:]] == names
+    assert max(map(len, text)) <= 80
     document = tlkit("archs", "--format", "json").json
+    assert document == api.archs().to_dict()
     assert [row["name"] for row in document] == names
     inception = next(row for row in document if row["name"] == "inceptionv3")
     assert inception["size"] == 299
@@ -41,12 +44,14 @@ def test_what_each_accepts_and_what_is_here(tlkit, tmp_path, monkeypatch):
     assert text["vgg16"].endswith("without top")
     assert text["mobilenet"].endswith("1 of 32")
     assert text["efficientnetlite0"].endswith("all")
-    assert "alpha, depth-multiplier, channels_first" in text["mobilenet"]
+    assert "alpha, depth-multiplier, channels_first" in tlkit("archs", "mobilenet").out
     assert "0.35, 0.5, 0.75, 1, 1.3, 1.4" in tlkit("archs", "mobilenetv2").out
 
 
 def test_the_layers_of_one(tlkit):
-    layers = tlkit("archs", "InceptionV3", "--format", "json").json["layers"]
+    document = tlkit("archs", "InceptionV3", "--format", "json").json
+    assert document == api.archs("inception-v3").to_dict()
+    layers = document["layers"]
     base = [layer for layer in layers if layer["index"] is not None]
     assert len(base) == 311
     assert base[248] == {
@@ -55,7 +60,8 @@ def test_the_layers_of_one(tlkit):
     }  # fmt: skip
     assert [layer["name"] for layer in layers[311:]] == ["avg_pool", "predictions"]
     text = tlkit("archs", "inceptionv3").out.splitlines()
-    assert text[3 + 248].split() == ["248", "mixed8", "Concatenate", "8x8x1280", "0", "mixed8"]
+    assert max(map(len, text[: text.index("")])) <= 80
+    assert text[text.index("") + 2 + 248].split() == ["248", "mixed8", "Concatenate", "8x8x1280", "0", "mixed8"]
     rows = list(csv.DictReader(io.StringIO(tlkit("archs", "vgg16", "--format", "csv").out)))
     assert sum(int(row["parameters"]) for row in rows) == 138_357_544
 

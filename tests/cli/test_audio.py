@@ -2,12 +2,11 @@
 
 import io
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
 import soundfile
+from helpers.web import serving
 from keras_writers.tagger import old_weights, write
 from PIL import Image
 
@@ -94,27 +93,24 @@ def test_features_of_any_layer(tlkit, tmp_path, tones, weights):
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, tones, weights):
+def run(tmp_path_factory, tones, weights, tlkit):
     """A run on the tones."""
-    from click.testing import CliRunner
-
-    from tlkit.cli import main
-
     folder = tmp_path_factory.mktemp("runs") / "tones"
-    arguments = ["finetune", tones, *ARCH, "--weights", weights, "-o", folder, "--epochs", 8, "--finetune-epochs", 1,
-                 "--lr", 0.005, "--head-units", 64, "--format", "json"]  # fmt: skip
-    return folder, CliRunner().invoke(main, [str(argument) for argument in arguments])
+    return folder, tlkit(
+        "finetune", tones, *ARCH, "--weights", weights, "-o", folder, "--epochs", 8, "--finetune-epochs", 1,
+        "--lr", 0.005, "--head-units", 64, "--format", "json",
+    )  # fmt: skip
 
 
 def test_a_classifier_of_clips(tlkit, tmp_path, tones, run):
     folder, done = run
-    assert done.exit_code == 3, done.output
-    result = json.loads(done.stdout)
+    assert done.code == 3, done.err
+    result = done.json
     assert result["val_accuracy"] == 1.0
     assert result["images"] == {"train": 8, "validation": 4}
     assert [item["input"].rsplit("/", 1)[-1] for item in result["skipped"]] == ["bad.wav"]
-    assert "train 9 audio clips" in done.stderr
-    assert "images" not in done.stderr
+    assert "train 9 audio clips" in done.err
+    assert "images" not in done.err
     record = json.loads((folder / "run.json").read_text())
     assert (record["modality"], record["size"], record["preprocessing"]) == ("audio", [96, 1366], "melspectrogram")
     page = (folder / "report.html").read_text()
@@ -211,31 +207,14 @@ def test_without_the_extra(tlkit, tones, monkeypatch):
         assert "pip install 'tlkit[audio]'" in ran.err
 
 
-def test_an_address(tlkit, weights):
+def test_a_url(tlkit, weights):
     buffer = io.BytesIO()
     soundfile.write(buffer, tone(440, seconds=2), 12_000, format="WAV")
 
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-        def do_GET(self):
-            body = buffer.getvalue() if self.path == "/a.wav" else b"<html>"
-            self.send_response(200)
-            self.send_header("Content-Type", "audio/wav" if self.path == "/a.wav" else "text/html")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        address = f"http://127.0.0.1:{server.server_port}"
-        asked = (f"{address}/a.wav", f"{address}/page", *ARCH, "--weights", weights, "--format", "json")
+    files = {"/a.wav": ("audio/wav", buffer.getvalue()), "/page": ("text/html", b"<html>")}
+    with serving(files) as (url, _):
+        asked = (f"{url}/a.wav", f"{url}/page", *ARCH, "--weights", weights, "--format", "json")
         clip, page = tlkit("predict", *asked, "--allow-private").json
         assert len(clip["predictions"]) == 5
         assert page["error"] == "the server answered with a web page, not an audio clip"
         assert all("inside this network" in row["error"] for row in tlkit("predict", *asked).json)
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -11,17 +11,15 @@ import sklearn.metrics
 
 from tlkit.reporting.metrics import Evaluation
 
+pytestmark = pytest.mark.usefixtures("toy")
+
 
 @pytest.fixture(scope="module")
-def run(textures, tmp_path_factory):
-    from click.testing import CliRunner
-
-    from tlkit.cli import main
-
+def run(textures, tmp_path_factory, tlkit, toy):
     folder = tmp_path_factory.mktemp("evaluated") / "run"
-    quick = ("--size", 64, "--head", "linear", "--epochs", 5, "--finetune-epochs", 0)
-    result = CliRunner().invoke(main, ["finetune", str(textures), *map(str, quick), "-o", str(folder)])
-    assert result.exit_code == 0, result.output
+    options = ("--head", "linear", "--epochs", 20, "--finetune-epochs", 0, "--lr", 0.05)
+    ran = tlkit("finetune", textures, *toy, *options, "-o", folder)
+    assert ran.code == 0, ran.err
     return folder
 
 

@@ -608,7 +608,7 @@ def test_what_is_damaged_or_no_hdf5_is_one_line(tlkit, tmp_path, content, output
     assert (ran.code, ran.out) == (1, "")
     assert [line.partition(":")[0] for line in ran.err.splitlines()] in (["Error"], ["Error", "Hint"])
     assert "w.h5" in ran.err
-    assert "did not expect" not in ran.err
+    assert "bug of tlkit" not in ran.err
 
 
 @pytest.mark.parametrize("name", ["nothing.h5", ".", "w.h5/inside"])
@@ -617,7 +617,7 @@ def test_what_is_no_file_is_one_line(tlkit, tmp_path, name):
     ran = tlkit("inspect-h5", tmp_path / name)
     assert (ran.code, ran.out) == (1, "")
     assert ran.err.startswith("Error: ")
-    assert "did not expect" not in ran.err
+    assert "bug of tlkit" not in ran.err
 
 
 @pytest.mark.parametrize(("part", "cut"), itertools.product(["model.weights.h5", "config.json"], [True, False]))
@@ -634,7 +634,7 @@ def test_an_archive_that_lacks_a_part_or_has_it_cut_is_one_line(tlkit, tmp_path,
     ran = tlkit("inspect-h5", path)
     assert (ran.code, ran.out) == (1, "")
     assert ran.err.startswith("Error: ")
-    assert "did not expect" not in ran.err
+    assert "bug of tlkit" not in ran.err
 
 
 @pytest.mark.parametrize("command", [["inspect-h5"], ["predict", "cat.png", "--model"], ["convert-h5"]])

@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 import skimage.data
+from helpers.web import serving
 from PIL import Image
 
 
@@ -150,7 +151,7 @@ def test_odd_names_stay_on_their_line(photos, tlkit):
 
 
 def test_weights_that_cannot_be_had_are_never_replaced_by_random_ones(photos, tlkit, monkeypatch):
-    monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("tlkit.downloads.download.PAUSE_SECONDS", 0)
     monkeypatch.setenv("TLKIT_WEIGHTS_MIRROR", "http://127.0.0.1:9")
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
@@ -161,17 +162,22 @@ def test_weights_that_cannot_be_had_are_never_replaced_by_random_ones(photos, tl
     assert "--weights PATH" in ran.err
 
 
-def test_random_weights_only_when_asked_for(photos, tlkit):
-    ran = tlkit("predict", photos, "--arch", "mobilenet", "--weights", "none", "--size", 32, "--format", "json")
+def test_random_weights_only_when_asked_for(photos, tlkit, toy):
+    ran = tlkit("predict", photos, *toy, "--weights", "none", "--format", "json")
     assert ran.code == 0
     assert "random weights" in ran.err
 
 
-def test_addresses_inside_the_network_need_leave(tlkit):
-    ran = tlkit("predict", "http://127.0.0.1:9/cat.png", "file:///etc/passwd", "--format", "json")
-    assert ran.code == 3
-    assert "inside this network" in ran.json[0]["error"] or "no connection" in ran.json[0]["error"]
-    assert "other than http" in ran.json[1]["error"]
+def test_urls_inside_the_network_need_leave(tlkit, cat):
+    with serving({"/cat.png": ("image/png", cat.read_bytes())}) as (url, asked):
+        ran = tlkit("predict", f"{url}/cat.png", "file:///etc/passwd", "--format", "json")
+        assert ran.code == 3
+        assert "inside this network" in ran.json[0]["error"]
+        assert "other than http" in ran.json[1]["error"]
+        assert asked == []
+        ran = tlkit("predict", f"{url}/cat.png", "--allow-private", "--format", "json")
+        assert (ran.code, asked) == (0, ["/cat.png"])
+        assert ran.json[0]["predictions"][0]["name"] == "Egyptian_cat"
 
 
 def test_the_password_of_an_address_is_not_said(tlkit, cat):
@@ -208,13 +214,16 @@ def test_once_a_network_is_converted_tensorflow_does_not_start(tlkit, cat):
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "gone"])
-def test_a_damaged_converted_network_is_made_anew(tlkit, cat, converted, damage):
-    before = tlkit("predict", cat, "--format", "json").json
-    for path in converted.glob("*/model.bin"):
-        content = bytearray(path.read_bytes())
-        if damage == "gone":
-            path.unlink()
-            continue
-        content[len(content) // 2] ^= 64
-        path.write_bytes(content[: len(content) // 2] if damage == "cut" else content)
-    assert tlkit("predict", cat, "--format", "json").json == before
+def test_a_damaged_converted_network_is_converted_again(tlkit, cat, toy, tmp_path, monkeypatch, damage):
+    monkeypatch.setenv("TLKIT_CACHE_DIR", str(tmp_path / "cache"))
+    before = tlkit("predict", cat, *toy, "--format", "json").json
+    (path,) = (tmp_path / "cache" / "models").glob("*/model.bin")
+    sound = path.read_bytes()
+    flipped = bytes(byte ^ 64 if number == len(sound) // 2 else byte for number, byte in enumerate(sound))
+    if damage == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(flipped if damage == "flipped" else sound[: len(sound) // 2])
+    assert tlkit("predict", cat, *toy, "--format", "json").json == before
+    (path,) = (tmp_path / "cache" / "models").glob("*/model.bin")
+    assert path.read_bytes() == sound

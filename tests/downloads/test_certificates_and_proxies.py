@@ -4,6 +4,7 @@ import io
 import select
 import socket
 import ssl
+import sys
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,7 +17,7 @@ from PIL import Image
 
 from tlkit.data.url import fetch
 from tlkit.downloads.locate import locate
-from tlkit.downloads.weights_file import PublishedFile
+from tlkit.downloads.weights_file import WeightsFile
 from tlkit.errors import TlkitError
 
 VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -87,11 +88,12 @@ def plain(site):
 @pytest.fixture
 def proxy():
     """A proxy that forwards and tunnels, and keeps what it was asked for in ``asked``."""
-    asked = []
+    asked, passwords = [], []
 
     class Proxy(Quiet):
         def do_GET(self):
             asked.append(self.path)
+            passwords.append(self.headers["Proxy-Authorization"])
             with build_opener(ProxyHandler({})).open(self.path, timeout=5) as response:
                 self.answer(response.read())
 
@@ -112,7 +114,7 @@ def proxy():
                         ends[end].sendall(data)
 
     with running(Proxy) as server:
-        server.asked = asked
+        server.asked, server.passwords = asked, passwords
         server.url = f"http://127.0.0.1:{server.server_port}"
         yield server
 
@@ -122,7 +124,7 @@ def _environment(monkeypatch):
     """Neither the certificates nor the proxies of whoever runs the tests."""
     for name in (*VARIABLES, *PROXIES, *map(str.upper, PROXIES)):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("tlkit.downloads.download.PAUSE_SECONDS", 0)
 
 
 @pytest.fixture(params=["picture", "weights"])
@@ -133,7 +135,7 @@ def get(request, bodies):
         assert fetch(f"{server}/x.png", allow_private=True) == bodies["/x.png"]
 
     def weights(server):
-        path = locate(PublishedFile("net.h5", f"{server}/net.h5"), architecture="net")
+        path = locate(WeightsFile("net.h5", f"{server}/net.h5"))
         assert path.read_bytes() == bodies["/net.h5"]
 
     return picture if request.param == "picture" else weights
@@ -177,7 +179,7 @@ def test_a_file_of_certificates_that_is_none(get, secure, plain, monkeypatch, tm
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "nothing.pem"))
     assert f"SSL_CERT_FILE names {tmp_path / 'nothing.pem'}, and there is no such file" in refused(get, secure)
     (tmp_path / "nothing.pem").write_text("no certificate")
-    assert "no file of certificates that can be read" in refused(get, secure)
+    assert "not a readable file of certificates" in refused(get, secure)
     get(plain)
 
 
@@ -197,6 +199,27 @@ def test_no_proxy_is_respected(get, plain, proxy, monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     get(plain)
     assert proxy.asked == []
+
+
+@pytest.mark.parametrize("network", ["127.0.0.0/8", "10.0.0.0/8, 127.0.0.0/16", "127.0.0.1:{port}", "*"])
+def test_no_proxy_may_name_networks_and_ports(get, plain, proxy, monkeypatch, network):
+    monkeypatch.setenv("HTTP_PROXY", proxy.url)
+    monkeypatch.setenv("NO_PROXY", network.format(port=plain.rpartition(":")[2]))
+    get(plain)
+    assert proxy.asked == []
+
+
+def test_a_proxy_without_a_scheme_and_with_a_password(get, plain, proxy, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", proxy.url.removeprefix("http://").replace("127.0.0.1", "user:pass@127.0.0.1"))
+    get(plain)
+    assert proxy.passwords == ["Basic dXNlcjpwYXNz"]
+
+
+def test_a_socks_proxy_needs_a_package(get, plain, monkeypatch):
+    monkeypatch.setitem(sys.modules, "socks", None)
+    monkeypatch.delitem(sys.modules, "urllib3.contrib.socks", raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "socks5://127.0.0.1:9")
+    assert "pip install pysocks" in refused(get, plain)
 
 
 def test_a_tunnel_through_a_proxy(get, secure, authority, proxy, monkeypatch, tmp_path):

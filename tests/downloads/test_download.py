@@ -14,7 +14,7 @@ import pytest
 from tlkit.downloads import download
 from tlkit.downloads import locate as sources
 from tlkit.downloads.locate import locate
-from tlkit.downloads.weights_file import PublishedFile
+from tlkit.downloads.weights_file import WeightsFile
 from tlkit.errors import WeightsError
 
 
@@ -69,9 +69,9 @@ def server(good):
             self.wfile.write(body)
 
         def without_end(self, kind):
-            """An answer that goes on for 5 seconds, or until whoever asked hangs up."""
-            pause = threading.Event()  # time.sleep does nothing here
-            stop = time.monotonic() + 5
+            """A response that lasts until the client hangs up, or a minute."""
+            pause = threading.Event()
+            stop = time.monotonic() + 60
             with contextlib.suppress(OSError):
                 if kind == "slow start":
                     while time.monotonic() < stop:
@@ -97,7 +97,7 @@ def server(good):
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch):
-    monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
+    monkeypatch.setattr(download, "PAUSE_SECONDS", 0)
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def own(monkeypatch, tmp_path):
 
 def file_at(server, good, *, digest=True):
     md5 = f"md5:{hashlib.md5(good).hexdigest()}"
-    return PublishedFile("net.h5", f"{server.url}/published/net.h5", md5 if digest else None)
+    return WeightsFile("net.h5", f"{server.url}/published/net.h5", md5 if digest else None, architecture="net")
 
 
 def names(folder):
@@ -121,7 +121,7 @@ def test_a_bad_answer_is_tried_again(server, good, own, first, digest):
     if first == "corrupt" and not digest:
         pytest.skip("without a published hash only the structure can be checked")
     server.answers["/published/net.h5"] = [first, "good"]
-    path = locate(file_at(server, good, digest=digest), architecture="net")
+    path = locate(file_at(server, good, digest=digest))
     assert path == own / "net.h5"
     assert path.read_bytes() == good
     assert names(own) == ["net.h5"]
@@ -132,20 +132,20 @@ def test_a_bad_answer_is_tried_again(server, good, own, first, digest):
 def test_a_bad_file_never_gets_the_final_name(server, good, own, always):
     server.answers["/published/net.h5"] = [always]
     with pytest.raises(WeightsError) as caught:
-        locate(file_at(server, good), architecture="net")
+        locate(file_at(server, good))
     assert names(own) == []
     assert len(server.asked) == 3
     said = f"{caught.value.message} {caught.value.hint}"
     for part in ("net.h5", server.url, str(own), "--weights", "TLKIT_WEIGHTS_MIRROR"):
         assert part in said
-    reason = {"html": "web page", "missing": "404", "corrupt": "another hash"}.get(always, "cut")
+    reason = {"html": "web page", "missing": "404", "corrupt": "digest is not the published one"}.get(always, "cut")
     assert reason in said
 
 
 def refused(server, good, kind):
     server.answers["/published/net.h5"] = [kind]
     with pytest.raises(WeightsError) as caught:
-        locate(file_at(server, good), architecture="net")
+        locate(file_at(server, good))
     return caught.value.message
 
 
@@ -182,7 +182,7 @@ def test_a_redirect_elsewhere_than_http_is_refused(server, good, own, target):
 
 def test_a_redirect_and_a_compressed_answer_arrive(server, good, own):
     server.answers.update({"/published/net.h5": ["to /other"], "/other": ["gzip"]})
-    assert locate(file_at(server, good), architecture="net").read_bytes() == good
+    assert locate(file_at(server, good)).read_bytes() == good
 
 
 def test_the_password_of_a_mirror_is_used_and_not_said(server, good, own, monkeypatch, caplog, tlkit):
@@ -191,15 +191,15 @@ def test_the_password_of_a_mirror_is_used_and_not_said(server, good, own, monkey
     monkeypatch.setenv(sources.MIRROR_VARIABLE, f"{mirror}/mirror")
     caplog.set_level("DEBUG", "tlkit")
     with pytest.raises(WeightsError) as caught:
-        locate(file_at(server, good), architecture="net")
-    join_truncated = tlkit("-v", "weights", "list", "vgg16", "--format", "json")
+        locate(file_at(server, good))
+    listed = tlkit("-v", "weights", "list", "vgg16", "--format", "json")
     pulled = tlkit("-v", "weights", "pull", "efficientnetlite0", "vgg16", "--top", "--format", "json")
-    for said in (caught.value.message, caplog.text, join_truncated.out, pulled.out, pulled.err):
+    for said in (caught.value.message, caplog.text, listed.out, pulled.out, pulled.err):
         assert "secret" not in said
     assert "user:***@127.0.0.1" in caught.value.message
-    assert "user:***@127.0.0.1" in join_truncated.out
+    assert "user:***@127.0.0.1" in listed.out
     server.answers["/mirror/net.h5"] = ["for friends"]
-    assert locate(file_at(server, good), architecture="net").read_bytes() == good
+    assert locate(file_at(server, good)).read_bytes() == good
 
 
 @pytest.mark.parametrize("mirror", ["ftp://127.0.0.1", "file:///mnt"])
@@ -211,7 +211,7 @@ def test_a_mirror_of_another_scheme_is_said(server, good, own, monkeypatch, mirr
 def test_once_there_it_is_not_fetched_again(server, good, own):
     server.answers["/published/net.h5"] = ["good"]
     for _ in range(2):
-        locate(file_at(server, good), architecture="net")
+        locate(file_at(server, good))
     assert len(server.asked) == 1
 
 
@@ -220,7 +220,7 @@ def test_a_truncated_cached_file_is_replaced(server, good, own, digest, caplog):
     own.mkdir(parents=True)
     (own / "net.h5").write_bytes(good[:5000])
     server.answers["/published/net.h5"] = ["good"]
-    assert locate(file_at(server, good, digest=digest), architecture="net").read_bytes() == good
+    assert locate(file_at(server, good, digest=digest)).read_bytes() == good
     assert "is not used" in caplog.text
 
 
@@ -229,25 +229,25 @@ def test_keras_cache_is_used_and_never_written(server, good, own, tmp_path, monk
     cached = tmp_path / "keras" / "models" / "net.h5"
     cached.parent.mkdir(parents=True)
     cached.write_bytes(good)
-    assert locate(file_at(server, good), architecture="net") == cached
+    assert locate(file_at(server, good)) == cached
     cached.write_bytes(good[:-10])
     server.answers["/published/net.h5"] = ["good"]
-    assert locate(file_at(server, good), architecture="net") == own / "net.h5"
+    assert locate(file_at(server, good)) == own / "net.h5"
     assert cached.read_bytes() == good[:-10]
 
 
 def test_a_mirror_is_asked_first_and_the_publisher_next(server, good, own, monkeypatch):
     monkeypatch.setenv(sources.MIRROR_VARIABLE, f"{server.url}/mirror")
     server.answers.update({"/mirror/net.h5": ["missing"], "/published/net.h5": ["good"]})
-    locate(file_at(server, good), architecture="net")
+    locate(file_at(server, good))
     assert server.asked[0] == "/mirror/net.h5"
     assert server.asked[-1] == "/published/net.h5"
 
 
 def test_no_network_says_what_to_do(own):
-    file = PublishedFile("net.h5", "http://127.0.0.1:9/net.h5", "md5:0")
+    file = WeightsFile("net.h5", "http://127.0.0.1:9/net.h5", "md5:0")
     with pytest.raises(WeightsError) as caught:
-        locate(file, architecture="net")
+        locate(file)
     assert "http://127.0.0.1:9/net.h5 (no connection)" in caught.value.message
     assert str(own) in caught.value.hint
     assert "--weights" in caught.value.hint
@@ -256,5 +256,5 @@ def test_no_network_says_what_to_do(own):
 def test_a_cache_that_cannot_be_made_says_so(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("TLKIT_CACHE_DIR", str(tmp_path / "file"))
-    with pytest.raises(WeightsError, match="Cannot make the folder"):
-        locate(PublishedFile("net.h5", "http://127.0.0.1:9/net.h5"), architecture="net")
+    with pytest.raises(WeightsError, match="Cannot create the folder"):
+        locate(WeightsFile("net.h5", "http://127.0.0.1:9/net.h5"))

@@ -13,7 +13,7 @@ from typing import Any
 
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.registry.lookup import register
-from tlkit.downloads.weights_file import PackagedFile
+from tlkit.downloads.weights_file import WeightsFile
 from tlkit.utils.hashing import file_digest
 
 WEIGHTS = Path(__file__).with_name("toy.weights.h5")
@@ -52,7 +52,9 @@ def toy() -> Architecture:
         blocks=("block1_add", "block2_concat", "block3_add", "top_relu"), freeze="block2_concat",
         keras1_freeze={9: "block2_concat"},
         labels="msd",  # the shortest table of labels
-        with_top=PackagedFile("toy", "helpers", WEIGHTS.name, file_digest(WEIGHTS)), without_top=None,
+        with_top=WeightsFile(
+            WEIGHTS.name, digest=file_digest(WEIGHTS), package="toy", resource=f"helpers/{WEIGHTS.name}",
+        ), without_top=None,
         package="helpers",
     )  # fmt: skip
 

@@ -51,13 +51,15 @@ def test_both_engines_give_the_numbers_of_keras(model, engine):
 
 
 @pytest.mark.parametrize("engine", ["keras", "openvino"])
-def test_bfloat16_computes_too(model, engine):
+def test_bfloat16_runs_in_tensorflow_too(model, engine):
     exact = model(preprocess(PIXELS, "tf"), training=False).numpy()
     (less,) = run(open_engine(network_of(model), engine=engine, precision="bfloat16"), PIXELS)
     assert relative_error(less, exact) < 0.05
 
 
-@pytest.mark.skipif(not grouped._computes("channels_last", False), reason="TensorFlow runs without oneDNN here")
+@pytest.mark.skipif(
+    not grouped._runs_in_tensorflow("channels_last", False), reason="TensorFlow runs without oneDNN here"
+)
 def test_nothing_in_the_frozen_graph_is_closed_to_the_optimizer(model):
     graph = frozen_graph(network_of(model)).graph.as_graph_def()
     assert not graph.library.function
@@ -68,7 +70,7 @@ def test_nothing_in_the_frozen_graph_is_closed_to_the_optimizer(model):
 @pytest.fixture
 def without():
     """Say what TensorFlow cannot compute, as it cannot without oneDNN: ``without("NCHW")``, ``without("gradient")``."""
-    grouped._computes.cache_clear()
+    grouped._runs_in_tensorflow.cache_clear()
     with pytest.MonkeyPatch.context() as patched:
 
         def refuses(*arguments, **options):
@@ -88,7 +90,7 @@ def without():
             )
 
         yield without
-    grouped._computes.cache_clear()
+    grouped._runs_in_tensorflow.cache_clear()
 
 
 @pytest.mark.parametrize("computes", [True, False])

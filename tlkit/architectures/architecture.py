@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from tlkit.architectures.labels import published_labels
 from tlkit.config import BuildOptions
-from tlkit.downloads.weights_file import PackagedFile, PublishedWeights, WeightsFile
+from tlkit.downloads.weights_file import WeightsFile
 from tlkit.errors import ArchitectureError, UsageError, WeightsError
 from tlkit.utils.keras_home import image_data_format
 from tlkit.utils.text import join_truncated
@@ -165,16 +166,17 @@ class Architecture:
         return (channels, *size) if self.is_channels_first else (*size, channels)
 
     @property
-    def published(self) -> tuple[PublishedWeights, ...]:
-        """Every published weights file."""
-        if self.variants:
-            return tuple(
-                PublishedWeights(file, top, alpha, size)
-                for (alpha, size), files in self.variants.items()
-                for top, file in zip((True, False), files, strict=True)
-            )
-        files = [PublishedWeights(self.with_top, True)]
-        return tuple(files if self.without_top is None else [*files, PublishedWeights(self.without_top, False)])
+    def published(self) -> tuple[WeightsFile, ...]:
+        """Every published weights file, with what it is for."""
+        variants: Mapping[Any, tuple[WeightsFile, WeightsFile | None]]
+        variants = self.variants or {(None, None): (self.with_top, self.without_top)}
+        files = []
+        for (alpha, size), (with_top, without_top) in variants.items():
+            described = partial(replace, architecture=self.name, alpha=alpha, size=size)
+            files.append(described(with_top, top="both" if without_top is None else "yes"))
+            if without_top is not None:
+                files.append(described(without_top, top="no"))
+        return tuple(files)
 
     def weights_file(self, *, include_top: bool, size: tuple[int, int] | None = None) -> WeightsFile:
         """Return the published weights file.
@@ -188,10 +190,10 @@ class Architecture:
             WeightsError: None was published for this width or number of classes.
         """
         self._refuse_unpublished(include_top)
-        if not self.variants:
-            return self.with_top if include_top or self.without_top is None else self.without_top
         side = size[0] if size and self.is_trained_at(size) else self.size
-        return self.variants[self.options.alpha or 1.0, side][0 if include_top else 1]
+        variant = (self.options.alpha or 1.0, side) if self.variants else (None, None)
+        tops = ("both", "yes" if include_top else "no")
+        return next(file for file in self.published if file.top in tops and (file.alpha, file.size) == variant)
 
     def is_trained_at(self, size: tuple[int, int]) -> bool:
         """Return False if it has weights for several input sizes, but none for this one."""
@@ -222,7 +224,7 @@ class Architecture:
     @property
     def weights_origin(self) -> str:
         """``package NAME`` or ``download``."""
-        return f"package {self.with_top.distribution}" if isinstance(self.with_top, PackagedFile) else "download"
+        return f"package {self.with_top.package}" if self.with_top.package else "download"
 
     def input_size(self, requested: tuple[int, int] | None, *, include_top: bool) -> tuple[int, int]:
         """Return the input height and width to build for: those requested, validated, or the default.

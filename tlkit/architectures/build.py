@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 from tlkit.architectures.architecture import Architecture
-from tlkit.backend import keras
+from tlkit.backend import keras, keras_scope
 from tlkit.errors import ArchitectureError
 
 
@@ -44,7 +42,9 @@ def build(architecture: Architecture, *, include_top: bool, size: tuple[int, int
         **arguments,
     )
     # Keras counts automatic names per thread, so a thread of its own starts at conv2d every time.
-    with ThreadPoolExecutor(max_workers=1) as fresh_names, _layout(architecture):
+    with keras_scope(), ThreadPoolExecutor(max_workers=1) as fresh_names:
+        # the networks of keras.applications take their data format from this setting
+        keras.config.set_image_data_format("channels_first" if architecture.is_channels_first else "channels_last")
         try:
             return fresh_names.submit(make).result()
         except ValueError as error:
@@ -52,14 +52,3 @@ def build(architecture: Architecture, *, include_top: bool, size: tuple[int, int
                 raise
             asked = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in architecture.arguments.items())
             raise ArchitectureError(f"{architecture.name} cannot be built with {asked}: {error}") from error
-
-
-@contextmanager
-def _layout(architecture: Architecture) -> Iterator[None]:
-    """Keras's own networks ask a setting of the process which layout they are in."""
-    before = keras.config.image_data_format()
-    keras.config.set_image_data_format("channels_first" if architecture.is_channels_first else "channels_last")
-    try:
-        yield
-    finally:
-        keras.config.set_image_data_format(before)

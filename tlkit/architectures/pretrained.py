@@ -1,4 +1,4 @@
-"""Build an architecture and give it the weights that were asked for."""
+"""Build an architecture with pretrained weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.verify_weights import published_problem
 from tlkit.config import LoadOptions
 from tlkit.downloads.locate import check_weights, locate
-from tlkit.downloads.weights_file import PackagedFile
 from tlkit.errors import UsageError, WeightsError
 from tlkit.utils.hashing import file_digest
 from tlkit.utils.logging import logger
@@ -25,13 +24,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WeightsChoice:
-    """Where the weights of a network come from; the file is here and sound.
+    """The weights of a network; their file is on this machine and verified.
 
     Attributes:
-        name: ``imagenet``, ``none``, or the path that was given.
+        name: ``imagenet``, ``none``, or the given path.
         path: The file; None for random weights.
         digest: ``sha256:…`` of the file; None for random weights.
-        options: How to load it.
+        options: How to load the file.
     """
 
     name: str
@@ -41,7 +40,7 @@ class WeightsChoice:
 
     @property
     def cache_key(self) -> dict[str, Any] | None:
-        """What decides every weight, as JSON knows it; None where some are random."""
+        """What determines every weight, for JSON; None if some are random."""
         if self.digest is None or self.options.skip_mismatch:
             return None
         return {"digest": self.digest, **({} if self.options == LoadOptions() else dataclasses.asdict(self.options))}
@@ -49,11 +48,11 @@ class WeightsChoice:
 
 @dataclass(frozen=True)
 class Pretrained:
-    """A model and where its weights are from.
+    """A model and the origin of its weights.
 
     Attributes:
         model: A functional ``keras.Model``.
-        weights: ``imagenet``, ``none``, or the path that was given.
+        weights: ``imagenet``, ``none``, or the given path.
         digest: ``sha256:…`` of the weights file; None for random weights.
     """
 
@@ -70,36 +69,36 @@ def choose_weights(
     size: tuple[int, int] | None = None,
     options: LoadOptions | None = None,
 ) -> WeightsChoice:
-    """Find the weights that were asked for, fetching them when need be. Keras is not needed for that.
+    """Find the weights file, and download it if necessary. Keras is not imported.
 
     Args:
-        architecture: The row of the table.
-        weights: ``imagenet`` for the published ones, ``none`` for random ones, or the path of a file.
+        architecture: The registry entry.
+        weights: ``imagenet`` for the published weights, ``none`` for random ones, or the path of a file.
         include_top: With the ImageNet classifier or without.
-        size: Input height and width, which some published weights depend on; None for the default.
-        options: How to load a file, where it leaves that open.
+        size: Input height and width, on which some published weights depend; None for the default.
+        options: How to load a file that leaves it open.
 
     Raises:
-        WeightsError: The weights cannot be had.
-        UsageError: Options that speak of a file, without one.
+        WeightsError: The weights cannot be found or downloaded.
+        UsageError: Options for loading a file, without one.
     """
     if weights == "none" and options in (None, LoadOptions()):
-        logger.warning("%s has random weights; until it is trained, what it says means nothing.", architecture.name)
+        logger.warning("%s has random weights: its predictions are meaningless until it is trained.", architecture.name)
         return WeightsChoice(weights, None, None, LoadOptions())
     given = check_weights(weights)
     if given is None and options not in (None, LoadOptions()):
         raise UsageError(
-            "--by-name, --skip-mismatch, --layout and --flip-kernels speak of a file; the published weights need none "
-            "of them.",
+            "--by-name, --skip-mismatch, --layout and --flip-kernels apply to a file; the published weights "
+            "need none of them.",
             hint="Give the file with --weights PATH.",
         )
     path = given
     if path is None:
         file = architecture.weights_file(include_top=include_top, size=size)
-        path = locate(file, architecture=architecture.name, problem=partial(published_problem, architecture, file))
+        path = locate(file, partial(published_problem, file))
         if size is not None and not architecture.is_trained_at(size):
             logger.info(
-                "The weights of %s are those of %dx%d: none were trained at %dx%d.",
+                "Using the weights of %s for %dx%d: none were trained at %dx%d.",
                 architecture.name, architecture.size, architecture.size, *size,
             )  # fmt: skip
     return WeightsChoice(weights, path, file_digest(path), options or LoadOptions())
@@ -113,20 +112,20 @@ def build_pretrained(
     size: tuple[int, int] | None = None,
     options: LoadOptions | None = None,
 ) -> Pretrained:
-    """Build an architecture with weights.
+    """Build an architecture and load its weights.
 
     Args:
-        architecture: The row of the table.
-        weights: What :func:`choose_weights` takes, or what it gave.
+        architecture: The registry entry.
+        weights: As for :func:`choose_weights`, or its result.
         include_top: With the ImageNet classifier or without.
         size: Input height and width; None for the default.
-        options: How to load a file, where it leaves that open.
+        options: How to load a file that leaves it open.
 
     Raises:
         ArchitectureError: The size does not fit.
-        WeightsError: The weights cannot be had or do not fit. Never random weights instead.
+        WeightsError: The weights cannot be found or do not fit. Never random weights instead.
     """
-    architecture.input_size(size, include_top=include_top)  # refuse before anything is fetched
+    architecture.input_size(size, include_top=include_top)  # refuse before anything is downloaded
     if isinstance(weights, str):
         weights = choose_weights(architecture, weights, include_top=include_top, size=size, options=options)
     from tlkit.architectures.build import build  # Keras starts here
@@ -134,7 +133,7 @@ def build_pretrained(
     model = build(architecture, include_top=include_top, size=size)
     if weights.path is not None:
         options = weights.options
-        if weights.name == "imagenet":  # what is published has TensorFlow's kernels, whether the file says it or not
+        if weights.name == "imagenet":  # published files have TensorFlow's kernels, whether or not the file states it
             options = dataclasses.replace(options, flip_kernels=False)
         # a published file was verified when it was located
         load_weights(model, weights.path, architecture, options, verify=weights.name != "imagenet")
@@ -144,19 +143,19 @@ def build_pretrained(
 def load_weights(
     model: Any, path: Path, architecture: Architecture, options: LoadOptions | None = None, *, verify: bool = True
 ) -> LoadReport:
-    """Load a weights file into a model built from ``architecture``; what the file is, its content says.
+    """Load a weights file into a model built from ``architecture``; the format is recognised by content.
 
     Args:
         model: The model.
         path: The file: HDF5 of any Keras, a ``.keras`` archive, or the published PyTorch file of a Lite.
-        architecture: Its row.
-        options: How to load, where the file leaves it open.
+        architecture: Its registry entry.
+        options: How to load a file that leaves it open.
         verify: False for a file that is known to be whole.
 
     Raises:
-        WeightsError: Not a weights file, damaged, or of another model; the model is as it was.
+        WeightsError: Not a weights file, damaged, or of another model; the model is unchanged.
     """
-    if isinstance(architecture.with_top, PackagedFile) and keras_files.is_torch_stream(path):
+    if not architecture.with_top.is_hdf5 and keras_files.is_torch_stream(path):
         from tlkit.architectures.efficientnet_lite import keras_layout
 
         arrays = keras_layout(model, keras_files.read_torch_stream(path))
@@ -168,18 +167,18 @@ def load_weights(
             f"{path} cannot be loaded: {keras_files.structure_problem(path)}.",
             hint="--weights takes the weights or the full model of any Keras (.h5, .weights.h5, .keras).",
         )
-    _say(report, model.name, path)
+    _log_report(report, model.name, path)
     return report
 
 
-def _say(report: LoadReport, name: str, path: Path) -> None:
+def _log_report(report: LoadReport, name: str, path: Path) -> None:
     for note in report.notes:
         logger.warning("%s: %s", path, note)
     for conversion, tensors in (report.conversions or {}).items():
         logger.info("%s: converted %s (%s).", path, conversion, pluralize(tensors, "tensor"))
     if report.left_random:
         logger.warning(
-            "%s of %s keep their random values, the file has nothing that fits: %s.",
+            "%s of %s stay random, because the file has nothing that fits: %s.",
             pluralize(len(report.left_random), "layer"), name, join_truncated(report.left_random),
         )  # fmt: skip
     logger.debug(

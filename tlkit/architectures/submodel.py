@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tlkit.backend import keras
+from tlkit.backend import keras, keras_scope
+from tlkit.keras_private import last_call_input
 
 
 def pooling_layer(pooling: str, data_format: str = "channels_last") -> Any | None:
@@ -14,6 +15,7 @@ def pooling_layer(pooling: str, data_format: str = "channels_last") -> Any | Non
     return keras.layers.GlobalMaxPooling2D(data_format, name="max_pool") if pooling == "max" else None
 
 
+@keras_scope()
 def submodel(model: Any, layer: str, pooling: str = "none", data_format: str = "channels_last") -> Any:
     """The model that ends with a layer, pooled; it shares the weights of ``model``.
 
@@ -43,7 +45,7 @@ def _output(model: Any, inputs: Any, layer: str) -> Any:
 
 def _input_of(model: Any, inner: Any, inputs: Any) -> Any:
     """What ``inner`` is called with inside ``model``, for ``inputs`` of ``model``."""
-    tensor = inner._inbound_nodes[-1].input_tensors[0]
+    tensor = last_call_input(inner)
     before = keras.Model(model.inputs, tensor)
     return before.outputs[0] if inputs is model.inputs else before(inputs, training=False)
 

@@ -1,4 +1,4 @@
-"""Is a weights file the one that an architecture was published with? Answered without building a network."""
+"""Verify published weights files against their architectures, without building a network."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlkit import keras_files
-from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.layer_tables import expected_layers
+from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.config import BuildOptions, LoadOptions
 from tlkit.downloads.locate import file_problem
-from tlkit.downloads.weights_file import PackagedFile, WeightsFile
+from tlkit.downloads.weights_file import WeightsFile
 from tlkit.errors import WeightsError
 from tlkit.utils.text import join_truncated
 
@@ -20,47 +20,42 @@ if TYPE_CHECKING:
     from tlkit.keras_files import LayerSpec, Plan
 
 LARGEST = 1e6
-"""No weight of a published network is near this; a flipped bit makes 1e38 of a small number."""
+"""No weight of a published network comes near this; a flipped bit turns a small number into 1e38."""
 
 
-def published_problem(
-    architecture: Architecture, file: WeightsFile, path: Path, *, thorough: bool = False
-) -> str | None:
-    """What is wrong with a copy of a published file; None when nothing is.
+def published_problem(file: WeightsFile, path: Path, *, thorough: bool = False) -> str | None:
+    """Return what is wrong with a copy of a published file; None if nothing is.
 
-    Its digest decides where one is published, else its layers: are they those of the architecture?
+    Its digest decides where one was published, else its layers, compared with those of the architecture.
 
     Args:
-        architecture: The row of the table.
-        file: Which of its files.
+        file: The published file.
         path: The copy.
-        thorough: Look at the layers of a file with the right digest too, and at the values of one without a digest.
+        thorough: Also compare the layers of a file with the right digest, and check the values of one without a digest.
     """
     try:
         wrong = file_problem(file, path) if file.digest else None
-        if isinstance(file, PackagedFile) or (file.digest and (wrong is None) and not thorough):
+        if not file.is_hdf5 or (file.digest and wrong is None and not thorough):
             return wrong
-        unfit = fit_problem(path, architecture, file, values=thorough and file.digest is None)
+        unfit = fit_problem(file, path, values=thorough and file.digest is None)
     except OSError as error:
         return f"it cannot be read: {error.strerror}"
     return f"{wrong}; {unfit}" if wrong and unfit else wrong or unfit
 
 
-def fit_problem(path: Path, architecture: Architecture, file: WeightsFile, *, values: bool = False) -> str | None:
-    """Why the layers of a file are not those of the architecture, in words; None when they are.
+def fit_problem(file: WeightsFile, path: Path, *, values: bool = False) -> str | None:
+    """Return why the layers of a copy are not those of the architecture; None if they are.
 
-    Names and shapes are compared, in a process of its own: a damaged file can end the one that reads it.
+    Names and shapes are compared in a process of its own: a damaged file can crash the one that reads it.
 
     Args:
+        file: The published file.
         path: The copy.
-        architecture: The row of the table.
-        file: Which of its files it is to be.
-        values: Also read every tensor and refuse numbers that no network has.
+        values: Also read every tensor and refuse values that no trained network has.
     """
-    weights = next(weights for weights in architecture.published if weights.file == file)
-    architecture = architecture.configured(BuildOptions(alpha=weights.alpha, data_format="channels_last"))
-    expected = expected_layers(architecture, include_top=weights.include_top)
-    name = f"{architecture.name} {'with' if weights.include_top else 'without'} its classifier"
+    architecture = get_architecture(file.architecture, BuildOptions(alpha=file.alpha, data_format="channels_last"))
+    expected = expected_layers(architecture, include_top=file.top != "no")
+    name = f"{architecture.name} {'with' if file.top != 'no' else 'without'} its classifier"
     arguments = path, name, expected, dict(architecture.old_names), file.digest is None, values
     try:
         return keras_files.run_in_subprocess(_compare, *arguments, path=path)
@@ -88,7 +83,7 @@ def _compare(
 
 
 def _odd_values(plan: Plan) -> str | None:
-    """The first tensor with a number that no network has."""
+    """Return the first tensor with a value that no trained network has."""
     import numpy as np
 
     for layer in plan.layers:

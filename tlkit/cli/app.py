@@ -1,4 +1,4 @@
-"""The one place where an error becomes a message and an exit code."""
+"""The command group: lazy commands, notes on stderr, errors as messages and exit codes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class _Notes(logging.Handler):
 
 
 def set_up_output(context: click.Context, *, verbose: bool, quiet: bool) -> None:
-    """Decide how much is said, before anything can say it."""
+    """Set the log level, before anything is logged."""
     if verbose and quiet:
         raise click.UsageError("--verbose and --quiet contradict each other.")
     level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
@@ -50,7 +50,7 @@ def set_up_output(context: click.Context, *, verbose: bool, quiet: bool) -> None
     if verbose:
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
     else:
-        warnings.simplefilter("ignore")  # Pillow's and Keras's; what matters to a user is an error or a note of ours
+        warnings.simplefilter("ignore")  # of Pillow and Keras; what matters to the user is an error or a note of tlkit
 
 
 def report(error: TlkitError) -> None:
@@ -61,11 +61,11 @@ def report(error: TlkitError) -> None:
 
 
 class TlkitGroup(click.Group):
-    """A group whose commands are imported when they are asked for, and end with a message instead of a traceback.
+    """A group that imports commands when they are called, and ends with a message instead of a traceback.
 
     Args:
-        lazy: ``{command: module:function}``, in the order that help shows.
-        options: Those of ``click.Group``.
+        lazy: ``{command: module:function}``, in the order of ``--help``.
+        options: Keyword arguments of ``click.Group``.
     """
 
     def __init__(self, *args: Any, lazy: Mapping[str, str], **options: Any) -> None:
@@ -73,11 +73,11 @@ class TlkitGroup(click.Group):
         self.lazy = lazy
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names of all commands."""
+        """Return the names of all commands."""
         return list(self.lazy)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of a name, imported now; a usage error when there is none."""
+        """Import and return a command; an unknown name is a usage error."""
         if cmd_name not in self.lazy:
             near = did_you_mean(cmd_name, self.lazy)
             ctx.fail(f"No such command {cmd_name!r}.{f' {near}' if near else ''}")
@@ -86,7 +86,7 @@ class TlkitGroup(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; turn what it raises into lines on stderr and an exit code."""
+        """Run the command; turn exceptions into lines on stderr and an exit code."""
         if threading.current_thread() is threading.main_thread():
             interrupted.clear()
             signal.signal(signal.SIGINT, _interrupt)
@@ -95,11 +95,11 @@ class TlkitGroup(click.Group):
         except (click.ClickException, click.exceptions.Exit):
             raise
         except (KeyboardInterrupt, click.Abort):
-            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C does not wait for threads to end
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C does not wait for threads
             click.echo("Interrupted.", err=True)
             ctx.exit(INTERRUPTED)
         except BrokenPipeError:
-            # whoever read our output has gone; point stdout elsewhere so that closing it says nothing
+            # the reader of stdout has ended; point stdout elsewhere so that closing it raises nothing
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(0)
         except Exception as error:
@@ -119,11 +119,11 @@ def _as_tlkit_error(error: Exception) -> TlkitError:
     if isinstance(error, TlkitError):
         return error
     if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
-        return TlkitError("The result cannot be written: no space is left.")
+        return TlkitError("Cannot write the result: no space left on the device.")
     if isinstance(error, MemoryError):
-        return TlkitError("There is not enough memory.", hint="Try a smaller --batch-size or --size.")
+        return TlkitError("Out of memory.", hint="Try a smaller --batch-size or --size.")
     lines = str(error).strip().splitlines()
     return TlkitError(
-        f"{type(error).__name__}: {lines[0] if lines else 'no reason given'}",
-        hint="tlkit did not expect this; run it again as `tlkit -v …` to see where it happened.",
+        f"{type(error).__name__}: {lines[0] if lines else 'no message'}",
+        hint="This is a bug of tlkit, or of a library; `tlkit -v …` shows where it happened.",
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,206 +12,110 @@ from tlkit.cli.output import echo, echo_csv, echo_json, echo_table
 
 if TYPE_CHECKING:
     from tlkit.architectures.architecture import Architecture
-    from tlkit.architectures.layer_tables import LayerInfo
+    from tlkit.commands.archs import ArchitectureInfo, Architectures
 
 
-@click.command()
+@click.command(short_help="List the architectures, or the layers of one.")
 @click.argument("name", required=False)
 @format_option("text", "json", "csv")
 def archs(name: str | None, output_format: str) -> None:
-    """List the architectures, or with NAME the layers of one.
+    """List the architectures, or with NAME describe one and list its layers.
 
-    Kind is what it takes, image or audio. Sizes are input pixels, accuracies are the published ones on ImageNet,
-    features is the length of the pooled feature vector, accepts is what options may change, and here says which of its
-    weights are on this machine. With NAME, the index counts the layers that --freeze N
-    counts; layers of the published classifier come last, after the base, without an index.
+    Size is the default input size and min the smallest, in pixels; top-1 is the published ImageNet accuracy; features
+    is the length of the pooled feature vector; weights are those on this machine. With NAME, index counts the layers
+    as --freeze N does; layers of the published classifier come last, without an index.
 
     \b
         tlkit archs
         tlkit archs inceptionv3
         tlkit archs vgg16 --format json
     """
-    from tlkit.architectures.registry.lookup import all_architectures, get_architecture
+    from tlkit import api
 
     if name is None:
-        _print_all(all_architectures(), output_format)
+        _print_all(api.archs(), output_format)
     else:
-        _print_one(get_architecture(name), output_format)
+        _print_one(api.archs(name), output_format)
 
 
-def _facts(row: Architecture) -> dict[str, Any]:
-    """One architecture as JSON has it."""
-    from tlkit.commands.weights import list_weights
-
-    return {
-        "name": row.name,
-        "title": row.title,
-        "modality": row.modality,
-        "size": row.size if row.fixed_shape is None else None,
-        "min_size": row.min_size if row.fixed_shape is None else None,
-        "input_shape": list(row.default_shape),
-        "parameters": row.parameters,
-        "size_mb": row.size_mb,
-        "top1": row.top1,
-        "top5": row.top5,
-        "depth": row.depth,
-        "features": row.features,
-        "preprocessing": row.preprocessing,
-        "freeze": row.freeze,
-        "weights": row.weights_origin,
-        "accepts": row.accepts,
-        "installed": [one.published.name for one in list_weights((row.name,)) if one.path is not None],
-    }
-
-
-def _print_all(rows: tuple[Architecture, ...], output_format: str) -> None:
+def _print_all(rows: Architectures, output_format: str) -> None:
     if output_format == "json":
-        echo_json([{**_facts(row), "blocks": list(row.blocks), "files": _files(row)} for row in rows])
+        echo_json(rows.to_dict())
     elif output_format == "csv":
-        facts = [_facts(row) for row in rows]
-        echo_csv(
-            [*facts[0], "blocks"],
-            (
-                [
-                    *{
-                        **fact,
-                        "input_shape": _cross(row.default_shape),
-                        "accepts": _accepts(row),
-                        "installed": " ".join(fact["installed"]),
-                    }.values(),
-                    " ".join(row.blocks),
-                ]
-                for fact, row in zip(facts, rows, strict=True)
-            ),
-        )
+        documents = [{key: value for key, value in row.to_dict().items() if key != "files"} for row in rows]
+        for row, document in zip(rows, documents, strict=True):
+            document["input_shape"] = _shape(row.architecture.default_shape)
+            document["accepts"] = _accepts(row.architecture)
+            document |= {key: " ".join(document[key]) for key in ("installed", "blocks")}
+        echo_csv([*documents[0]], (list(document.values()) for document in documents))
     else:
         echo_table(
-            (
-                "name", "kind", "size", "least", "parameters", "MB", "top-1", "top-5", "depth", "features", "blocks",
-                "accepts", "weights", "here",
-            ),
-            (
-                (
-                    row.name, row.modality, _input(row), _least(row), f"{row.parameters:,}", str(row.size_mb),
-                    _percent(row.top1), _percent(row.top5), str(row.depth or "-"), str(row.features),
-                    _span(row.blocks), _accepts(row), row.weights_origin, _installed(row),
-                )
-                for row in rows
-            ),
-            right=range(2, 10),
-        )  # fmt: skip
+            ("name", "size", "min", "params", "MB", "top-1", "features", "weights"),
+            [_cells(row) for row in rows],
+            right=range(1, 7),
+        )
 
 
-def _files(row: Architecture) -> dict[str, dict[str, Any]]:
-    with_top = row.weights_file(include_top=True)
-    without_top = row.weights_file(include_top=False)
-    return {"with_top": dataclasses.asdict(with_top), "without_top": dataclasses.asdict(without_top)}
+def _cells(row: ArchitectureInfo) -> tuple[str, ...]:
+    one = row.architecture
+    size = (str(one.size), str(one.min_size)) if one.fixed_shape is None else (_shape(one.default_shape[:2]), "-")
+    top1 = "-" if one.top1 is None else f"{one.top1:.1%}"
+    return one.name, *size, f"{one.parameters / 1e6:.1f}M", str(one.size_mb), top1, str(one.features), row.weights
 
 
-def _accepts(row: Architecture) -> str:
-    """The options that say how it is built, for people."""
+def _accepts(one: Architecture) -> str:
+    """The options that change how it is built."""
     words = {"alpha": "alpha", "depth_multiplier": "depth-multiplier"}
-    size = "size" if row.accepts["size_with_top"] else "size without top" if row.accepts["size"] else None
-    taken = [size, *(word for name, word in words.items() if row.accepts[name])]
-    return ", ".join([word for word in taken if word] + row.accepts["data_format"][1:]) or "-"
+    size = "size" if one.accepts["size_with_top"] else "size without top" if one.accepts["size"] else None
+    accepted = [size, *(word for name, word in words.items() if one.accepts[name])]
+    return ", ".join([word for word in accepted if word] + one.accepts["data_format"][1:]) or "-"
 
 
-def _installed(row: Architecture) -> str:
-    """Which of its weights files are here, for people."""
-    from tlkit.commands.weights import list_weights
-
-    files = list_weights((row.name,))
-    here = [one for one in files if one.path is not None]
-    if len(here) in (0, len(files)):
-        return "all" if here else "-"
-    if len(files) == 2:
-        return "with top" if here[0].published.top == "yes" else "without top"
-    return f"{len(here)} of {len(files)}"
-
-
-def _input(row: Architecture) -> str:
-    return str(row.size) if row.fixed_shape is None else _cross(row.default_shape)
-
-
-def _least(row: Architecture) -> str:
-    return str(row.min_size) if row.fixed_shape is None else "-"
-
-
-def _cross(shape: Sequence[int]) -> str:
+def _shape(shape: Sequence[int | None]) -> str:
     return "x".join(map(str, shape))
 
 
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1%}"
-
-
-def _span(blocks: tuple[str, ...]) -> str:
-    return f"{blocks[0]} … {blocks[-1]} ({len(blocks)})"
-
-
-def _print_one(row: Architecture, output_format: str) -> None:
-    from tlkit.architectures.layer_tables import layers_of
-
-    base = layers_of(row, include_top=False)
-    top = [layer for layer in layers_of(row, include_top=True) if layer.part == "top"]
+def _print_one(row: ArchitectureInfo, output_format: str) -> None:
     if output_format == "json":
-        echo_json(
-            {
-                **_facts(row),
-                "blocks": list(row.blocks),
-                "files": _files(row),
-                "layers": [_layer(index, layer, row) for index, layer in _indexed(base, top)],
-            }
-        )
+        echo_json(row.to_dict())
         return
-    layers = [_layer(index, layer, row) for index, layer in _indexed(base, top)]
+    layers: list[dict[str, Any]] = [
+        {**layer.to_dict(), "output_shape": _shape(layer.output_shape[1:])} for layer in row.layers
+    ]
     if output_format == "csv":
-        echo_csv(
-            ("index", "name", "kind", "output_shape", "parameters", "block"),
-            (
-                [_shape(value) if key == "output_shape" else value for key, value in item.items()] for item in layers
-            ),
-        )  # fmt: skip
+        echo_csv([*layers[0]], (list(layer.values()) for layer in layers))
         return
-    echo(
-        f"{row.title}: {row.modality}, input {_shown_input(row)}, {row.parameters:,} parameters, "
-        f"{len(base)} layers without its classifier; fine-tuning starts after {row.freeze} unless told otherwise."
-    )
-    widths = f" (weights for alpha {', '.join(f'{alpha:g}' for alpha in row.alphas)})" if row.alphas else ""
-    echo(f"Accepts: {_accepts(row)}{widths}. Weights here: {_installed(row)} (`tlkit weights list {row.name}`).")
+    _describe(row)
+    echo()
     echo_table(
         ("index", "name", "kind", "output", "parameters", "block"),
-        (
+        [
             (
-                "top" if item["index"] is None else str(item["index"]), item["name"], item["kind"],
-                _shape(item["output_shape"]), f"{item['parameters']:,}", item["block"] or "",
+                "top" if layer["index"] is None else str(layer["index"]), layer["name"], layer["kind"],
+                layer["output_shape"], f"{layer['parameters']:,}", layer["block"] or "",
             )
-            for item in layers
-        ),
+            for layer in layers
+        ],
         right=(0, 4),
     )  # fmt: skip
 
 
-def _shown_input(row: Architecture) -> str:
-    if row.fixed_shape is not None:
-        return _cross(row.fixed_shape)
-    return f"{row.size}x{row.size} (least {row.min_size})"
-
-
-def _indexed(base: Any, top: Any) -> list[tuple[int | None, LayerInfo]]:
-    return [*enumerate(base), *((None, layer) for layer in top)]
-
-
-def _layer(index: int | None, layer: LayerInfo, row: Architecture) -> dict[str, Any]:
-    return {
-        "index": index,
-        "name": layer.name,
-        "kind": layer.kind,
-        "output_shape": [None, *layer.shape],
-        "parameters": layer.parameters,
-        "block": layer.name if layer.name in row.blocks and index is not None else None,
-    }
-
-
-def _shape(shape: list[int | None]) -> str:
-    return "x".join(str(side) for side in shape[1:])
+def _describe(row: ArchitectureInfo) -> None:
+    one = row.architecture
+    at_least = f", at least {one.min_size}x{one.min_size}" if one.fixed_shape is None else ""
+    base = sum(layer.index is not None for layer in row.layers)
+    alphas = ", ".join(f"{alpha:g}" for alpha in one.alphas)
+    accuracies = [f"{name} {value:.1%}" for name, value in (("top-1", one.top1), ("top-5", one.top5)) if value]
+    echo(f"{one.title} ({one.modality})")
+    for label, text in (
+        ("input", f"{_shape(one.default_shape)}{at_least}"),
+        ("parameters", f"{one.parameters:,} with the published classifier"),
+        ("accuracy", ", ".join(accuracies) or "not published"),
+        ("base", f"{base} layers, {one.features} features; {len(one.blocks)} blocks"),
+        ("freeze", f"{one.freeze} is the default freeze point"),
+        ("accepts", _accepts(one)),
+        ("alpha", alphas and f"published weights for {alphas}"),
+        ("weights", f"{one.size_mb} MB, {one.weights_origin}; on this machine: {row.weights.replace('-', 'none')}"),
+    ):
+        if text:
+            echo(f"  {label:<10}  {text}")

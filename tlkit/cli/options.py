@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection
 from dataclasses import MISSING
 from pathlib import Path
@@ -155,17 +154,6 @@ def read_config(context: click.Context, param: click.Parameter, path: Path | Non
             defaults[str(others[name])] = value
     context.meta[_FILE_VALUES] = values
     context.default_map = {**(context.default_map or {}), **defaults}
-
-
-class FiniteRange(click.FloatRange):
-    """A range of numbers; ``nan`` and ``inf`` are none."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Read a number."""
-        number = super().convert(value, param, ctx)
-        if not math.isfinite(number):
-            self.fail(f"{value!r} is not a number.", param, ctx)
-        return number
 
 
 config_option: Callable[[Function], Function] = click.option(

@@ -1,7 +1,7 @@
 """Print results: lines, aligned tables, one JSON document, CSV.
 
-Names of files, classes and tensors are anybody's. Here, at the edge, is the one place where what a terminal must not
-receive is escaped; everything above carries them as they are.
+Names of files, classes and tensors may hold anything. Control characters in them are escaped here, at the edge, and
+nowhere else.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ def echo(line: str = "", *, err: bool = False) -> None:
 
 
 def echo_json(document: Any) -> None:
-    """One JSON document; names with undecodable bytes stay valid JSON."""
+    """Print one JSON document; names with undecodable bytes stay valid JSON."""
     click.echo(json.dumps(document, indent=2, allow_nan=False))
 
 
 def echo_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A CSV table; None is an empty field, and what a terminal must not receive is escaped."""
+    """Print a CSV table; None is an empty field, and control characters are escaped."""
     import csv
 
     text = io.StringIO()
@@ -40,7 +40,7 @@ def echo_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
 
 def echo_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[int] = ()) -> None:
-    """Columns aligned with spaces; those in ``right`` to the right."""
+    """Print columns aligned with spaces; those in ``right`` are right-aligned."""
     table = [list(header), *([escape_control_chars(cell) for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in table) for column in range(len(header))]
     flush_right = set(right)

@@ -14,7 +14,6 @@ from tlkit.architectures.layer_tables import expected_layers
 from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.config import ConvertConfig, LoadOptions
 from tlkit.downloads.locate import check_weights
-from tlkit.downloads.weights_file import PackagedFile
 from tlkit.errors import UsageError, WeightsError
 from tlkit.keras_files import LoadReport
 from tlkit.utils.atomic_write import atomic_write
@@ -112,7 +111,7 @@ def _compare(model: Any, copy: Any, output: Path) -> None:
 
 def _has_top(source: Path, architecture: Architecture, options: LoadOptions) -> bool:
     """True when the file matches the architecture with its classifier; refuse a file that matches neither way."""
-    if isinstance(architecture.with_top, PackagedFile) and keras_files.is_torch_stream(source):
+    if not architecture.with_top.is_hdf5 and keras_files.is_torch_stream(source):
         return True
     keras_files.verify_readable(source)
     with keras_files.open_file(source) as file:

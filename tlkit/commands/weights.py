@@ -1,81 +1,42 @@
-"""The published weights: what there is, what is here, fetching it ahead, checking it. No network is built."""
+"""Select, list and verify published weights files. No network is built."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.registry.lookup import all_architectures, get_architecture
 from tlkit.architectures.verify_weights import published_problem
 from tlkit.config import BuildOptions
-from tlkit.downloads.folders import weights_folder
 from tlkit.downloads.locate import (
-    UseFile,
-    addresses,
-    fetch,
+    LocalFile,
+    candidate_paths,
     find_local,
-    mirror,
     missing_package,
-    places,
+    urls,
     warn_of_damaged,
+    weights_folder,
 )
-from tlkit.downloads.weights_file import PackagedFile, PublishedWeights
-from tlkit.errors import TlkitError, UsageError, WeightsError
-from tlkit.utils.atomic_write import atomic_write
+from tlkit.downloads.weights_file import WeightsFile
+from tlkit.errors import UsageError, WeightsError
+from tlkit.utils.hashing import file_digest
 from tlkit.utils.logging import logger
-from tlkit.utils.text import did_you_mean, pluralize, without_password
+from tlkit.utils.text import did_you_mean, without_password
 
 
 @dataclass(frozen=True)
-class Published:
-    """One weights file of the table.
-
-    Attributes:
-        architecture: Whose it is.
-        weights: Which of its files.
-    """
-
-    architecture: Architecture
-    weights: PublishedWeights
-
-    @property
-    def name(self) -> str:
-        """The file's name."""
-        return self.weights.file.name
-
-    @property
-    def top(self) -> str:
-        """``yes`` with the ImageNet classifier, ``no`` without it, ``both`` where one file serves both."""
-        if not self.weights.include_top:
-            return "no"
-        alone = self.weights.file == self.architecture.with_top and self.architecture.without_top is None
-        return "both" if alone else "yes"
-
-    @property
-    def origin(self) -> str:
-        """Where it would come from: ``package NAME``, or an address."""
-        file = self.weights.file
-        urls = addresses(file)
-        return urls[0] if urls else f"package {file.distribution}"  # type: ignore[union-attr]
-
-    def problem(self, path: Path) -> str | None:
-        """What is wrong with a copy, looked at as `tlkit weights verify` does; None when nothing is."""
-        return published_problem(self.architecture, self.weights.file, path, thorough=True)
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Which files of an architecture are meant.
+class VariantFilter:
+    """Selects weights files of an architecture.
 
     Attributes:
         top: With the ImageNet classifier, without it, or None for both.
-        every: Those of all widths and sizes.
-        alpha: Instead, those of this width; None for the usual one.
-        size: Those for this input height and width; None for the usual one.
+        every: All widths and sizes.
+        alpha: Instead, this width; None for the default.
+        size: This input height and width; None for the default.
     """
 
     top: bool | None = None
@@ -83,211 +44,157 @@ class Choice:
     alpha: float | None = None
     size: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.every and (self.alpha is not None or self.size is not None):
+            raise UsageError("--all selects every width and size.", hint="Leave --alpha and --size out.")
+        for option, value in (("--alpha", self.alpha), ("--size", self.size)):
+            if value is not None and not 0 < value < float("inf"):
+                raise UsageError(f"{option} {value:g} must be above 0.")
 
-EVERY = Choice(every=True)
+
+EVERY = VariantFilter(every=True)
 
 
-def choose(architecture: Architecture, choice: Choice) -> list[Published]:
-    """Of the files of an architecture, those that are meant. The one place where they are chosen.
+@dataclass(frozen=True)
+class FileStatus:
+    """What was found out about a weights file, or done with it.
+
+    Attributes:
+        file: The published file; None for a copy of none.
+        path: Its copy; None if there is none.
+        status: ``present`` or ``missing`` from :func:`list_weights`, ``good`` or ``bad`` from :func:`verify`;
+            ``present``, ``downloaded``, ``copied`` or ``failed`` from ``pull``, ``present``, ``installed`` or
+            ``replaced`` from ``install`` of :mod:`tlkit.commands.weights_transfer`.
+        problem: What is wrong with it, or why it failed; None if nothing is.
+        hint: What the user can do about it.
+    """
+
+    file: WeightsFile | None
+    path: Path | None
+    status: str
+    problem: str | None = None
+    hint: str | None = None
+
+    @property
+    def bytes(self) -> int | None:
+        """Size of the copy."""
+        return self.path.stat().st_size if self.path and self.path.is_file() else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON of the ``tlkit weights`` commands."""
+        file = self.file.to_dict() if self.file else dict.fromkeys(WeightsFile("").to_dict())
+        if self.file and urls(self.file):
+            file["source"] = without_password(urls(self.file)[0])
+        path = None if self.path is None else str(self.path)
+        return {**file, "path": path, "bytes": self.bytes, "status": self.status, "problem": self.problem}
+
+
+def select(architecture: Architecture, chosen: VariantFilter) -> list[WeightsFile]:
+    """Return the selected files of an architecture.
 
     Raises:
         UsageError: It has no such width.
         WeightsError: No weights were published for that width or size.
     """
-    top = choice.top
-    row = architecture.configured(BuildOptions(alpha=choice.alpha, data_format="channels_last"))
-    size = None if choice.size is None else (choice.size, choice.size)
-    meant = [row.weights_file(include_top=with_top, size=size) for with_top in (True, False)]
+    row = architecture.configured(BuildOptions(alpha=chosen.alpha, data_format="channels_last"))
+    size = None if chosen.size is None else (chosen.size, chosen.size)
+    files = [row.weights_file(include_top=with_top, size=size) for with_top in (True, False)]
     if size is not None and not row.is_trained_at(size):
         raise WeightsError(
-            f"No weights of {row.name} were trained at {choice.size}x{choice.size} for this width.",
-            hint=f"`tlkit weights list {row.name}` says what there is; at other sizes those of {row.size} are used.",
+            f"No weights of {row.name} were trained at {chosen.size}x{chosen.size} for this width.",
+            hint=f"`tlkit weights list {row.name}` lists what there is; other sizes use those of {row.size}.",
         )
-    files = [weights for weights in architecture.published if choice.every or weights.file in meant]
-    chosen = [Published(architecture, weights) for weights in files]
-    return [one for one in chosen if top is None or one.top in ("both", "yes" if top else "no")]
+    tops = {None: ("yes", "no", "both"), True: ("yes", "both"), False: ("no", "both")}[chosen.top]
+    return [file for file in architecture.published if (chosen.every or file in files) and file.top in tops]
 
 
-def choose_all(names: Sequence[str], choice: Choice) -> list[Published]:
-    """The files of several architectures, each once, in the order given; without names, those of the table.
+def select_all(names: Sequence[str], chosen: VariantFilter) -> list[WeightsFile]:
+    """Return the selected files of several architectures, in the order given; without names, of all.
 
     Raises:
         UsageError: No such architecture.
     """
     rows = [get_architecture(name) for name in names] if names else all_architectures()
     different = {row.name: row for row in rows}.values()
-    return [one for row in different for one in choose(row, choice)]
+    return [file for row in different for file in select(row, chosen)]
 
 
-@dataclass(frozen=True)
-class Listed:
-    """What `tlkit weights list` says of a file.
-
-    Attributes:
-        published: The file.
-        path: The copy that would be used if it is good; None when there is none.
-        bytes: Of that copy.
-    """
-
-    published: Published
-    path: Path | None
-    bytes: int | None
+def known_files() -> dict[str, WeightsFile]:
+    """Return every published file by its name."""
+    return {file.name: file for file in select_all((), EVERY)}
 
 
-def list_weights(names: Sequence[str]) -> list[Listed]:
-    """Every file, and whether it is here; nothing is read.
+def list_weights(names: Sequence[str]) -> list[FileStatus]:
+    """Return every file, and the copy that would be used if it is good; nothing is read.
 
     Raises:
         UsageError: No such architecture.
     """
     found = []
-    for published in choose_all(names, EVERY):
-        path = next((path for path in places(published.weights.file) if path.is_file()), None)
-        found.append(Listed(published, path, path.stat().st_size if path else None))
+    for file in select_all(names, EVERY):
+        path = next(filter(Path.is_file, candidate_paths(file)), None)
+        found.append(FileStatus(file, path, "present" if path else "missing"))
     return found
 
 
-def find(name: str, choice: Choice) -> Path:
-    """The path of a file that is here and good; nothing is fetched.
+def find(name: str, chosen: VariantFilter) -> Path:
+    """Return the path of a good copy; nothing is downloaded.
 
     Raises:
         UsageError: No such architecture.
-        WeightsError: It is not here, or damaged; the hint says what would fetch it and where to put it.
+        WeightsError: There is none; the hint names the command that downloads it.
     """
-    (published,) = choose(get_architecture(name), choice)
-    architecture, file = published.architecture.name, published.weights.file
-    seen = find_local(file, published.problem)
-    warn_of_damaged(seen)
-    if isinstance(seen, UseFile):
-        return seen.path
-    if not seen.urls and isinstance(file, PackagedFile):
-        raise missing_package(file, architecture, seen.damaged)
-    said = [{"yes": "--top", "no": "--no-top", "both": ""}[published.top]]
-    said += [f"--alpha {choice.alpha:g}"] if choice.alpha else []
-    said += [f"--size {choice.size}"] if choice.size else []
-    flag = "".join(f" {word}" for word in said if word)
+    (file,) = select(get_architecture(name), chosen)
+    found = find_local(file, thorough(file))
+    warn_of_damaged(found)
+    if isinstance(found, LocalFile):
+        return found.path
+    if not found.urls:
+        raise missing_package(file, found)
+    options = [{"yes": " --top", "no": " --no-top", "both": ""}[file.top]]
+    options += [f" --alpha {chosen.alpha:g}"] if chosen.alpha else []
+    options += [f" --size {chosen.size}"] if chosen.size else []
     raise WeightsError(
-        f"{file.name}, the weights of {architecture}, is not here{' undamaged' if seen.damaged else ''}.",
-        hint=f"`tlkit weights pull {architecture}{flag}` fetches it from {without_password(seen.urls[0])}; "
-        f"or put it into {weights_folder()}.",
+        f"There is no {'undamaged ' if found.damaged else ''}copy of {file.name}, the weights of {file.architecture}.",
+        hint=f"`tlkit weights pull {file.architecture}{''.join(options)}` downloads it from "
+        f"{without_password(found.urls[0])}; or put it into {weights_folder()}.",
     )
 
 
-@dataclass(frozen=True)
-class Pulled:
-    """What became of a file that was to be fetched.
-
-    Attributes:
-        published: The file.
-        status: ``fetched``, ``here`` or ``failed``.
-        path: Where it is now.
-        error: Why it failed.
-    """
-
-    published: Published
-    status: str
-    path: Path | None = None
-    error: TlkitError | None = None
+def thorough(file: WeightsFile) -> partial[str | None]:
+    """Return the check of a copy that `tlkit weights verify` does."""
+    return partial(published_problem, file, thorough=True)
 
 
-def pull(files: Iterable[Published]) -> Iterator[Pulled]:
-    """Fetch files, one after the other; one that fails does not keep the others from coming.
-
-    What only a shared folder has is copied from there: that may be gone tomorrow.
-    """
-    _, shared = mirror()
-    for published in files:
-        seen = find_local(published.weights.file, published.problem)
-        try:
-            if isinstance(seen, UseFile) and seen.path.parent == shared:
-                yield Pulled(published, "fetched", _copied(seen.path, published))
-                continue
-            if isinstance(seen, UseFile):
-                yield Pulled(published, "here", seen.path)
-                continue
-            name = published.architecture.name
-            path = fetch(published.weights.file, seen, architecture=name, problem=published.problem)
-            yield Pulled(published, "fetched", path)
-        except WeightsError as error:
-            yield Pulled(published, "failed", error=error)
-
-
-def _copied(source: Path, published: Published) -> Path:
-    """A good copy of a file in tlkit's own folder."""
-    path = weights_folder() / published.name
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as part:
-            shutil.copyfile(source, part)
-            wrong = published.problem(part)
-            if wrong:
-                raise WeightsError(f"{source} changed while it was copied: {wrong}.")
-    except OSError as error:
-        raise WeightsError(
-            f"Cannot copy {source} into {path.parent}: {error.strerror or error}.",
-            hint="Name another folder with TLKIT_CACHE_DIR.",
-        ) from error
-    return path
-
-
-@dataclass(frozen=True)
-class Verified:
-    """What was found out of one copy.
-
-    Attributes:
-        path: The copy.
-        published: The file that it is, or should be; None when nothing tells.
-        problem: What is wrong with it, or None.
-    """
-
-    path: Path
-    published: Published | None
-    problem: str | None
-
-    @property
-    def checks(self) -> list[str]:
-        """What was compared: ``digest``, ``layers``."""
-        if self.published is None:
-            return []
-        file = self.published.weights.file
-        return [*(["digest"] if file.digest else []), *([] if isinstance(file, PackagedFile) else ["layers"])]
-
-
-def verify(names: Sequence[str]) -> list[Verified]:
-    """Check copies of published files: hashes where they are published, and layers.
+def verify(names: Sequence[str]) -> list[FileStatus]:
+    """Check copies of published files: digests where they were published, and layers.
 
     Args:
-        names: Architectures, for every copy of their files on this machine; files and folders of files; nothing for
-            every copy of every published file.
+        names: Architectures, for all copies of their files on this machine; files and folders of files; nothing for
+            all copies of all published files.
 
     Raises:
         UsageError: Neither an architecture nor a file.
     """
-    copies = [copy for name in names for copy in _copies(name)] if names else list(_here(()))
-    return [_verified(path, published) for path, published in dict(copies).items()]
+    copies = [copy for name in names for copy in _copies(name)] if names else list(_installed(()))
+    return [_verify(path, file) for path, file in dict(copies).items()]
 
 
-def known_files() -> dict[str, Published]:
-    """Every published file by its name."""
-    return {one.name: one for one in choose_all((), EVERY)}
-
-
-def _here(names: Sequence[str]) -> Iterator[tuple[Path, Published | None]]:
+def _installed(names: Sequence[str]) -> Iterator[tuple[Path, WeightsFile | None]]:
     seen: set[Path] = set()
-    for published in choose_all(names, EVERY):
-        for path in places(published.weights.file):
-            if path.is_file() and path.resolve() not in seen:
+    for file in select_all(names, EVERY):
+        for path in filter(Path.is_file, candidate_paths(file)):
+            if path.resolve() not in seen:
                 seen.add(path.resolve())
-                yield path, published
+                yield path, file
 
 
-def _copies(name: str) -> Iterator[tuple[Path, Published | None]]:
-    path = Path(name)
+def _copies(name: str) -> Iterator[tuple[Path, WeightsFile | None]]:
+    path, known = Path(name), known_files()
     try:
         architecture = get_architecture(name)
     except UsageError as error:
         if path.is_dir():
-            known = known_files()
             inside = [(file, known[file.name]) for file in sorted(path.iterdir()) if file.name in known]
             if not inside:
                 raise WeightsError(f"The folder {path} holds no file with the name of a published one.") from None
@@ -295,38 +202,25 @@ def _copies(name: str) -> Iterator[tuple[Path, Published | None]]:
         elif path.exists():
             yield path, None
         elif path.suffix or len(path.parts) > 1:
-            raise WeightsError(f"There is no file {name}.", hint=did_you_mean(path.name, known_files())) from None
+            raise WeightsError(f"There is no file {name}.", hint=did_you_mean(path.name, known)) from None
         else:
             raise error
     else:
-        found = list(_here((architecture.name,)))
+        found = list(_installed((architecture.name,)))
         if not found:
-            logger.warning("No weights of %s are here.", architecture.name)
+            logger.warning("No weights of %s are on this machine.", architecture.name)
         yield from found
 
 
-def _verified(path: Path, published: Published | None) -> Verified:
-    if published is None and path.is_file():
-        published = known_files().get(path.name) or _by_digest(path)
+def _verify(path: Path, file: WeightsFile | None) -> FileStatus:
     if not path.is_file():
-        return Verified(path, published, "it is not a file")
-    if published is None:
-        return Verified(path, None, "no published file has its name or its digest")
-    problem = partial(published_problem, published.architecture, published.weights.file)
-    return Verified(path, published, problem(path, thorough=True))
+        return FileStatus(file, path, "bad", "it is not a file")
+    file = file or known_files().get(path.name) or _by_digest(path)
+    problem = thorough(file)(path) if file else "no published file has its name or its digest"
+    return FileStatus(file, path, "bad" if problem else "good", problem)
 
 
-def _by_digest(path: Path) -> Published | None:
-    """The published file that these bytes are, whatever they are called."""
-    from tlkit.utils.hashing import file_digest
-
+def _by_digest(path: Path) -> WeightsFile | None:
+    """Return the published file with these bytes, whatever its name is."""
     digests = {file_digest(path, algorithm) for algorithm in ("md5", "sha256")}
-    return next((one for one in choose_all((), EVERY) if one.weights.file.digest in digests), None)
-
-
-def counts(verified: Sequence[Verified]) -> str:
-    """In words: ``3 files are good, 1 is not.``."""
-    bad = sum(one.problem is not None for one in verified)
-    good = len(verified) - bad
-    said = f"{pluralize(good, 'file')} {'is' if good == 1 else 'are'} good"
-    return f"{said}, {bad:,} {'is' if bad == 1 else 'are'} not." if bad else f"{said}."
+    return next((file for file in known_files().values() if file.digest in digests), None)

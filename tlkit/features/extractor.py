@@ -135,7 +135,7 @@ class FeatureExtractor:
                 batch_size=batch_size or engine.batch,
                 description=description,
                 digests=True,
-                change=None if variants is None else lambda batch: augment_batch(batch, variants, missing),
+                transform=None if variants is None else lambda batch: augment_batch(batch, variants, missing),
             ):
                 places = [missing[position] for position in batch.positions]
                 for place, digest in zip(places, batch.digests, strict=True):

@@ -1,8 +1,7 @@
-"""Convolutions in groups, computed by TensorFlow itself.
+"""Grouped convolutions computed by TensorFlow's own operation instead of XLA.
 
-Keras has XLA compile each of them, from a time when TensorFlow could not compute them on a processor. On a processor
-XLA's are many times slower, backward above all, and a compiled piece is closed to the optimizer of the graph around
-it: no BatchNorm is folded into it.
+Keras compiles each of them with XLA, because TensorFlow once could not compute them on a CPU. There XLA's are many
+times slower, above all backward, and TensorFlow's graph optimizer cannot see into them to fold BatchNorm.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ from tlkit.backend import keras, tf
 
 @contextmanager
 def native_grouped_conv(model: Any) -> Iterator[None]:
-    """A model that is called inside the block computes its grouped convolutions with TensorFlow's own operation.
+    """Compute grouped convolutions of a model called inside the block with TensorFlow's own operation.
 
-    Nothing changes for a model without them, nor where TensorFlow cannot compute all that Keras hands to XLA.
+    A model without them is unaffected, and so is one with a layer that TensorFlow cannot compute without XLA.
     """
     before = tf.config.functions_run_eagerly()
-    # run eagerly, a function that is called while a graph is made becomes part of that graph
+    # Keras wraps the convolution in tf.function(jit_compile=True); run eagerly, its operations join the graph around it
     tf.config.run_functions_eagerly(before or _is_native(model, backward=False))
     try:
         yield
@@ -31,28 +30,29 @@ def native_grouped_conv(model: Any) -> Iterator[None]:
 
 
 def with_native_grouped_conv(model: Any) -> Any:
-    """Another model of the same layers, to compile and train.
+    """Return a model of the same layers to compile and train, whose grouped convolutions are TensorFlow's own.
 
-    Its grouped convolutions are TensorFlow's own where that has their gradients.
+    If TensorFlow lacks their gradients on this machine, the model trains as Keras does.
     """
     return (NativeGroupedConvModel if _is_native(model, backward=True) else keras.Model)(model.inputs, model.outputs)
 
 
 class NativeGroupedConvModel(keras.Model):
-    """A functional model whose every call is one inside :func:`natively`."""
+    """A functional model that is always called inside :func:`native_grouped_conv`."""
 
-    # Keras hands on `training` only to a call that names it
+    # Keras passes `training` only to a call() that names it
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """What the model gives; the arguments of any functional model."""
+        """Return the outputs; arguments as of any functional model."""
         with native_grouped_conv(self):
             return super().call(inputs, training=training, mask=mask)
 
 
 def _is_native(model: Any, *, backward: bool) -> bool:
-    """True when XLA compiles something of a model, and TensorFlow computes all of that itself."""
+    """True if Keras has XLA compile layers of a model, and TensorFlow can compute all of them itself."""
     compiled = [layer for layer in _leaves(model) if _is_compiled(layer)]
     return bool(compiled) and all(
-        isinstance(layer, keras.layers.Conv2D) and _computes(layer.data_format, backward) for layer in compiled
+        isinstance(layer, keras.layers.Conv2D) and _runs_in_tensorflow(layer.data_format, backward)
+        for layer in compiled
     )
 
 
@@ -65,38 +65,41 @@ def _leaves(model: Any) -> Iterator[Any]:
 
 
 def _is_compiled(layer: Any) -> bool:
-    """What ``conv`` of ``keras/src/backend/tensorflow/nn.py`` hands to XLA."""
+    """True for a layer that ``conv`` of ``keras/src/backend/tensorflow/nn.py`` compiles with XLA."""
     if not hasattr(layer, "kernel_size"):
         return False
     return getattr(layer, "groups", 1) > 1 or (len(layer.kernel_size) == 3 and layer.data_format == "channels_first")
 
 
 @cache
-def _computes(data_format: str, backward: bool) -> bool:
-    """Whether TensorFlow computes grouped convolutions of pictures here, or their gradients: tried out.
+def _runs_in_tensorflow(data_format: str, backward: bool) -> bool:
+    """Try whether TensorFlow computes grouped 2D convolutions on this machine (and with ``backward`` their gradients).
 
-    Without oneDNN, which is switched on where it knows the processor's instructions, it has neither their gradients nor
-    channels first, and refuses one with a bias behind it.
+    Without oneDNN, which is enabled on processors it knows, TensorFlow has neither the gradients nor channels_first,
+    and fails on one followed by a bias.
     """
-    first = data_format == "channels_first"
-    layout, axis = ("NCHW", 1) if first else ("NHWC", 3)
+    channels_first = data_format == "channels_first"
+    layout, axis = ("NCHW", 1) if channels_first else ("NHWC", 3)
 
-    def convolve(picture: Any, kernel: Any) -> Any:
-        return tf.nn.conv2d(picture, kernel, 1, "VALID", data_format=layout)
+    def convolve(image: Any, kernel: Any) -> Any:
+        return tf.nn.conv2d(image, kernel, 1, "VALID", data_format=layout)
 
-    def apart(picture: Any, kernel: Any) -> Any:
-        groups = zip(tf.split(picture, 4, axis), tf.split(kernel, 4, 3), strict=True)
+    def convolve_split(image: Any, kernel: Any) -> Any:
+        groups = zip(tf.split(image, 4, axis), tf.split(kernel, 4, 3), strict=True)
         return tf.concat([convolve(*group) for group in groups], axis)
 
-    def numbers(way: Any, picture: Any, kernel: Any, bias: Any) -> Any:
-        found = tf.nn.relu(tf.nn.bias_add(way(picture, kernel), bias, data_format=layout))
-        return [found, *(tf.gradients(found, [picture, kernel]) if backward else ())]
+    def outputs_and_gradients(convolution: Any, image: Any, kernel: Any, bias: Any) -> Any:
+        output = tf.nn.relu(tf.nn.bias_add(convolution(image, kernel), bias, data_format=layout))
+        return [output, *(tf.gradients(output, [image, kernel]) if backward else ())]
 
     try:
-        with tf.init_scope():  # now, not in the graph that is being made; no tape sees it
-            picture = tf.reshape(tf.sin(tf.range(2.0 * 9 * 9 * 16)), (2, 16, 9, 9) if first else (2, 9, 9, 16))
+        with tf.init_scope():  # now, not in the graph being traced, and not recorded by a gradient tape
+            image = tf.reshape(tf.sin(tf.range(2.0 * 9 * 9 * 16)), (2, 16, 9, 9) if channels_first else (2, 9, 9, 16))
             kernel, bias = tf.reshape(tf.cos(tf.range(3.0 * 3 * 4 * 16)), (3, 3, 4, 16)), tf.sin(tf.range(16.0))
-            ways = [tf.function(numbers)(way, picture, kernel, bias) for way in (convolve, apart)]
-            return all(bool(tf.reduce_all(tf.abs(one - other) < 1e-3)) for one, other in zip(*ways, strict=True))
+            got, expected = (
+                tf.function(outputs_and_gradients)(convolution, image, kernel, bias)
+                for convolution in (convolve, convolve_split)
+            )
+            return all(bool(tf.reduce_all(tf.abs(a - b) < 1e-3)) for a, b in zip(got, expected, strict=True))
     except tf.errors.OpError:
         return False

@@ -1,4 +1,4 @@
-"""Run a network as a TensorFlow graph with its weights folded in, which ``model.predict`` does not."""
+"""Run a network as a frozen TensorFlow graph, which is faster than ``model.predict``."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from tlkit.inference.base import Outputs
 from tlkit.inference.frozen_graph import frozen_graph
 from tlkit.inference.lazy_model import LazyModel
 
-ROWS = 16
-"""Rows that the graph is given at a time, always: a fuller or emptier batch may round otherwise."""
+BATCH = 16
+"""Size of every batch that the graph runs, padded with zeros: with another size an image may round differently."""
 
 
 class KerasEngine:
     """The ``keras`` engine; see :class:`tlkit.inference.base.Engine`."""
 
     name = "keras"
-    batch = ROWS
+    batch = BATCH
 
     def __init__(self, network: LazyModel, precision: str = "float32") -> None:
         self.precision = precision
@@ -30,18 +30,18 @@ class KerasEngine:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="keras-engine")
 
     def submit(self, pixels: np.ndarray) -> Future[Outputs]:
-        """Start on values ``(rows, height, width, channels)``."""
+        """Start on pixels ``(batch, height, width, channels)``; see :meth:`tlkit.inference.base.Engine.submit`."""
         return self._thread.submit(self._run, pixels)
 
     def _run(self, pixels: np.ndarray) -> Outputs:
         parts = []
-        for start in range(0, len(pixels), ROWS):
-            part = pixels[start : start + ROWS]
-            rows = len(part)
-            if rows < ROWS:
-                part = np.concatenate([part, np.zeros((ROWS - rows, *part.shape[1:]), part.dtype)])
+        for start in range(0, len(pixels), BATCH):
+            part = pixels[start : start + BATCH]
+            size = len(part)
+            if size < BATCH:
+                part = np.concatenate([part, np.zeros((BATCH - size, *part.shape[1:]), part.dtype)])
             with bf16_graph_rewrite(self.precision):
-                parts.append([output.numpy()[:rows] for output in self._graph(tf.constant(part))])
+                parts.append([output.numpy()[:size] for output in self._graph(tf.constant(part))])
         if not parts:
             return tuple(np.empty((0, *shape), np.float32) for shape in self.shapes)
         return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
@@ -49,13 +49,17 @@ class KerasEngine:
 
 @contextmanager
 def bf16_graph_rewrite(precision: str) -> Iterator[None]:
-    """TensorFlow reads this option at each call of a graph, and it holds for the whole process."""
+    """Have TensorFlow rewrite graphs that run inside the block to bfloat16, if that is ``precision``.
+
+    TensorFlow reads this option whenever a graph is called, for the whole process.
+    """
     if precision == "float32":
         yield
         return
-    options = tf.config.optimizer
-    options.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": True})
+    name, options = "auto_mixed_precision_onednn_bfloat16", tf.config.optimizer
+    before = options.get_experimental_options().get(name, False)
+    options.set_experimental_options({name: True})
     try:
         yield
     finally:
-        options.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": False})
+        options.set_experimental_options({name: before})

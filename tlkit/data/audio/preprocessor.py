@@ -119,9 +119,9 @@ class MelSpectrogramPreprocessor:
         return mel_spectrogram(sound), digest
 
     def _fetch(self, url: str) -> bytes:
-        from tlkit.data.url import fetch  # requests takes a while to import
+        from tlkit.data.url import fetch  # urllib3 takes a while to import
 
-        return fetch(url, allow_private=self.allow_private, wanted=AUDIO.with_article)
+        return fetch(url, allow_private=self.allow_private, expected=AUDIO.with_article)
 
     def to_array(self, content: np.ndarray) -> np.ndarray:
         """Add the channel axis to a mel-spectrogram: ``(96, 1366, 1)`` float32."""

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tlkit.backend import keras, tf
+from tlkit.backend import keras, keras_scope, tf
+from tlkit.keras_private import flatten_layers
 
 layers = keras.layers
 
@@ -56,7 +57,8 @@ class Augmenter:
     """
 
     def __init__(self, policy: str) -> None:
-        self._layers = POLICIES[policy]()
+        with keras_scope():  # the layers take their data format from Keras's settings
+            self._layers = POLICIES[policy]()
         self._generators = list(_generators(self._layers))
         self._augment = tf.function(self._run, reduce_retracing=True)
         self._lock = threading.Lock()
@@ -78,6 +80,7 @@ class Augmenter:
                 generator.state.assign(np.array([start, number << 16], np.uint32))
             return np.asarray(self._augment(pixels[np.newaxis]).numpy()[0])
 
+    @keras_scope()  # while it is traced
     def _run(self, pixels: Any) -> Any:
         x = keras.ops.cast(pixels, "float32")
         for layer in self._layers:
@@ -88,7 +91,7 @@ class Augmenter:
 def _generators(members: Sequence[Any]) -> Any:
     """Yield the seed generators of layers and of the layers nested in them."""
     for layer in members:
-        for inner in layer._flatten_layers():
+        for inner in flatten_layers(layer):
             generator = getattr(inner, "generator", None)
             if generator is not None:
                 yield generator

@@ -78,9 +78,9 @@ class ImagePreprocessor:
         return decode(data, min_size=self.min_size), bytes_digest(data)
 
     def _fetch(self, url: str) -> bytes:
-        from tlkit.data.url import fetch  # requests takes a while to import
+        from tlkit.data.url import fetch  # urllib3 takes a while to import
 
-        return fetch(url, allow_private=self.allow_private, wanted=IMAGE.with_article)
+        return fetch(url, allow_private=self.allow_private, expected=IMAGE.with_article)
 
     def to_array(self, content: Image.Image) -> np.ndarray:
         """Resize an image to :attr:`size`.

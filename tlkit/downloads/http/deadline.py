@@ -1,4 +1,4 @@
-"""Hang up when time is over: a server that sends a byte now and then defeats every time limit of a socket."""
+"""Close connections at a deadline: a server that sends a byte now and then defeats every timeout of a socket."""
 
 from __future__ import annotations
 
@@ -8,51 +8,61 @@ import threading
 import time
 from typing import Any
 
+_active: set[Deadline] = set()
 
-class Watch:
-    """The time that the connections of one fetch have; a context manager.
+
+def hang_up_all() -> None:
+    """End every download in progress, in whatever thread."""
+    for deadline in tuple(_active):
+        deadline.hang_up()
+
+
+class Deadline:
+    """The time that the connections of one download have; a context manager.
 
     Args:
-        seconds: Until it hangs up, unless :meth:`extend` gives it longer.
+        seconds: Until they are closed, unless :meth:`extend` is called.
     """
 
     def __init__(self, seconds: float) -> None:
         self._sockets: list[socket.socket] = []
-        self._deadline = time.monotonic() + seconds
-        self._over = threading.Event()
-        self._given_up = False
+        self._time = time.monotonic() + seconds
+        self._finished = threading.Event()
+        self._expired = False
 
-    def __enter__(self) -> Watch:
-        threading.Thread(target=self._wait, name="watch", daemon=True).start()
+    def __enter__(self) -> Deadline:
+        _active.add(self)
+        threading.Thread(target=self._wait, name="deadline", daemon=True).start()
         return self
 
     def __exit__(self, *_: Any) -> None:
-        self._over.set()
+        _active.discard(self)
+        self._finished.set()
 
     def _wait(self) -> None:
-        while (left := self._deadline - time.monotonic()) > 0:
-            if self._over.wait(left):
+        while (left := self._time - time.monotonic()) > 0:
+            if self._finished.wait(left):
                 return
         self.hang_up()
 
-    def add(self, opened: socket.socket) -> None:
-        """Keep a socket, to hang up on when time is over."""
-        self._sockets.append(opened)
-        if self._given_up:
+    def add(self, connection: socket.socket) -> None:
+        """Close this socket too at the deadline."""
+        self._sockets.append(connection)
+        if self._expired:
             self.hang_up()
 
     def extend(self, seconds: float) -> None:
-        """Give it this long from now on."""
-        self._deadline = time.monotonic() + seconds
+        """Move the deadline to ``seconds`` from now."""
+        self._time = time.monotonic() + seconds
 
     @property
-    def late(self) -> bool:
-        """True when time is over."""
-        return self._given_up or time.monotonic() > self._deadline
+    def expired(self) -> bool:
+        """Whether the deadline has passed."""
+        return self._expired or time.monotonic() > self._time
 
     def hang_up(self) -> None:
-        """End all connections; whoever reads from one stops waiting."""
-        self._given_up = True
-        for opened in self._sockets:
+        """Close all connections; a thread that reads from one stops waiting."""
+        self._expired = True
+        for connection in self._sockets:
             with contextlib.suppress(OSError):
-                opened.shutdown(socket.SHUT_RDWR)
+                connection.shutdown(socket.SHUT_RDWR)

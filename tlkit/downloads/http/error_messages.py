@@ -1,4 +1,4 @@
-"""Why an address did not give what was wanted, in a few words; the libraries' own nest names of objects."""
+"""Short reasons why a download failed; the libraries' own messages nest names of objects."""
 
 from __future__ import annotations
 
@@ -7,108 +7,92 @@ import socket
 import ssl
 from collections.abc import Iterator
 
-import requests
-import urllib3
+from urllib3 import exceptions
 
 _UNKNOWN_ISSUER = {18, 19, 20, 21}
-"""OpenSSL's codes for a certificate whose issuer nobody here trusts."""
+"""OpenSSL's codes for a certificate whose issuer is not trusted."""
 
 
-class WebError(Exception):
-    """An answer that is not taken, whoever asks again; the message is the reason."""
+class HttpError(Exception):
+    """A download that failed; the message is the reason.
+
+    Args:
+        reason: Why, in a few words.
+        retry: Whether another attempt may succeed.
+    """
+
+    def __init__(self, reason: str, *, retry: bool = False) -> None:
+        super().__init__(reason)
+        self.retry = retry
 
 
-def reason(error: BaseException) -> str:
-    """A short reason for what requests, urllib3 and the sockets below them raise."""
-    for test in (_plain, _of_tls, _of_proxy, _of_answer, _of_connection):
-        found = test(error)
-        if found:
-            return found
-    return f"it failed ({type(error).__name__})"
+def http_error(error: Exception) -> HttpError:
+    """Return an error with a short reason for what urllib3 and the sockets below it raise."""
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, HttpError):
+            return cause
+    for test in (_of_tls, _of_proxy, _of_response, _of_connection):
+        reason = test(causes)
+        if reason:
+            return HttpError(reason, retry=True)
+    if isinstance(error, exceptions.LocationValueError | UnicodeError | ValueError):
+        return HttpError("it is not a complete URL")
+    return HttpError(f"it failed ({type(error).__name__})", retry=True)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and all that led to it: libraries keep the first one as a cause, an argument or ``reason``."""
+    """Yield an error and all that led to it: libraries keep the first one as a cause, an argument or ``reason``."""
     waiting, seen = [error], set[int]()
     while waiting:
-        one = waiting.pop(0)
-        if id(one) in seen:
+        cause = waiting.pop(0)
+        if id(cause) in seen:
             continue
-        seen.add(id(one))
-        yield one
-        more = (one.__cause__, one.__context__, getattr(one, "reason", None), *one.args)
-        waiting += [cause for cause in more if isinstance(cause, BaseException)]
+        seen.add(id(cause))
+        yield cause
+        more = (cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args)
+        waiting += [inner for inner in more if isinstance(inner, BaseException)]
 
 
-def _plain(error: BaseException) -> str | None:
-    for cause in _causes(error):
-        if isinstance(cause, WebError):
-            return str(cause)
-    if isinstance(error, requests.HTTPError) and error.response is not None:
-        return f"the server answered {error.response.status_code}"
-    if isinstance(error, requests.TooManyRedirects):
-        return "it redirects more than it may"
-    if isinstance(error, requests.exceptions.InvalidSchema):
-        if "SOCKS" in str(error):
-            return "the proxy is a SOCKS proxy, and `pip install pysocks` is needed for that"
-        return "it leads to something other than http or https"
-    if isinstance(error, requests.exceptions.InvalidProxyURL):
-        return "the address of the proxy is not complete"
-    invalid = (
-        requests.exceptions.InvalidURL, requests.exceptions.MissingSchema, urllib3.exceptions.LocationValueError,
-        UnicodeError,
-    )  # fmt: skip
-    return "it is not a complete address" if isinstance(error, invalid) else None
+def _any(causes: list[BaseException], *types: type[BaseException]) -> bool:
+    return any(isinstance(cause, types) for cause in causes)
 
 
-def _of_tls(error: BaseException) -> str | None:
-    for cause in _causes(error):
+def _of_tls(causes: list[BaseException]) -> str | None:
+    for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            said = f"its certificate cannot be verified ({str(cause.verify_message).rstrip('.')})"
+            reason = f"its certificate cannot be verified ({str(cause.verify_message).rstrip('.')})"
             if cause.verify_code in _UNKNOWN_ISSUER:
-                said += "; SSL_CERT_FILE can name a file of certificates to trust"
-            return said
-    if isinstance(error, requests.exceptions.SSLError | urllib3.exceptions.SSLError):
-        return "no secure connection: is it http:// instead of https://?"
-    return None
+                reason += "; SSL_CERT_FILE can name a file of certificates to trust"
+            return reason
+    return "no secure connection: is it http:// instead of https://?" if _any(causes[:1], exceptions.SSLError) else None
 
 
-def _of_proxy(error: BaseException) -> str | None:
-    causes = list(_causes(error))
+def _of_proxy(causes: list[BaseException]) -> str | None:
     for cause in causes:
         if "Tunnel connection failed" in str(cause) and isinstance(cause, OSError):
             return f"the proxy refused: {str(cause).partition('failed: ')[2]}"
-    if any(isinstance(cause, requests.exceptions.ProxyError | urllib3.exceptions.ProxyError) for cause in causes):
-        return "no connection to the proxy"
-    return None
+    return "no connection to the proxy" if _any(causes, exceptions.ProxyError) else None
 
 
-def _of_answer(error: BaseException) -> str | None:
-    causes = list(_causes(error))
-    if any(isinstance(cause, http.client.RemoteDisconnected) for cause in causes):
-        return "the server hung up without an answer"
-    if any(isinstance(cause, http.client.IncompleteRead) for cause in causes):
-        return "it broke off, cut short"
-    if any(isinstance(cause, urllib3.exceptions.DecodeError) for cause in causes):
+def _of_response(causes: list[BaseException]) -> str | None:
+    if _any(causes, http.client.RemoteDisconnected):
+        return "the server closed the connection without a response"
+    if _any(causes, http.client.IncompleteRead):
+        return "the connection was lost, the file is cut short"
+    if _any(causes, exceptions.DecodeError):
         return "its compression is damaged"
-    broken = (http.client.HTTPException, urllib3.exceptions.HeaderParsingError)
-    if any(isinstance(cause, broken) and not isinstance(cause, http.client.InvalidURL) for cause in causes):
-        return "what answers there does not speak HTTP"
-    timeouts = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
-    refused = urllib3.exceptions.NewConnectionError  # urllib3 counts it among the timeouts
-    if any(isinstance(cause, timeouts) and not isinstance(cause, refused) for cause in causes):
-        return "no answer in time"
+    if _any(causes, http.client.HTTPException, exceptions.HeaderParsingError):
+        return "the server does not speak HTTP"
+    timeouts = [cause for cause in causes if isinstance(cause, exceptions.TimeoutError | TimeoutError)]
+    if any(not isinstance(cause, exceptions.NewConnectionError) for cause in timeouts):  # urllib3 counts it as one
+        return "no response in time"
     return None
 
 
-def _of_connection(error: BaseException) -> str | None:
-    causes = list(_causes(error))
-    if any(isinstance(cause, socket.gaierror) for cause in causes):
-        return "no connection: no such host is known here, or there is no network"
-    if any(isinstance(cause, ConnectionResetError | BrokenPipeError) for cause in causes):
-        return "it broke off, cut short"
-    if isinstance(error, requests.exceptions.ChunkedEncodingError | urllib3.exceptions.ProtocolError):
-        return "it broke off, cut short"
-    if isinstance(error, requests.ConnectionError | ConnectionError):
-        return "no connection"
-    return None
+def _of_connection(causes: list[BaseException]) -> str | None:
+    if _any(causes, socket.gaierror):
+        return "no connection: the host is unknown, or there is no network"
+    if _any(causes, ConnectionResetError, BrokenPipeError, exceptions.ProtocolError):
+        return "the connection was lost, the file is cut short"
+    return "no connection" if _any(causes, exceptions.NewConnectionError, ConnectionError) else None

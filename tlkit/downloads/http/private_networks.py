@@ -1,4 +1,4 @@
-"""Is an address of the public internet, or inside this network?"""
+"""Refuse IP addresses that are not on the public internet."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import contextlib
 import ipaddress
 import socket
 
-from tlkit.downloads.http.error_messages import WebError
+from tlkit.downloads.http.error_messages import HttpError
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _COMPATIBLE = ipaddress.IPv6Network("::/96")
 
 
 def is_public(text: str) -> bool:
-    """True for an address that anyone may reach, however it is written.
+    """Return whether an IP address is reachable from anywhere, however it is written.
 
-    An IPv6 address that stands for an IPv4 one (mapped, compatible, 6to4, NAT64) is what that one is.
+    An IPv6 address that stands for an IPv4 one (mapped, compatible, 6to4, NAT64) is judged as that one.
 
     Args:
         text: ``127.0.0.1``, ``fe80::1%eth0``.
@@ -32,24 +32,24 @@ def is_public(text: str) -> bool:
     return address.is_global and not address.is_multicast
 
 
-def check_address(text: str) -> None:
-    """Refuse an address that is not public.
+def check_ip(text: str) -> None:
+    """Refuse an IP address that is not public.
 
     Raises:
-        WebError: It is inside this network.
+        HttpError: It is inside this network.
     """
     if not is_public(text):
         address = ipaddress.ip_address(text.partition("%")[0])
         shown = getattr(address, "ipv4_mapped", None) or address
-        raise WebError(f"it leads to {shown}, an address inside this network; --allow-private allows that")
+        raise HttpError(f"it leads to {shown}, which is inside this network; --allow-private allows that")
 
 
 def check_host(host: str) -> None:
-    """Refuse a host that has an address that is not public; one that has none here is left to the proxy.
+    """Refuse a host with an IP address that is not public; one that cannot be resolved here is left to the proxy.
 
     Raises:
-        WebError: It is inside this network.
+        HttpError: It is inside this network.
     """
     with contextlib.suppress(socket.gaierror, UnicodeError):
         for *_, target in socket.getaddrinfo(host, None):
-            check_address(str(target[0]))
+            check_ip(str(target[0]))

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from tlkit.keras_private import direct_variables, is_layer, producer
+
 Shape = tuple[int, ...]
 
 
@@ -91,10 +93,10 @@ def _variable_paths(layer: Any, variables: tuple[Any, ...]) -> tuple[str, ...]:
     seen = {id(layer)}
     while waiting:
         prefix, part = waiting.pop(0)
-        own = [*part._trainable_variables, *part._non_trainable_variables]
+        own = direct_variables(part)
         found.update((id(variable), f"{prefix}vars/{number}") for number, variable in enumerate(own))
         for name, value in sorted(vars(part).items()):
-            if hasattr(value, "_trainable_variables") and hasattr(value, "get_config") and id(value) not in seen:
+            if is_layer(value) and id(value) not in seen:
                 seen.add(id(value))
                 waiting.append((f"{prefix}{name.lstrip('_')}/", value))
     places = tuple(found.get(id(variable), "") for variable in variables)
@@ -105,7 +107,7 @@ def _flattened(layer: Any) -> Shape | None:
     """The shape of the map whose Flatten feeds a layer, through layers that keep a vector's order; else None."""
     tensor = _input(layer)
     while tensor is not None and len(tensor.shape) == 2:
-        source = tensor._keras_history.operation
+        source = producer(tensor)
         if _is_model(source):
             tensor = source.outputs[0]
         elif type(source).__name__ == "Flatten":
@@ -127,4 +129,4 @@ def _input(layer: Any) -> Any:
         tensor = layer.input
     except (AttributeError, ValueError):
         return None
-    return tensor if hasattr(tensor, "_keras_history") else None
+    return None if producer(tensor) is None else tensor

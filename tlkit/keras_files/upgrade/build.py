@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from tlkit.backend import keras
+from tlkit.backend import keras, keras_scope
 from tlkit.errors import ModelError
 from tlkit.keras_files.upgrade.config import upgrade_config
 from tlkit.keras_files.upgrade.layers import KERAS_2_HINT
@@ -73,7 +73,7 @@ def rebuild(config: dict[str, Any], *, keras_version: str | None, source: str) -
         raise ModelError(f"{source}: {error.message}", hint=error.hint) from error
     _check_inputs(upgraded.config, source)
     # Keras counts automatic names per thread, so a thread of its own starts at dense every time.
-    with ThreadPoolExecutor(max_workers=1) as fresh_names:
+    with keras_scope(), ThreadPoolExecutor(max_workers=1) as fresh_names:
         hint = _DAMAGED if (keras_version or "").startswith("3") else KERAS_2_HINT
         model = fresh_names.submit(_build, upgraded.config, source, hint).result()
     return Rebuilt(model, upgraded.renamed, upgraded.upgrades)

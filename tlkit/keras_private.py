@@ -1,0 +1,123 @@
+"""Private Keras, all of it that tlkit uses: what the public API has no name for.
+
+Checked on Keras 3.15.1. ``pyproject.toml`` admits no later minor version: before raising that bound, compare each
+function with the sources it names and run the tests. Importing this module imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+
+def calls(model: Any) -> Iterator[Any]:
+    """Yield every call of a layer or operation that a functional model consists of, inputs first.
+
+    A call has an ``operation``, ``input_tensors`` and ``outputs``. The public ``model.operations`` does not tell the
+    calls of this model from those of other models that share its layers. Source: ``keras/src/ops/function.py``.
+    """
+    for depth in sorted(model._nodes_by_depth, reverse=True):
+        yield from model._nodes_by_depth[depth]
+
+
+def last_call_input(layer: Any) -> Any:
+    """Return the (first) input of the last call of a layer. Public ``layer.input`` is that of the first call.
+
+    Source: ``keras/src/ops/operation.py``.
+    """
+    return layer._inbound_nodes[-1].input_tensors[0]
+
+
+def producer(tensor: Any) -> Any:
+    """Return the layer or operation that a symbolic tensor is an output of; None for any other value.
+
+    Source: ``keras/src/ops/node.py``.
+    """
+    history = getattr(tensor, "_keras_history", None)
+    return None if history is None else history.operation
+
+
+def is_layer(value: Any) -> bool:
+    """Return True for a layer. ``isinstance(value, keras.Layer)`` would need Keras to be imported."""
+    return hasattr(value, "_trainable_variables") and hasattr(value, "get_config")
+
+
+def direct_variables(layer: Any) -> list[Any]:
+    """Return the variables of a layer without those of the layers inside it, numbered as in Keras 3 files.
+
+    The public ``layer.variables`` includes those inside, and its order depends on ``trainable``. Source:
+    ``save_own_variables`` in ``keras/src/layers/layer.py``.
+    """
+    return [*layer._trainable_variables, *layer._non_trainable_variables]
+
+
+def flatten_layers(layer: Any) -> list[Any]:
+    """Return a layer and all layers inside it; public ``model.layers`` does not enter wrappers.
+
+    Source: ``keras/src/layers/layer.py``.
+    """
+    return list(layer._flatten_layers())
+
+
+_lock = threading.Lock()
+_users = 0
+_original: Any = None
+
+
+@contextmanager
+def bias_along_channels() -> Iterator[None]:
+    """Have ``keras.ops.add`` add a bias along the channels inside the block, also for ``channels_first``.
+
+    Since 3.7 (keras-team/keras#20386) Keras on TensorFlow turns the sum of ``(batch, channels, height, width)`` and
+    ``(1, channels, 1, 1)`` into ``tf.nn.bias_add``, and takes the last axis for the channels if its length fits: for a
+    feature map as wide as it has channels, the bias is added along the width, without an error. Functions traced
+    inside the block are right; outside it, Keras is as it was. Versions without the fault are left alone.
+
+    Source: ``add`` in ``keras/src/backend/tensorflow/numpy.py``.
+    """
+    global _users, _original
+    if not _adds_along_width():
+        yield
+        return
+    from keras.src.backend.tensorflow import numpy as operations
+
+    with _lock:
+        if not _users:
+            _original, operations.add = operations.add, _fixed_add(operations)
+        _users += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _users -= 1
+            if not _users:
+                operations.add = _original
+
+
+@cache
+def _adds_along_width() -> bool:
+    """Try whether the installed Keras has the fault."""
+    import tensorflow as tf
+    from keras.src.backend.tensorflow import numpy as operations
+
+    with tf.init_scope():  # now, not in a graph that is being traced
+        total = operations.add(tf.zeros((1, 2, 1, 2)), tf.reshape(tf.constant([0.0, 1.0]), (1, 2, 1, 1)))
+        return bool(total[0, 0, 0, 1] != 0)
+
+
+def _fixed_add(operations: Any) -> Any:
+    import tensorflow as tf
+
+    original = operations.add
+
+    def add(x1: Any, x2: Any) -> Any:
+        one, other = (getattr(x, "shape", None) for x in (x1, x2))
+        if one is not None and other is not None and 2 < len(other) == len(one) and other[1] == one[1] == one[-1]:
+            x1, x2 = (tf.cast(x, operations.dtypes.result_type(x1.dtype, x2.dtype)) for x in (x1, x2))
+            return tf.add(x1, x2)
+        return original(x1, x2)
+
+    return add
