@@ -121,11 +121,11 @@ def _record(result: FinetuneResult, plan: TrainingPlan, images: SplitData, featu
 
 def _write_report(result: FinetuneResult, record: RunRecord, images: SplitData) -> None:
     preprocessor = images.preprocessor
-    curves = draw_history([(phase.name, phase.epochs) for phase in result.phases])
+    history = [(phase.name, phase.epochs) for phase in result.phases]
     sections = [
         draw_section(split, evaluation, images.splits[split].files) for split, evaluation in result.evaluations.items()
     ]
-    drawn = {"history.png": curves}
+    drawn = {"history.png": draw_history(history)}
     for section in sections:
         end = "" if section.split == "validation" else f"_{section.split}"
         drawn[f"confusion{end}.png"] = section.confusion
@@ -146,9 +146,9 @@ def _write_report(result: FinetuneResult, record: RunRecord, images: SplitData) 
     page = Page(
         title=f"Run {result.run.name}",
         preprocessor=preprocessor,
-        facts=highlights,
+        highlights=highlights,
         sections=sections,
-        curves=curves,
+        history=history,
         phases=record.results["phases"],
         balance=record.data,
         arguments=record.arguments,
