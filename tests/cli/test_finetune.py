@@ -421,7 +421,7 @@ def test_the_page_of_a_run_needs_nothing_else(trained):
     run, result, _ = trained
     page = (run / "report.html").read_text()
     assert not re.findall(r"(?:src|href)=[\"'](?!data:)", page)
-    for says in ("brick", "What was taken for what", "Calibration", "finetune", "tensorflow", "--finetune-epochs 1"):
+    for says in ("brick", "Confusion matrix", "Calibration", "finetune", "tensorflow", "--finetune-epochs 1"):
         assert says in page, says
     record = json.loads((run / "run.json").read_text())
     assert record["command"] in page

@@ -15,8 +15,8 @@ from tlkit.utils.text import escape_control_chars, pluralize
 if TYPE_CHECKING:
     from tlkit.commands.evaluate import EvaluationResult
 
-_MAX_CLASSES = 12
-"""Most classes for which text shows the confusion matrix."""
+_WIDTH = 80
+"""Widest confusion matrix that is printed, in columns."""
 
 
 @job_command(EvaluateConfig, summary="Measure a run on labelled images.")
@@ -67,16 +67,17 @@ def _echo_text(result: EvaluationResult) -> None:
         ],
         right=range(1, 5),
     )
-    if len(evaluation.classes) <= _MAX_CLASSES:
-        echo()
-        echo_table(
-            ("true \\ predicted", *map(escape_control_chars, evaluation.classes)),
-            [
-                (name, *(f"{count:,}" for count in counts))
-                for name, counts in zip(evaluation.classes, evaluation.confusion, strict=True)
-            ],
-            right=range(1, len(evaluation.classes) + 1),
-        )
+    echo()
+    names = [escape_control_chars(name) for name in evaluation.classes]
+    header = ("true \\ predicted", *names)
+    if len(header) > _WIDTH or max(map(len, header)) + sum(len(name) + 2 for name in names) > _WIDTH:
+        echo(f"The confusion matrix of {len(names)} classes is too wide for text; --report FILE draws it.")
+        return
+    echo_table(
+        header,
+        [(name, *(f"{count:,}" for count in counts)) for name, counts in zip(names, evaluation.confusion, strict=True)],
+        right=range(1, len(header)),
+    )
 
 
 def _share(value: float | None) -> str:
