@@ -112,6 +112,7 @@ def _render(page: Page) -> str:
         "percent": lambda value: f"{value:.0%}",
         "printable": escape_control_chars,
         "breakable": _breakable,
+        "command": _command,
         "png": lambda data: _inline(data, "png"),
         "history": lambda metrics: _inline(draw_history(page.history, metrics), "png"),
         "thumbnail": lambda file: _thumbnail(page.preprocessor, file),
@@ -130,6 +131,13 @@ def _breakable(text: object) -> Any:
 
     parts = re.split(r"(?<=[/\\=_-])", escape_control_chars(text))
     return Markup("<wbr>").join(escape(part) for part in parts)
+
+
+def _command(text: str) -> Any:
+    """Escape a command line, and keep lines from breaking at the hyphens of its options."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"(?<![^ ])--?[a-z][a-z-]*", r"<span>\g<0></span>", str(escape(escape_control_chars(text)))))
 
 
 def _inline(data: bytes, subtype: str) -> str:
