@@ -29,7 +29,7 @@ def swapped(textures, tmp_path):
     return tmp_path / "data"
 
 
-def test_it_counts_right(run, swapped, tlkit, tmp_path):
+def test_metrics_are_those_counted_by_hand(run, swapped, tlkit, tmp_path):
     ran = tlkit("evaluate", run, swapped, "--format", "json", "--report", tmp_path / "page.html")
     assert ran.code == 0
     assert ran.json["split"] == "all"
@@ -71,8 +71,8 @@ def test_text_and_csv(run, swapped, tlkit):
     assert rows[1]["precision"] == "0.5"
 
 
-def test_what_cannot_be_measured(run, swapped, tlkit, textures, tmp_path):
-    (swapped / "brick" / "broken.png").write_text("no picture")
+def test_unreadable_files_unknown_classes_and_missing_folders(run, swapped, tlkit, textures, tmp_path):
+    (swapped / "brick" / "broken.png").write_text("not an image")
     ran = tlkit("evaluate", run, swapped, "--format", "json")
     assert ran.code == 3
     assert [item["input"].split("/")[-1] for item in ran.json["skipped"]] == ["broken.png"]
