@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from tlkit.data.images.augmentation import Augmenter
 from tlkit.inference.base import run
 from tlkit.inference.lazy_model import LazyModel
 from tlkit.inference.select import open_engine
+from tlkit.training.evaluate import evaluate
 
 
 def as_wide_as_deep(*, input_shape, include_top=True, weights=None, classes=1000):
@@ -131,3 +133,17 @@ assert settings() == expected, settings()
 assert dict(os.environ) == before
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_evaluation_adds_biases_along_the_channels(wide):
+    model = build(wide.configured(BuildOptions(data_format="channels_first")), include_top=True)
+    model.get_layer("conv2").bias.assign(np.arange(16))
+    model.get_layer("conv2").kernel.assign(np.zeros((3, 3, 16, 16)))
+    model = keras.Model(model.input, model.get_layer("avg_pool").output)
+    evaluation = evaluate(
+        model,
+        [(np.zeros((2, 3, 32, 32), np.float32), None)],
+        SimpleNamespace(classes=(), splits={"test": SimpleNamespace(labels=np.zeros(2, int))}),
+        "test",
+    )
+    assert evaluation.probabilities.argmax(1).tolist() == [15, 15]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tlkit.commands.archs import ArchitectureInfo, Architectures
     from tlkit.commands.bottleneck import BottleneckResult
     from tlkit.commands.convert_h5 import Converted
-    from tlkit.commands.evaluate import Evaluated
+    from tlkit.commands.evaluate import EvaluationResult
     from tlkit.commands.extract import ExtractResult
     from tlkit.commands.inspect_h5 import Inspection
     from tlkit.commands.predict import Predictions
@@ -266,7 +266,7 @@ def resume(run: StrPath, *, data: StrPath | None = None) -> FinetuneResult:
 
 
 @_documented(config.EvaluateConfig)
-def evaluate(run: StrPath, data: StrPath, **options: Unpack[Evaluate]) -> Evaluated:
+def evaluate(run: StrPath, data: StrPath, **options: Unpack[Evaluate]) -> EvaluationResult:
     """Measure how well a run classifies labelled images.
 
     Args:

@@ -61,7 +61,7 @@ def test_the_layers_of_one(tlkit):
     assert [layer["name"] for layer in layers[311:]] == ["avg_pool", "predictions"]
     text = tlkit("archs", "inceptionv3").out.splitlines()
     assert max(map(len, text[: text.index("")])) <= 80
-    assert text[text.index("") + 2 + 248].split() == ["248", "mixed8", "Concatenate", "8x8x1280", "0", "mixed8"]
+    assert text[text.index("") + 2 + 248].split() == ["248", "mixed8", "Concatenate", "8x8x1280", "0", "9", "of", "11"]
     rows = list(csv.DictReader(io.StringIO(tlkit("archs", "vgg16", "--format", "csv").out)))
     assert sum(int(row["parameters"]) for row in rows) == 138_357_544
 

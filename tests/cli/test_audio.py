@@ -1,4 +1,4 @@
-"""Clips from the command line: everything that pictures can do, and what only they can."""
+"""Audio from the command line: everything that works with images, and what differs."""
 
 import io
 import json
@@ -25,17 +25,17 @@ def weights(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tones(tmp_path_factory):
-    """Class folders of low and high tones: 4 clips to train on and 2 to validate with."""
+    """Class folders of low and high tones: 4 audio clips for training and 2 for validation."""
     root = tmp_path_factory.mktemp("tones")
     random = np.random.default_rng(0)
     for split, count in (("train", 4), ("validation", 2)):
-        for name, (least, most) in {"low": (200, 240), "high": (3000, 3600)}.items():
+        for name, (lowest, highest) in {"low": (200, 240), "high": (3000, 3600)}.items():
             (root / split / name).mkdir(parents=True)
             for number in range(count):
                 path = root / split / name / f"{number}.{'flac' if number % 2 else 'wav'}"
-                soundfile.write(path, tone(random.uniform(least, most), seed=number), 12_000)
-    (root / "train" / "low" / "bad.wav").write_text("not a clip")
-    Image.new("RGB", (4, 4)).save(root / "train" / "low" / "cover.png")  # belongs to nobody here
+                soundfile.write(path, tone(random.uniform(lowest, highest), seed=number), 12_000)
+    (root / "train" / "low" / "bad.wav").write_text("not audio")
+    Image.new("RGB", (4, 4)).save(root / "train" / "low" / "cover.png")  # no audio: ignored
     return root
 
 
@@ -102,7 +102,7 @@ def run(tmp_path_factory, tones, weights, tlkit):
     )  # fmt: skip
 
 
-def test_a_classifier_of_clips(tlkit, tmp_path, tones, run):
+def test_a_classifier_of_audio_clips(tlkit, tmp_path, tones, run):
     folder, done = run
     assert done.code == 3, done.err
     result = done.json
@@ -136,7 +136,7 @@ def test_a_classifier_of_clips(tlkit, tmp_path, tones, run):
     assert "images" not in page.lower()
 
 
-def test_bottleneck_features_are_kept_and_trained_on(tlkit, tmp_path, tones, weights):
+def test_bottleneck_features_are_written_and_trained_on(tlkit, tmp_path, tones, weights):
     out = tmp_path / "features"
     command = ("bottleneck", tones, "-o", out, *ARCH, "--weights", weights, "--json")
     done = tlkit(*command)
@@ -153,7 +153,7 @@ def test_bottleneck_features_are_kept_and_trained_on(tlkit, tmp_path, tones, wei
 
 
 @pytest.mark.parametrize(
-    ("command", "options", "told"),
+    ("command", "options", "message"),
     [
         ("predict", ("--size", "128"), "--size 128x128 is for images; musictaggercrnn takes audio"),
         ("predict", ("--resize", "squash"), "--resize is for images, and musictaggercrnn takes audio"),
@@ -169,23 +169,23 @@ def test_bottleneck_features_are_kept_and_trained_on(tlkit, tmp_path, tones, wei
         ("finetune", ("--pooling", "avg"), "--pooling avg applies to feature maps, and this base outputs one vector"),
     ],
 )
-def test_what_is_for_pictures_is_refused(tlkit, tmp_path, monkeypatch, tones, command, options, told):
+def test_options_for_images_are_refused(tlkit, tmp_path, monkeypatch, tones, command, options, message):
     monkeypatch.chdir(tmp_path)
     out = {"predict": (), "extract": ("-o", "a.npy"), "bottleneck": ("-o", "f"), "finetune": ("-o", "r")}[command]
     ran = tlkit(command, tones, *ARCH, "--weights", "none", *options, *out)
     assert ran.code in (1, 2)
-    assert told in ran.err
+    assert message in ran.err
     assert "Hint: Leave" in ran.err
     assert not list(tmp_path.iterdir())
 
 
-def test_what_is_for_pictures_is_refused_with_a_run_too(tlkit, tmp_path, tones, run):
+def test_options_for_images_are_refused_with_a_run_too(tlkit, tmp_path, tones, run):
     ran = tlkit("predict", "--model", run[0], tones / "validation", "--plot", tmp_path / "a.png")
     assert ran.code == 2
     assert "--plot is for images" in ran.err
 
 
-def test_clips_for_a_network_that_takes_pictures(tlkit, tones):
+def test_audio_clips_for_a_network_that_takes_images(tlkit, tones):
     clip = tones / "train" / "low" / "0.wav"
     ran = tlkit("predict", clip, tones / "train" / "low" / "1.flac", "--format", "json")
     assert ran.code == 3

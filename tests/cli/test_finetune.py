@@ -417,14 +417,19 @@ def test_every_choice_at_once_goes_on_after_kill_and_ends_where_a_second_run_doe
     assert tlkit("finetune", "--resume", tmp_path / "moved", "--epochs", 9).code == 2
 
 
-def test_the_page_of_a_run_needs_nothing_else(trained):
+def test_the_page_of_a_run_needs_nothing_else(trained, textures):
     run, result, _ = trained
-    page = (run / "report.html").read_text()
+    page = re.sub("</?span>|<wbr>", "", (run / "report.html").read_text())  # where lines may and may not break
     assert not re.findall(r"(?:src|href)=[\"'](?!data:)", page)
-    for says in ("brick", "What was taken for what", "Calibration", "finetune", "tensorflow", "--finetune-epochs 1"):
+    for says in ("brick", "Confusion matrix", "Calibration", "finetune", "tensorflow", "--finetune-epochs 1"):
         assert says in page, says
     record = json.loads((run / "run.json").read_text())
-    assert record["command"] in page
+    assert f">{record['command']}</pre>" in page
+    assert str(run) in record["command"]
+    assert str(textures) in record["command"]
+    options = dict(re.findall(r"<code>(.*?)</code></td><td[^>]*>(.*?)</td>", page))
+    assert (options["DATA"], options["--size"], options["--head-units"]) == (str(textures), "64x64", "1024")
+    assert "None" not in options.values()
     assert record["results"]["validation"]["confusion"] == result["validation"]["confusion"]
 
 

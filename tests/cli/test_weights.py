@@ -1,4 +1,4 @@
-"""``tlkit weights``: what there is, what is here, what is good."""
+"""``tlkit weights``: list, path, pull and verify."""
 
 import subprocess
 import sys
@@ -58,7 +58,7 @@ def lite0() -> Path:
     return Path(find_spec(module).submodule_search_locations[0]) / path
 
 
-def test_list_has_every_file_once_and_says_where_it_is(tlkit):
+def test_list_has_every_file_once_and_where_it_is(tlkit):
     write_weights(weights_folder() / published("mobilenet", top=False), "mobilenet", top=False)
     rows = tlkit("weights", "list", "--format", "json").json
     assert [row["file"] for row in rows] == [file.name for row in all_architectures() for file in row.published]
@@ -87,7 +87,7 @@ def test_a_wrong_name_gets_the_closest(tlkit, command):
     assert "Did you mean vgg1" in ran.err
 
 
-def test_path_prints_the_path_or_says_what_to_do(tlkit, no_packages):
+def test_path_prints_the_path_or_the_next_step(tlkit, no_packages):
     ran = tlkit("weights", "path", "mobilenet", "--no-top")
     assert (ran.code, ran.out) == (1, "")
     assert "`tlkit weights pull mobilenet --no-top` downloads it from https://" in ran.err
@@ -181,7 +181,7 @@ def flip_in_the_structure(path):
 
 
 @pytest.mark.parametrize(
-    ("damage", "says"),
+    ("damage", "expected"),
     [
         (truncate, "it is cut short"),
         (flip_in_the_structure, "B-tree signature"),
@@ -192,7 +192,7 @@ def flip_in_the_structure(path):
         (lambda path: write_weights(path, "mobilenet", top=True), "it also holds conv_preds"),
     ],
 )
-def test_verify_names_a_bad_copy_with_the_reason(tlkit, damage, says):
+def test_verify_names_a_bad_copy_with_the_reason(tlkit, damage, expected):
     good = write_weights(weights_folder() / published("mobilenet", top=True), "mobilenet", top=True)
     bad = write_weights(keras_weights_folder() / published("mobilenet", top=False), "mobilenet", top=False)
     damage(bad)
@@ -200,7 +200,7 @@ def test_verify_names_a_bad_copy_with_the_reason(tlkit, damage, says):
     assert ran.code == 1
     assert f"good  {good}: layers and values" in ran.out
     (line,) = [line for line in ran.out.splitlines() if line.startswith(f"bad   {bad}: ")]
-    assert says in line
+    assert expected in line
     assert bad.exists()
 
 
@@ -248,7 +248,7 @@ def test_files_of_a_width_and_a_size_are_chosen(tlkit):
     assert ran.code == 1
     assert "mobilenet_5_0_160_tf_no_top.h5" in ran.err
     assert "--no-top --alpha 0.5 --size 160" in ran.err
-    for wrong, says in (
+    for wrong, expected in (
         (("mobilenet", "--alpha", "0.3"), "0.25, 0.5, 0.75, 1"),
         (("mobilenetv2", "--alpha", "1.3", "--size", "96"), "trained at 96x96"),
         (("vgg16", "--alpha", "0.5"), "takes no --alpha"),
@@ -258,7 +258,7 @@ def test_files_of_a_width_and_a_size_are_chosen(tlkit):
     ):
         ran = tlkit("weights", "path", *wrong)
         assert ran.code in (1, 2)
-        assert says in ran.err
+        assert expected in ran.err
 
 
 def test_a_file_of_another_width_is_not_taken_for_the_right_one(tlkit, tmp_path, monkeypatch):

@@ -1,4 +1,7 @@
-import time
+import hashlib
+import pathlib
+import threading
+from concurrent.futures import Future
 
 import numpy as np
 import pytest
@@ -14,7 +17,7 @@ def load_array(file):
 
 
 @pytest.mark.parametrize("count", [1, 4, 7, 8, 9])
-def test_every_image_is_one_row_in_order(tmp_path, noise, count):
+def test_every_image_is_one_sample_in_order(tmp_path, noise, count):
     files = [str(noise(tmp_path / f"{number}.png", number)) for number in range(count)]
     batches = list(read_batches(files, PREPROCESSOR, 4))
     assert [position for batch in batches for position in batch.positions] == list(range(count))
@@ -25,7 +28,7 @@ def test_every_image_is_one_row_in_order(tmp_path, noise, count):
         np.testing.assert_array_equal(row, load_array(file))
 
 
-def test_bad_images_are_named_and_rows_stay_aligned(tmp_path, noise):
+def test_unreadable_images_are_named_and_samples_stay_aligned(tmp_path, noise):
     files = [str(noise(tmp_path / f"{number}.png", number)) for number in range(9)]
     for number in (0, 4, 8):
         (tmp_path / f"{number}.png").write_text("not an image")
@@ -38,31 +41,61 @@ def test_bad_images_are_named_and_rows_stay_aligned(tmp_path, noise):
         np.testing.assert_array_equal(row, load_array(files[position]))
 
 
-def test_order_is_kept_when_images_take_unequal_time(tmp_path, noise, monkeypatch):
+def test_order_is_kept_when_the_first_image_is_the_last_to_be_decoded(tmp_path, noise, monkeypatch):
     files = [str(noise(tmp_path / f"{number}.png", number)) for number in range(12)]
-    slow = ImagePreprocessor.load
+    load, others = ImagePreprocessor.load, threading.Event()
 
-    def sometimes_slow(self, source):
-        time.sleep(0.05 if source == files[0] else 0)
-        return slow(self, source)
+    def first_waits_for_the_fourth(self, source):
+        if source == files[0]:
+            assert others.wait(30)
+        if source == files[3]:
+            others.set()
+        return load(self, source)
 
-    monkeypatch.setattr(ImagePreprocessor, "load", sometimes_slow)
-    batches = list(read_batches(files, PREPROCESSOR, 5, workers=4))
+    monkeypatch.setattr(ImagePreprocessor, "load", first_waits_for_the_fourth)
+    batches = list(read_batches(files, PREPROCESSOR, 5, workers=2))
     assert [position for batch in batches for position in batch.positions] == list(range(12))
+    np.testing.assert_array_equal(batches[0].array[0], load_array(files[0]))
 
 
-def test_only_a_few_images_are_read_ahead(tmp_path, noise, monkeypatch):
-    file = str(noise(tmp_path / "a.png"))
-    read, real = [], ImagePreprocessor.load
-    monkeypatch.setattr(ImagePreprocessor, "load", lambda self, source: (read.append(1), real(self, source))[1])
-    batches = read_batches([file] * 1000, PREPROCESSOR, 4, workers=2)
-    next(batches)
-    time.sleep(0.1)
-    assert len(read) <= 12
+def test_at_most_two_batches_are_read_ahead(tmp_path, noise, monkeypatch):
+    class ImmediateExecutor:
+        """Runs a task when it is submitted: what was decoded is what was asked for, whatever the threads."""
+
+        def __init__(self, *_, **__):
+            pass
+
+        def submit(self, function, *arguments):
+            future = Future()
+            future.set_result(function(*arguments))
+            return future
+
+        def shutdown(self, **_):
+            pass
+
+    monkeypatch.setattr("tlkit.data.batches.ThreadPoolExecutor", ImmediateExecutor)
+    decoded = []
+    load = ImagePreprocessor.load
+    monkeypatch.setattr(ImagePreprocessor, "load", lambda self, source: decoded.append(source) or load(self, source))
+    batches = read_batches([str(noise(tmp_path / "a.png"))] * 1000, PREPROCESSOR, 4)
+    assert decoded == []
+    for count in (12, 16, 20):  # the batch itself, and two ahead
+        next(batches)
+        assert len(decoded) == count
     batches.close()
 
 
-def test_the_first_images_can_be_kept(tmp_path, noise):
+def test_the_first_images_come_with_thumbnails(tmp_path, noise):
     files = [str(noise(tmp_path / f"{number}.png", number, (600, 900))) for number in range(3)]
     (batch,) = read_batches(files, PREPROCESSOR, 8, thumbnails=2)
     assert [image.size for image in batch.thumbnails] == [(480, 320)] * 2
+    np.testing.assert_array_equal(batch.array[0], load_array(files[0]))  # a thumbnail leaves the image as it is
+
+
+def test_digests_are_those_of_the_files(tmp_path, noise):
+    files = [str(noise(tmp_path / f"{number}.png", number)) for number in range(3)]
+    (tmp_path / "1.png").write_text("not an image")
+    (batch,) = read_batches(files, PREPROCESSOR, 8, digests=True)
+    assert batch.digests == tuple(
+        hashlib.sha256(pathlib.Path(files[number]).read_bytes()).digest() for number in (0, 2)
+    )

@@ -93,7 +93,7 @@ def test_a_class_may_be_called_train(tmp_path):
         ({"train__a": 3, "train__b": 3, "plane": 3}, "other folders beside them: plane"),
     ],
 )
-def test_what_cannot_be_trained_on_is_refused_with_the_reason(tmp_path, folders, message):
+def test_unusable_folders_are_refused_with_the_reason(tmp_path, folders, message):
     with pytest.raises(DataError, match=message):
         scan_dataset(make(tmp_path, **folders))
 
@@ -128,11 +128,11 @@ def test_both_spellings_of_an_accent_are_one_class(tmp_path):
         scan_dataset(data)
 
 
-def test_hidden_folders_are_no_classes(tmp_path):
+def test_hidden_folders_are_not_classes(tmp_path):
     assert scan_dataset(make(tmp_path, **{"a": 3, "b": 3, ".ipynb_checkpoints": 2})).classes == ("a", "b")
 
 
-def test_runs_are_no_classes(tmp_path):
+def test_runs_are_not_classes(tmp_path):
     data = make(tmp_path, a=3, b=3, **{"runs__net-1": 1})
     (tmp_path / "runs" / "net-1" / "run.json").touch()
     dataset = scan_dataset(data)

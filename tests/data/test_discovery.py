@@ -23,7 +23,7 @@ def test_images_are_found_at_every_level_in_order(tmp_path):
     assert below(tmp_path) == ["a/10.png", "a/2.PNG", "b.jpg", "c.webp"]
 
 
-def test_what_systems_leave_behind_is_passed_over(tmp_path):
+def test_hidden_files_are_skipped(tmp_path):
     touch(tmp_path, "._a.jpg", ".ipynb_checkpoints/a.jpg", "__MACOSX/a.jpg", ".hidden.png", "a.jpg")
     assert below(tmp_path) == ["a.jpg"]
 
@@ -70,12 +70,12 @@ def test_very_deep_folders(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["two words.jpg", "line\nbreak.jpg", "é.jpg", "é.jpg", "‮.jpg"])
-def test_odd_names_are_kept(tmp_path, name):
+def test_odd_names_are_found(tmp_path, name):
     touch(tmp_path, name)
     assert below(tmp_path) == [name]
 
 
-def test_names_that_are_not_utf8_are_kept(tmp_path):
+def test_names_that_are_not_utf8_are_found(tmp_path):
     raw = os.fsencode(tmp_path) + b"/\xff\xfe.jpg"
     with open(raw, "wb"):
         pass
@@ -83,7 +83,7 @@ def test_names_that_are_not_utf8_are_kept(tmp_path):
     assert os.fsencode(found) == raw
 
 
-def test_inputs_keep_their_order_and_missing_ones_stay(tmp_path):
+def test_inputs_are_in_order_and_include_missing_ones(tmp_path):
     touch(tmp_path, "d/1.jpg", "d/2.jpg", "empty/notes.txt", "z.bin")
     folder, file, empty = str(tmp_path / "d"), str(tmp_path / "z.bin"), str(tmp_path / "empty")
     assert expand_inputs([file, "https://host/x.jpg", folder, "nothing.jpg", empty], IMAGE) == [

@@ -1,4 +1,4 @@
-"""Addresses, against a server on 127.0.0.1."""
+"""URLs of images, against a server on 127.0.0.1."""
 
 import contextlib
 import gzip
@@ -13,7 +13,7 @@ from PIL import Image
 
 from tlkit.data import url as fetching
 from tlkit.data.url import fetch
-from tlkit.downloads.http import private_networks as hosts
+from tlkit.downloads.http import private_networks
 from tlkit.downloads.http.private_networks import is_public
 from tlkit.errors import InputError
 from tlkit.utils.text import escape_control_chars, without_password
@@ -53,7 +53,9 @@ class Handler(BaseHTTPRequestHandler):
                     self.wfile.write(bytes(1 << 16))
             except OSError:
                 self.hung_up.set()
-        elif path == "/ok.png":
+        elif path == "/utf-8":
+            self.wfile.write("HTTP/1.1 302 Found\r\nLocation: /a b/\u00fc.png\r\n\r\n".encode())
+        elif path in ("/ok.png", "/a%20b/%C3%BC.png"):
             self.answer(png())
         elif path == "/html":
             self.answer(b"<html>please log in", "text/html; charset=utf-8")
@@ -65,8 +67,8 @@ class Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(body)
         elif path == "/secret":
-            wanted = self.headers.get("Authorization") == "Basic dXNlcjpzL2NyZXQ="
-            self.answer(png(), status=200 if wanted else 401)
+            authorized = self.headers.get("Authorization") == "Basic dXNlcjpzL2NyZXQ="
+            self.answer(png(), status=200 if authorized else 401)
         elif path == "/missing":
             self.answer(b"no", status=404)
         elif path == "/cut":
@@ -102,22 +104,32 @@ def hung_up(server):
     return Handler.hung_up
 
 
-def reason(address, **options) -> str:
+def reason(url, **options) -> str:
     with pytest.raises(InputError) as caught:
-        fetch(address, **options)
+        fetch(url, **options)
     return caught.value.message
 
 
-def test_a_picture_arrives_also_over_redirects(server):
+def test_an_image_arrives_also_over_redirects(server):
     assert fetch(f"{server}/ok.png", allow_private=True) == png()
     assert fetch(f"{server}/to?/to?/ok.png", allow_private=True) == png()
+
+
+@pytest.mark.parametrize("path", ["/a b/\u00fc.png", "/a%20b/%C3%BC.png#part", "/utf-8"])
+def test_names_with_spaces_and_accents_arrive(server, path):
+    assert fetch(server + path, allow_private=True) == png()
+
+
+@pytest.mark.parametrize("url", ["http://[::1/x", "http:///x", "http://h:99999/x", "http://h:x/", "http://a b/"])
+def test_an_incomplete_url_has_a_reason(url):
+    assert reason(url, allow_private=True) == "it is not a complete URL"
 
 
 @pytest.mark.parametrize(
     "host",
     ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "2130706433", "0x7f000001", "0x7f.1", "0177.0.0.1", "127.1"],
 )
-def test_addresses_inside_the_network_are_refused_unless_allowed(server, host):
+def test_hosts_inside_the_network_are_refused_unless_allowed(server, host):
     assert "--allow-private" in reason(server.replace("127.0.0.1", host) + "/ok.png")
 
 
@@ -127,12 +139,12 @@ def test_addresses_inside_the_network_are_refused_unless_allowed(server, host):
      "fe80::1%eth0", "fd00::1", "fec0::1", "::ffff:10.0.0.1", "::7f00:1", "64:ff9b::7f00:1", "2002:7f00:1::",
      "224.0.0.1", "ff02::1"],
 )  # fmt: skip
-def test_addresses_that_are_not_public(address):
+def test_ip_addresses_that_are_not_public(address):
     assert not is_public(address)
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"])
-def test_addresses_that_are_public(address):
+def test_ip_addresses_that_are_public(address):
     assert is_public(address)
 
 
@@ -142,8 +154,8 @@ def test_a_redirect_into_the_network_is_refused(server, monkeypatch):
         if len(asked) > 1:
             check_address(address)
 
-    asked, check_address = [], hosts.check_ip
-    monkeypatch.setattr("tlkit.downloads.http.stream.check_host", lambda host: None)  # what a name lies about
+    asked, check_address = [], private_networks.check_ip
+    monkeypatch.setattr("tlkit.downloads.http.stream.check_host", lambda host: None)  # a name can lie
     monkeypatch.setattr("tlkit.downloads.http.stream.check_ip", first_is_public)
     assert "it leads to 127.0.0.1, which is inside this network" in reason(f"{server}/to?{server}/ok.png")
     assert len(asked) == 2
@@ -166,7 +178,7 @@ def test_redirects_end(server):
 
 
 @pytest.mark.parametrize(
-    ("path", "says"),
+    ("path", "expected"),
     [
         ("/html", "web page"),
         ("/missing", "404"),
@@ -177,8 +189,8 @@ def test_redirects_end(server):
         ("/odd", "compression that is not supported"),
     ],
 )
-def test_bad_answers_have_a_reason(server, path, says):
-    assert says in reason(server + path, allow_private=True)
+def test_bad_responses_have_a_reason(server, path, expected):
+    assert expected in reason(server + path, allow_private=True)
 
 
 @pytest.mark.parametrize(
@@ -194,18 +206,18 @@ def test_slow_responses_are_given_up(server, monkeypatch, path, limit, expected)
     assert reason(server + path, allow_private=True) == expected
 
 
-def test_a_compressed_answer_is_opened(server):
+def test_a_compressed_response_is_decompressed(server):
     assert fetch(f"{server}/gzip", allow_private=True) == png()
 
 
 def test_a_password_goes_to_its_host_only(server):
-    address = server.replace("http://", "http://user:s%2Fcret@")
-    assert fetch(f"{address}/secret", allow_private=True) == png()
-    assert "401" in reason(f"{address}/to?{server.replace('127.0.0.1', 'localhost')}/secret", allow_private=True)
+    url = server.replace("http://", "http://user:s%2Fcret@")
+    assert fetch(f"{url}/secret", allow_private=True) == png()
+    assert "401" in reason(f"{url}/to?{server.replace('127.0.0.1', 'localhost')}/secret", allow_private=True)
 
 
 @pytest.mark.parametrize(
-    ("address", "shown"),
+    ("url", "shown"),
     [
         ("http://user:secret@host/x", "http://user:***@host/x"),
         ("see https://token@host:80/x and http://u:a@b@h/", "see https://***@host:80/x and http://u:***@h/"),
@@ -219,31 +231,31 @@ def test_a_password_goes_to_its_host_only(server):
         ("a:b@c", "a:b@c"),
     ],
 )
-def test_what_is_hidden_of_an_address(address, shown):
-    assert without_password(address) == shown
-    assert escape_control_chars(address) == shown
+def test_what_is_hidden_of_a_url(url, shown):
+    assert without_password(url) == shown
+    assert escape_control_chars(url) == shown
 
 
 @pytest.mark.parametrize(
-    ("says", "why"),
+    ("sent", "expected"),
     [
         (b"SSH-2.0-OpenSSH_9.2\r\n", "does not speak HTTP"),
         (b"", "closed the connection"),
         (b"HTTP/1.1 200 OK\r\n" * 200, "HTTP"),
     ],
 )
-def test_a_server_of_something_else_has_a_reason(says, why):
+def test_a_server_of_something_else_has_a_reason(sent, expected):
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def answer():
             connection, _ = listening.accept()
             with connection:
                 connection.recv(1000)
-                connection.sendall(says)
+                connection.sendall(sent)
 
         thread = threading.Thread(target=answer, daemon=True)
         thread.start()
-        assert why in reason(f"http://127.0.0.1:{listening.getsockname()[1]}/x.png", allow_private=True)
+        assert expected in reason(f"http://127.0.0.1:{listening.getsockname()[1]}/x.png", allow_private=True)
         thread.join(60)
 
 
@@ -251,7 +263,7 @@ def test_no_server_has_a_reason():
     assert "no connection" in reason("http://127.0.0.1:9/x.png", allow_private=True)
 
 
-def test_private_addresses_are_refused_behind_a_proxy_too(server, monkeypatch):
+def test_private_hosts_are_refused_behind_a_proxy_too(server, monkeypatch):
     for name in ("http_proxy", "HTTP_PROXY"):
         monkeypatch.setenv(name, server)  # would answer for whatever it is asked
     for name in ("no_proxy", "NO_PROXY"):
@@ -261,11 +273,11 @@ def test_private_addresses_are_refused_behind_a_proxy_too(server, monkeypatch):
 
 
 def test_hanging_up_ends_every_fetch(server):
-    said = []
+    reasons = []
     Handler.started.clear()
-    thread = threading.Thread(target=lambda: said.append(reason(f"{server}/drip", allow_private=True)))
+    thread = threading.Thread(target=lambda: reasons.append(reason(f"{server}/drip", allow_private=True)))
     thread.start()
     assert Handler.started.wait(60)
     fetching.hang_up_all()
     thread.join(60)
-    assert said and "no complete response" in said[0]
+    assert reasons == ["no complete response within 60 seconds"]

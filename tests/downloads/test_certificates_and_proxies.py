@@ -1,4 +1,4 @@
-"""Whom both kinds of download trust, and through whom they go; servers and proxies on 127.0.0.1."""
+"""Certificates and proxies of both kinds of download; servers and proxies on 127.0.0.1."""
 
 import io
 import select
@@ -26,11 +26,11 @@ PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 @pytest.fixture(scope="module")
 def bodies():
-    picture, weights = io.BytesIO(), io.BytesIO()
-    Image.new("RGB", (4, 4), "red").save(picture, "PNG")
+    image, weights = io.BytesIO(), io.BytesIO()
+    Image.new("RGB", (4, 4), "red").save(image, "PNG")
     with h5py.File(weights, "w") as file:
         file["kernel"] = [1.0, 2.0]
-    return {"/x.png": picture.getvalue(), "/net.h5": weights.getvalue()}
+    return {"/x.png": image.getvalue(), "/net.h5": weights.getvalue()}
 
 
 @contextmanager
@@ -87,7 +87,7 @@ def plain(site):
 
 @pytest.fixture
 def proxy():
-    """A proxy that forwards and tunnels, and keeps what it was asked for in ``asked``."""
+    """A proxy that forwards and tunnels, and lists the requests in ``asked``."""
     asked, passwords = [], []
 
     class Proxy(Quiet):
@@ -127,18 +127,18 @@ def _environment(monkeypatch):
     monkeypatch.setattr("tlkit.downloads.download.PAUSE_SECONDS", 0)
 
 
-@pytest.fixture(params=["picture", "weights"])
+@pytest.fixture(params=["image", "weights"])
 def get(request, bodies):
     """Both kinds of download: ``get(server)`` checks what arrives."""
 
-    def picture(server):
+    def image(server):
         assert fetch(f"{server}/x.png", allow_private=True) == bodies["/x.png"]
 
     def weights(server):
         path = locate(WeightsFile("net.h5", f"{server}/net.h5"))
         assert path.read_bytes() == bodies["/net.h5"]
 
-    return picture if request.param == "picture" else weights
+    return image if request.param == "image" else weights
 
 
 def refused(get, server):
@@ -149,9 +149,9 @@ def refused(get, server):
 
 @pytest.mark.parametrize("variable", VARIABLES)
 def test_a_certificate_of_an_own_authority(get, secure, authority, monkeypatch, tmp_path, variable):
-    said = refused(get, secure)
-    assert "its certificate cannot be verified" in said
-    assert "SSL_CERT_FILE" in said
+    message = refused(get, secure)
+    assert "its certificate cannot be verified" in message
+    assert "SSL_CERT_FILE" in message
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     monkeypatch.setenv(variable, str(tmp_path / "ca.pem"))
     get(secure)
@@ -169,10 +169,10 @@ def test_all_that_is_named_is_trusted(get, secure, authority, monkeypatch, tmp_p
 def test_a_certificate_for_another_host(get, secure, authority, monkeypatch, tmp_path):
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    said = refused(get, secure.replace("127.0.0.1", "localhost"))
-    assert "certificate cannot be verified" in said
-    assert "localhost" in said
-    assert "SSL_CERT_FILE" not in said
+    message = refused(get, secure.replace("127.0.0.1", "localhost"))
+    assert "certificate cannot be verified" in message
+    assert "localhost" in message
+    assert "SSL_CERT_FILE" not in message
 
 
 def test_a_file_of_certificates_that_is_none(get, secure, plain, monkeypatch, tmp_path):
@@ -234,6 +234,6 @@ def test_a_tunnel_through_a_proxy(get, secure, authority, proxy, monkeypatch, tm
 
 def test_a_proxy_that_is_not_there(get, plain, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://user:secret@127.0.0.1:9")
-    said = refused(get, plain)
-    assert "no connection to the proxy" in said
-    assert "secret" not in said
+    message = refused(get, plain)
+    assert "no connection to the proxy" in message
+    assert "secret" not in message

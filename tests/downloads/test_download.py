@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from tlkit.downloads import download
-from tlkit.downloads import locate as sources
+from tlkit.downloads import locate as locating
+from tlkit.downloads.http.deadline import Deadline
 from tlkit.downloads.locate import locate
 from tlkit.downloads.weights_file import WeightsFile
 from tlkit.errors import WeightsError
@@ -117,7 +118,7 @@ def names(folder):
 
 @pytest.mark.parametrize("first", ["good", "cut", "silently cut", "corrupt", "html", "broken"])
 @pytest.mark.parametrize("digest", [True, False])
-def test_a_bad_answer_is_tried_again(server, good, own, first, digest):
+def test_a_bad_response_is_tried_again(server, good, own, first, digest):
     if first == "corrupt" and not digest:
         pytest.skip("without a published hash only the structure can be checked")
     server.answers["/published/net.h5"] = [first, "good"]
@@ -135,11 +136,11 @@ def test_a_bad_file_never_gets_the_final_name(server, good, own, always):
         locate(file_at(server, good))
     assert names(own) == []
     assert len(server.asked) == 3
-    said = f"{caught.value.message} {caught.value.hint}"
+    text = f"{caught.value.message} {caught.value.hint}"
     for part in ("net.h5", server.url, str(own), "--weights", "TLKIT_WEIGHTS_MIRROR"):
-        assert part in said
+        assert part in text
     reason = {"html": "web page", "missing": "404", "corrupt": "digest is not the published one"}.get(always, "cut")
-    assert reason in said
+    assert reason in text
 
 
 def refused(server, good, kind):
@@ -150,7 +151,7 @@ def refused(server, good, kind):
 
 
 @pytest.mark.parametrize(
-    ("kind", "says"),
+    ("kind", "expected"),
     [
         ("endless", "larger than"),
         ("huge", "larger than"),
@@ -159,20 +160,23 @@ def refused(server, good, kind):
         ("slow start", "it stalled: fewer than"),
     ],
 )
-def test_an_answer_without_end_ends(server, good, own, monkeypatch, kind, says):
+def test_a_response_without_end_ends(server, good, own, monkeypatch, kind, expected):
     monkeypatch.setattr(download, "MAX_BYTES", 10**6)
-    if "stalled" in says:  # the others may take their time on a machine that halts
+    if "stalled" in expected:  # the others may take their time on a machine that halts
         monkeypatch.setattr(download, "STALL_SECONDS", 0.3)
-    assert says in refused(server, good, kind)
+    assert expected in refused(server, good, kind)
     assert names(own) == []
     assert len(server.asked) == (3 if kind == "endless page" else 1)
 
 
 def test_a_slow_line_has_all_the_time_it_needs(server, good, own, monkeypatch):
-    monkeypatch.setattr(download, "STALL_SECONDS", 0.6)
+    extended = []
+    monkeypatch.setattr(Deadline, "extend", lambda self, seconds: extended.append(seconds))
     monkeypatch.setattr(download, "STALL_BYTES", 10)
     monkeypatch.setattr(download, "MAX_BYTES", len(good) + 45)
-    assert "larger than" in refused(server, good, "drip")  # after more than the limit
+    assert "larger than" in refused(server, good, "drip")
+    assert len(extended) > 1
+    assert set(extended) == {download.STALL_SECONDS}
 
 
 @pytest.mark.parametrize("target", ["file:///etc/hostname", "ftp://127.0.0.1/net.h5", "data:,x"])
@@ -180,22 +184,22 @@ def test_a_redirect_elsewhere_than_http_is_refused(server, good, own, target):
     assert "other than http or https" in refused(server, good, f"to {target}")
 
 
-def test_a_redirect_and_a_compressed_answer_arrive(server, good, own):
+def test_a_redirect_and_a_compressed_response_arrive(server, good, own):
     server.answers.update({"/published/net.h5": ["to /other"], "/other": ["gzip"]})
     assert locate(file_at(server, good)).read_bytes() == good
 
 
-def test_the_password_of_a_mirror_is_used_and_not_said(server, good, own, monkeypatch, caplog, tlkit):
+def test_the_password_of_a_mirror_is_used_and_not_printed(server, good, own, monkeypatch, caplog, tlkit):
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # the publisher is not asked
     mirror = server.url.replace("http://", "http://user:secret@")
-    monkeypatch.setenv(sources.MIRROR_VARIABLE, f"{mirror}/mirror")
+    monkeypatch.setenv(locating.MIRROR_VARIABLE, f"{mirror}/mirror")
     caplog.set_level("DEBUG", "tlkit")
     with pytest.raises(WeightsError) as caught:
         locate(file_at(server, good))
     listed = tlkit("-v", "weights", "list", "vgg16", "--format", "json")
     pulled = tlkit("-v", "weights", "pull", "efficientnetlite0", "vgg16", "--top", "--format", "json")
-    for said in (caught.value.message, caplog.text, listed.out, pulled.out, pulled.err):
-        assert "secret" not in said
+    for text in (caught.value.message, caplog.text, listed.out, pulled.out, pulled.err):
+        assert "secret" not in text
     assert "user:***@127.0.0.1" in caught.value.message
     assert "user:***@127.0.0.1" in listed.out
     server.answers["/mirror/net.h5"] = ["for friends"]
@@ -203,12 +207,12 @@ def test_the_password_of_a_mirror_is_used_and_not_said(server, good, own, monkey
 
 
 @pytest.mark.parametrize("mirror", ["ftp://127.0.0.1", "file:///mnt"])
-def test_a_mirror_of_another_scheme_is_said(server, good, own, monkeypatch, mirror):
-    monkeypatch.setenv(sources.MIRROR_VARIABLE, mirror)
+def test_a_mirror_of_another_scheme_is_refused(server, good, own, monkeypatch, mirror):
+    monkeypatch.setenv(locating.MIRROR_VARIABLE, mirror)
     assert f"{mirror}/net.h5 (it leads to something other than http or https)" in refused(server, good, "missing")
 
 
-def test_once_there_it_is_not_fetched_again(server, good, own):
+def test_a_good_copy_is_not_downloaded_again(server, good, own):
     server.answers["/published/net.h5"] = ["good"]
     for _ in range(2):
         locate(file_at(server, good))
@@ -237,14 +241,14 @@ def test_keras_cache_is_used_and_never_written(server, good, own, tmp_path, monk
 
 
 def test_a_mirror_is_asked_first_and_the_publisher_next(server, good, own, monkeypatch):
-    monkeypatch.setenv(sources.MIRROR_VARIABLE, f"{server.url}/mirror")
+    monkeypatch.setenv(locating.MIRROR_VARIABLE, f"{server.url}/mirror")
     server.answers.update({"/mirror/net.h5": ["missing"], "/published/net.h5": ["good"]})
     locate(file_at(server, good))
     assert server.asked[0] == "/mirror/net.h5"
     assert server.asked[-1] == "/published/net.h5"
 
 
-def test_no_network_says_what_to_do(own):
+def test_without_a_network_the_hint_names_the_next_step(own):
     file = WeightsFile("net.h5", "http://127.0.0.1:9/net.h5", "md5:0")
     with pytest.raises(WeightsError) as caught:
         locate(file)

@@ -1,4 +1,4 @@
-"""From a row of the table to a Keras model."""
+"""Build the Keras model of an architecture."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from tlkit.errors import ArchitectureError
 
 
 def build(architecture: Architecture, *, include_top: bool, size: tuple[int, int] | None = None) -> Any:
-    """Build an architecture with fresh random weights.
+    """Build an architecture with random weights.
 
-    Auto-named layers (``conv2d_17`` in InceptionV3) get the same names whatever was built before.
+    Automatic layer names (``conv2d_17`` in InceptionV3) do not depend on what was built before.
 
     Args:
-        architecture: The row, with the arguments it is built with.
-        include_top: With its published classifier or without (a feature map).
+        architecture: The entry of the registry, with the arguments it is built with.
+        include_top: With the published classifier, or without (a feature map).
         size: Input height and width; None for the default.
 
     Returns:
         A functional ``keras.Model``, input ``(batch, height, width, channels)`` or, channels first,
-        ``(batch, channels, height, width)``, float32 as the architecture's preprocessing leaves it.
+        ``(batch, channels, height, width)``, float32, in the range of the architecture's preprocessing.
 
     Raises:
-        ArchitectureError: The size is too small, or there is no such network.
+        ArchitectureError: The size is too small, or Keras cannot build it with these arguments.
     """
     module, _, function = architecture.builder.partition(":")
     builder = getattr(importlib.import_module(module), function)
@@ -50,5 +50,5 @@ def build(architecture: Architecture, *, include_top: bool, size: tuple[int, int
         except ValueError as error:
             if not architecture.arguments:
                 raise
-            asked = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in architecture.arguments.items())
-            raise ArchitectureError(f"{architecture.name} cannot be built with {asked}: {error}") from error
+            given = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in architecture.arguments.items())
+            raise ArchitectureError(f"{architecture.name} cannot be built with {given}: {error}") from error

@@ -1,9 +1,8 @@
 """EfficientNet B0 to B7 as their ImageNet weights need them.
 
-Keras builds these networks differently with ``weights="imagenet"`` than with a file or with none: one more
-Rescaling after the Normalization, without which the published weights give wrong numbers (see the comment in
-``keras/src/applications/efficientnet.py``). tlkit loads weights after building, so the layer is put in here,
-always.
+Keras builds these networks differently with ``weights="imagenet"`` than with a file or with none: with one more
+Rescaling after the Normalization, without which the published weights give wrong predictions (see the comment in
+``keras/src/applications/efficientnet.py``). tlkit loads weights after building, so it always inserts that layer.
 """
 
 from __future__ import annotations

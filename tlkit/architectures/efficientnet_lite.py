@@ -1,7 +1,7 @@
-"""EfficientNet-Lite 0 to 2 in Keras, and their published PyTorch weights laid out for it.
+"""EfficientNet-Lite 0 to 2 in Keras, and the conversion of their published PyTorch weights.
 
 EfficientNet-Lite is EfficientNet without squeeze-and-excitation, with ReLU6 instead of swish, and with a stem
-and a head that are not widened. Source: ``tpu/models/official/efficientnet/lite``; layer names follow
+and a head of fixed width. Source: ``tpu/models/official/efficientnet/lite``; layer names follow
 ``keras/src/applications/efficientnet.py``.
 """
 
@@ -26,14 +26,14 @@ _STAGES = (
 
 
 def _width(filters: int, factor: float) -> int:
-    """Filters times ``factor``, rounded to a multiple of 8 and never down by more than a tenth."""
+    """Return filters times ``factor``, rounded to a multiple of 8, but not down by more than 10%."""
     scaled = filters * factor
     rounded = max(8, int(scaled + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * scaled else rounded
 
 
 def _stage_repeats(factor: float) -> list[int]:
-    """Repeats of each stage; the first and the last stage never grow."""
+    """Return the repeats of each stage; the first and the last are not scaled."""
     last = len(_STAGES) - 1
     return [count if number in (0, last) else math.ceil(count * factor) for number, (*_, count) in enumerate(_STAGES)]
 
@@ -43,12 +43,12 @@ def _batch_norm(name: str) -> Any:
 
 
 def _channels_axis() -> int:
-    """Where channels are, in the layout that Keras's own networks are built in too."""
+    """Axis of the channels in the data format to build in, as :func:`tlkit.architectures.build.build` sets it."""
     return 1 if keras.config.image_data_format() == "channels_first" else -1
 
 
 def _block(x: Any, name: str, *, kernel: int, stride: int, expansion: int, filters: int) -> Any:
-    """One inverted bottleneck: expand, filter depthwise, project, and add where the shape allows."""
+    """Add one inverted bottleneck: expand, convolve depthwise, project, and add the input if the shapes match."""
     inputs, channels = x, x.shape[_channels_axis()]
     if expansion != 1:
         x = layers.Conv2D(channels * expansion, 1, use_bias=False, name=f"{name}_expand_conv")(x)
@@ -117,13 +117,13 @@ def EfficientNetLite2(**kwargs: Any) -> Any:
 
 
 def keras_layout(model: Any, torch_arrays: Mapping[str, np.ndarray]) -> dict[str, list[np.ndarray]]:
-    """Arrays of the published PyTorch file as ``{Keras layer name: arrays in the layer's order}``.
+    """Convert the arrays of the published PyTorch file to ``{Keras layer name: arrays in the layer's order}``.
 
-    PyTorch keeps a convolution as (out, in, height, width) and a depthwise one as (channels, 1, height, width);
-    Keras wants (height, width, in, out) and (height, width, channels, 1). Both are correlations: no flip.
+    PyTorch stores a convolution as (out, in, height, width) and a depthwise one as (channels, 1, height, width);
+    Keras uses (height, width, in, out) and (height, width, channels, 1). Both are correlations: no flip.
 
     Args:
-        model: A model of this module; its layers say which tensors belong together.
+        model: A model of this module; its layer names tell which tensors belong together.
         torch_arrays: The state dict; ``num_batches_tracked`` is ignored, the classifier may go unused.
 
     Raises:

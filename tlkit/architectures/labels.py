@@ -1,4 +1,4 @@
-"""What the outputs of published networks are called: one table for each set of labels."""
+"""Names of the outputs of published networks: one table per set of labels."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tlkit.architectures.imagenet import imagenet_classes
 
 @cache
 def published_labels(name: str) -> Sequence[tuple[str, str]]:
-    """``(label, name)`` of each output, in order.
+    """Return ``(label, name)`` of each output, in order.
 
     Args:
-        name: ``imagenet``: 1000 WordNet ids and their lemmas. ``msd``: the 50 tags of the Million Song Dataset that are
-            given most, most first, each its own label.
+        name: ``imagenet``: 1000 WordNet ids and their lemmas. ``msd``: the 50 most frequent tags of the Million Song
+            Dataset, most frequent first; label and name are the same.
     """
     if name == "imagenet":
         return imagenet_classes()

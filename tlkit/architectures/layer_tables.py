@@ -1,9 +1,10 @@
-"""The layers of every architecture as data, so that listing them needs no TensorFlow.
+"""The layers of every architecture as data: listing them, and matching files to them, needs no TensorFlow.
 
-``data/layers/NAME.tsv`` holds one layer a line: where it occurs (``both``, ``base`` only without the
-classifier, ``top`` only with it), name, kind, output shape at the default size, its weights with their shapes, in the
-layer's own order, and what else decides how files load: ``groups=32`` of a convolution,
-``recurrent_activation=hard_sigmoid`` of a X
+``data/layers/NAME.tsv`` holds one layer per line: where it occurs (``both``, ``base`` only without the classifier,
+``top`` only with it), name, kind, output shape at the default size, its weights with their shapes in the layer's own
+order, and what else decides how files load: ``groups=32`` of a convolution, ``recurrent_activation=hard_sigmoid`` of a
+recurrent layer. ``python -m tlkit.architectures.layer_tables [NAMES]`` writes the files again from the installed Keras;
+tests compare them with what it builds.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class LayerInfo:
         shape: Output shape without the batch, at the architecture's default input size.
         weights: ``(name, shape)`` of each weight; in a layer that is a model itself, ``layer/name``.
         recurrent_activation: Of a GRU or LSTM; empty for all others.
-        groups: Of a convolution: into how many its channels are divided.
+        groups: Of a convolution.
     """
 
     part: str
@@ -52,11 +53,11 @@ class LayerInfo:
 
     @property
     def parameters(self) -> int:
-        """How many numbers the layer holds, those that do not train included."""
+        """Number of parameters, including non-trainable ones."""
         return sum(math.prod(shape) for _, shape in self.weights)
 
     def line(self) -> str:
-        """The line of the file."""
+        """Return the line of a table."""
         weights = " ".join(f"{name}:{_cross(shape)}" for name, shape in self.weights)
         extra = [f"groups={self.groups}"] if self.groups > 1 else []
         extra += [f"recurrent_activation={self.recurrent_activation}"] if self.recurrent_activation else []
@@ -64,13 +65,13 @@ class LayerInfo:
 
     @classmethod
     def from_line(cls, line: str) -> LayerInfo:
-        """Read one line of a file."""
+        """Parse a line of a table."""
         part, name, kind, shape, weights, *extra = line.split("\t")
         pairs = (item.split(":") for item in weights.split(" ") if item)
-        facts = dict(item.split("=") for item in extra)
+        fields = dict(item.split("=") for item in extra)
         return cls(
             part, name, kind, _uncross(shape), tuple((key, _uncross(value)) for key, value in pairs),
-            facts.get("recurrent_activation", ""), int(facts.get("groups", 1)),
+            fields.get("recurrent_activation", ""), int(fields.get("groups", 1)),
         )  # fmt: skip
 
 
@@ -99,7 +100,7 @@ def layers_of(architecture: Architecture, *, include_top: bool) -> tuple[LayerIn
 
 
 def _table(architecture: Architecture) -> Traversable | None:
-    """The shipped table of an architecture; None where there is none."""
+    """Return the shipped table of an architecture; None if there is none."""
     alpha, file = architecture.options.alpha, None
     if architecture.options.depth_multiplier is None and (alpha is None or alpha in architecture.alphas):
         file = resources.files("tlkit.architectures") / "data" / "layers" / _file_name(architecture)
@@ -125,7 +126,7 @@ def _describe_built(architecture: Architecture, include_top: bool) -> tuple[Laye
 
 
 def describe(model: Any, part: str = "both") -> tuple[LayerInfo, ...]:
-    """The layers of a built Keras model."""
+    """Return the layers of a built Keras model, all marked as ``part``."""
 
     def shape(layer: Any) -> Shape:
         output = layer.output[0] if isinstance(layer.output, list) else layer.output
@@ -150,8 +151,8 @@ def _weight_name(layer: Any, weight: Any) -> str:
 
 
 def expected_layers(architecture: Architecture, *, include_top: bool) -> list[LayerSpec]:
-    """The layers that an architecture expects in a weights file, from its table instead of a built model."""
-    wanted: list[LayerSpec] = []
+    """Return the layers that an architecture expects in a weights file, from its table: no model is built."""
+    expected: list[LayerSpec] = []
     flattened: Shape | None = None
     before: Shape = ()
     for layer in layers_of(architecture, include_top=include_top):
@@ -164,10 +165,10 @@ def expected_layers(architecture: Architecture, *, include_top: bool) -> list[La
         for owner, tensors in inner.items():
             if owner:  # the models inside ConvNeXt are made of these two
                 kind = "LayerNormalization" if tensors[0][0] == "gamma" else "Conv2D"
-                wanted.append(LayerSpec(owner, kind, tuple(tensors), (layer.name,)))
+                expected.append(LayerSpec(owner, kind, tuple(tensors), (layer.name,)))
             else:
                 map_shape = flattened if layer.kind == "Dense" and len(flattened or ()) == 3 else None
-                wanted.append(
+                expected.append(
                     LayerSpec(
                         layer.name,
                         layer.kind,
@@ -181,11 +182,11 @@ def expected_layers(architecture: Architecture, *, include_top: bool) -> list[La
         if layer.weights:
             flattened = None
         before = layer.shape
-    return wanted
+    return expected
 
 
 def catalog_lines(base: Any, whole: Any) -> list[str]:
-    """The lines of the file for one architecture, from it built without and with its classifier."""
+    """Return the table of an architecture, given the models without and with its classifier."""
     without, with_top = describe(base), describe(whole)
     shared = {layer.name for layer in without} & {layer.name for layer in with_top}
     lines = [LayerInfo("both" if layer.name in shared else "base", *_rest(layer)).line() for layer in without]
@@ -201,12 +202,12 @@ def _write(names: Sequence[str]) -> None:
     from tlkit.architectures.registry.lookup import all_architectures, get_architecture
 
     folder = Path(__file__).parent / "data" / "layers"
-    for usual in map(get_architecture, names) if names else all_architectures():
-        for alpha in usual.alphas or (None,):
-            row = usual.configured(BuildOptions(alpha=alpha, data_format="channels_last"))
-            lines = catalog_lines(build(row, include_top=False), build(row, include_top=True))
-            (folder / _file_name(row)).write_text("\n".join(lines) + "\n", "utf-8")
-            print(_file_name(row), len(lines), flush=True)
+    for default in map(get_architecture, names) if names else all_architectures():
+        for alpha in default.alphas or (None,):
+            architecture = default.configured(BuildOptions(alpha=alpha, data_format="channels_last"))
+            lines = catalog_lines(build(architecture, include_top=False), build(architecture, include_top=True))
+            (folder / _file_name(architecture)).write_text("\n".join(lines) + "\n", "utf-8")
+            print(_file_name(architecture), len(lines), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""MusicTaggerCRNN in Keras 3, of stock layers alone, so that what is saved opens anywhere.
+"""MusicTaggerCRNN in Keras 3, of built-in layers only, so that saved models load without tlkit.
 
-Source: Keras 1.2.2, ``applications/music_tagger_crnn.py``. Its GRUs applied the reset gate before the product, and
-computed their gates with the hard sigmoid of that time, clip(0.2·x + 0.5). Keras 3 computes clip(x/6 + 0.5) by that
-name, which is the same of 1.2·x; :mod:`tlkit.keras_files.loading.layout` brings weights of an older Keras to that.
+Source: Keras 1.2.2, ``applications/music_tagger_crnn.py``. Its GRUs applied the reset gate before the matrix product,
+and its hard sigmoid was clip(0.2·x + 0.5). That of Keras 3 is clip(x/6 + 0.5), the same function of 1.2·x;
+:mod:`tlkit.keras_files.loading.layout` scales weights of older Keras accordingly.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tlkit.backend import keras
 layers = keras.layers
 
 _BLOCKS = ((64, 2), (128, 3), (128, 4), (128, 4))
-"""Filters and pooling of each."""
+"""Filters and pool size of each."""
 
 
 def MusicTaggerCRNN(
@@ -26,8 +26,8 @@ def MusicTaggerCRNN(
 ) -> Any:
     """Build MusicTaggerCRNN; arguments as in ``keras.applications``.
 
-    Its input is a mel-spectrogram in decibels, ``(batch, 96, 1366, 1)``; its output with the top is one sigmoid a tag,
-    without it the 32 numbers of the second GRU.
+    The input is a mel-spectrogram in decibels, ``(batch, 96, 1366, 1)`` float32. The output is ``(batch, classes)``, a
+    sigmoid per tag; without the top ``(batch, 32)``, the output of the second GRU.
     """
     if weights is not None:
         raise ValueError("weights are assigned after building; pass weights=None")

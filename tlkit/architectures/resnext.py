@@ -1,10 +1,9 @@
-"""ResNeXt-50 and -101 in Keras, which no longer ships them: ResNet's bottleneck with a convolution in 32 groups.
+"""ResNeXt-50 and -101, which Keras no longer ships: ResNet's bottleneck with a convolution in 32 groups.
 
 Paper: Aggregated Residual Transformations for Deep Neural Networks (Xie et al., 2017). Layers and their names follow
-``resnet_common.py`` (``block3``, ``stack3``) of keras-applications, so that its files match by name. That package knew
-no grouped convolution: it filtered every channel alone, ``filters / 32`` times, and then added up the answers of each
-group, which is the same function with many more products. :mod:`tlkit.keras_files.loading.grouped_conv`
-reads its kernels.
+``resnet_common.py`` (``block3``, ``stack3``) of keras-applications, so that its files match by name. Without a grouped
+convolution, that package used a depthwise one of multiplier ``filters / 32`` and summed its outputs per group: the same
+function with many more multiplications. :mod:`tlkit.keras_files.loading.grouped_conv` converts its kernels.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ layers = keras.layers
 
 GROUPS = 32
 EXPANSION = 2
-"""A block gives twice as many channels as its grouped convolution has."""
+"""Output channels of a block, as a multiple of those of its grouped convolution."""
 
 
 def _conv(x: Any, filters: int, kernel: int, name: str, **options: Any) -> Any:
@@ -35,14 +34,14 @@ def _relu(x: Any, name: str) -> Any:
 
 
 def _block(x: Any, name: str, *, filters: int, stride: int, shortcut: bool) -> Any:
-    """One residual block: narrow, filter in groups, widen, and add what came in.
+    """Add one residual block: reduce, convolve in groups, expand, and add the input.
 
     Args:
-        x: What comes in.
-        name: Of the block; those of its layers start with it.
+        x: Input feature map.
+        name: Of the block; the names of its layers start with it.
         filters: Channels of the grouped convolution.
         stride: Of the grouped convolution.
-        shortcut: Give what came in the shape of what is added, by a convolution of its own.
+        shortcut: Project the input to the shape of the output by a 1x1 convolution.
     """
     inputs = x
     if shortcut:
@@ -89,10 +88,10 @@ def _resnext(
 
 
 def ResNeXt50(**kwargs: Any) -> Any:
-    """Build ResNeXt-50 (32x4d); arguments as in ``keras.applications``, pixels as ``torch`` leaves them."""
+    """Build ResNeXt-50 (32x4d); arguments as in ``keras.applications``, pixels in the range of the ``torch`` mode."""
     return _resnext("resnext50", (3, 4, 6, 3), **kwargs)
 
 
 def ResNeXt101(**kwargs: Any) -> Any:
-    """Build ResNeXt-101 (32x4d); arguments as in ``keras.applications``, pixels as ``torch`` leaves them."""
+    """Build ResNeXt-101 (32x4d); arguments as in ``keras.applications``, pixels in the range of the ``torch`` mode."""
     return _resnext("resnext101", (3, 4, 23, 3), **kwargs)

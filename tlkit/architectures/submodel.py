@@ -1,4 +1,4 @@
-"""The network from the input to one of its layers."""
+"""The part of a network from its input to one of its layers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tlkit.keras_private import last_call_input
 
 
 def pooling_layer(pooling: str, data_format: str = "channels_last") -> Any | None:
-    """The Keras layer that turns a feature map into a vector; None for ``none``."""
+    """Return the Keras layer that pools a feature map into a vector; None for ``none``."""
     if pooling == "avg":
         return keras.layers.GlobalAveragePooling2D(data_format, name="avg_pool")
     return keras.layers.GlobalMaxPooling2D(data_format, name="max_pool") if pooling == "max" else None
@@ -17,15 +17,18 @@ def pooling_layer(pooling: str, data_format: str = "channels_last") -> Any | Non
 
 @keras_scope()
 def submodel(model: Any, layer: str, pooling: str = "none", data_format: str = "channels_last") -> Any:
-    """The model that ends with a layer, pooled; it shares the weights of ``model``.
+    """Return the model from the input to the (pooled) output of a layer. It shares the weights of ``model``.
 
-    A layer of a model inside is found too (the base of a run, its head).
+    Layers of nested models are found too (the base of a run, its head).
 
     Args:
         model: A functional ``keras.Model`` of one input.
         layer: The name of a layer.
         pooling: ``none``, ``avg`` or ``max``, over height and width.
-        data_format: The layout of the layer's output.
+        data_format: Of the layer's output.
+
+    Raises:
+        KeyError: There is no such layer.
     """
     output = _output(model, model.inputs, layer)
     pool = pooling_layer(pooling, data_format)
@@ -33,7 +36,7 @@ def submodel(model: Any, layer: str, pooling: str = "none", data_format: str = "
 
 
 def _output(model: Any, inputs: Any, layer: str) -> Any:
-    """The output of ``layer`` for ``inputs`` of ``model``; the models on the way to it are called one after another."""
+    """Return the output of ``layer`` for ``inputs`` of ``model``, calling the nested models on the way to it."""
     if any(own.name == layer for own in model.layers):
         inner = keras.Model(model.inputs, model.get_layer(layer).output)
         return inner.outputs[0] if inputs is model.inputs else inner(inputs, training=False)
@@ -44,14 +47,14 @@ def _output(model: Any, inputs: Any, layer: str) -> Any:
 
 
 def _input_of(model: Any, inner: Any, inputs: Any) -> Any:
-    """What ``inner`` is called with inside ``model``, for ``inputs`` of ``model``."""
+    """Return the tensor that ``model`` calls the nested ``inner`` on, for ``inputs`` of ``model``."""
     tensor = last_call_input(inner)
     before = keras.Model(model.inputs, tensor)
     return before.outputs[0] if inputs is model.inputs else before(inputs, training=False)
 
 
 def layer_names(model: Any) -> list[str]:
-    """The names of all layers, those inside models too."""
+    """Return the names of all layers, including those of nested models."""
     names = []
     for layer in model.layers:
         names += [layer.name, *(layer_names(layer) if getattr(layer, "layers", None) else ())]

@@ -23,7 +23,8 @@ def archs(name: str | None, output_format: str) -> None:
 
     Size is the default input size and min the smallest, in pixels; top-1 is the published ImageNet accuracy; features
     is the length of the pooled feature vector; weights are those on this machine. With NAME, index counts the layers
-    as --freeze N does; layers of the published classifier come last, without an index.
+    as --freeze N does, and block numbers the blocks by their last layer; layers of the published classifier come last,
+    without an index.
 
     \b
         tlkit archs
@@ -85,14 +86,16 @@ def _print_one(row: ArchitectureInfo, output_format: str) -> None:
     if output_format == "csv":
         echo_csv([*layers[0]], (list(layer.values()) for layer in layers))
         return
+    names = row.architecture.blocks
+    blocks = {name: f"{number} of {len(names)}" for number, name in enumerate(names, start=1)}
     _describe(row)
     echo()
     echo_table(
-        ("index", "name", "kind", "output", "parameters", "block"),
+        ("index", "name", "kind", "output", "params", "block"),
         [
             (
                 "top" if layer["index"] is None else str(layer["index"]), layer["name"], layer["kind"],
-                layer["output_shape"], f"{layer['parameters']:,}", layer["block"] or "",
+                layer["output_shape"], f"{layer['parameters']:,}", blocks.get(layer["block"], ""),
             )
             for layer in layers
         ],

@@ -13,10 +13,10 @@ from tlkit.config import EvaluateConfig
 from tlkit.utils.text import escape_control_chars, pluralize
 
 if TYPE_CHECKING:
-    from tlkit.commands.evaluate import Evaluated
+    from tlkit.commands.evaluate import EvaluationResult
 
-_MOST = 12
-"""Most classes for which text shows the confusion matrix."""
+_WIDTH = 80
+"""Widest confusion matrix that is printed, in columns."""
 
 
 @job_command(EvaluateConfig, summary="Measure a run on labelled images.")
@@ -42,7 +42,7 @@ def evaluate(context: click.Context, /, options: dict[str, Any], output_format: 
         echo_csv(
             ("class", "images", "predicted", "precision", "recall", "f1"),
             [
-                (row.name, row.pictures, row.predicted, row.precision, row.recall, row.f1)
+                (row.name, row.images, row.predicted, row.precision, row.recall, row.f1)
                 for row in result.evaluation.by_class
             ],
         )
@@ -52,29 +52,32 @@ def evaluate(context: click.Context, /, options: dict[str, Any], output_format: 
         context.exit(SOME_SKIPPED)
 
 
-def _echo_text(result: Evaluated) -> None:
-    evaluation, kind = result.evaluation, result.preprocessor.modality
+def _echo_text(result: EvaluationResult) -> None:
+    evaluation, modality = result.evaluation, result.preprocessor.modality
     top5 = "" if evaluation.top5 is None else f", top-5 {evaluation.top5:.3f}"
-    echo(f"{pluralize(len(result.files), kind.singular)} ({result.split}): accuracy {evaluation.accuracy:.3f}{top5}")
+    echo(
+        f"{pluralize(len(result.files), modality.singular)} ({result.split}): accuracy {evaluation.accuracy:.3f}{top5}"
+    )
     echo()
     echo_table(
-        ("class", kind.plural, "precision", "recall", "F1"),
+        ("class", modality.plural, "precision", "recall", "F1"),
         [
-            (row.name, f"{row.pictures:,}", *map(_share, (row.precision, row.recall, row.f1)))
+            (row.name, f"{row.images:,}", *map(_share, (row.precision, row.recall, row.f1)))
             for row in evaluation.by_class
         ],
         right=range(1, 5),
     )
-    if len(evaluation.classes) <= _MOST:
-        echo()
-        echo_table(
-            ("true / predicted", *map(escape_control_chars, evaluation.classes)),
-            [
-                (name, *(f"{count:,}" for count in counts))
-                for name, counts in zip(evaluation.classes, evaluation.confusion, strict=True)
-            ],
-            right=range(1, len(evaluation.classes) + 1),
-        )
+    echo()
+    names = [escape_control_chars(name) for name in evaluation.classes]
+    header = ("true \\ predicted", *names)
+    if len(header) > _WIDTH or max(map(len, header)) + sum(len(name) + 2 for name in names) > _WIDTH:
+        echo(f"The confusion matrix of {len(names)} classes is too wide for text; --report FILE draws it.")
+        return
+    echo_table(
+        header,
+        [(name, *(f"{count:,}" for count in counts)) for name, counts in zip(names, evaluation.confusion, strict=True)],
+        right=range(1, len(header)),
+    )
 
 
 def _share(value: float | None) -> str:

@@ -1,7 +1,9 @@
-"""Measure a run on labelled pictures or clips."""
+"""Evaluate a run on labelled images or audio clips."""
 
 from __future__ import annotations
 
+import dataclasses
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,18 +24,18 @@ from tlkit.utils.logging import logger
 
 
 @dataclass(frozen=True)
-class Evaluated:
-    """What a run does on labelled pictures or clips.
+class EvaluationResult:
+    """Metrics of a run on labelled files.
 
     Attributes:
         run: The run directory.
         data: The data folder.
-        split: The folder that was measured: ``test``, ``validation``, ``train``, or ``all`` for class folders alone.
-        evaluation: The numbers.
-        files: In the order of the numbers.
+        split: The evaluated split: ``test``, ``validation``, ``train``, or ``all`` for class folders alone.
+        evaluation: Predictions and metrics.
+        files: Paths of the evaluated files, in the order of the evaluation.
         skipped: ``(path, reason)`` of files that could not be read.
-        warnings: What a person should know before trusting it.
-        preprocessor: How the run looks at a file.
+        warnings: Problems to know about before trusting the results.
+        preprocessor: Of the run.
     """
 
     run: str
@@ -57,33 +59,31 @@ class Evaluated:
         }
 
 
-def evaluate(config: EvaluateConfig) -> Evaluated:
-    """Name every file of a labelled folder with a run, and compare.
+def evaluate(config: EvaluateConfig) -> EvaluationResult:
+    """Predict the class of every labelled file with a run, and compute metrics; write the report if one is asked for.
 
     Raises:
-        TlkitError: No such run, classes that it does not know, no file that can be read.
+        TlkitError: No such run, class folders that it was not trained on, no readable file, or the report cannot be
+            written.
     """
     if config.report is not None and not Path(config.report).parent.is_dir():
-        raise UsageError(
-            f"There is no folder {Path(config.report).parent} for the page.",
-            hint="Make it first.",
-        )
+        raise UsageError(f"There is no folder {Path(config.report).parent} for the report.", hint="Create it first.")
     folder = Path(config.run)
     record = read_run(folder)
     classifier = choose_classifier(PredictConfig(images=(), model=config.run))
     preprocessor = classifier.network.preprocessor
-    found = scan_labelled(config.data, record.classes, split=config.split, modality=preprocessor.modality)
-    warnings = list(found.warnings)
-    if _was_trained_on(record, config.data, found.name):
+    labelled = scan_labelled(config.data, record.classes, split=config.split, modality=preprocessor.modality)
+    warnings = list(labelled.warnings)
+    if _was_trained_on(record, config.data, labelled.name):
         warnings.append(
-            f"{folder} was trained on {preprocessor.modality.plural} of {config.data}: it knows them, and the "
-            "numbers flatter it."
+            f"{folder} was trained on {preprocessor.modality.plural} of {config.data}: these numbers are too "
+            "optimistic for new ones."
         )
     for warning in warnings:
         logger.warning(warning)
 
     engine = open_engine(classifier.network, engine=config.engine, precision=config.precision)
-    files = found.split.files
+    files = labelled.split.files
     outputs: list[np.ndarray] = []
     positions: list[int] = []
     skipped: list[tuple[str, str]] = []
@@ -97,57 +97,54 @@ def evaluate(config: EvaluateConfig) -> Evaluated:
             skipped.append((files[position], reason))
     if not positions:
         raise DataError(f"No {preprocessor.modality.singular} in {config.data} can be read.")
-    evaluation = Evaluation(tuple(record.classes), found.split.labels[positions], np.concatenate(outputs))
-    result = Evaluated(
-        config.run,
-        config.data,
-        found.name,
-        evaluation,
-        tuple(files[position] for position in positions),
-        tuple(skipped),
-        tuple(warnings),
-        preprocessor,
+    result = EvaluationResult(
+        run=config.run,
+        data=config.data,
+        split=labelled.name,
+        evaluation=Evaluation(tuple(record.classes), labelled.split.labels[positions], np.concatenate(outputs)),
+        files=tuple(files[position] for position in positions),
+        skipped=tuple(skipped),
+        warnings=tuple(warnings),
+        preprocessor=preprocessor,
     )
     if config.report is not None:
-        write_report(result, config)
+        _write_report(result, config, Path(config.report), engine.name)
     return result
 
 
 def _was_trained_on(record: RunRecord, data: str, split: str) -> bool:
-    """True when a folder is the one that a run was trained on, or lies in it, and is not what was held out."""
-    given = record.arguments.get("data")
-    if not isinstance(given, str) or split not in ("all", TRAIN):
+    """Return True if a folder is, or lies in, the data that a run was trained on, and was not held out."""
+    trained_data = record.arguments.get("data")
+    if not isinstance(trained_data, str) or split not in ("all", TRAIN):
         return False
-    measured, trained_on = Path(data).resolve(), Path(given).resolve()
-    inside = measured.relative_to(trained_on).parts if measured.is_relative_to(trained_on) else None
+    evaluated, trained_on = Path(data).resolve(), Path(trained_data).resolve()
+    inside = evaluated.relative_to(trained_on).parts if evaluated.is_relative_to(trained_on) else None
     return inside is not None and not (inside and is_held_out(inside[0]))
 
 
-def write_report(result: Evaluated, config: EvaluateConfig) -> None:
-    """Write the page of an evaluation to ``config.report``.
-
-    Raises:
-        TlkitError: It cannot be written.
-    """
-    from tlkit.reporting.page import Page, draw_section, write_page  # matplotlib and jinja2 start here
+def _write_report(result: EvaluationResult, config: EvaluateConfig, path: Path, engine: str) -> None:
+    from tlkit.reporting.page import Page, draw_section, write_page  # imports matplotlib
 
     evaluation = result.evaluation
-    facts = [("accuracy", f"{evaluation.accuracy:.3f}")]
-    facts += [] if evaluation.top5 is None else [("among the first five", f"{evaluation.top5:.3f}")]
-    facts += [
+    highlights = [("accuracy", f"{evaluation.accuracy:.3f}")]
+    highlights += [] if evaluation.top5 is None else [("top-5 accuracy", f"{evaluation.top5:.3f}")]
+    highlights += [
         (result.preprocessor.modality.plural, f"{len(result.files):,}"),
         ("classes", f"{len(evaluation.classes):,}"),
     ]
-    counts = {row.name: row.pictures for row in evaluation.by_class}
+    absolute = dataclasses.replace(
+        config, run=os.path.abspath(config.run), data=os.path.abspath(config.data), report=os.path.abspath(path)
+    )
     page = Page(
         title=f"{Path(config.run).name} on {config.data}",
         preprocessor=result.preprocessor,
-        facts=facts,
+        highlights=highlights,
         sections=[draw_section(result.split, evaluation, result.files)],
-        balance={result.split: counts},
+        balance={result.split: {report.name: report.images for report in evaluation.by_class}},
+        arguments=absolute.effective(split=result.split, engine=engine),
         versions=versions(),
         warnings=result.warnings,
         skipped=result.skipped,
-        command=command_line("evaluate", config),
+        command=command_line("evaluate", absolute),
     )
-    write_page(page, Path(str(config.report)))
+    write_page(page, path)

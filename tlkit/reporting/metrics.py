@@ -1,35 +1,35 @@
-"""How well a classifier does on labelled pictures, in numbers."""
+"""Metrics of a classifier on labelled images: accuracy, per-class scores, confusion matrix, calibration."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-BINS = 10
-"""Into how many steps of confidence calibration looks."""
-MOST_IN_SUMMARY = 200
-"""Classes up to which a summary holds the whole confusion matrix."""
+CALIBRATION_BINS = 10
+"""Number of equal-width confidence bins for calibration."""
+MAX_CLASSES_IN_SUMMARY = 200
+"""Most classes for which a summary includes the confusion matrix: that of 1,000 classes has a million entries."""
 
 
 @dataclass(frozen=True)
 class ClassReport:
-    """One class.
+    """Scores of one class.
 
     Attributes:
         name: Of the class.
-        pictures: How many pictures are of it.
-        predicted: How many were taken for it.
-        precision: Of those taken for it, the share that is; None where none was.
-        recall: Of those that are of it, the share that was taken for it; None where there are none.
-        f1: The harmonic mean of both; None where one is None.
+        images: Number of images whose true class it is.
+        predicted: Number of images predicted as it.
+        precision: Fraction of ``predicted`` that is correct, 0 to 1; None if nothing was predicted as it.
+        recall: Fraction of ``images`` that is predicted as it, 0 to 1; None if there are no images of it.
+        f1: Harmonic mean of precision and recall; None if either is None.
     """
 
     name: str
-    pictures: int
+    images: int
     predicted: int
     precision: float | None
     recall: float | None
@@ -37,51 +37,51 @@ class ClassReport:
 
 
 @dataclass(frozen=True)
-class Mistake:
-    """A picture that was taken for something else.
+class Misclassification:
+    """An image whose predicted class is not its true class.
 
     Attributes:
-        position: In the list of pictures.
-        truth: The class it is of.
-        taken_for: The class it was taken for.
-        confidence: How likely the network thought that, 0 to 1.
-        truth_probability: How likely it thought the truth.
+        position: Index of the image.
+        true: The true class.
+        predicted: The predicted class.
+        confidence: Probability of the predicted class, 0 to 1.
+        true_probability: Probability of the true class, 0 to 1.
     """
 
     position: int
-    truth: str
-    taken_for: str
+    true: str
+    predicted: str
     confidence: float
-    truth_probability: float
+    true_probability: float
 
 
 @dataclass(frozen=True)
 class CalibrationBin:
-    """Pictures about which the network was about as sure.
+    """Images of similar confidence.
 
     Attributes:
-        low: Least confidence.
-        high: Greatest confidence.
-        pictures: How many.
-        confidence: Their mean confidence; None where there are none.
-        accuracy: The share of them that was right; None where there are none.
+        low: Lower bound of the confidence, inclusive.
+        high: Upper bound, exclusive; 1 is in the last bin.
+        images: Number of images.
+        confidence: Their mean confidence; None if there are none.
+        accuracy: Their accuracy; None if there are none.
     """
 
     low: float
     high: float
-    pictures: int
+    images: int
     confidence: float | None
     accuracy: float | None
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What a classifier said of labelled pictures.
+    """Predictions of a classifier on labelled images, with their metrics. Audio clips count as images.
 
     Attributes:
-        classes: Names of the classes.
-        labels: ``(pictures,)`` the class each is of.
-        probabilities: ``(pictures, classes)`` float, 0 to 1.
+        classes: Class names.
+        labels: ``(images,)`` int64, the true class of each image, an index into ``classes``.
+        probabilities: ``(images, classes)`` float, 0 to 1.
     """
 
     classes: Sequence[str]
@@ -90,54 +90,63 @@ class Evaluation:
 
     @cached_property
     def predicted(self) -> np.ndarray:
-        """``(pictures,)`` the class each was taken for."""
+        """``(images,)`` int64, the predicted class of each image."""
         return np.asarray(self.probabilities.argmax(axis=1))
+
+    @cached_property
+    def confidence(self) -> np.ndarray:
+        """``(images,)`` the probability of each predicted class, 0 to 1."""
+        return np.asarray(self.probabilities.max(axis=1))
 
     @property
     def accuracy(self) -> float:
-        """The share that was right, 0 to 1."""
+        """Fraction of correct predictions, 0 to 1."""
         return float((self.predicted == self.labels).mean())
 
+    @property
+    def errors(self) -> int:
+        """Number of wrong predictions."""
+        return int((self.predicted != self.labels).sum())
+
     def top(self, k: int) -> float:
-        """The share whose class is among the ``k`` likeliest; equals are taken in class order."""
+        """Return the fraction of images whose true class is among the ``k`` most probable; ties in class order."""
         best = np.argsort(-self.probabilities, axis=1, kind="stable")[:, :k]
         return float((best == self.labels[:, np.newaxis]).any(axis=1).mean())
 
     @property
     def top5(self) -> float | None:
-        """:meth:`top` 5; None where there are no more than five classes."""
+        """Top-5 accuracy, 0 to 1; None with five classes or fewer."""
         return self.top(5) if len(self.classes) > 5 else None
 
     @cached_property
     def confusion(self) -> np.ndarray:
-        """``(classes, classes)`` int64: how many pictures of the row's class were taken for the column's."""
+        """Confusion matrix, ``(classes, classes)`` int64: rows are true classes, columns predicted ones."""
         count = len(self.classes)
         return np.bincount(self.labels * count + self.predicted, minlength=count * count).reshape(count, count)
 
     @cached_property
     def by_class(self) -> list[ClassReport]:
-        """Every class."""
-        rows = []
-        for number, name in enumerate(self.classes):
-            right = int(self.confusion[number, number])
-            pictures, predicted = int(self.confusion[number].sum()), int(self.confusion[:, number].sum())
-            precision = right / predicted if predicted else None
-            recall = right / pictures if pictures else None
-            f1 = None if precision is None or recall is None else 2 * right / (pictures + predicted)
-            rows.append(ClassReport(name, pictures, predicted, precision, recall, f1))
-        return rows
+        """Scores of every class, in class order."""
+        reports = []
+        for index, name in enumerate(self.classes):
+            correct = int(self.confusion[index, index])
+            images, predicted = int(self.confusion[index].sum()), int(self.confusion[:, index].sum())
+            precision = correct / predicted if predicted else None
+            recall = correct / images if images else None
+            f1 = None if precision is None or recall is None else 2 * correct / (images + predicted)
+            reports.append(ClassReport(name, images, predicted, precision, recall, f1))
+        return reports
 
-    def worst(self, count: int) -> list[Mistake]:
-        """The mistakes that the network was surest of."""
-        confidence = self.probabilities.max(axis=1)
+    def most_confident_errors(self, count: int) -> list[Misclassification]:
+        """Return up to ``count`` wrong predictions, the most confident first."""
         wrong = np.flatnonzero(self.predicted != self.labels)
-        order = wrong[np.argsort(-confidence[wrong], kind="stable")][:count]
+        order = wrong[np.argsort(-self.confidence[wrong], kind="stable")][:count]
         return [
-            Mistake(
+            Misclassification(
                 position,
                 self.classes[self.labels[position]],
                 self.classes[self.predicted[position]],
-                float(confidence[position]),
+                float(self.confidence[position]),
                 float(self.probabilities[position, self.labels[position]]),
             )
             for position in order.tolist()
@@ -145,50 +154,41 @@ class Evaluation:
 
     @cached_property
     def calibration(self) -> list[CalibrationBin]:
-        """Is it right as often as it says? One bin a tenth of confidence."""
-        confidence = self.probabilities.max(axis=1)
-        right = self.predicted == self.labels
+        """Accuracy by confidence, in :data:`CALIBRATION_BINS` bins of equal width."""
+        correct = self.predicted == self.labels
+        indices = np.minimum((self.confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
         bins = []
-        numbers = np.minimum((confidence * BINS).astype(int), BINS - 1)
-        for number in range(BINS):
-            own = numbers == number
-            some = bool(own.any())
+        for index in range(CALIBRATION_BINS):
+            members = indices == index
+            images = int(members.sum())
             bins.append(
                 CalibrationBin(
-                    number / BINS, (number + 1) / BINS, int(own.sum()),
-                    float(confidence[own].mean()) if some else None, float(right[own].mean()) if some else None,
+                    index / CALIBRATION_BINS,
+                    (index + 1) / CALIBRATION_BINS,
+                    images,
+                    float(self.confidence[members].mean()) if images else None,
+                    float(correct[members].mean()) if images else None,
                 )
-            )  # fmt: skip
+            )
         return bins
 
     @property
     def calibration_error(self) -> float:
-        """Expected calibration error (Naeini et al. 2015): the mean gap of confidence and accuracy, 0 to 1."""
+        """Expected calibration error (Naeini et al. 2015): mean gap of confidence and accuracy, 0 to 1."""
         gaps = [
-            bin.pictures * abs(bin.confidence - bin.accuracy)
+            bin.images * abs(bin.confidence - bin.accuracy)
             for bin in self.calibration
             if bin.confidence is not None and bin.accuracy is not None
         ]
         return float(sum(gaps) / len(self.labels))
 
     def summary(self) -> dict[str, Any]:
-        """All of it as JSON knows it, without the pictures."""
+        """Return the metrics as JSON values, without the predictions."""
         return {
-            "pictures": len(self.labels),
+            "images": len(self.labels),
             "accuracy": self.accuracy,
             "top5_accuracy": self.top5,
             "calibration_error": self.calibration_error,
-            "classes": [
-                {
-                    "name": row.name,
-                    "pictures": row.pictures,
-                    "predicted": row.predicted,
-                    "precision": row.precision,
-                    "recall": row.recall,
-                    "f1": row.f1,
-                }
-                for row in self.by_class
-            ],
-            # a thousand classes would be a million numbers
-            "confusion": self.confusion.tolist() if len(self.classes) <= MOST_IN_SUMMARY else None,
+            "classes": [asdict(report) for report in self.by_class],
+            "confusion": self.confusion.tolist() if len(self.classes) <= MAX_CLASSES_IN_SUMMARY else None,
         }

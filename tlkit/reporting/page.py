@@ -1,9 +1,10 @@
-"""One HTML page of a run or an evaluation, with everything in it: it opens anywhere, without a network."""
+"""Report page of a run or an evaluation: one HTML file that needs no network and no script."""
 
 from __future__ import annotations
 
 import base64
 import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,27 +13,27 @@ from typing import Any
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import InputError, TlkitError
 from tlkit.reporting.metrics import Evaluation
-from tlkit.reporting.plots import draw_calibration, draw_confusion
+from tlkit.reporting.plots import draw_calibration, draw_confusion, draw_history
 from tlkit.utils.atomic_write import atomic_write
 from tlkit.utils.logging import logger
 from tlkit.utils.text import escape_control_chars
 
-THUMBNAIL = 160
-"""The longer side of a thumbnail, in pixels."""
-MISTAKES = 24
-"""How many mistakes are shown."""
+THUMBNAIL_SIDE = 160
+"""Longer side of a thumbnail, in pixels."""
+MAX_ERRORS = 24
+"""Most errors of a split to show."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """What was measured on one split, and its plots.
+    """Metrics of one split, with their plots.
 
     Attributes:
         split: Its name.
-        evaluation: The numbers.
-        files: Pictures or clips, in the order of the numbers.
-        confusion: What was taken for what, PNG.
-        calibration: Is it right as often as it says? PNG.
+        evaluation: The metrics.
+        files: Paths of the files, in the order of the evaluation.
+        confusion: Confusion matrix, PNG.
+        calibration: Reliability diagram, PNG.
     """
 
     split: str
@@ -43,34 +44,34 @@ class Section:
 
 
 def draw_section(split: str, evaluation: Evaluation, files: Sequence[str]) -> Section:
-    """Draw what was measured on one split."""
+    """Draw the plots of one split."""
     return Section(split, evaluation, files, draw_confusion(evaluation), draw_calibration(evaluation))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """What a page says.
+    """Contents of a report page.
 
     Attributes:
-        title: What it is about.
-        preprocessor: How the network looks at a file; it also shows one.
-        facts: ``(name, value)``: what matters most, in order.
-        sections: What was measured.
-        curves: The history of the training, PNG.
-        phases: What each phase came to, one mapping a row.
-        balance: ``{split: {class: files}}``.
-        arguments: Every option.
-        versions: Of the software.
-        warnings: What a person should know.
+        title: What it reports on.
+        preprocessor: Of the model; it also draws the thumbnails.
+        highlights: ``(name, value)`` of the most important results, in order.
+        sections: Metrics by split.
+        history: Epochs of each phase, as for :func:`tlkit.reporting.plots.draw_history`.
+        phases: Summary of each phase: ``name``, ``epochs``, ``best_epoch``, ``seconds``, ``val_accuracy``.
+        balance: ``{split: {class: number of files}}``.
+        arguments: Effective value of every option, by its name on the command line.
+        versions: Version of each package.
+        warnings: Problems to know about before trusting the results.
         skipped: ``(path, reason)`` of files that could not be read.
-        command: What makes it again.
+        command: Command line that reproduces the job.
     """
 
     title: str
     preprocessor: Preprocessor
-    facts: Sequence[tuple[str, str]]
+    highlights: Sequence[tuple[str, str]]
     sections: Sequence[Section]
-    curves: bytes | None = None
+    history: Sequence[tuple[str, Sequence[Mapping[str, float]]]] = ()
     phases: Sequence[Mapping[str, Any]] = ()
     balance: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -81,7 +82,7 @@ class Page:
 
 
 def write_page(page: Page, path: Path) -> None:
-    """Write a page; the file is whole or absent.
+    """Write a page atomically.
 
     Raises:
         TlkitError: It cannot be written.
@@ -97,7 +98,7 @@ def write_page(page: Page, path: Path) -> None:
 def _render(page: Page) -> str:
     import jinja2  # nothing else needs it
 
-    # names of classes and files come from anywhere: everything is escaped
+    # class and file names are untrusted: everything is escaped
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -105,43 +106,50 @@ def _render(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["share"] = lambda value: "–" if value is None else f"{value:.3f}"
-    environment.filters["printable"] = escape_control_chars
-    views = [
-        {
-            "split": section.split,
-            "evaluation": section.evaluation,
-            "confusion": _inline(section.confusion),
-            "calibration": _inline(section.calibration),
-            "mistakes": [
-                (
-                    mistake,
-                    section.files[mistake.position],
-                    _thumbnail(page.preprocessor, section.files[mistake.position]),
-                )
-                for mistake in section.evaluation.worst(MISTAKES)
-            ],
-            "wrong": int((section.evaluation.predicted != section.evaluation.labels).sum()),
-        }
-        for section in page.sections
-    ]
-    curves = page.curves and _inline(page.curves)
-    most = max((count for counts in page.balance.values() for count in counts.values()), default=1)
+    environment.filters |= {
+        "fraction": lambda value: "–" if value is None else f"{value:.3f}",
+        "number": lambda value: f"{value:,}",
+        "percent": lambda value: f"{value:.0%}",
+        "printable": escape_control_chars,
+        "breakable": _breakable,
+        "command": _command,
+        "png": lambda data: _inline(data, "png"),
+        "history": lambda metrics: _inline(draw_history(page.history, metrics), "png"),
+        "thumbnail": lambda file: _thumbnail(page.preprocessor, file),
+    }
     return environment.get_template("report.html.jinja").render(
-        page=page, modality=page.preprocessor.modality, views=views, curves=curves, most=most
+        page=page,
+        modality=page.preprocessor.modality,
+        max_count=max((count for counts in page.balance.values() for count in counts.values()), default=0) or 1,
+        max_errors=MAX_ERRORS,
     )
 
 
-def _inline(data: bytes, kind: str = "png") -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
+def _breakable(text: object) -> Any:
+    """Escape a path or class name, and let lines break between its words instead of inside them."""
+    from markupsafe import Markup, escape  # jinja2's own
+
+    parts = re.split(r"(?<=[/\\=_-])", escape_control_chars(text))
+    return Markup("<wbr>").join(escape(part) for part in parts)
+
+
+def _command(text: str) -> Any:
+    """Escape a command line, and keep lines from breaking at the hyphens of its options."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"(?<![^ ])--?[a-z][a-z-]*", r"<span>\g<0></span>", str(escape(escape_control_chars(text)))))
+
+
+def _inline(data: bytes, subtype: str) -> str:
+    return f"data:image/{subtype};base64,{base64.b64encode(data).decode('ascii')}"
 
 
 def _thumbnail(preprocessor: Preprocessor, file: str) -> str | None:
     try:
-        picture = preprocessor.thumbnail(preprocessor.load(file), THUMBNAIL)
+        image = preprocessor.thumbnail(preprocessor.load(file), THUMBNAIL_SIDE)
     except InputError as error:
         logger.debug("No thumbnail of %s: %s.", file, error.message)
         return None
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=80)
+    image.save(buffer, "JPEG", quality=80)
     return _inline(buffer.getvalue(), "jpeg")

@@ -23,7 +23,7 @@ from tlkit.training.run_state import tidy_up
 from tlkit.training.split_data import SplitData
 from tlkit.utils.atomic_write import atomic_write
 from tlkit.utils.logging import logger
-from tlkit.utils.text import pluralize
+from tlkit.utils.text import format_bytes, pluralize
 
 
 def save_run(
@@ -64,10 +64,11 @@ def save_run(
         skipped=tuple(images.skipped),
         warnings=(*plan.dataset.warnings, *images.warnings),
     )
-    record = _record(result, plan, images, features)
+    options = _effective_options(result, plan)
+    record = _record(result, plan, images, features, options)
     write_model(folder, model, phases)
     try:
-        _write_report(result, record, images)
+        _write_report(result, record, images, plan.config.effective(**options))
     except Exception as error:  # matplotlib, its fonts, its cache folder: the model is worth more
         logger.warning("%s is incomplete: %s.", folder / REPORT, error)
     write_record(folder, record)
@@ -75,10 +76,27 @@ def save_run(
     return result
 
 
-def _record(result: FinetuneResult, plan: TrainingPlan, images: SplitData, features: Provenance) -> RunRecord:
+def _effective_options(result: FinetuneResult, plan: TrainingPlan) -> dict[str, Any]:
+    """Return the effective values of options that the config leaves open; paths are absolute."""
+    head, preprocessor = plan.head, plan.preprocessor
+    return {
+        "data": os.path.abspath(plan.config.data),
+        "output": os.path.abspath(result.run),
+        "size": preprocessor.size,
+        "resize": preprocessor.resize_mode,
+        "data_format": preprocessor.data_format,
+        "pooling": head.pooling,
+        "head_units": head.units,
+        "dropout": head.dropout,
+        "freeze": result.freeze_point.last_frozen_layer,
+        "cache_limit": format_bytes(plan.cache_budget_bytes),
+    }
+
+
+def _record(
+    result: FinetuneResult, plan: TrainingPlan, images: SplitData, features: Provenance, options: Mapping[str, Any]
+) -> RunRecord:
     config, head, preprocessor = plan.config, plan.head, plan.preprocessor
-    # so that the data is known later, from anywhere
-    data, output = os.path.abspath(config.data), os.path.abspath(result.run)
     notes = [note for freeze_point in plan.freeze_points for note in freeze_point.notes]
     return RunRecord(
         architecture=result.architecture,
@@ -91,18 +109,7 @@ def _record(result: FinetuneResult, plan: TrainingPlan, images: SplitData, featu
         weights={"name": plan.weights.name, "digest": plan.weights.digest},
         head={"kind": head.kind, "pooling": head.pooling},
         freeze={**result.freeze, "trained": list(result.trained)},
-        arguments=effective_options(
-            config,
-            data=data,
-            output=output,
-            size=preprocessor.size,
-            resize=preprocessor.resize_mode,
-            pooling=head.pooling,
-            head_units=head.units,
-            dropout=head.dropout,
-            freeze=result.freeze_point.last_frozen_layer,
-            cache_limit=plan.cache_budget_bytes,
-        ),
+        arguments=effective_options(config, **options),
         versions=versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         data=images.counts(),
@@ -112,20 +119,20 @@ def _record(result: FinetuneResult, plan: TrainingPlan, images: SplitData, featu
             "phases": [phase.summary() for phase in result.phases],
             **{split: evaluation.summary() for split, evaluation in result.evaluations.items()},
         },
-        command=command_line("finetune", dataclasses.replace(config, data=data, output=output)),
+        command=command_line("finetune", dataclasses.replace(config, data=options["data"], output=options["output"])),
         features=features.to_dict(),
         skipped=[{"input": path, "error": reason} for path, reason in result.skipped],
         warnings=[*result.warnings, *notes],
     )
 
 
-def _write_report(result: FinetuneResult, record: RunRecord, images: SplitData) -> None:
+def _write_report(result: FinetuneResult, record: RunRecord, images: SplitData, options: Mapping[str, str]) -> None:
     preprocessor = images.preprocessor
-    curves = draw_history([(phase.name, phase.epochs) for phase in result.phases])
+    history = [(phase.name, phase.epochs) for phase in result.phases]
     sections = [
         draw_section(split, evaluation, images.splits[split].files) for split, evaluation in result.evaluations.items()
     ]
-    drawn = {"history.png": curves}
+    drawn = {"history.png": draw_history(history)}
     for section in sections:
         end = "" if section.split == "validation" else f"_{section.split}"
         drawn[f"confusion{end}.png"] = section.confusion
@@ -146,12 +153,12 @@ def _write_report(result: FinetuneResult, record: RunRecord, images: SplitData) 
     page = Page(
         title=f"Run {result.run.name}",
         preprocessor=preprocessor,
-        facts=highlights,
+        highlights=highlights,
         sections=sections,
-        curves=curves,
+        history=history,
         phases=record.results["phases"],
         balance=record.data,
-        arguments=record.arguments,
+        arguments=options,
         versions=record.versions,
         warnings=record.warnings,
         skipped=result.skipped,

@@ -33,7 +33,7 @@ def progress_bar(*, total: int | None, unit: str, description: str, scale: bool 
     quiet = not logger.isEnabledFor(logging.INFO)
     return tqdm(
         total=total,
-        unit=unit,
+        unit=unit if scale else f" {unit}",  # 12.3MB/s, but 12.3 image/s
         unit_scale=scale,
         desc=description,
         leave=False,

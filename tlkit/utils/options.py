@@ -104,6 +104,16 @@ class Option:
                 continue
         return text
 
+    def format(self, value: Any) -> str:
+        """Return a value as the user types it: ``160x224``, ``yes``; a dash and what None means, if it is None."""
+        if value is None:
+            return f"– ({self.unset})" if self.unset else "–"
+        if self.kind == "bool":
+            return "yes" if value else "no"
+        if self.kind == "size":
+            return f"{value[0]}x{value[1]}"
+        return " ".join(value) if self.kind == "paths" else str(value)
+
     @property
     def expected(self) -> str:
         """What a valid value is, for messages."""
@@ -295,10 +305,22 @@ class Options:
             elif item.kind == "bool":
                 words.append(item.flag if value else f"--no-{item.flag[2:]}")
             else:
-                words += [item.flag, f"{value[0]}x{value[1]}" if item.kind == "size" else str(value)]
+                words += [item.flag, item.format(value)]
         if any(argument.startswith("-") for argument in arguments):
             return [*words, "--", *arguments]
         return [*arguments, *words]
+
+    def effective(self, **resolved: Any) -> dict[str, str]:
+        """Return every option as the user types it, by its name on the command line, for a report.
+
+        Args:
+            resolved: Effective values of options, by field, that replace those of this config.
+        """
+        values = {item.name: getattr(self, item.name) for item in options_of(type(self))} | resolved
+        return {
+            str(item.metavar) if item.argument else item.flag: item.format(values[item.name])
+            for item in options_of(type(self))
+        }
 
     def flags(self) -> list[str]:
         """The names of the options that differ from their defaults: ``--alpha``."""

@@ -1,4 +1,4 @@
-"""Recordings of every kind, and what is none."""
+"""Decoding of audio files: every format, and files that are refused."""
 
 import struct
 import tracemalloc
@@ -48,7 +48,7 @@ def reason(source) -> str:
         ("a.mp3", 44_100, 41, 1, None),
     ],
 )
-def test_the_middle_of_a_recording_is_what_all_of_it_gives(tmp_path, name, rate, seconds, channels, subtype):
+def test_the_middle_equals_that_of_the_whole_recording(tmp_path, name, rate, seconds, channels, subtype):
     path = tmp_path / name
     soundfile.write(path, chirp(rate, seconds, channels), rate, subtype=subtype)
     found = decode(str(path))
@@ -58,7 +58,7 @@ def test_the_middle_of_a_recording_is_what_all_of_it_gives(tmp_path, name, rate,
     np.testing.assert_array_equal(decode(path.read_bytes()), found)
 
 
-def test_what_is_short_ends_in_zeros(tmp_path):
+def test_a_short_recording_is_zero_padded(tmp_path):
     for rate in (12_000, 44_100):
         soundfile.write(tmp_path / "one.wav", np.array([0.5]), rate)
         found = decode(str(tmp_path / "one.wav"))
@@ -90,13 +90,13 @@ def test_hours_take_no_more_memory_than_minutes(tmp_path):
     assert np.abs(found[middle + 1000 : middle + 3 * RATE]).max() > 0.3
 
 
-@pytest.mark.parametrize("said", [0, 0xFFFFFFFF])
-def test_a_length_that_a_pipe_could_not_know_is_found(tmp_path, said):
+@pytest.mark.parametrize("length", [0, 0xFFFFFFFF])
+def test_a_length_that_a_pipe_could_not_know_is_found(tmp_path, length):
     soundfile.write(tmp_path / "a.wav", chirp(12_000, 2), 12_000, subtype="PCM_16")
     data = bytearray((tmp_path / "a.wav").read_bytes())
-    data[40:44] = struct.pack("<I", said)
+    data[40:44] = struct.pack("<I", length)
     (tmp_path / "pipe.wav").write_bytes(data)
-    if said:
+    if length:
         np.testing.assert_array_equal(decode(str(tmp_path / "pipe.wav")), decode(str(tmp_path / "a.wav")))
     else:
         assert "no samples" in reason(tmp_path / "pipe.wav")
@@ -112,7 +112,7 @@ def test_a_length_that_a_pipe_could_not_know_is_found(tmp_path, said):
         ("riff.wav", b"RIFF\x00\x00\x00\x00WAVEfmt ", "it is"),
     ],
 )
-def test_what_is_no_recording_is_told_apart(tmp_path, name, content, expected):
+def test_a_file_that_is_not_audio_is_refused(tmp_path, name, content, expected):
     (tmp_path / name).write_bytes(content)
     assert reason(tmp_path / name).startswith(expected)
 
@@ -127,7 +127,7 @@ def test_what_is_missing_or_no_file(tmp_path):
     assert reason(tmp_path / "y.wav") == "it is an image, but the network takes audio clips"
 
 
-def test_samples_that_are_no_sound_are_refused(tmp_path):
+def test_invalid_samples_are_refused(tmp_path):
     for value, expected in ((np.nan, "NaN or infinite"), (np.inf, "NaN or infinite"), (1e20, "audio is -1 to 1")):
         sound = chirp(12_000, 1)
         sound[5] = value
@@ -140,7 +140,7 @@ def test_samples_that_are_no_sound_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg"])
-def test_a_cut_recording_is_refused(tmp_path, name):
+def test_a_truncated_recording_is_refused(tmp_path, name):
     soundfile.write(tmp_path / name, chirp(22_050, 40), 22_050)
     data = (tmp_path / name).read_bytes()
     for share in (0.3, 0.6, 0.95):
@@ -156,19 +156,19 @@ def test_an_ogg_with_a_hole_or_a_flipped_bit_is_refused(tmp_path):
     first, last = pages[len(pages) // 2], pages[len(pages) // 2 + 2]
     flipped = bytearray(data)
     flipped[first + 100] ^= 1
-    for damaged, says in (
+    for damaged, problem in (
         (data[:first] + data[last:], "it is truncated: page"),
         (data[: pages[-1]], "its last page is missing"),
         (bytes(flipped), "it is damaged: the checksum of page"),
     ):
         (tmp_path / "b.ogg").write_bytes(damaged)
-        assert says in reason(tmp_path / "b.ogg")
-        with pytest.raises(InputError, match=says):
+        assert problem in reason(tmp_path / "b.ogg")
+        with pytest.raises(InputError, match=problem):
             decode(damaged)
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.mp3"])
-def test_damage_anywhere_is_a_reason_or_sound(tmp_path, name):
+def test_damage_anywhere_gives_a_reason_or_finite_samples(tmp_path, name):
     soundfile.write(tmp_path / name, chirp(8_000, 2), 8_000)
     data, random = (tmp_path / name).read_bytes(), np.random.default_rng(0)
     for _ in range(60):

@@ -52,7 +52,7 @@ def test_it_equals_an_independent_computation():
 
 # librosa 0.11.0 of chord(): 10·log10 of melspectrogram(sr=12000, n_fft=512, hop_length=256, n_mels=96, power=2.0,
 # pad_mode="reflect") ** 2 as power_to_db(ref=1.0, amin=1e-10, top_db=80) gives it, rows 0, 7, 30, 60, 95 and columns
-# 0, 1, 300, 700, 1364, 1365; then mean, deviation, least and greatest of all.
+# 0, 1, 300, 700, 1364, 1365; then mean, standard deviation, min and max of all.
 GOLDEN = [
     [-53.9954, -93.9257, -93.9257, -93.9257, -93.9257, -31.1082],
     [-46.6144, -40.4773, -35.2397, -18.7209, -18.11, -31.3441],
@@ -69,5 +69,5 @@ def test_it_equals_librosa():
     np.testing.assert_allclose((found.mean(), found.std(), found.min(), found.max()), SUMMARY, atol=1e-3)
 
 
-def test_silence_is_the_least_there_is():
+def test_silence_is_minus_100_decibels():
     np.testing.assert_allclose(mel_spectrogram(np.zeros(349_440, np.float32)), -100, atol=1e-4)

@@ -58,7 +58,7 @@ def test_sixteen_bits_where_zero_is_white():
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
-def test_transparency_is_laid_over_white(mode):
+def test_transparency_is_composited_over_white(mode):
     image = Image.new("RGBA", (4, 2), (255, 0, 0, 0))
     image.paste((255, 0, 0, 255), (0, 0, 2, 2))
     image.putpixel((0, 0), (255, 0, 0, 128))
@@ -77,7 +77,7 @@ def test_transparency_is_laid_over_white(mode):
         assert tuple(got[0, 0]) == RED
 
 
-def test_a_transparent_colour_of_an_rgb_png_is_laid_over_white():
+def test_a_transparent_color_of_an_rgb_png_is_composited_over_white():
     image = Image.new("RGB", (2, 1), RED)
     image.putpixel((1, 0), (0, 0, 255))
     got = pixels(saved(image, "PNG", transparency=(0, 0, 255)))
@@ -128,7 +128,7 @@ def test_an_animation_gives_its_first_frame():
         assert (pixels(data) == RED).all()
 
 
-def test_the_content_says_what_a_file_is(tmp_path):
+def test_the_format_is_that_of_the_content_not_of_the_name(tmp_path):
     path = tmp_path / "photo.png"
     path.write_bytes(saved(Image.new("RGB", (8, 8), RED), "JPEG"))
     assert decode(path).size == (8, 8)
@@ -166,12 +166,12 @@ JPEG = saved(Image.effect_noise((64, 64), 90), "JPEG")
     ],
     ids=["empty", "text", "html", "truncated", "broken png", "bomb", "float", "int32"],
 )
-def test_what_cannot_be_read_has_a_reason(data, reason):
+def test_an_unreadable_file_has_a_reason(data, reason):
     with pytest.raises(InputError, match=reason):
         decode(data)
 
 
-def test_a_picture_just_over_the_limit_is_refused_before_it_is_decoded():
+def test_an_image_just_over_the_limit_is_refused_before_it_is_decoded():
     side = int(MAX_PIXELS**0.5) + 1
     data = saved(Image.new("1", (side, side)), "PNG")
     with pytest.raises(InputError, match=f"{side}x{side}"):

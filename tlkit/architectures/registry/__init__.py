@@ -1,10 +1,10 @@
-"""The rows: every architecture, family by family.
+"""The registry: every architecture as data, family by family.
 
-Sources: builders, default sizes, addresses and hashes from ``keras/src/applications`` (Keras 3.15.1); size in
+Sources: builders, default sizes, URLs and hashes from ``keras/src/applications`` (Keras 3.15.1); size in
 MB, accuracies and depth from the table on the Keras Applications page; MobileNetV3 top-1 from the table in
 ``mobilenet_v3.py``; EfficientNet-Lite from the README of ``tpu/models/official/efficientnet/lite``; ResNeXt, which
-Keras ships no more, from keras-applications. Blocks are the layers after which one tensor (in NASNet two) carries
-everything on; ``tests/architectures`` builds every row and compares.
+Keras no longer ships, from keras-applications. Blocks are the layers after which a single tensor (in NASNet two) feeds
+the rest of the network; ``tests/architectures`` builds every entry and compares.
 """
 
 from tlkit.architectures.architecture import Architecture
@@ -15,7 +15,7 @@ from tlkit.architectures.registry.efficient import EFFICIENTNET, EFFICIENTNET_LI
 from tlkit.architectures.registry.mobile import MOBILENET
 from tlkit.architectures.registry.resnext import RESNEXT
 
-ROWS: tuple[Architecture, ...] = (
+ARCHITECTURES: tuple[Architecture, ...] = (
     *EFFICIENTNET_LITE,
     *VGG,
     *RESNET,

@@ -11,11 +11,11 @@ from tlkit.downloads.weights_file import WeightsFile
 # --- VGG -------------------------------------------------------------------------------------------------
 
 
-def _vgg(title: str, **row: Any) -> Architecture:
+def _vgg(title: str, **fields: Any) -> Architecture:
     return Architecture(
         name=title.lower(), title=title, builder=f"keras.applications:{title}", size=224, min_size=32,
         preprocessing="caffe", features=512, blocks=numbered("block{}_pool", 1, 5), freeze="block4_pool",
-        fixed_top=True, **row,
+        fixed_top=True, **fields,
     )  # fmt: skip
 
 
@@ -29,19 +29,19 @@ VGG = (
 # --- ResNet ----------------------------------------------------------------------------------------------
 
 
-def _resnet(title: str, stages: tuple[int, int, int, int], *md5: str, **row: Any) -> Architecture:
+def _resnet(title: str, stages: tuple[int, int, int, int], *md5: str, **fields: Any) -> Architecture:
     blocks = residual_blocks(stages)
     second = title.endswith("V2")
     return Architecture(
         name=title.lower(), title=title, builder=f"keras.applications:{title}", size=224, min_size=32,
         preprocessing="tf" if second else "caffe", features=2048,
         blocks=(*blocks, "post_relu") if second else blocks,
-        freeze=f"conv4_block{stages[2]}_out", **kernels("resnet", title.lower(), *md5), **row,
+        freeze=f"conv4_block{stages[2]}_out", **kernels("resnet", title.lower(), *md5), **fields,
     )  # fmt: skip
 
 
 def _resnet50_old_names() -> dict[str, str]:
-    """What the layers of ResNet50 were called until keras-applications 1.0.6.
+    """Return the names of ResNet50's layers until keras-applications 1.0.6, and today's.
 
     The order differs too: the shortcut of a block came after its second convolution and comes first now, and the two
     convolutions before the sum have equal shapes. Source: keras 1.2.2, ``applications/resnet50.py``.
@@ -109,11 +109,11 @@ INCEPTION = (
 # --- DenseNet ----------------------------------------------------------------------------------------------
 
 
-def _densenet(title: str, *md5: str, **row: Any) -> Architecture:
+def _densenet(title: str, *md5: str, **fields: Any) -> Architecture:
     return Architecture(
         name=title.lower(), title=title, builder=f"keras.applications:{title}", size=224, min_size=32,
         channels_first=False, preprocessing="torch", blocks=("pool1", "pool2_pool", "pool3_pool", "pool4_pool", "relu"),
-        freeze="pool4_pool", **kernels("densenet", title.lower(), *md5), **row,
+        freeze="pool4_pool", **kernels("densenet", title.lower(), *md5), **fields,
     )  # fmt: skip
 
 
@@ -129,7 +129,7 @@ DENSENET = (
 # --- NASNet ------------------------------------------------------------------------------------------------
 
 
-def _nasnet(kind: str, cells: int, last: str, *md5: str, **row: Any) -> Architecture:
+def _nasnet(kind: str, cells: int, last: str, *md5: str, **fields: Any) -> Architecture:
     first, second = cells, 2 * cells  # normal cells stand in three groups, a reduction cell between them
     folder = f"{APPLICATIONS}/nasnet"
     return Architecture(
@@ -147,7 +147,7 @@ def _nasnet(kind: str, cells: int, last: str, *md5: str, **row: Any) -> Architec
         without_top=WeightsFile(
             f"nasnet_{kind}_no_top.h5", f"{folder}/NASNet-{kind}-no-top.h5", f"md5:{md5[1]}"
         ),
-        **row,
+        **fields,
     )  # fmt: skip
 
 

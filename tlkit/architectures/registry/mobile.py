@@ -29,7 +29,7 @@ _Variant = tuple[float, int]
 
 
 def _variants(folder: str, pairs: Mapping[_Variant, tuple[tuple[str, str | None], tuple[str, str | None]]]) -> Any:
-    """The files of every width and input size, ``(name, digest)`` each with top and without."""
+    """Return the files of every width and input size, given as ``(name, digest)`` with top and without."""
     files = {key: published(f"{APPLICATIONS}/{folder}", *pair) for key, pair in pairs.items()}
     return {
         **files[1.0, 224],
@@ -39,11 +39,11 @@ def _variants(folder: str, pairs: Mapping[_Variant, tuple[tuple[str, str | None]
 
 
 def _unhashed(stems: Mapping[_Variant, str]) -> Any:
-    """Files that Keras publishes no hashes of."""
+    """Return files that Keras publishes no hashes of."""
     return {key: ((f"{stem}.h5", None), (f"{stem}_no_top.h5", None)) for key, stem in stems.items()}
 
 
-def _mobilenet_v3(title: str, adds: set[int], count: int, last: str, **row: Any) -> Architecture:
+def _mobilenet_v3(title: str, adds: set[int], count: int, last: str, **fields: Any) -> Architecture:
     kind = title.removeprefix("MobileNetV3").lower()
 
     def end(number: int) -> str:
@@ -59,7 +59,7 @@ def _mobilenet_v3(title: str, adds: set[int], count: int, last: str, **row: Any)
                            (f"weights_mobilenet_v3_{kind}_224_{alpha}_float_no_top_v2.h5", f"md5:{no_top}"))
             for alpha, (top, no_top) in _V3_MD5[kind].items()
         }),
-        **row,
+        **fields,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Where Keras publishes its weights, and how rows say it briefly."""
+"""Where Keras publishes its weights, and helpers for the entries of the registry."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ APPLICATIONS = "https://storage.googleapis.com/tensorflow/keras-applications"
 
 
 def published(folder: str, with_top: tuple[str, str | None], without_top: tuple[str, str | None]) -> dict[str, Any]:
-    """The two files of an architecture, ``(name, digest)`` each, in one folder of Keras's."""
+    """Return the two files of an architecture, given as ``(name, digest)``, in one folder of Keras's."""
     files = (WeightsFile(name, f"{folder}/{name}", digest) for name, digest in (with_top, without_top))
     return dict(zip(("with_top", "without_top"), files, strict=True))
 
 
 def kernels(folder: str, stem: str, md5_top: str, md5_no_top: str) -> dict[str, Any]:
-    """Files named in Keras's oldest manner: ``vgg16_weights_tf_dim_ordering_tf_kernels[_notop].h5``."""
+    """Return the two files under Keras's oldest names: ``vgg16_weights_tf_dim_ordering_tf_kernels[_notop].h5``."""
     name = f"{stem}_weights_tf_dim_ordering_tf_kernels"
     return published(
         f"{APPLICATIONS}/{folder}",
@@ -27,12 +27,16 @@ def kernels(folder: str, stem: str, md5_top: str, md5_no_top: str) -> dict[str, 
 
 
 def numbered(pattern: str, first: int, last: int) -> tuple[str, ...]:
-    """Names with the numbers ``first`` to ``last``."""
+    """Return names with the numbers ``first`` to ``last``."""
     return tuple(pattern.format(number) for number in range(first, last + 1))
 
 
 def residual_blocks(stages: Sequence[int]) -> tuple[str, ...]:
-    """Where the blocks of a ResNet end, its four stages being ``conv2`` to ``conv5`` with so many blocks each."""
+    """Return the last layers of the blocks of a ResNet.
+
+    Args:
+        stages: Number of blocks of each stage; the first stage is called ``conv2``.
+    """
     return tuple(
         f"conv{stage}_block{block}_out" for stage, count in enumerate(stages, start=2) for block in range(1, count + 1)
     )

@@ -15,7 +15,7 @@ from tlkit.architectures.registry.published import published, residual_blocks
 RELEASE = "https://github.com/keras-team/keras-applications/releases/download/resnet"
 
 
-def _resnext(title: str, stages: tuple[int, int, int, int], *md5: str, **row: Any) -> Architecture:
+def _resnext(title: str, stages: tuple[int, int, int, int], *md5: str, **fields: Any) -> Architecture:
     name = title.lower()
     stem = f"{name}_weights_tf_dim_ordering_tf_kernels"
     return Architecture(
@@ -23,7 +23,7 @@ def _resnext(title: str, stages: tuple[int, int, int, int], *md5: str, **row: An
         preprocessing="torch", depth=None, features=2048, blocks=residual_blocks(stages),
         freeze=f"conv4_block{stages[2]}_out",
         old_names={"predictions": "probs"},  # what tf.keras calls it when its ResNet is given stack3
-        **published(RELEASE, (f"{stem}.h5", f"md5:{md5[0]}"), (f"{stem}_notop.h5", f"md5:{md5[1]}")), **row,
+        **published(RELEASE, (f"{stem}.h5", f"md5:{md5[0]}"), (f"{stem}_notop.h5", f"md5:{md5[1]}")), **fields,
     )  # fmt: skip
 
 

@@ -1,1 +1,1 @@
-"""Answers of web servers, for pictures and for weights: who is trusted, how long one waits, why it failed."""
+"""Downloads over HTTP, for images and for weights: limits, proxies, certificates, reasons of failures."""

@@ -148,8 +148,16 @@ def _open(url: str, limits: Limits, deadline: Deadline, allow_private: bool) -> 
         if not location:
             return response
         response.close()  # its body might be endless
-        url = urljoin(url, location)
+        url = urljoin(url, _as_text(location))
     raise HttpError(f"it redirects more than {MAX_REDIRECTS} times")
+
+
+def _as_text(location: str) -> str:
+    """Decode a header that is UTF-8, which Python reads as Latin-1."""
+    try:
+        return location.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return location
 
 
 def _is_same_host(before: SplitResult, after: SplitResult) -> bool:
