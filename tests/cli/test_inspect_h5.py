@@ -31,7 +31,7 @@ from keras_writers.dialects import (
 
 from tlkit.architectures.layer_tables import expected_layers
 from tlkit.architectures.registry.lookup import get_architecture
-from tlkit.commands.inspect_h5 import _expected, _inspect
+from tlkit.commands.inspect_h5 import _inspect, _target
 from tlkit.config import InspectConfig
 from tlkit.errors import WeightsError
 
@@ -214,7 +214,7 @@ def test_statistics_are_those_of_numpy(tmp_path, monkeypatch, pieces, packed):
         for name, array in ODD.items():
             options = {"chunks": (2,) * array.ndim, "compression": "gzip"} if packed and array.ndim else {}
             file.create_dataset(name, data=array, **options)
-    found = _inspect(InspectConfig(file=str(tmp_path / "s.h5"), stats=True), None, {}).to_dict()
+    found = _inspect(str(tmp_path / "s.h5"), with_stats=True).to_dict()
     stats = {item["path"].strip("/"): item["stats"] for item in found["objects"] if item["kind"] == "dataset"}
     for name, array in ODD.items():
         values = array.astype("f8").ravel()
@@ -399,10 +399,10 @@ def test_no_tensor_is_read_unless_asked(tmp_path, monkeypatch, write):
 
     for name in ("__getitem__", "__array__", "read_direct", "astype"):
         monkeypatch.setattr(h5py.Dataset, name, refuse)
-    config = InspectConfig(file=str(path), arch="mobilenetv2")
-    assert _inspect(config, *_expected(config)).tensors
+    target = _target(InspectConfig(file=str(path), arch="mobilenetv2"))
+    assert _inspect(str(path), target=target).tensors
     with pytest.raises(WeightsError, match="a tensor was read"):
-        _inspect(InspectConfig(file=str(path), stats=True), None, {})
+        _inspect(str(path), with_stats=True)
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])

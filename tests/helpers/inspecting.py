@@ -3,7 +3,6 @@
 import signal
 
 from tlkit.commands.inspect_h5 import _inspect
-from tlkit.config import InspectConfig
 from tlkit.errors import TlkitError
 
 
@@ -15,7 +14,7 @@ def inspect_each(paths, seconds):
 def inspect(path, seconds):
     signal.alarm(seconds)  # the end of a search that does not end
     try:
-        _inspect(InspectConfig(file=str(path), stats=True), None, {})
+        _inspect(str(path), with_stats=True)
     except TlkitError as error:
         return unlike_one_line(error, path)
     except Exception as error:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit.config import InspectConfig
 from tlkit.errors import WeightsError
 from tlkit.keras_files.hdf5.subprocess_guard import CPU_SECONDS, run_in_subprocess
 from tlkit.keras_files.hdf5.validate import check_is_file
@@ -20,10 +19,12 @@ from tlkit.utils.logging import progress_bar
 if TYPE_CHECKING:
     from tlkit.architectures.architecture import Architecture
     from tlkit.architectures.weights_compatibility import CompatibilityReport
+    from tlkit.config import InspectConfig, LoadOptions
     from tlkit.keras_files import KerasFile, LayerSpec
     from tlkit.keras_files.layers import SavedLayer
 
-Expected = Mapping[bool, "Sequence[LayerSpec]"]
+Target = tuple["Architecture", Mapping[bool, "Sequence[LayerSpec]"], "LoadOptions"]
+"""An architecture, the layers that it expects with its classifier and without, and how to load them."""
 
 
 @dataclass(frozen=True)
@@ -137,42 +138,43 @@ def inspect_h5(config: InspectConfig) -> Inspection:
     """
     path = Path(config.file)
     check_is_file(path)
-    architecture, expected = _expected(config)
+    target = _target(config)
     # a byte of deflate can become a thousand; without --stats only the structure is read
     seconds = CPU_SECONDS + (path.stat().st_size >> 18 if config.stats else 0)
-    return run_in_subprocess(_inspect, config, architecture, expected, path=path, cpu_seconds=seconds)
+    return run_in_subprocess(_inspect, config.file, config.stats, target, path=path, cpu_seconds=seconds)
 
 
-def _expected(config: InspectConfig) -> tuple[Architecture | None, Expected]:
+def _target(config: InspectConfig) -> Target | None:
     if config.arch is None:
-        return None, {}
+        return None
     from tlkit.architectures.layer_tables import expected_layers
     from tlkit.architectures.registry.lookup import get_architecture
 
     architecture = get_architecture(config.arch, dataclasses.replace(config.build, data_format="channels_last"))
-    return architecture, {top: expected_layers(architecture, include_top=top) for top in (True, False)}
+    expected = {top: expected_layers(architecture, include_top=top) for top in (True, False)}
+    return architecture, expected, config.load
 
 
-def _inspect(config: InspectConfig, architecture: Architecture | None, expected: Expected) -> Inspection:
-    """Inspect a file in this process, which imports h5py."""
+def _inspect(name: str, with_stats: bool = False, target: Target | None = None) -> Inspection:
+    """Inspect a file in this process, which imports h5py (and not tlkit.config: every millisecond is start-up time)."""
     from tlkit.keras_files.hdf5.walk import walk
     from tlkit.keras_files.keras_file import open_file
     from tlkit.keras_files.layers import kernel_layout
     from tlkit.keras_files.model_config import data_layout
 
-    path = Path(config.file)
+    path = Path(name)
     with open_file(path) as file:
         header = file.header
         objects = tuple(walk(file.root))
         problems = _problems(file)
         loading: tuple[CompatibilityReport, ...] = ()
-        if architecture:
+        if target:
             from tlkit.architectures.weights_compatibility import check_compatibility
 
-            loading = check_compatibility(file, architecture, expected, config.load)
-        layers = tuple(_layer_info(layer, config.stats) for layer in _progress(file.layers, config.stats))
+            loading = check_compatibility(file, *target)
+        layers = tuple(_layer_info(layer, with_stats) for layer in _progress(file.layers, with_stats))
         return Inspection(
-            file=config.file,
+            file=name,
             bytes=path.stat().st_size,
             header=header,
             data=data_layout(header.config) if header.config else None,
@@ -180,8 +182,8 @@ def _inspect(config: InspectConfig, architecture: Architecture | None, expected:
             layers=layers,
             objects=objects,
             problems=problems,
-            stats=_other_stats(file, objects, layers) if config.stats else {},
-            architecture=architecture.name if architecture else None,
+            stats=_other_stats(file, objects, layers) if with_stats else {},
+            architecture=target[0].name if target else None,
             loading=loading,
         )
 

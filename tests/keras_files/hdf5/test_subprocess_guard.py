@@ -1,0 +1,128 @@
+"""Functions in another process: their results, their errors, and none of their crashes."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tlkit.errors import ConfigError, WeightsError
+from tlkit.keras_files import run_in_subprocess
+from tlkit.keras_files.hdf5.subprocess_guard import SubprocessCall
+
+FILE = Path("some.h5")
+
+
+def test_the_result_comes_back():
+    assert run_in_subprocess(divmod, 17, 5, path=FILE) == (3, 2)
+    assert run_in_subprocess(os.getpid, path=FILE) != os.getpid()
+
+
+def test_what_the_function_raises_is_raised():
+    with pytest.raises(ZeroDivisionError):
+        run_in_subprocess(divmod, 17, 0, path=FILE)
+    code = "from tlkit.errors import ConfigError; raise ConfigError('wrong', hint='try this')"
+    with pytest.raises(ConfigError, match="wrong") as caught:
+        run_in_subprocess(exec, code, path=FILE)
+    assert caught.value.hint == "try this"
+
+
+def test_an_error_that_does_not_pickle_is_told_in_words():
+    code = "class Odd(Exception): pass\nraise Odd('very')"
+    with pytest.raises(RuntimeError, match="Odd: very"):
+        run_in_subprocess(exec, code, {}, path=FILE)
+
+
+@pytest.mark.parametrize("name", ["SIGSEGV", "SIGABRT", "SIGBUS"])
+def test_a_crash_is_an_error_that_names_the_file(name):
+    code = f"import os, signal; os.kill(os.getpid(), signal.{name})"
+    with pytest.raises(WeightsError, match=rf"^some\.h5 is damaged: HDF5 crashed reading it \({name}\)\.$"):
+        run_in_subprocess(exec, code, path=FILE)
+
+
+def test_what_does_not_end_is_ended():
+    with pytest.raises(WeightsError, match="does not finish"):
+        run_in_subprocess(exec, "while True: pass", path=FILE, cpu_seconds=1)
+
+
+def test_what_is_printed_there_is_no_part_of_the_answer(capfd):
+    code = "import os; print('printed', flush=True); os.write(1, b'written\\n')"
+    assert run_in_subprocess(exec, code, path=FILE) is None
+    assert capfd.readouterr() == ("", "printed\nwritten\n")
+
+
+def test_modules_of_the_current_folder_are_not_imported(tmp_path, monkeypatch):
+    for name in ("pickle", "numpy", "h5py"):
+        (tmp_path / f"{name}.py").write_text("raise AssertionError('imported from the current folder')")
+    monkeypatch.chdir(tmp_path)
+    assert run_in_subprocess(exec, "import h5py", path=FILE) is None
+
+
+def test_threads_beside_each_other():
+    results = {}
+    threads = [
+        threading.Thread(target=lambda n=n: results.update({n: run_in_subprocess(pow, n, 2, path=FILE)}))
+        for n in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == {n: n * n for n in range(4)}
+
+
+def test_ctrl_c_reaches_both_processes(tmp_path):
+    """As a terminal sends it: to the whole group."""
+    mark = tmp_path / "it runs"
+    hang = f"open({str(mark)!r}, 'w').write(str(__import__('os').getpid()))\nwhile True: pass"
+    code = (
+        "from pathlib import Path; from tlkit.keras_files import run_in_subprocess\n"
+        f"run_in_subprocess(exec, {hang!r}, path=Path('x'))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, start_new_session=True)
+    child = wait_for(mark)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert b"KeyboardInterrupt" in err
+    assert has_ended(child)
+
+
+def test_ctrl_c_for_this_process_alone_ends_the_other_too(tmp_path):
+    mark = tmp_path / "it runs"
+    hang = f"open({str(mark)!r}, 'w').write(str(__import__('os').getpid()))\nwhile True: pass"
+    call = SubprocessCall(exec, hang, path=FILE)
+    child = wait_for(mark)
+    threading.Timer(0.1, signal.raise_signal, [signal.SIGINT]).start()
+    with pytest.raises(KeyboardInterrupt):
+        call.result()
+    assert has_ended(child)
+
+
+def wait_for(mark):
+    """The number in a file that another process writes."""
+    deadline = time.monotonic() + 60
+    while not (mark.exists() and mark.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return int(mark.read_text())
+
+
+def has_ended(process):
+    for _ in range(1000):
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_nothing_in_tlkit_forks():
+    import tlkit
+
+    sources = Path(tlkit.__file__).parent.rglob("*.py")
+    assert [path for path in sources if "os.fork(" in path.read_text("utf-8")] == []
