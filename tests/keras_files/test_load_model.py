@@ -49,7 +49,7 @@ MODELS = {
 
 
 def assert_answers(model, network):
-    np.testing.assert_allclose(answer(model, network), forward(network, networks.picture(network)), atol=1e-5)
+    np.testing.assert_allclose(answer(model, network), forward(network, networks.image(network)), atol=1e-5)
 
 
 def probabilities(ran):
@@ -59,7 +59,7 @@ def probabilities(ran):
 
 
 @pytest.fixture
-def picture(tmp_path, noise):
+def image(tmp_path, noise):
     """A picture of the size that a network takes, and what the network makes of it as values of 0 to 1."""
 
     def make(network):
@@ -91,7 +91,7 @@ def test_a_full_model_answers_as_the_reference(tmp_path, kind):
 @pytest.mark.parametrize("kind", ["keras1", "keras2.4 nested, partly frozen", "keras3 legacy", "archive"])
 def test_predict_says_what_the_reference_says(tlkit, tmp_path, picture, labels, kind):
     write, network, options = MODELS[kind]
-    path, expected = picture(network)
+    path, expected = image(network)
     file, names = labels(len(expected))
     model = write(tmp_path / "m", network, **options)
     ran = tlkit("predict", "--model", model, path, "--preprocess", "unit", "--labels", file, "--format", "json")
@@ -103,7 +103,7 @@ def test_predict_says_what_the_reference_says(tlkit, tmp_path, picture, labels, 
 def test_a_model_of_channels_first_answers_as_the_reference(tlkit, tmp_path, picture, network, turned):
     """Keras 1 under Theano: channels first, the rows of the Dense too, kernels turned; the last only a person knows."""
     model = write_full_keras1(tmp_path / "m.h5", network, layout="th", flip=turned, backend="theano")
-    path, expected = picture(network)
+    path, expected = image(network)
     ask = ["predict", "--model", model, path, "--preprocess", "unit", "--format", "json"]
     answers = dict(enumerate(expected))
     said, other = ("--flip-kernels", "--no-flip-kernels")[:: 1 if turned else -1]

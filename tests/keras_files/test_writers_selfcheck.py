@@ -10,7 +10,7 @@ from keras_writers.reference import forward
 
 
 def answer(model, network):
-    pixels = networks.picture(network)
+    pixels = networks.image(network)
     return np.asarray(model(pixels[None].astype("float32")))[0], forward(network, pixels)
 
 

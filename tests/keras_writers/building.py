@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from keras_writers.dialects import Layer, Network
-from keras_writers.networks import picture
+from keras_writers.networks import image
 
 
 def keras_model(network: Network, *, nested: str | None = None, seed: int = 99) -> keras.Model:
@@ -36,7 +36,7 @@ def _through(layers: Sequence[Layer], tensor):
 
 def answer(model: keras.Model, network: Network) -> np.ndarray:
     """What a model says to the picture that ``reference.forward`` is asked about."""
-    return np.asarray(model(picture(network)[np.newaxis].astype("float32"), training=False))[0]
+    return np.asarray(model(image(network)[np.newaxis].astype("float32"), training=False))[0]
 
 
 def renamed(network: Network, names: Mapping[str, str] | str) -> Network:

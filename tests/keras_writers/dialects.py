@@ -44,7 +44,7 @@ def same_padding(size: int, window: int, stride: int) -> tuple[int, int]:
 
 
 def output_shapes(network: Network) -> list[tuple[int, ...]]:
-    """The shape of each layer's answer to one picture."""
+    """The shape of each layer's output for one image."""
     shapes: list[tuple[int, ...]] = []
     for layer in network:
         shapes.append(_output_shape(layer, shapes[-1] if shapes else ()))
@@ -176,12 +176,12 @@ def write_keras2(
         path: Where to.
         network: What.
         backend: "theano" stores the kernels of Conv2D flipped, and names without ":0".
-        version: What the file says; before 2.5 names are of fixed length, before 2.8 no group is for top-level weights.
+        version: As in the file; before 2.5 names are of fixed length, before 2.8 no group is for top-level weights.
         sequential: Leaves out the input layer, as a Sequential did.
         nested: Puts the first layers into one inner model of this name.
-        inner: How many layers that is, with the input; up to the first Flatten or GlobalAveragePooling2D if not said.
+        inner: How many layers that is, with the input; up to the first Flatten or GlobalAveragePooling2D by default.
         frozen: Layers saved with ``trainable=False``; the name of the inner model stands for all of its layers.
-        split: In how many pieces the lists of names are kept, as those too long for one attribute are.
+        split: Into how many attributes the lists of names are split, as those too long for one are.
     """
     model = _tree(_for_backend(network, backend, version), "model", sequential, nested, inner)
     with h5py.File(path, "w") as file:
@@ -371,7 +371,7 @@ def _laid_out(network: Network, layout: str, flip: bool) -> Network:
 
 
 def _for_backend(network: Network, backend: str, version: str) -> Network:
-    """Theano convolved with the kernel turned round; Keras 2 kept it as HWIO whatever the backend."""
+    """Theano convolved with the kernel turned round; Keras 2 stored it as HWIO whatever the backend."""
     if _style(version) == "classic" and any(layer.config.get("groups", 1) > 1 for layer in network):
         raise ValueError("Keras had no groups before 2.4")
     if backend != "theano":
@@ -461,7 +461,7 @@ def _number(version: str) -> tuple[int, int]:
 
 
 def _put_text(group, name: str, text: str, fixed: bool = False) -> None:
-    """h5py 2 kept bytes as a string of fixed length, h5py 3 keeps them as one of variable length."""
+    """h5py 2 stored bytes as a string of fixed length, h5py 3 as one of variable length."""
     group.attrs[name] = np.bytes_(text) if fixed else text
 
 

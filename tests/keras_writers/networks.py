@@ -105,7 +105,7 @@ def grouped(seed: int = 0) -> Network:
     )
 
 
-def picture(network: Network, seed: int = 0) -> np.ndarray:
+def image(network: Network, seed: int = 0) -> np.ndarray:
     """Noise of the size the network takes, ``(H, W, C)`` float64."""
     return np.random.default_rng([seed, 1]).normal(size=network[0].config["shape"])
 

@@ -9,7 +9,7 @@ from keras_writers.dialects import Layer, Network, pair, same_padding
 
 
 def forward(network: Network, pixels: np.ndarray) -> np.ndarray:
-    """The network's answer to one ``(H, W, C)`` picture."""
+    """The network's output for one ``(H, W, C)`` image."""
     values = np.asarray(pixels, dtype="float64")
     for layer in network:
         values = _STEPS[layer.kind](layer, values)

@@ -63,13 +63,13 @@ def load(path, model, **options):
 
 
 def assert_answers(model):
-    expected = forward(SUMMED, networks.picture(SUMMED))
+    expected = forward(SUMMED, networks.image(SUMMED))
     np.testing.assert_allclose(answer(model, GROUPED), expected, atol=1e-5)
 
 
 def test_the_old_form_answers_as_the_grouped_network():
     """Else nothing below would mean anything."""
-    picture = networks.picture(GROUPED)
+    picture = networks.image(GROUPED)
     np.testing.assert_allclose(forward(SUMMED, picture), forward(GROUPED, picture), atol=1e-7)
 
 
@@ -169,7 +169,7 @@ def test_a_network_of_the_old_form_keeps_its_sums(tmp_path):
     )
     model = keras_model(SUMMED)
     report = load(write_keras2(tmp_path / "w.h5", trained), model)
-    np.testing.assert_allclose(answer(model, trained), forward(trained, networks.picture(trained)), atol=1e-5)
+    np.testing.assert_allclose(answer(model, trained), forward(trained, networks.image(trained)), atol=1e-5)
     assert not report.conversions
 
 
@@ -187,7 +187,7 @@ def test_a_convolution_of_the_network_is_not_taken_for_a_sum(tmp_path):
     path = write_keras2(tmp_path / "w.h5", old_form(network, sums=False), version="2.3.1")
     model = keras_model(network)
     load(path, model)
-    np.testing.assert_allclose(answer(model, network), forward(network, networks.picture(network)), atol=1e-5)
+    np.testing.assert_allclose(answer(model, network), forward(network, networks.image(network)), atol=1e-5)
 
 
 def test_a_depthwise_kernel_is_never_asked_whether_it_is_turned(tmp_path):
