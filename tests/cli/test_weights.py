@@ -108,7 +108,7 @@ def test_a_whole_file_of_another_architecture_is_not_used(tlkit, no_network):
     ):
         ran = tlkit(*arguments)
         assert ran.code == 1
-        assert f"{path} is not used: it is not of mobilenet without its classifier: of layer conv_pw_1" in ran.err
+        assert f"{path} is not used: it is not of mobilenet without its classifier: layer conv_pw_1" in ran.err
     assert "--weights PATH" in ran.err
     assert path.exists()
 
