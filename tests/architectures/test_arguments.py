@@ -19,20 +19,20 @@ from tlkit.inference.select import open_engine
 FIRST = BuildOptions(data_format="channels_first")
 
 
-def in_layout(row, model_of, size, engine):
-    """What a network says of fixed pixels; maps as channels last."""
+def in_layout(entry, model_of, size, engine):
+    """Return the outputs of a network for fixed pixels; feature maps as channels last."""
     preprocessor = ImagePreprocessor(
-        (size, size), row.preprocessing, data_format="channels_first" if row.is_channels_first else "channels_last"
+        (size, size), entry.preprocessing, data_format="channels_first" if entry.is_channels_first else "channels_last"
     )
     pixels = np.random.default_rng(1).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
     (maps,) = run(open_engine(LazyModel(model_of, preprocessor), engine=engine), pixels)
-    return np.moveaxis(maps, 1, -1) if row.is_channels_first else maps
+    return np.moveaxis(maps, 1, -1) if entry.is_channels_first else maps
 
 
 def both_layouts(name, size, *, layer=None, engine="keras"):
     """The outputs of one network with the same weights in both layouts."""
     rows = get_architecture(name), get_architecture(name, FIRST)
-    last, first = (build(row, include_top=False, size=(size, size)) for row in rows)
+    last, first = (build(entry, include_top=False, size=(size, size)) for entry in rows)
     random = np.random.default_rng(0)
     weights = [
         value if value.ndim > 1 else np.abs(random.normal(1, 0.3, value.shape)).astype(np.float32)
@@ -41,7 +41,7 @@ def both_layouts(name, size, *, layer=None, engine="keras"):
     for model in (last, first):
         model.set_weights(weights)
     ends = [keras.Model(model.input, model.get_layer(layer).output) if layer else model for model in (last, first)]
-    return [in_layout(row, lambda end=end: end, size, engine) for row, end in zip(rows, ends, strict=True)]
+    return [in_layout(entry, lambda end=end: end, size, engine) for entry, end in zip(rows, ends, strict=True)]
 
 
 def assert_alike(one, other):
@@ -65,9 +65,11 @@ def test_both_layouts_give_the_same(name, size, layer, engine):
 
 @pytest.mark.every
 @pytest.mark.parametrize("engine", ["keras", "openvino"])
-@pytest.mark.parametrize("row", [row for row in all_architectures() if row.channels_first], ids=lambda row: row.name)
-def test_every_architecture_gives_the_same_in_both_layouts(row, engine):
-    assert_alike(*both_layouts(row.name, max(row.min_size, 64), engine=engine))
+@pytest.mark.parametrize(
+    "entry", [entry for entry in all_architectures() if entry.channels_first], ids=lambda entry: entry.name
+)
+def test_every_architecture_gives_the_same_in_both_layouts(entry, engine):
+    assert_alike(*both_layouts(entry.name, max(entry.min_size, 64), engine=engine))
 
 
 def test_a_bias_goes_along_the_channels_where_a_map_is_as_wide_as_it_has_channels():
@@ -97,7 +99,7 @@ def test_features_are_stored_in_the_layout(tlkit, cat, tmp_path):
 
 @pytest.mark.every
 def test_a_run_trains_in_either_layout(tlkit, textures, tmp_path):
-    told = []
+    probabilities = []
     for layout in ("channels_last", "channels_first"):
         run_folder = tmp_path / layout
         ran = tlkit(
@@ -106,14 +108,14 @@ def test_a_run_trains_in_either_layout(tlkit, textures, tmp_path):
             "--data-format", layout, "-o", run_folder, "--format", "json",
         )  # fmt: skip
         assert ran.code == 0, ran.err
-        picture = textures / "validation" / "grass" / "0.png"
-        said = tlkit("predict", "--model", run_folder, picture, "--format", "json").json[0]["predictions"]
-        told.append({score["name"]: score["probability"] for score in said})
+        image = textures / "validation" / "grass" / "0.png"
+        predictions = tlkit("predict", "--model", run_folder, image, "--format", "json").json[0]["predictions"]
+        probabilities.append({score["name"]: score["probability"] for score in predictions})
         record = json.loads((run_folder / "run.json").read_text())
         assert record["data_format"] == layout
         assert ("--data-format channels_first" in record["command"]) == (layout == "channels_first")
-    assert 0.01 < told[0]["grass"] < 0.9999
-    assert told[0] == pytest.approx(told[1], abs=2e-3)
+    assert 0.01 < probabilities[0]["grass"] < 0.9999
+    assert probabilities[0] == pytest.approx(probabilities[1], abs=2e-3)
 
 
 def test_a_run_of_channels_first_predicts_by_itself(tlkit, textures, tmp_path):
@@ -174,37 +176,37 @@ def test_what_keras_cannot_build_channels_first_is_refused(name):
     ],
 )  # fmt: skip
 def test_weights_are_those_of_the_width_and_the_size(name, options, size, top, file):
-    row = get_architecture(name, BuildOptions(**options))
-    assert row.weights_file(include_top=top, size=size).name == file
+    entry = get_architecture(name, BuildOptions(**options))
+    assert entry.weights_file(include_top=top, size=size).name == file
 
 
 @pytest.mark.parametrize("top", [True, False])
-@pytest.mark.parametrize("row", all_architectures(), ids=lambda row: row.name)
-def test_the_default_weights_are_those_of_the_default_variant(row, top):
-    expected = row.with_top if top or row.without_top is None else row.without_top
-    assert row.weights_file(include_top=top).name == expected.name
+@pytest.mark.parametrize("entry", all_architectures(), ids=lambda entry: entry.name)
+def test_the_default_weights_are_those_of_the_default_variant(entry, top):
+    expected = entry.with_top if top or entry.without_top is None else entry.without_top
+    assert entry.weights_file(include_top=top).name == expected.name
 
 
-WIDTHS = [(row.name, alpha) for row in all_architectures() for alpha in row.alphas if alpha != 1]
+WIDTHS = [(entry.name, alpha) for entry in all_architectures() for alpha in entry.alphas if alpha != 1]
 
 
 @pytest.mark.parametrize(
     ("name", "alpha"),
     [pytest.param(*width, marks=[] if width == ("mobilenetv2", 1.3) else [pytest.mark.every]) for width in WIDTHS],
 )
-def test_keras_builds_what_the_layer_table_of_a_width_says(name, alpha):
-    row = get_architecture(name, BuildOptions(alpha=alpha))
+def test_keras_builds_what_the_layer_table_of_a_width_lists(name, alpha):
+    entry = get_architecture(name, BuildOptions(alpha=alpha))
     for top in (True, False):
-        built, said = describe(build(row, include_top=top)), layers_of(row, include_top=top)
+        built, expected = describe(build(entry, include_top=top)), layers_of(entry, include_top=top)
         assert {(layer.name, layer.kind, layer.shape, layer.weights) for layer in built} == {
-            (layer.name, layer.kind, layer.shape, layer.weights) for layer in said
+            (layer.name, layer.kind, layer.shape, layer.weights) for layer in expected
         }
 
 
 @pytest.mark.parametrize(("name", "alpha"), WIDTHS)
 def test_blocks_are_the_same_at_every_width(name, alpha):
-    row = get_architecture(name, BuildOptions(alpha=alpha))
-    assert {row.freeze, *row.blocks} <= {layer.name for layer in layers_of(row, include_top=False)}
+    entry = get_architecture(name, BuildOptions(alpha=alpha))
+    assert {entry.freeze, *entry.blocks} <= {layer.name for layer in layers_of(entry, include_top=False)}
 
 
 def test_widths_without_weights_say_which_have_some(tlkit, cat):
@@ -223,8 +225,8 @@ def test_widths_without_weights_say_which_have_some(tlkit, cat):
 
 def test_a_narrow_network_predicts_and_gives_features_with_its_own_weights(tlkit, cat, tmp_path, monkeypatch):
     monkeypatch.setenv("TLKIT_WEIGHTS_MIRROR", str(tmp_path))
-    row = get_architecture("mobilenet", BuildOptions(alpha=0.25))
-    model = build(row, include_top=True, size=(128, 128))
+    entry = get_architecture("mobilenet", BuildOptions(alpha=0.25))
+    model = build(entry, include_top=True, size=(128, 128))
     model.save_weights(tmp_path / "narrow.weights.h5")
     (tmp_path / "narrow.weights.h5").rename(tmp_path / "mobilenet_2_5_128_tf.h5")
     narrow = ("--arch", "mobilenet", "--alpha", "0.25", "--size", "128")
@@ -234,15 +236,15 @@ def test_a_narrow_network_predicts_and_gives_features_with_its_own_weights(tlkit
     assert np.load(tmp_path / "a.npy").shape == (1, 256)
     provenance = json.loads((tmp_path / "a.npy.json").read_text())["provenance"]
     assert (provenance["alpha"], provenance["depth_multiplier"]) == (0.25, 2)
-    wrong = tlkit("predict", cat, "--arch", "mobilenet", "--alpha", "0.5", "--weights", tmp_path / row_file(row))
+    wrong = tlkit("predict", cat, "--arch", "mobilenet", "--alpha", "0.5", "--weights", tmp_path / weights_name(entry))
     assert wrong.code == 1
     assert "does not load into" in wrong.err
-    told = tlkit("inspect-h5", tmp_path / row_file(row), "--arch", "mobilenet", "--alpha", "0.25").out
-    assert "--alpha 0.25" in told
+    text = tlkit("inspect-h5", tmp_path / weights_name(entry), "--arch", "mobilenet", "--alpha", "0.25").out
+    assert "--alpha 0.25" in text
 
 
-def row_file(row):
-    return row.weights_file(include_top=True, size=(128, 128)).name
+def weights_name(entry):
+    return entry.weights_file(include_top=True, size=(128, 128)).name
 
 
 def test_the_number_of_classes_can_be_chosen_where_weights_leave_it_open(tlkit, cat, tmp_path):

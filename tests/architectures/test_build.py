@@ -16,9 +16,9 @@ LARGE = {
     "efficientnetv2b1", "efficientnetv2b2", "efficientnetv2b3", "efficientnetv2s", "efficientnetv2m", "efficientnetv2l",
     "nasnetlarge", "resnet101", "resnet152", "resnet101v2", "resnet152v2", "resnext101",
 }  # fmt: skip
-ROWS = [
-    pytest.param(row, id=row.name, marks=[pytest.mark.every] if row.name in LARGE else [])
-    for row in all_architectures()
+ENTRIES = [
+    pytest.param(entry, id=entry.name, marks=[pytest.mark.every] if entry.name in LARGE else [])
+    for entry in all_architectures()
 ]
 
 
@@ -44,16 +44,16 @@ def frontier(model, frozen):
     return crossing
 
 
-@pytest.mark.parametrize("row", ROWS)
-def test_keras_builds_what_the_layer_table_says(row):
-    model = build(row, include_top=True)
-    expected = layers_of(row, include_top=True)
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_keras_builds_what_the_layer_table_lists(entry):
+    model = build(entry, include_top=True)
+    expected = layers_of(entry, include_top=True)
     built = describe(model)
     # top layers stand last in the table; where the base alone has another end, the order may differ
-    as_said = {layer.name: (layer.kind, layer.shape, layer.weights, layer.groups) for layer in expected}
-    assert {layer.name: (layer.kind, layer.shape, layer.weights, layer.groups) for layer in built} == as_said
-    assert model.count_params() == row.parameters
-    assert model.output_shape == (None, len(published_labels(row.labels)))
+    by_name = {layer.name: (layer.kind, layer.shape, layer.weights, layer.groups) for layer in expected}
+    assert {layer.name: (layer.kind, layer.shape, layer.weights, layer.groups) for layer in built} == by_name
+    assert model.count_params() == entry.parameters
+    assert model.output_shape == (None, len(published_labels(entry.labels)))
     del model
     gc.collect()
 
@@ -63,14 +63,14 @@ def test_keras_builds_what_the_layer_table_says(row):
     ["efficientnetlite0", "vgg16", "inceptionv3", "mobilenetv2", "convnexttiny", "nasnetmobile", "musictaggercrnn"],
 )
 def test_base_alone_and_its_blocks(name):
-    row = get_architecture(name)
-    model = build(row, include_top=False)
-    said = layers_of(row, include_top=False)
+    entry = get_architecture(name)
+    model = build(entry, include_top=False)
+    expected = layers_of(entry, include_top=False)
     assert [(layer.name, layer.kind, layer.shape, layer.weights) for layer in describe(model)] == [
-        (layer.name, layer.kind, layer.shape, layer.weights) for layer in said
+        (layer.name, layer.kind, layer.shape, layer.weights) for layer in expected
     ]
-    names = [layer.name for layer in said]
-    for block in row.blocks[:-1]:
+    names = [layer.name for layer in expected]
+    for block in entry.blocks[:-1]:
         crossing = frontier(model, names.index(block) + 1)
         if name.startswith("nasnet"):  # a cell reads the two cells before it, the first as two views
             assert block in crossing
@@ -82,17 +82,21 @@ def test_base_alone_and_its_blocks(name):
 
 
 def test_automatic_names_do_not_depend_on_what_was_built_before():
-    row = get_architecture("inceptionv3")
-    first = [layer.name for layer in build(row, include_top=False).layers]
-    assert [layer.name for layer in build(row, include_top=False).layers] == first
+    entry = get_architecture("inceptionv3")
+    first = [layer.name for layer in build(entry, include_top=False).layers]
+    assert [layer.name for layer in build(entry, include_top=False).layers] == first
     assert "conv2d_93" in first
 
 
 @pytest.mark.parametrize(
-    "row",
-    [row for row in all_architectures() if (row.min_size > 32 and not row.fixed_shape) or row.name == "vgg16"],
-    ids=lambda row: row.name,
+    "entry",
+    [
+        entry
+        for entry in all_architectures()
+        if (entry.min_size > 32 and not entry.fixed_shape) or entry.name == "vgg16"
+    ],
+    ids=lambda entry: entry.name,
 )
-def test_the_min_size_works(row):
-    model = build(row, include_top=False, size=(row.min_size, row.min_size))
+def test_the_min_size_works(entry):
+    model = build(entry, include_top=False, size=(entry.min_size, entry.min_size))
     assert min(model.output_shape[1:3]) >= 1

@@ -18,7 +18,7 @@ GOLDEN = json.loads((Path(__file__).with_name("efficientnet_lite_logits.json")).
 SIZES = {"efficientnetlite0": 224, "efficientnetlite1": 240, "efficientnetlite2": 260}
 
 
-def pictures(size, chelsea):
+def images(size, chelsea):
     row, column, channel = np.mgrid[0:size, 0:size, 0:3]
     return {
         "chelsea": chelsea[20 : 20 + size, 100 : 100 + size],
@@ -32,6 +32,6 @@ def test_logits_equal_the_reference(name, chelsea):
     classifier = model.get_layer("predictions")
     classifier.activation = keras.activations.linear
     logits = keras.Model(model.input, classifier(model.get_layer("top_dropout").output))
-    for picture, pixels in pictures(SIZES[name], chelsea).items():
+    for image, pixels in images(SIZES[name], chelsea).items():
         got = logits(preprocess(pixels[None], "lite"), training=False).numpy()[0, ::10]
-        np.testing.assert_allclose(got, GOLDEN[f"{name}/{picture}"], atol=1e-4, rtol=0)
+        np.testing.assert_allclose(got, GOLDEN[f"{name}/{image}"], atol=1e-4, rtol=0)

@@ -40,15 +40,15 @@ def normalize(x, p, name, axis):
 
 
 def maps(x, layers):
-    """What the four blocks say of ``(96, 1366, 1)``, ``(15, 128)``."""
+    """Return the output ``(15, 128)`` of the four blocks for ``(96, 1366, 1)``."""
     x = normalize(np.pad(x, ((0, 0), (37, 37), (0, 0))), layers["bn_0_freq"], "bn_0_freq", axis=1)
     for number, (_, filters, pool) in enumerate(BLOCKS, start=1):
         kernel = layers[f"conv{number}"][f"conv{number}_W"]
         padded = np.pad(x, ((1, 1), (1, 1), (0, 0))).astype("float32")
         height, width = x.shape[:2]
         x = sum(
-            padded[row : row + height, column : column + width] @ kernel[row, column]
-            for row, column in np.ndindex(3, 3)
+            padded[entry : entry + height, column : column + width] @ kernel[entry, column]
+            for entry, column in np.ndindex(3, 3)
         )
         x = normalize(x + layers[f"conv{number}"][f"conv{number}_b"], layers[f"bn{number}"], f"bn{number}", axis=2)
         x = np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
@@ -89,7 +89,9 @@ def test_the_file_of_keras_1_gives_what_keras_1_gave(tmp_path, layers, clip, map
 
 def test_the_published_file_serves_without_its_top_and_needs_no_word_on_kernels(tmp_path, layers, monkeypatch):
     monkeypatch.setenv("TLKIT_WEIGHTS_MIRROR", str(tmp_path))
-    write(tmp_path / ROW.with_top.name, layers, ends="")  # as under Theano: nothing says that kernels are TensorFlow's
+    write(
+        tmp_path / ROW.with_top.name, layers, ends=""
+    )  # as under Theano: nothing in the file tells that kernels are TensorFlow's
     base = build_pretrained(ROW, include_top=False).model
     np.testing.assert_array_equal(np.asarray(base.get_layer("conv2").kernel), layers["conv2"]["conv2_W"])
     gates = {"z": 1.2, "r": 1.2, "h": 1}
@@ -128,9 +130,9 @@ def test_the_tags_are_those_of_the_original():
 
 def test_inspect_says_that_it_loads(tlkit, tmp_path, layers):
     path = write(tmp_path / "old.h5", layers)
-    told = tlkit("inspect-h5", path, "--arch", "musictaggercrnn", "--format", "json")
-    assert told.code == 0
-    ways = told.json["loading"]["ways"]
+    inspected = tlkit("inspect-h5", path, "--arch", "musictaggercrnn", "--format", "json")
+    assert inspected.code == 0
+    ways = inspected.json["loading"]["ways"]
     assert [way["loads"] for way in ways] == [True, True]
     assert all(any("hard sigmoid" in name for name in way["conversions"]) for way in ways)
     assert [way["unused"] for way in ways] == [[], ["output"]]

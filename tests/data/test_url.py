@@ -281,3 +281,19 @@ def test_hanging_up_ends_every_fetch(server):
     fetching.hang_up_all()
     thread.join(60)
     assert reasons == ["no complete response within 60 seconds"]
+
+
+def test_hanging_up_ends_a_tls_handshake_too(monkeypatch):
+    monkeypatch.setattr("tlkit.downloads.http.stream.CONNECT_SECONDS", 600)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"https://127.0.0.1:{listening.getsockname()[1]}/x.png"
+        thread = threading.Thread(target=lambda: reason(url, allow_private=True), daemon=True)
+        thread.start()
+        connection, _ = listening.accept()
+        with connection:
+            connection.settimeout(60)
+            assert connection.recv(1)  # the client's greeting, which is never answered
+            fetching.hang_up_all()
+            while connection.recv(1000):  # until the client hangs up
+                pass
+        thread.join(60)

@@ -1,4 +1,4 @@
-"""Both engines against plain Keras, and against themselves: no row knows its neighbours."""
+"""Both engines against plain Keras, and against themselves: outputs do not depend on the batch."""
 
 import gc
 
@@ -19,8 +19,9 @@ from tlkit.inference.select import choose_engine, open_engine
 
 ENGINES = ["keras", "openvino"]
 FEW = {"efficientnetlite0", "mobilenetv2"}
-ROWS = [
-    pytest.param(row, id=row.name, marks=[] if row.name in FEW else [pytest.mark.every]) for row in all_architectures()
+ENTRIES = [
+    pytest.param(entry, id=entry.name, marks=[] if entry.name in FEW else [pytest.mark.every])
+    for entry in all_architectures()
 ]
 
 
@@ -50,20 +51,20 @@ def small():
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("row", ROWS)
-def test_features_are_those_of_keras(row, engine):
-    size = (max(row.min_size, 96),) * 2
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_features_are_those_of_keras(entry, engine):
+    size = (max(entry.min_size, 96),) * 2
     keras.utils.set_random_seed(0)
-    model = build(row, include_top=False, size=size)
-    for layer in model.layers:  # fresh statistics say nothing of BatchNorm; wild ones make deep networks chaotic
+    model = build(entry, include_top=False, size=size)
+    for layer in model.layers:  # initial statistics leave BatchNorm untested; wild ones make deep networks chaotic
         if isinstance(layer, keras.layers.BatchNormalization):
             mean, variance = layer.moving_mean, layer.moving_variance
             mean.assign(np.random.default_rng(1).normal(0, 0.01, mean.shape))
             variance.assign(np.random.default_rng(2).uniform(0.9, 1.1, variance.shape))
     model = submodel(model, model.layers[-1].name, "avg")
     pixels = pixels_of(3, size)
-    expected = model(preprocess(pixels, row.preprocessing), training=False).numpy()
-    (got,) = run(open_engine(network_of(model, size, row.preprocessing), engine=engine), pixels)
+    expected = model(preprocess(pixels, entry.preprocessing), training=False).numpy()
+    (got,) = run(open_engine(network_of(model, size, entry.preprocessing), engine=engine), pixels)
     assert np.abs(expected).max() > 0
     assert relative_error(got, expected) < 1e-4
     assert np.abs(got - expected).max() < 1e-4 * np.abs(expected).max()
@@ -71,7 +72,7 @@ def test_features_are_those_of_keras(row, engine):
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_row_depends_on_its_picture_alone(small, engine, precision):
+def test_outputs_depend_on_their_image_alone(small, engine, precision):
     opened = open_engine(network_of(small, (24, 20), "tf"), engine=engine, precision=precision)
     pixels = pixels_of(37, (24, 20))
     whole = run(opened, pixels)
@@ -108,8 +109,8 @@ def test_one_channel_and_channels_first(engine):
 @pytest.mark.parametrize("engine", [pytest.param("keras", marks=pytest.mark.every), "openvino"])
 def test_bfloat16_is_less_exact_and_not_far_off(engine):
     keras.utils.set_random_seed(0)
-    row = get_architecture("mobilenetv2")
-    model = build(row, include_top=False, size=(96, 96))
+    entry = get_architecture("mobilenetv2")
+    model = build(entry, include_top=False, size=(96, 96))
     pixels = pixels_of(2, (96, 96))
     network = network_of(model, (96, 96), "tf")
     exact, less = (

@@ -112,7 +112,7 @@ def test_channels_first_is_left_to_xla_where_tensorflow_cannot(computes, without
 
 
 def test_what_else_xla_compiles_stays_with_it():
-    """A convolution of volumes, channels first, beside a grouped one of pictures."""
+    """A convolution of volumes, channels first, beside a grouped one of images."""
     inputs = keras.Input((*SIZE, 4))
     x = keras.layers.Conv2D(4, 3, groups=2)(inputs)
     volume = keras.layers.Conv3D(1, 1, data_format="channels_first")(keras.layers.Reshape((1, *x.shape[1:]))(x))

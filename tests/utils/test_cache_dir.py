@@ -35,6 +35,14 @@ def test_the_least_recently_used_is_removed_first_and_what_is_being_written_stay
     assert sorted(os.listdir(models)) == sorted([ours, "new"])
 
 
+def test_clearing_the_cache_leaves_what_is_being_written(models):
+    ours = f"{part_prefix()}network"
+    for name in (ours, "old"):
+        entry(models, name)
+    assert [cache_dir.remove(one) for one in cache_dir.entries()] == [False, True]
+    assert os.listdir(models) == [ours]
+
+
 def test_the_cache_of_the_user(monkeypatch, tmp_path):
     monkeypatch.delenv("TLKIT_CACHE_DIR", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

@@ -71,7 +71,7 @@ def install(folder: str, *, force: bool = False) -> list[FileStatus]:
     status = {}
     for path, file in files.items():
         existing = target / file.name
-        same = existing.is_file() and not existing.is_symlink() and file_digest(existing) == file_digest(path)
+        same = existing.is_file() and file_digest(existing) == file_digest(path)
         status[path] = "present" if same else "replaced" if existing.exists() or existing.is_symlink() else "installed"
         if status[path] == "replaced" and not force:
             raise WeightsError(

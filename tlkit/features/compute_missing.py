@@ -20,6 +20,7 @@ from tlkit.data.discovery import is_url
 from tlkit.data.modality import Modality
 from tlkit.features.store import FeatureStore
 from tlkit.utils.logging import progress_bar
+from tlkit.utils.processors import usable_processors
 
 _AHEAD = 4096
 
@@ -143,7 +144,7 @@ def augment_batch(batch: Batch, variants: AugmentedVariants, places: Sequence[in
 def file_digests(sources: Sequence[str], modality: Modality) -> list[bytes | None]:
     """Compute the SHA-256 of every file's bytes, in order; None for URLs and for files that cannot be read."""
     with (
-        ThreadPoolExecutor(max(2, os.cpu_count() or 1)) as pool,
+        ThreadPoolExecutor(max(2, usable_processors())) as pool,
         progress_bar(total=len(sources), unit="file", description="hashing files") as bar,
     ):
         digests: list[bytes | None] = []

@@ -129,10 +129,11 @@ def _convert_to_scratch(network: LazyModel) -> Path:
 
 def _definition(graph: Any) -> Any:
     """Return the operations that the outputs need: OpenVINO makes an output of every unused one, and swish has some."""
-    from tlkit.backend import tf
+    from tlkit.backend import keras_scope, tf
 
     names = [output.op.name for output in graph.outputs]
-    return tf.compat.v1.graph_util.extract_sub_graph(graph.graph.as_graph_def(), names)
+    with keras_scope():  # it would log that the function is of TensorFlow 1
+        return tf.compat.v1.graph_util.extract_sub_graph(graph.graph.as_graph_def(), names)
 
 
 def _convert(network: LazyModel, folder: Path) -> None:

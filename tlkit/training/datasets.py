@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ import numpy as np
 from tlkit.backend import keras
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import DataError, InputError, TlkitError
+from tlkit.utils.processors import usable_processors
 
 Arrays = tuple[np.ndarray, ...]
 Loader = Callable[[np.ndarray, np.ndarray, int], Arrays]
@@ -116,7 +116,7 @@ class ImageDataset:
     ) -> None:
         self.labels, self.variants = labels, variants
         self._files, self._preprocessor, self._compute, self._augment = files, preprocessor, compute, augment
-        self._pool = ThreadPoolExecutor(max(2, os.cpu_count() or 1), thread_name_prefix="decode")
+        self._pool = ThreadPoolExecutor(max(2, usable_processors()), thread_name_prefix="decode")
 
     def loader(self) -> Loader:
         """Return what loads samples."""

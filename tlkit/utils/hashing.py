@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +41,3 @@ def digest_problem(path: Path, expected: str) -> str | None:
     """Return what is wrong with a file whose digest is not ``expected``; None if it is."""
     actual = file_digest(path, expected.partition(":")[0])
     return None if actual == expected else f"its digest is {actual}, expected {expected}"
-
-
-def digest_json(content: Mapping[str, Any]) -> str:
-    """Return 32 hexadecimal digits of the SHA-256 of a JSON object: the same whatever the order of its keys."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]

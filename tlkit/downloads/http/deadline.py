@@ -1,4 +1,4 @@
-"""Close connections at a deadline: a server that sends a byte now and then defeats every timeout of a socket."""
+"""End connections at a deadline: a server that sends a byte now and then defeats every timeout of a socket."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Deadline:
     """The time that the connections of one download have; a context manager.
 
     Args:
-        seconds: Until they are closed, unless :meth:`extend` is called.
+        seconds: Until they are ended, unless :meth:`extend` is called.
     """
 
     def __init__(self, seconds: float) -> None:
-        self._sockets: list[socket.socket] = []
+        self._connections: list[socket.socket] = []
         self._time = time.monotonic() + seconds
         self._finished = threading.Event()
         self._expired = False
@@ -38,6 +38,8 @@ class Deadline:
     def __exit__(self, *_: Any) -> None:
         _active.discard(self)
         self._finished.set()
+        for connection in self._connections:
+            connection.close()
 
     def _wait(self) -> None:
         while (left := self._time - time.monotonic()) > 0:
@@ -46,8 +48,8 @@ class Deadline:
         self.hang_up()
 
     def add(self, connection: socket.socket) -> None:
-        """Close this socket too at the deadline."""
-        self._sockets.append(connection)
+        """End this connection at the deadline, also when TLS has taken the socket over."""
+        self._connections.append(connection.dup())
         if self._expired:
             self.hang_up()
 
@@ -61,8 +63,8 @@ class Deadline:
         return self._expired or time.monotonic() > self._time
 
     def hang_up(self) -> None:
-        """Close all connections; a thread that reads from one stops waiting."""
+        """End all connections; a thread that reads from one stops waiting."""
         self._expired = True
-        for connection in self._sockets:
+        for connection in self._connections:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)

@@ -200,21 +200,15 @@ def _manager(url: SplitResult, deadline: Deadline, allow_private: bool) -> urlli
 
 
 def _pools(deadline: Deadline, allow_private: bool) -> dict[str, Any]:
-    """Return connection pools, by scheme, that check where a connection ends and close it at the deadline."""
+    """Return connection pools, by scheme, that check where a connection ends and end it at the deadline."""
 
     class Limited:
-        sock: Any
-
         def _new_conn(self) -> socket.socket:
             opened: socket.socket = super()._new_conn()  # type: ignore[misc]
             if not allow_private:  # where it really ended, so that no name can hide an IP address
                 check_ip(opened.getpeername()[0])
             deadline.add(opened)
             return opened
-
-        def connect(self) -> None:
-            super().connect()  # type: ignore[misc]
-            deadline.add(self.sock)  # behind TLS this is another object than the one above
 
     class Plain(Limited, urllib3.connection.HTTPConnection):
         pass
