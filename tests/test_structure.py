@@ -110,8 +110,7 @@ def private_names(path: Path):
 
 
 def test_private_keras_is_used_in_one_module():
-    knows_keras = [path for path in FILES if "downloads" not in path.relative_to(ROOT).parts]
-    private = {(str(path.relative_to(ROOT)), name) for path in knows_keras for name in private_names(path)}
+    private = {(str(path.relative_to(ROOT)), name) for path in FILES for name in private_names(path)}
     assert {name for path, name in private if path == "keras_private.py"} >= {"_nodes_by_depth", "_keras_history"}
     assert not {(path, name) for path, name in private if path != "keras_private.py"}
 

@@ -11,7 +11,7 @@ from tlkit.config import BuildOptions
 from tlkit.errors import UsageError
 from tlkit.utils.text import did_you_mean
 
-_REGISTRY = {row.name: row for row in ARCHITECTURES}
+_REGISTRY = {entry.name: entry for entry in ARCHITECTURES}
 
 
 def all_architectures() -> tuple[Architecture, ...]:
