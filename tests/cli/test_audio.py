@@ -216,5 +216,5 @@ def test_a_url(tlkit, weights):
         asked = (f"{url}/a.wav", f"{url}/page", *ARCH, "--weights", weights, "--format", "json")
         clip, page = tlkit("predict", *asked, "--allow-private").json
         assert len(clip["predictions"]) == 5
-        assert page["error"] == "the server answered with a web page, not an audio clip"
+        assert page["error"] == "it is a web page, not an audio clip"
         assert all("inside this network" in row["error"] for row in tlkit("predict", *asked).json)

@@ -222,8 +222,8 @@ def test_without_room_the_frozen_part_runs_in_every_epoch_and_comes_to_the_same(
         assert ("it is recomputed every epoch" in ran.err) == (name == "passing")
         with (tmp_path / name / "history.csv").open() as file:
             losses.append([(float(row["loss"]), float(row["val_loss"])) for row in csv.DictReader(file)])
-    assert "What the base through block2_concat says of 24 images takes" in ran.err
-    assert "more than the 1.0 kB there is room for (--cache-limit)" in ran.err
+    assert "Caching the output of the base for 24 images needs" in ran.err
+    assert "but only 1.0 kB is allowed (--cache-limit)" in ran.err
     np.testing.assert_allclose(*losses, rtol=1e-4)
     assert tlkit("finetune", textures, "--cache-limit", "much").code == 2
 
@@ -249,7 +249,7 @@ def test_cuts_between_which_nothing_trains_are_one(textures, tlkit, tmp_path):
 def test_weights_that_changed_are_not_gone_on_with(textures, tlkit, tmp_path, monkeypatch):
     from tlkit.architectures.build import build
     from tlkit.architectures.registry.lookup import get_architecture
-    from tlkit.training.trainer import Training
+    from tlkit.training.trainer import Trainer
 
     base = build(get_architecture("toy"), include_top=False)
     base.save_weights(tmp_path / "w.weights.h5")
@@ -258,7 +258,7 @@ def test_weights_that_changed_are_not_gone_on_with(textures, tlkit, tmp_path, mo
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Training, "run", interrupted)
+        patch.setattr(Trainer, "train", interrupted)
         options = ("--arch", "toy", "--weights", tmp_path / "w.weights.h5")
         ran = tlkit("finetune", textures, *options, "-o", tmp_path / "run")
     assert ran.code == 130
@@ -406,7 +406,7 @@ def test_every_choice_at_once_goes_on_after_kill_and_ends_where_a_second_run_doe
     one, other = (keras.models.load_model(tmp_path / name / "model.keras") for name in ("killed", "whole"))
     for left, right in zip(one.weights, other.weights, strict=True):
         np.testing.assert_array_equal(left.numpy(), right.numpy())
-    assert "nothing to go on with" in tlkit("finetune", "--resume", tmp_path / "killed").err
+    assert "there is nothing to resume" in tlkit("finetune", "--resume", tmp_path / "killed").err
 
     data = tmp_path / "data"
     shutil.copytree(textures, data)

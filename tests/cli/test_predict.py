@@ -50,7 +50,7 @@ def test_text_and_csv(photos, tlkit):
 
 @pytest.mark.parametrize("output_format", ["text", "json", "csv"])
 def test_bad_inputs_are_named_and_the_others_done(photos, tlkit, output_format):
-    (photos / "broken.jpg").write_text("not a picture")
+    (photos / "broken.jpg").write_text("not an image")
     ran = tlkit("predict", photos / "cat.png", photos / "broken.jpg", photos / "nothing.png", photos / "coffee.jpg",
                 "--format", output_format)  # fmt: skip
     assert ran.code == 3
@@ -119,12 +119,12 @@ def test_plot(photos, tlkit, tmp_path):
 
 @pytest.mark.parametrize("named", ["file", "folder"])
 def test_a_plot_never_overwrites_a_picture(photos, tlkit, named):
-    picture = photos / "cat.png"
-    before = picture.read_bytes()
-    ran = tlkit("predict", picture if named == "file" else photos, "--plot", picture)
+    image = photos / "cat.png"
+    before = image.read_bytes()
+    ran = tlkit("predict", image if named == "file" else photos, "--plot", image)
     assert ran.code == 2
     assert "would overwrite" in ran.err
-    assert picture.read_bytes() == before
+    assert image.read_bytes() == before
 
 
 def test_labels_from_a_file(photos, tlkit, tmp_path):
@@ -180,7 +180,7 @@ def test_urls_inside_the_network_need_leave(tlkit, cat):
         assert ran.json[0]["predictions"][0]["name"] == "Egyptian_cat"
 
 
-def test_the_password_of_an_address_is_not_said(tlkit, cat):
+def test_the_password_of_a_url_is_not_printed(tlkit, cat):
     for output in ("json", "text", "csv"):
         ran = tlkit("-v", "predict", "http://user:secret@127.0.0.1:9/cat.png", cat, "--format", output)
         assert ran.code == 3
@@ -188,21 +188,21 @@ def test_the_password_of_an_address_is_not_said(tlkit, cat):
         assert "secret" not in ran.out + ran.err
 
 
-def test_both_engines_and_precisions_say_the_same(tlkit, cat):
-    said = {}
+def test_both_engines_and_precisions_agree(tlkit, cat):
+    scores = {}
     for options in (("openvino", "float32"), ("keras", "float32"), ("openvino", "bfloat16")):
         ran = tlkit("predict", cat, "--engine", options[0], "--precision", options[1], "--format", "json")
         assert ran.code == 0
-        assert ("differs from float32" in ran.err) == (options[1] == "bfloat16")
-        said[options] = {score["name"]: score["probability"] for score in ran.json[0]["predictions"]}
-    exact, keras, less = said.values()
+        assert ("bfloat16 vs float32" in ran.err) == (options[1] == "bfloat16")
+        scores[options] = {score["name"]: score["probability"] for score in ran.json[0]["predictions"]}
+    exact, keras, less = scores.values()
     assert keras == pytest.approx(exact, rel=1e-3)
     assert next(iter(less)) == next(iter(exact)) == "Egyptian_cat"
     assert less != exact
 
 
 def test_once_a_network_is_converted_tensorflow_does_not_start(tlkit, cat):
-    """A fresh process, as a person's: neither Keras nor TensorFlow is imported."""
+    """A fresh process, as a user's: neither Keras nor TensorFlow is imported."""
     assert tlkit("predict", cat).code == 0
     code = (
         "import sys\nfrom tlkit.cli import main\n"

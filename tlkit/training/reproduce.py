@@ -6,22 +6,15 @@ import dataclasses
 import importlib.metadata
 import platform
 import shlex
-from collections.abc import Sequence
 from typing import Any
 
 import tlkit
 from tlkit.utils.options import Options
 
 
-def command_line(command: str, config: Options, *, leave_out: Sequence[str] = ()) -> str:
-    """Return the command line of a config; options at their defaults are left out.
-
-    Args:
-        command: Name of the command.
-        config: Its config.
-        leave_out: Fields to leave out.
-    """
-    return shlex.join(["tlkit", command, *config.words(leave_out=leave_out)])
+def command_line(command: str, config: Options) -> str:
+    """Return the command line of a config; options at their defaults are left out."""
+    return shlex.join(["tlkit", command, *config.words()])
 
 
 def effective_options(config: Options, **resolved: Any) -> dict[str, Any]:

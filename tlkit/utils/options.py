@@ -293,11 +293,11 @@ class Options:
         values = {item.name: (getattr(self, item.name), item.default) for item in options_of(type(self))}
         return {name: value for name, (value, default) in values.items() if value != default}
 
-    def words(self, *, leave_out: Iterable[str] = ()) -> list[str]:
+    def words(self) -> list[str]:
         """The words of the command line that ask for these options; defaults are left out."""
         given, arguments, words = self.given(), [], []
         for item in options_of(type(self)):
-            if item.name not in given or item.name in leave_out:
+            if item.name not in given:
                 continue
             value = given[item.name]
             if item.argument:
