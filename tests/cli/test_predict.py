@@ -113,7 +113,7 @@ def test_plot(photos, tlkit, tmp_path):
         assert len(plot.convert("RGB").getcolors(10**7)) > 1000  # the photographs are on it
     refused = tlkit("predict", photos, "--plot", tmp_path / "plot.xyz")
     assert refused.code == 1
-    assert "End its name with .png" in refused.err
+    assert "extensions .png" in refused.err
     assert "no folder" in tlkit("predict", photos, "--plot", tmp_path / "nothing" / "p.png").err
 
 
