@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner
 
 from helpers.toy import registered
@@ -44,7 +45,9 @@ class Ran:
 def invoke(*arguments: Any) -> Ran:
     """Run it in this process; an exception that it does not turn into a message is raised."""
     own = {"TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL")}  # -v sets it, for its own process
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments], env=own)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "warnoptions", ["error"])  # as with `python -W`: the program leaves warnings as they are
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments], env=own)
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
     return Ran(result.exit_code, result.stdout, result.stderr)

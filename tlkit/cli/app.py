@@ -49,7 +49,7 @@ def set_up_output(context: click.Context, *, verbose: bool, quiet: bool) -> None
     context.call_on_close(lambda: logger.removeHandler(handler))
     if verbose:
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
-    else:
+    elif not sys.warnoptions:
         warnings.simplefilter("ignore")  # of Pillow and Keras; what matters to the user is an error or a note of tlkit
 
 

@@ -97,7 +97,8 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # opened here: NumPy leaves a damaged file open
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             phases = [Phase(**phase) for phase in json.loads(file["phases"].tobytes())]
             found: dict[str, list[np.ndarray]] = {kind: [] for kind in _KINDS}
             for kind in _KINDS:
