@@ -222,7 +222,7 @@ def test_without_room_the_frozen_part_runs_in_every_epoch_and_comes_to_the_same(
         assert ("it is recomputed every epoch" in ran.err) == (name == "passing")
         with (tmp_path / name / "history.csv").open() as file:
             losses.append([(float(row["loss"]), float(row["val_loss"])) for row in csv.DictReader(file)])
-    assert "Caching the output of the base for 24 images needs" in ran.err
+    assert "Caching the output of the base through block2_concat for 24 images needs 98.3 kB" in ran.err
     assert "but only 1.0 kB is allowed (--cache-limit)" in ran.err
     np.testing.assert_allclose(*losses, rtol=1e-4)
     assert tlkit("finetune", textures, "--cache-limit", "much").code == 2
@@ -406,7 +406,7 @@ def test_every_choice_at_once_goes_on_after_kill_and_ends_where_a_second_run_doe
     one, other = (keras.models.load_model(tmp_path / name / "model.keras") for name in ("killed", "whole"))
     for left, right in zip(one.weights, other.weights, strict=True):
         np.testing.assert_array_equal(left.numpy(), right.numpy())
-    assert "there is nothing to resume" in tlkit("finetune", "--resume", tmp_path / "killed").err
+    assert "nothing to resume" in tlkit("finetune", "--resume", tmp_path / "killed").err
 
     data = tmp_path / "data"
     shutil.copytree(textures, data)
