@@ -1,4 +1,6 @@
+import re
 import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -138,3 +140,18 @@ def test_runs_are_not_classes(tmp_path):
     dataset = scan_dataset(data)
     assert dataset.classes == ("a", "b")
     assert "runs" in dataset.warnings[0]
+
+
+def test_a_class_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    data = make(tmp_path, a=3, b=3)
+    locked = tmp_path / "b"
+    real = Path.is_file
+
+    def is_file(path):  # tests may run as root, who may read everything
+        if path.parent == locked:
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(Path, "is_file", is_file)
+    with pytest.raises(DataError, match=re.escape(f"Cannot read {locked}: Permission denied")):
+        scan_dataset(data)

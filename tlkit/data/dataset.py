@@ -185,7 +185,13 @@ def _class_folders(folder: Path) -> list[Path]:
 
 def _holds_runs(folder: Path) -> bool:
     names = ("run.json", "unfinished.json")
-    return any((path / name).is_file() for path in (folder, *_folders(folder)) for name in names)
+    for path in (folder, *_folders(folder)):
+        try:
+            if any((path / name).is_file() for name in names):
+                return True
+        except OSError as error:  # of a file that need not exist: the folder is what cannot be read
+            raise OSError(error.errno, error.strerror, str(path)) from error
+    return False
 
 
 def _split_folders(root: Path, modality: Modality, *, needs_train: bool = True) -> dict[str, Path]:
