@@ -4,28 +4,30 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 DEMO   := demo
+# pip shows what it downloads and installs: minutes without a line look like a hang.
+PIP    := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt --config-settings editable_mode=compat -e
 
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .PHONY: help demo test test-all check bench catalog clean
 
 help:
-	@echo "make demo     write real pictures, name them, train a classifier, use it"
-	@echo "make test     run the tests, in minutes"
-	@echo "make test-all the tests of the largest architectures and of the documentation too"
-	@echo "make check    ruff, mypy, import direction, documentation"
-	@echo "make bench    measure speed against other tools"
-	@echo "make catalog  write the layer tables anew from the installed Keras"
-	@echo "make clean    remove the virtual environment and what the demo wrote"
+	@echo "make demo      write example images, classify them, train a classifier and use it"
+	@echo "make test      run the tests, a few minutes"
+	@echo "make test-all  also those of every architecture and of the documentation"
+	@echo "make check     ruff, mypy, import order, documentation"
+	@echo "make bench     measure the speed against other tools"
+	@echo "make catalog   write the layer tables again, from the installed Keras"
+	@echo "make clean     remove the virtual environment and the files of the demo"
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("tlkit needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
-	@echo "Setting up $(VENV); the first time this downloads about 700 MB of packages."
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt --config-settings editable_mode=compat -e '.[dev]'
+	@echo "Setting up $(VENV): about 700 MB of packages, downloaded the first time."
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) '.[dev]'
 	@touch $@
 
-# The commands are printed as they run: they are what a person would type.
+# The commands are printed as they run: they are what a user would type.
 demo: $(READY)
 	@rm -rf $(DEMO)
 	python examples/make_data.py $(DEMO)/data
@@ -33,13 +35,13 @@ demo: $(READY)
 	tlkit finetune $(DEMO)/data/textures -o $(DEMO)/run
 	tlkit predict --model $(DEMO)/run $(DEMO)/data/textures/validation/grass/grass-00.png
 	@echo
-	@echo "Look at $(DEMO)/photos.png and $(DEMO)/run/report.html. To train on your own pictures, put those of each"
-	@echo "class into a folder of its own and run:  $(BIN)/tlkit finetune FOLDER"
+	@echo "Open $(DEMO)/photos.png and $(DEMO)/run/report.html. To train on your own images, put those of each class"
+	@echo "into a folder of its own and run:  $(BIN)/tlkit finetune FOLDER"
 
 test: $(READY)
 	python -m pytest
 
-# The large architectures too, and the documentation.
+# Every architecture, and the documentation.
 test-all: $(READY)
 	python -m pytest -m ''
 
@@ -51,7 +53,7 @@ check: $(READY)
 
 # Not in the constraints of a test run: the tools to compare with.
 bench: $(READY)
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt --config-settings editable_mode=compat -e '.[bench]'
+	$(PIP) '.[bench]'
 	python tests/benchmarks/inspect_h5.py
 	python tests/benchmarks/features.py
 	python tests/benchmarks/finetune.py
