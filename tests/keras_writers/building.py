@@ -35,7 +35,7 @@ def _through(layers: Sequence[Layer], tensor):
 
 
 def answer(model: keras.Model, network: Network) -> np.ndarray:
-    """What a model says to the picture that ``reference.forward`` is asked about."""
+    """The output of a model for the image that ``reference.forward`` is given."""
     return np.asarray(model(image(network)[np.newaxis].astype("float32"), training=False))[0]
 
 

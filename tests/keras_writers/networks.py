@@ -1,4 +1,4 @@
-"""Small networks for the writers in ``dialects``; a mistake of layout or order changes what they answer."""
+"""Small networks for the writers in ``dialects``; a mistake of layout or order changes their outputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a network answers, worked out in float64 by SciPy alone: no Keras, so that no mistake of Keras's is shared."""
+"""The output of a network, computed in float64 by SciPy alone: no Keras, so that no mistake of Keras's is shared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of the formats that weights, models and features are kept in is this file?"""
+"""Detect the format of a weights, model or feature file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FOLDERS = ("layers", "_layer_checkpoint_dependencies")
 
 
 def weights_root(root: h5py.Group) -> Any:
-    """Where the layers of Keras 1 and 2 are: in the file, or in the ``model_weights`` of a full model."""
+    """Return the group that holds the layers of Keras 1 and 2: the file, or ``model_weights`` of a full model."""
     return inside(root, "model_weights") if has(root, "model_weights") else root
 
 

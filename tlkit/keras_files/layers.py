@@ -1,6 +1,6 @@
-"""The layers of a weights file, in one shape for every dialect.
+"""Read the layers of a weights file, in the same form for every dialect.
 
-Only structure is read here; a tensor is a data set of the open file, and its values are read by whoever needs them.
+Only structure is read; a tensor is a dataset of the open file, and its values are read when they are used.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class SavedTensor:
 
     Attributes:
         name: As the file has it.
-        values: The data set, unread.
-        role: What it is in today's words (``kernel``, ``moving_mean``); None where the file does not say.
+        values: The dataset, unread.
+        role: What it is in Keras 3's words (``kernel``, ``moving_mean``); None where the file does not tell.
     """
 
     name: str
@@ -49,12 +49,12 @@ class SavedLayer:
     Attributes:
         name: Its name.
         tensors: Its weights.
-        kind: Its class in snake case (``batch_normalization``), or None where the file does not say.
+        kind: Its class in snake case (``batch_normalization``), or None where the file does not tell.
         path: The names of the models it is inside of, outermost first.
         place: The group of the file.
-        ordered: False when it stands where it does by chance, because an inner model was saved partly frozen or
-            because the file keeps folders by class: order says nothing then beyond its own kind.
-        named: False when the file gives it no name, and ``name`` is only where it is.
+        ordered: False when its position is not that of the network, because an inner model was saved partly frozen or
+            because folders are sorted by class: only the order within a class is known then.
+        named: False when the file gives it no name, and ``name`` is that of its group.
     """
 
     name: str
@@ -67,7 +67,7 @@ class SavedLayer:
 
 
 def saved_layers(root: h5py.File, header: Header) -> list[SavedLayer]:
-    """Every layer of a file, those without weights included where the file has them, in saved order.
+    """Return every layer of a file in saved order, those without weights included where the file lists them.
 
     Raises:
         WeightsError: The file points outside itself, or contradicts itself.
@@ -82,7 +82,7 @@ def saved_layers(root: h5py.File, header: Header) -> list[SavedLayer]:
 
 
 def _counted(root: h5py.File) -> Iterator[SavedLayer]:
-    """``layer_{k}`` and ``param_{p}``: Keras 0.3."""
+    """Read ``layer_{k}`` and ``param_{p}``: Keras 0.3."""
     for number in range(_count(root, "nb_layers")):
         name = f"layer_{number}"
         group = inside(root, name)
@@ -98,7 +98,7 @@ def _count(group: h5py.Group, attribute: str) -> int:
 
 
 def _named(root: h5py.Group, config: ConfigLayer | None) -> Iterator[SavedLayer]:
-    """Groups by layer name: Keras 1 and 2."""
+    """Read groups by layer name: Keras 1 and 2."""
     described = {layer.name: layer for layer in (config.layers or ())} if config else {}
     for name in text_list(root, "layer_names"):
         group = inside(root, name)
@@ -117,7 +117,7 @@ def _named(root: h5py.Group, config: ConfigLayer | None) -> Iterator[SavedLayer]
 def _inner(
     model: ConfigLayer, tensors: Sequence[SavedTensor], place: str, path: tuple[str, ...]
 ) -> Iterator[SavedLayer]:
-    """The layers of a model inside a model: the configuration has their order, the names of weights whose they are."""
+    """Split an inner model into its layers: their order is in the configuration, their owners in the weight names."""
     leaves = [(layer, path) for layer, path in _walk(model, path)]
     known = {layer.name for layer, _ in leaves}
     owned: dict[str, list[SavedTensor]] = {}
@@ -127,7 +127,7 @@ def _inner(
         len({tensor.role for tensor in group}) < len(group) and len({tensor.name for tensor in group}) < len(group)
         for group in owned.values()
     ):
-        # names that fit no layer: what order cannot be told, so the model stays one piece
+        # names that match no layer: the order is unknown, so the model stays one piece
         yield SavedLayer(place, tuple(tensors), snake_case(model.kind), place=place, ordered=False)
         return
     for layer, where in leaves:
@@ -143,7 +143,7 @@ def _walk(model: ConfigLayer, path: tuple[str, ...]) -> Iterator[tuple[ConfigLay
 
 
 def _owner(weight: str, known: set[str]) -> str | None:
-    """The layer among ``known`` that a weight name speaks of: the longest stretch of its path that is one."""
+    """Return the layer among ``known`` that a weight belongs to: the longest part of its path that is a layer name."""
     owner, _ = owner_and_role(weight)
     parts = owner.split("/")
     for length in range(len(parts), 0, -1):
@@ -157,7 +157,7 @@ def _owner(weight: str, known: set[str]) -> str | None:
 
 
 def _inner_by_owner(tensors: Sequence[SavedTensor], place: str) -> Iterator[SavedLayer]:
-    """The layers of an inner model by the names of its weights alone.
+    """Split an inner model into its layers by the names of its weights alone.
 
     Keras saves what trains first, then the rest. Saved with all layers training, or all frozen, the first weight of
     each layer comes in the order of the layers; saved partly frozen it does not.
@@ -173,7 +173,7 @@ def _inner_by_owner(tensors: Sequence[SavedTensor], place: str) -> Iterator[Save
 
 
 def _counts_up(owners: Iterable[str]) -> bool:
-    """False when names that Keras counted do not come in the order of their numbers."""
+    """Return False if automatic names (``conv2d_17``) do not come in the order of their numbers."""
     last: dict[str, int] = {}
     for owner in owners:
         if is_automatic(owner):
@@ -185,7 +185,7 @@ def _counts_up(owners: Iterable[str]) -> bool:
 
 
 def _folders(root: h5py.File, config: ConfigLayer | None) -> Iterator[SavedLayer]:
-    """Folders by class, counted: Keras 3, and Keras 2.12 to 2.15."""
+    """Read folders named by class and number: Keras 3, and Keras 2.12 to 2.15."""
     if has(root, "vars"):
         yield SavedLayer("", _variables(inside(root, "vars"), ""), place="vars")
     for folder in FOLDERS:
@@ -231,7 +231,7 @@ def _given_name(item: h5py.Group) -> str | None:
 
 
 def _all_variables(group: Any) -> tuple[SavedTensor, ...]:
-    """The weights of a layer: its own, then those of the parts it is made of (the cell of a GRU)."""
+    """Return the weights of a layer: its own, then those of its parts (the cell of a GRU)."""
     found: list[SavedTensor] = []
     waiting = [("", group, 0)]
     while waiting:
@@ -255,9 +255,9 @@ def _variables(group: Any, prefix: str) -> tuple[SavedTensor, ...]:
 
 
 def kernel_layout(layers: Sequence[SavedLayer]) -> str | None:
-    """How the axes of a file's two-dimensional kernels lie, where every one of them shows it by its shape.
+    """Return the order of the axes of a file's 2D kernels, in words; None unless every shape shows it.
 
-    The extent of a kernel is square and smaller than what goes in and out, in nearly every network.
+    In nearly every network a kernel is small in height and width, compared with its channels.
     """
     shapes = {
         tuple(tensor.values.shape)

@@ -1,4 +1,4 @@
-"""What ten years of Keras called layers and their weights, in today's words."""
+"""Translate the names of layers and weights of ten years of Keras to those of Keras 3."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _ROLES = {
     "W": "kernel",
     "b": "bias",
     "running_mean": "moving_mean",
-    "running_std": "moving_variance",  # Keras 1 says deviation and keeps the variance
+    "running_std": "moving_variance",  # called a deviation, holds the variance
     **{f"{old}_{gate}": f"{new}_{gate}" for old, new in _RECURRENT.items() for gate in "zrhifco"},
     "U": "recurrent_kernel",
 }
@@ -28,8 +28,9 @@ _CLASSES = {
 
 
 def snake_case(kind: str) -> str:
-    """A class as Keras 3 names folders after it, ``BatchNormalization`` as ``batch_normalization``; old classes as
-    today's.
+    """Return a class name as Keras 3 names folders: ``BatchNormalization`` as ``batch_normalization``.
+
+    Old class names become those of Keras 3.
     """
     name = re.sub(r"\W+", "", kind)
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
@@ -38,7 +39,7 @@ def snake_case(kind: str) -> str:
 
 
 def numbered(folder: str) -> tuple[str, int]:
-    """``conv2d_17`` as ``("conv2d", 17)``, ``conv2d`` as ``("conv2d", 0)``."""
+    """Split ``conv2d_17`` into ``("conv2d", 17)``, ``conv2d`` into ``("conv2d", 0)``."""
     match = re.fullmatch(r"(.+?)_(\d{1,9})", folder)
     return (match[1], int(match[2])) if match else (folder, 0)
 
@@ -52,12 +53,12 @@ _AUTOMATIC = {
 
 
 def is_automatic(name: str) -> bool:
-    """True for a name that Keras counted (``conv2d_17``): the number says when in a process it was built, no more."""
+    """Return True for an automatic name (``conv2d_17``): its number depends on what was built before it."""
     return numbered(name.rsplit("/", 1)[-1])[0] in _AUTOMATIC
 
 
 def owner_and_role(weight: str) -> tuple[str, str | None]:
-    """The layer that a stored weight name speaks of, and what the weight is in today's words.
+    """Return the layer that a stored weight name belongs to, and the weight's role in Keras 3's words.
 
     ``block1_conv1/kernel:0`` gives ``("block1_conv1", "kernel")``, Keras 1's ``bn_running_std:0`` gives
     ``("bn", "moving_variance")``; a name without such words gives ``("", None)``.

@@ -1,4 +1,4 @@
-"""The layers that a saved configuration speaks of: read as data, never run."""
+"""Read the layers of a saved configuration, as data: nothing is executed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tlkit.errors import WeightsError
 
 ARCHIVE_CONFIG, ARCHIVE_METADATA = "config.json", "metadata.json"
 MAX_DEPTH = 32
-"""Models inside models inside models; more is no network."""
+"""Levels of models inside models; more is no real network."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class ConfigLayer:
     layers: tuple[ConfigLayer, ...] | None = None
 
     def leaves(self) -> Iterator[ConfigLayer]:
-        """The layers at the bottom, in order; itself when it is no model."""
+        """Iterate over the layers that are not models, in order; over itself if it is one of those."""
         if self.layers is None:
             yield self
         for layer in self.layers or ():
@@ -40,7 +40,7 @@ class ConfigLayer:
 
 
 def parse_config(config: Any, depth: int = 0) -> ConfigLayer | None:
-    """What a ``model_config`` says; None when it is not the configuration of a layer.
+    """Parse a ``model_config``; None if it is not the configuration of a layer.
 
     Args:
         config: Parsed JSON, of Keras 1, 2 or 3.
@@ -61,15 +61,15 @@ def parse_config(config: Any, depth: int = 0) -> ConfigLayer | None:
 
 
 def data_layout(model: ConfigLayer) -> str | None:
-    """``channels_last`` or ``channels_first`` where every layer that says so says the same; else None."""
+    """Return ``channels_last`` or ``channels_first`` if all layers that have a data format agree; else None."""
     words = {"tf": "channels_last", "th": "channels_first"}
-    said = {
+    formats = {
         words.get(value, value)
         for layer in model.leaves()
         for key in ("data_format", "dim_ordering")
         if isinstance(value := layer.options.get(key), str)
     } & {"channels_last", "channels_first"}
-    return said.pop() if len(said) == 1 else None
+    return formats.pop() if len(formats) == 1 else None
 
 
 LONG = 2**24
@@ -80,13 +80,13 @@ _START_VALUES = re.compile(
 
 
 def parse_json(text: str | bytes, what: str) -> Any:
-    """JSON from a file.
+    """Parse JSON from a file.
 
-    A long one may spell out what a layer starts with, before its weights are set: the fixed 1x1 convolutions of
-    ResNeXt take 600 MB, and gigabytes once parsed. Such a list is read as 0.
+    A long text may contain the initial values of layers: those of the fixed 1x1 convolutions of ResNeXt take 600 MB,
+    and gigabytes once parsed. Such lists are read as 0, since the weights replace them.
 
     Raises:
-        WeightsError: It is none.
+        WeightsError: It is not JSON.
     """
     if isinstance(text, str) and len(text) > LONG:
         text = _START_VALUES.sub(r"\g<1>0", text)

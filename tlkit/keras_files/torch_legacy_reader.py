@@ -28,7 +28,7 @@ _STORAGE_DTYPES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8
 
 
 def is_torch_stream(path: Path) -> bool:
-    """True when the file starts with a pickle, as old PyTorch files do."""
+    """Return True if the file starts with a pickle, like old PyTorch files."""
     with path.open("rb") as file:
         return file.read(1) == b"\x80"
 
@@ -101,7 +101,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def read_torch_stream(path: Path) -> dict[str, np.ndarray]:
-    """Every tensor of a state dict saved by PyTorch before 1.6.
+    """Read every tensor of a state dict saved by PyTorch before 1.6.
 
     Args:
         path: The ``.pth`` file.

@@ -50,13 +50,13 @@ class Header:
 
     @property
     def generation(self) -> int | None:
-        """0, 1, 2 or 3: the Keras that decided what the tensors look like."""
+        """The major version of Keras whose tensor conventions it follows: 0, 1, 2, 3 or None."""
         match = re.search(r"keras(\d)", self.dialect)
         return 3 if self.dialect == "keras-archive" else int(match[1]) if match else None
 
     @property
     def is_model(self) -> bool:
-        """True when the file can be a network by itself."""
+        """True if it is a full model."""
         return self.dialect.endswith("-model") or self.dialect == "keras-archive"
 
 

@@ -1,4 +1,4 @@
-"""Read the attributes of groups and data sets; quickly, because a file of Keras has one for every layer."""
+"""Read the attributes of groups and datasets; quickly, because a Keras file has one for every layer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_ITEMS = 100_000
 
 
 def text(group: Any, attribute: str) -> str | None:
-    """A text kept in an attribute; None when there is none, or when it is no text."""
+    """Return an attribute that holds text; None if there is no such attribute, or if it is not text."""
     value = value_of(group, attribute)
     if isinstance(value, np.ndarray) and value.size == 1:
         value = value.reshape(-1)[0]
@@ -26,7 +26,7 @@ def text(group: Any, attribute: str) -> str | None:
 
 
 def text_list(group: Any, attribute: str) -> list[str]:
-    """A list of names kept in an attribute; Keras splits long ones over ``attribute0``, ``attribute1``, …."""
+    """Return an attribute that holds a list of names; Keras splits long ones over ``attribute0``, ``attribute1``, …."""
     if h5py.h5a.exists(group.id, encoded(attribute)):
         chunks = [value_of(group, attribute)]
     else:
@@ -38,7 +38,7 @@ def text_list(group: Any, attribute: str) -> list[str]:
 
 
 def value_of(item: Any, name: str) -> Any:
-    """The value of an attribute as h5py gives it; None when there is none."""
+    """Return the value of an attribute as h5py reads it; None if there is no such attribute."""
     key = encoded(name)
     return _read(h5py.h5a.open(item.id, key)) if h5py.h5a.exists(item.id, key) else None
 
@@ -56,7 +56,7 @@ def _read(handle: Any) -> Any:
 
 
 def attributes(item: Any) -> tuple[Attribute, ...]:
-    """The attributes of an object; those that cannot be read say why.
+    """Return the attributes of an object, with a note in place of the value where one cannot be read.
 
     Args:
         item: An h5py object, or its low-level identifier.
@@ -82,7 +82,7 @@ def attributes(item: Any) -> tuple[Attribute, ...]:
 
 
 def type_name(dtype: np.dtype[Any]) -> str:
-    """``float32``, ``string``, ``float32, int8`` for a record."""
+    """Return the name of a type: ``float32``, ``string``, ``a float32, b int8`` for a record."""
     if dtype.kind in "fiub":
         return dtype.name
     if dtype.kind == "S" or h5py.check_string_dtype(dtype) is not None:
@@ -94,7 +94,7 @@ def type_name(dtype: np.dtype[Any]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """An attribute's value as JSON knows it: text, number, list; anything else in words."""
+    """Convert the value of an attribute to what JSON has: text, number, list; anything else to words."""
     if isinstance(value, bytes | np.bytes_):
         return decoded(bytes(value))
     if isinstance(value, np.ndarray):
@@ -107,7 +107,7 @@ def _plain(value: Any) -> Any:
 
 
 def _numbers(value: np.ndarray) -> Any:
-    """Numbers as lists; JSON has no NaN and no infinity, so those are words."""
+    """Convert numbers to lists; JSON has no NaN and no infinity, so those become words."""
     if value.dtype.kind not in "fiub":
         return str(value)
     plain = value.dtype.kind != "f" or np.isfinite(value).all()

@@ -25,7 +25,7 @@ MAX_UNPACKED = 4 * 2**30
 
 @contextmanager
 def open_archive(path: Path) -> Iterator[tuple[h5py.File, dict[str, Any]]]:
-    """The weights of an archive, and its JSON texts by name.
+    """Open the weights of an archive, and parse its JSON texts.
 
     Raises:
         WeightsError: It is damaged, or no archive of a model.
@@ -34,7 +34,7 @@ def open_archive(path: Path) -> Iterator[tuple[h5py.File, dict[str, Any]]]:
         with zipfile.ZipFile(path) as archive, _opened(path, archive) as found:
             yield found
     except zipfile.BadZipFile as error:
-        cut = "File is not a zip file" in str(error)  # the end is missing; the start was looked at before
+        cut = "File is not a zip file" in str(error)  # the end is missing: the start was checked before
         reason = "it is cut short" if cut else str(error)
         raise WeightsError(f"{path} is a damaged archive: {reason}.") from error
     except (zlib.error, EOFError, struct.error, NotImplementedError) as error:
@@ -77,7 +77,7 @@ def _opened(path: Path, archive: zipfile.ZipFile) -> Iterator[tuple[h5py.File, d
 
 
 class _Window(io.RawIOBase):
-    """A stretch of a file as a file of its own: a stored member of a zip is read where it lies."""
+    """A range of a file as a file of its own: an uncompressed member of a zip is read in place."""
 
     def __init__(self, file: BinaryIO, start: int, length: int) -> None:
         self._file, self._start, self._length, self._at = file, start, length, 0
@@ -95,9 +95,9 @@ class _Window(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer).cast("B")
-        wanted = max(0, min(len(view), self._length - self._at))
+        count = max(0, min(len(view), self._length - self._at))
         self._file.seek(self._start + self._at)
-        data = self._file.read(wanted)
+        data = self._file.read(count)
         view[: len(data)] = data
         self._at += len(data)
         return len(data)

@@ -1,8 +1,8 @@
 """Walk an HDF5 file without ever leaving it.
 
-HDF5 lets a name stand for an object in another file (external link), a path to be looked up (soft link), values in a
-raw file beside (external storage) or in other HDF5 files (virtual data set). h5py opens those files as soon as such a
-name is touched, even with ``in`` and ``get``; this module looks at the link first.
+In HDF5, a name can refer to an object in another file (external link), to a path (soft link), or to values in a raw
+file (external storage) or in other HDF5 files (virtual dataset). h5py opens those files as soon as such a name is used,
+even with ``in`` and ``get``; this module reads the link itself first.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from tlkit.errors import WeightsError
 
 
 def encoded(name: str) -> bytes:
-    """A name as the file has it; names that are not UTF-8 come back as they were."""
+    """Encode a name as in the file; names that are not UTF-8 survive the round trip."""
     return name.encode("utf-8", "surrogateescape")
 
 
 def decoded(name: bytes) -> str:
-    """A name of the file as text."""
+    """Decode a name of the file."""
     return name.decode("utf-8", "surrogateescape")
 
 
 def has(group: h5py.Group, name: str) -> bool:
-    """True when the group itself holds an object of that name (a hard link)."""
+    """Return True if the group itself holds an object of that name (a hard link)."""
     return _is_hard(group.id, encoded(name))
 
 
 def names(group: h5py.Group) -> Iterator[str]:
-    """The names in a group, links of every kind, in the file's order."""
+    """Iterate over the names in a group, links of every kind, in the file's order."""
     return map(decoded, group.id)
 
 
 def inside(group: h5py.Group, path: str) -> Any:
-    """The object at ``path``, reached over hard links only.
+    """Return the object at ``path``, reached over hard links only.
 
     Raises:
         WeightsError: There is no such object inside the file.
@@ -57,7 +57,7 @@ def _is_hard(group: Any, key: bytes) -> bool:
 
 
 def as_object(item: Any) -> Any:
-    """A low-level identifier as h5py's object."""
+    """Wrap a low-level identifier in h5py's class for it."""
     if isinstance(item, h5py.h5g.GroupID):
         return h5py.Group(item)
     return h5py.Dataset(item) if isinstance(item, h5py.h5d.DatasetID) else h5py.Datatype(item)
@@ -65,11 +65,11 @@ def as_object(item: Any) -> Any:
 
 @dataclass(frozen=True)
 class Link:
-    """A name that is no object of this file.
+    """A name that refers to something else than an object of this file.
 
     Attributes:
         kind: ``soft``, ``external`` or ``unknown``.
-        target: The path it stands for; for an external link ``file:path``.
+        target: The path that it refers to; of an external link ``file:path``.
     """
 
     kind: str
@@ -77,7 +77,7 @@ class Link:
 
 
 def link(group: h5py.Group, name: str) -> Link | None:
-    """What a name that is not an object itself stands for; None for an object. Nothing is followed."""
+    """Return what a name refers to without following it; None if it is an object of this file."""
     links, key = group.id.links, encoded(name)
     kind = links.get_info(key).type
     if kind == h5py.h5l.TYPE_HARD:
@@ -93,19 +93,19 @@ def link(group: h5py.Group, name: str) -> Link | None:
 def _missing(item: Any, part: str, path: str) -> str:
     where = f"{str(item.name).rstrip('/')}/{part}" if isinstance(item, h5py.Group) else str(path)
     if part and isinstance(item, h5py.Group) and item.id.links.exists(encoded(part)):
-        leads = link(item, part)
-        if leads is not None:
-            return f"{where} is a link ({leads.kind}) to {leads.target}, which is not followed"
+        target = link(item, part)
+        if target is not None:
+            return f"{where} is a link ({target.kind}) to {target.target}, which is not followed"
     return f"{where} is not inside it"
 
 
 def storage(dataset: h5py.Dataset) -> str:
-    """``contiguous``, ``chunked``, ``compact``, ``external`` or ``virtual``."""
+    """Return how values are stored: ``contiguous``, ``chunked``, ``compact``, ``external`` or ``virtual``."""
     return storage_of(dataset.id)
 
 
 def storage_of(dataset: Any) -> str:
-    """The same, of a low-level identifier."""
+    """Do the same for a low-level identifier."""
     properties = dataset.get_create_plist()
     if properties.get_external_count():
         return "external"
@@ -119,14 +119,14 @@ def storage_of(dataset: Any) -> str:
 
 
 def numbers(group: h5py.Group, path: str) -> h5py.Dataset:
-    """The data set of numbers at ``path``, not read.
+    """Return the dataset of numbers at ``path``, unread.
 
     Raises:
-        WeightsError: It is not inside the file, its values are not, or they are no numbers.
+        WeightsError: It is not inside the file, its values are not, or they are not numbers.
     """
     dataset = inside(group, path)
     if not isinstance(dataset, h5py.Dataset) or storage(dataset) in ("external", "virtual"):
-        raise WeightsError(f"{path!r} keeps its values outside {group.file.filename}.")
+        raise WeightsError(f"{path!r} has its values outside {group.file.filename}.")
     if dataset.dtype.kind not in "fiu" or dataset.shape is None:
-        raise WeightsError(f"{path!r} in {group.file.filename} holds no numbers.")
+        raise WeightsError(f"{path!r} in {group.file.filename} does not hold numbers.")
     return dataset

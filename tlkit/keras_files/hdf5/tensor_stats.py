@@ -51,11 +51,11 @@ def stats(dataset: h5py.Dataset) -> Stats:
 
 
 def _not_read_reason(dataset: h5py.Dataset) -> str | None:
-    """Why a data set is not read; None when it is."""
+    """Return why a dataset is not read; None if it is."""
     if storage(dataset) in ("external", "virtual"):
         return f"not read: its values are outside the file ({storage(dataset)})"
     if dataset.shape is None or dataset.dtype.kind not in "fiu" or dataset.dtype.names:
-        return "no numbers"
+        return "not numbers"
     stored, size = dataset.id.get_storage_size(), dataset.size * dataset.dtype.itemsize
     if dataset.size == 0:
         return "no values"
@@ -65,12 +65,12 @@ def _not_read_reason(dataset: h5py.Dataset) -> str | None:
         return f"not read: it declares {size:,} bytes and stores {stored:,}"
     chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
     if dataset.chunks and chunk > MAX_CHUNK:
-        return f"not read: it is packed in pieces of {pluralize(chunk, 'byte')}"
+        return f"not read: it is compressed in chunks of {pluralize(chunk, 'byte')}"
     return None
 
 
 def _pieces(dataset: h5py.Dataset) -> Iterator[np.ndarray]:
-    """The values in slabs of at most :data:`PIECE` values, along chunks where there are some."""
+    """Iterate over the values in slabs of at most :data:`PIECE` values, along chunks where there are some."""
     if not dataset.shape:
         yield np.asarray(dataset[()])
         return

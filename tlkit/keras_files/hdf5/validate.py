@@ -1,4 +1,4 @@
-"""Is this an HDF5 file, and is it whole?"""
+"""Check that a path is a file, that it holds HDF5, and that it is not cut short."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 def check_is_file(path: Path) -> None:
-    """Refuse what is there and is no file: opening a pipe would wait for ever.
+    """Refuse anything but a regular file: opening a pipe would wait forever.
 
     Raises:
-        WeightsError: A folder, a pipe, a device; or nothing.
+        WeightsError: It is a folder, a pipe or a device, or does not exist.
     """
     name = str(path) if path.name else "''"
     try:
@@ -29,21 +29,21 @@ def check_is_file(path: Path) -> None:
 
 
 def is_hdf5(path: Path) -> bool:
-    """True when the file starts as HDF5 files do."""
+    """Return True if the file starts like an HDF5 file."""
     with path.open("rb") as file:
         return file.read(len(SIGNATURE)) == SIGNATURE
 
 
 def is_archive(path: Path) -> bool:
-    """True when the file starts as zip files do."""
+    """Return True if the file starts like a zip file."""
     with path.open("rb") as file:
         return file.read(4) == b"PK\x03\x04"
 
 
 def structure_problem(path: Path) -> str | None:
-    """Why ``path`` is not a whole HDF5 file, in words; None when it is one.
+    """Return why ``path`` is not a complete HDF5 file; None if it is one.
 
-    A file cut short is found because its superblock says where it should end. Nothing but metadata is read.
+    A file cut short is found because its superblock records where it should end. Only metadata is read.
     """
     import h5py
 

@@ -1,4 +1,4 @@
-"""Everything that is in an HDF5 file, as a flat list: groups, data sets, links, attributes. No values are read."""
+"""List everything in an HDF5 file: groups, datasets, links, attributes. No values are read."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ MAX_OBJECTS = 500_000
 
 
 def walk(root: h5py.File) -> Iterator[Node]:
-    """Every name in a file, parents before children, in the file's order; links are listed and never followed.
+    """Iterate over every name in a file, parents before children, in the file's order; links are not followed.
 
-    Ends on every file: an object that is linked to twice is entered once, and depth and number have limits, told by a
+    It ends on every file: an object with two links is entered once, and depth and number have limits, reported by a
     last node of kind ``unreadable``.
     """
     yield Node("/", "group", attributes=attributes(root))
-    seen = {_address(root.id): "/"}
+    seen = {_identity(root.id): "/"}
     count = 1
     stack: list[tuple[Any, str, Iterator[bytes]]] = [(root.id, "", _names(root.id))]
     while stack:
@@ -59,27 +59,27 @@ def _names(group: Any) -> Iterator[bytes]:
 
 
 def _describe(group: Any, key: bytes, path: str, seen: dict[Any, str]) -> tuple[Node, Any]:
-    """One name of a group, and the group that it leads into."""
+    """Return one name of a group, and the group to enter for it."""
     if group.links.get_info(key).type != h5py.h5l.TYPE_HARD:
-        leads = link(h5py.Group(group), decoded(key))
-        assert leads is not None
-        return Node(path, f"{leads.kind} link", leads.target), None
+        target = link(h5py.Group(group), decoded(key))
+        assert target is not None
+        return Node(path, f"{target.kind} link", target.target), None
     item = h5py.h5o.open(group, key)
     info = h5py.h5o.get_info(item)
-    address = info.fileno, info.addr
-    if address in seen:
-        return Node(path, "hard link", seen[address]), None
+    identity = info.fileno, info.addr
+    if identity in seen:
+        return Node(path, "hard link", seen[identity]), None
     if isinstance(item, h5py.h5g.GroupID):
-        seen[address] = path
+        seen[identity] = path
         return Node(path, "group", attributes=attributes(item)), item
     if info.rc > 1:
-        seen[address] = path
+        seen[identity] = path
     if isinstance(item, h5py.h5d.DatasetID):
         kind, shape, stored = type_name(item.dtype), item.shape, item.get_storage_size()
         return Node(path, "dataset", None, shape, kind, storage_of(item), stored, attributes(item)), None
     return Node(path, "datatype"), None
 
 
-def _address(item: Any) -> Any:
+def _identity(item: Any) -> Any:
     info = h5py.h5o.get_info(item)
     return info.fileno, info.addr

@@ -1,4 +1,4 @@
-"""Put arrays into the layers of a model: everything fits and is set, or nothing is touched."""
+"""Assign arrays to the layers of a model: all of them, or none."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from tlkit.utils.text import join_truncated, pluralize
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What a load did.
+    """The result of loading a file.
 
     Attributes:
         layers: Layers that were set.
         tensors: Tensors that were set.
         matched_by: ``order`` or ``name``.
-        unused: Layers of the source that the model has no place for.
-        left_random: Layers of the model that were left as they were, only when that was asked for.
-        conversions: What was done to how many tensors, in words.
-        notes: What a person should know.
+        unused: Layers of the source that the model does not have.
+        left_random: Layers of the model that were left unchanged, only with ``skip_mismatch``.
+        conversions: Each conversion in words, and how many tensors it was applied to.
+        notes: Remarks for the user.
     """
 
     layers: int
@@ -38,49 +38,49 @@ class LoadReport:
 
 
 def assign_by_name(
-    places: Sequence[TargetLayer], arrays: Mapping[str, Sequence[np.ndarray]], *, source: str
+    targets: Sequence[TargetLayer], arrays: Mapping[str, Sequence[np.ndarray]], *, source: str
 ) -> LoadReport:
-    """Set every layer from the arrays under its name.
+    """Assign every layer the arrays under its name.
 
     Args:
-        places: The layers of a model.
+        targets: The layers of a model.
         arrays: ``{layer name: arrays in saved order}``.
         source: What the arrays are from, for messages.
 
     Raises:
-        WeightsError: A layer has no arrays, or shapes differ; the model is as it was.
+        WeightsError: A layer has no arrays, or shapes differ; the model is unchanged.
     """
-    missing = [place.spec.name for place in places if place.spec.name not in arrays]
+    missing = [target.spec.name for target in targets if target.spec.name not in arrays]
     if missing:
         raise WeightsError(f"{source} has nothing for {pluralize(len(missing), 'layer')}: {join_truncated(missing)}.")
-    for place in places:
-        got = [tuple(array.shape) for array in arrays[place.spec.name]]
-        expected = [shape for _, shape in place.spec.tensors]
+    for target in targets:
+        got = [tuple(array.shape) for array in arrays[target.spec.name]]
+        expected = [shape for _, shape in target.spec.tensors]
         if got != expected:
-            raise WeightsError(f"{source} does not fit: layer {place.spec.name} wants {expected}, the file has {got}.")
-    _set([(place, arrays[place.spec.name]) for place in places])
-    names = {place.spec.name for place in places}
+            raise WeightsError(f"{source} does not fit: layer {target.spec.name} has {expected}, the file {got}.")
+    _set([(target, arrays[target.spec.name]) for target in targets])
+    names = {target.spec.name for target in targets}
     return LoadReport(
-        len(places),
-        sum(len(place.variables) for place in places),
+        len(targets),
+        sum(len(target.variables) for target in targets),
         unused=tuple(name for name in arrays if name not in names),
     )
 
 
-def assign_plan(places: Sequence[TargetLayer], plan: Plan) -> LoadReport:
-    """Carry out a plan. Every value is read, judged and converted before the first is set.
+def assign_plan(targets: Sequence[TargetLayer], plan: Plan) -> LoadReport:
+    """Carry out a plan. Every value is read, checked and converted before the first is set.
 
     Args:
-        places: The layers of a model, as the plan was made for.
+        targets: The layers of a model, as the plan was made for.
         plan: The plan.
 
     Raises:
-        WeightsError: A layer that was to be left out does more than add up.
-        Whatever HDF5 raises on damage; the model is as it was.
+        WeightsError: A layer that was to be left out does more than sum channels; the model is unchanged.
+        Exception: Whatever h5py raises on damage; the model is unchanged.
     """
     check_sums(plan.sums)
     # the shapes fit, so this takes as much memory as the model has weights
-    _set([(places[layer.position], [_value(tensor) for tensor in layer.tensors]) for layer in plan.layers])
+    _set([(targets[layer.position], [_value(tensor) for tensor in layer.tensors]) for layer in plan.layers])
     return LoadReport(
         len(plan.layers),
         sum(len(layer.tensors) for layer in plan.layers),
@@ -101,8 +101,8 @@ def _value(tensor: TensorPlan) -> np.ndarray:
 
 
 def _set(values: Sequence[tuple[TargetLayer, Sequence[np.ndarray]]]) -> None:
-    for place, arrays in values:
-        for variable, array in zip(place.variables, arrays, strict=True):
+    for target, arrays in values:
+        for variable, array in zip(target.variables, arrays, strict=True):
             variable.assign(array)
-        if hasattr(place.layer, "finalize_state"):  # Normalization computes with copies of its weights
-            place.layer.finalize_state()
+        if hasattr(target.layer, "finalize_state"):  # Normalization computes with copies of its weights
+            target.layer.finalize_state()

@@ -1,7 +1,7 @@
-"""Grouped convolutions out of files of a Keras that had none.
+"""Read grouped convolutions from files of a Keras that had none.
 
-Until Keras had ``Conv2D(groups=…)``, a convolution in groups of ``c`` channels was a DepthwiseConv2D that answers ``c``
-times for every channel, and behind it a sum over the channels of a group: without weights (a Reshape and a Lambda;
+Until Keras had ``Conv2D(groups=…)``, a convolution in groups of ``c`` channels was a DepthwiseConv2D with ``c`` outputs
+for every channel, and behind it a sum over the channels of a group: without weights (a Reshape and a Lambda;
 keras-applications 1.0.7 and 1.0.8, tf.keras) or as a 1x1 convolution of zeros and ones that does not train
 (keras-applications after 1.0.8, called ``…_gconv``). With channel ``j`` of group ``g`` counted ``g * c + j``, the
 kernel of both is ``K[:, :, j, g * c + m] = depthwise[:, :, g * c + j, m]``.
@@ -29,7 +29,7 @@ _ROWS = 4096
 
 
 def group_kernel(groups: int) -> Conversion:
-    """A depthwise kernel whose answers are added up in groups, to the kernel of one grouped convolution."""
+    """Return the conversion of a depthwise kernel, whose outputs are summed in groups, to one grouped kernel."""
 
     def regroup(kernel: np.ndarray) -> np.ndarray:
         height, width, channels, times = kernel.shape
@@ -44,7 +44,7 @@ def group_kernel(groups: int) -> Conversion:
 
 
 def is_depthwise_form(saved: SavedLayer, expected: LayerSpec) -> bool:
-    """True when a layer of a file is the depthwise part of a grouped convolution of the network."""
+    """Return True if a layer of a file is the depthwise part of a grouped convolution of the network."""
     if expected.kind != "Conv2D" or expected.groups < 2 or len(expected.tensors) != 1:
         return False
     height, width, group, filters = expected.tensors[0][1]
@@ -54,10 +54,10 @@ def is_depthwise_form(saved: SavedLayer, expected: LayerSpec) -> bool:
 def without_sums(
     saved: Sequence[SavedLayer], expected: Sequence[LayerSpec]
 ) -> tuple[list[SavedLayer], list[SavedLayer]]:
-    """Take the 1x1 convolutions out of a file that only add up what depthwise kernels give.
+    """Remove the 1x1 convolutions that only sum the outputs of depthwise kernels.
 
-    They are told by their shape, which says how many channels come from how many, and only where the network wants the
-    depthwise kernel as a grouped one and has no convolution of that shape itself.
+    They are recognised by their shape, and only where the network has a grouped convolution in place of the depthwise
+    one and no convolution of that shape itself.
 
     Returns:
         The other layers, and those; :func:`check_sums` must see them before anything is set.
@@ -71,10 +71,10 @@ def without_sums(
 
 
 def check_sums(sums: Sequence[SavedLayer]) -> None:
-    """Read the 1x1 convolutions and see that each adds up the channels of a group and does nothing else.
+    """Read the 1x1 convolutions and check that each sums the channels of a group and does nothing else.
 
     Raises:
-        WeightsError: One does something else; a grouped convolution has no place for that.
+        WeightsError: One does something else, which no grouped convolution computes.
     """
     for layer in sums:
         kernel = layer.tensors[0].values
@@ -95,16 +95,16 @@ def check_sums(sums: Sequence[SavedLayer]) -> None:
 
 
 def _depthwise_shape(layer: SavedLayer) -> Shape | None:
-    """The shape of a layer's depthwise kernel, where that is all it has."""
+    """Return the shape of a layer's depthwise kernel, if that is its only tensor."""
     if len(layer.tensors) != 1:
         return None
     tensor: Any = layer.tensors[0]
-    says = layer.kind == "depthwise_conv2d" or (layer.kind is None and tensor.role == "depthwise_kernel")
-    return tuple(tensor.values.shape) if says else None
+    is_depthwise = layer.kind == "depthwise_conv2d" or (layer.kind is None and tensor.role == "depthwise_kernel")
+    return tuple(tensor.values.shape) if is_depthwise else None
 
 
 def _kernel_shape(layer: SavedLayer) -> Shape | None:
-    """The shape of a layer's kernel, where that is all it has."""
+    """Return the shape of a layer's kernel, if that is its only tensor."""
     if len(layer.tensors) != 1 or layer.kind not in (None, "conv2d") or layer.tensors[0].role not in (None, "kernel"):
         return None
     return tuple(layer.tensors[0].values.shape)

@@ -1,4 +1,4 @@
-"""Which layer of a file is which layer of a network: by order, by name, or by class and count."""
+"""Match the layers of a file with those of a network: by order, by name, or by class and count."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Matching:
     Attributes:
         matched_by: ``order`` or ``name``.
         pairs: ``(position in the network, layer of the file)``.
-        unused: Layers of the file without a partner.
-        notes: What a person should know of it.
+        unused: Layers of the file without a match.
+        notes: Remarks for the user.
     """
 
     matched_by: str
@@ -31,20 +31,20 @@ class Matching:
 def matchings(
     saved: Sequence[SavedLayer], expected: Sequence[LayerSpec], *, by_name: bool, old_names: Mapping[str, str]
 ) -> Iterator[Matching]:
-    """Every way to pair worth trying, the likeliest first: the whole file, then each model inside it.
+    """Iterate over the matchings worth trying, the likeliest first: the whole file, then each model inside it.
 
-    Names that a person gave decide over order; names that Keras counted (``conv2d_17``) say nothing but the order in
-    which layers of their class were made.
+    Names that were given take precedence over order; automatic names (``conv2d_17``) only record the order in which
+    layers of their class were built.
     """
     saved = [part for layer in saved for part in _parts(layer, expected)]
-    for layers in _candidates(saved):
+    for layers in _candidate_layers(saved):
         rest = [layer for layer in saved if not any(layer is other for other in layers)]
-        for matching in _ways(layers, expected, by_name, old_names):
+        for matching in _candidate_matchings(layers, expected, by_name, old_names):
             yield Matching(matching.matched_by, matching.pairs, (*matching.unused, *rest), matching.notes)
 
 
 def _parts(saved: SavedLayer, expected: Sequence[LayerSpec]) -> list[SavedLayer]:
-    """A model inside the network that the file keeps as one layer, cut into its layers; else the layer as it is."""
+    """Split a layer of the file that is a model inside the network into its layers; else return it unchanged."""
     inner = [layer for layer in expected if layer.path and layer.path[-1] == saved.name]
     roles = [role for layer in inner for role, _ in layer.tensors]
     if len(inner) < 2 or [tensor.role for tensor in saved.tensors] != roles:
@@ -57,7 +57,7 @@ def _parts(saved: SavedLayer, expected: Sequence[LayerSpec]) -> list[SavedLayer]
     return parts
 
 
-def _candidates(saved: Sequence[SavedLayer]) -> Iterator[Sequence[SavedLayer]]:
+def _candidate_layers(saved: Sequence[SavedLayer]) -> Iterator[Sequence[SavedLayer]]:
     yield saved
     inside = dict.fromkeys(layer.path[:depth] for layer in saved for depth in range(1, len(layer.path) + 1))
     for path in inside:
@@ -66,7 +66,7 @@ def _candidates(saved: Sequence[SavedLayer]) -> Iterator[Sequence[SavedLayer]]:
             yield layers
 
 
-def _ways(
+def _candidate_matchings(
     saved: Sequence[SavedLayer], expected: Sequence[LayerSpec], by_name: bool, old_names: Mapping[str, str]
 ) -> Iterator[Matching]:
     named = _by_name(saved, expected, old_names)
@@ -89,14 +89,14 @@ def _ways(
             note = "The file has the layers in another order; they were matched by name."
             yield Matching("name", named.pairs, named.unused, (*named.notes, note))
             return
-        yield named  # order would put a tensor where its name says it does not belong
+        yield named  # order would contradict the names
         return
     strangers = [layer.name for layer in saved if layer.named and not is_automatic(layer.name)]
     notes = ordered.notes
     if given and strangers and not by_given_name:
         notes = (
             *notes,
-            f"No layer has the name it has here ({join_truncated(strangers, most=2)}; {_first_given(expected)}); "
+            f"No layer has the name that it has here ({join_truncated(strangers, most=2)}; {_first_given(expected)}); "
             "they were matched by order.",
         )
     yield Matching(ordered.matched_by, ordered.pairs, ordered.unused, notes)
@@ -108,7 +108,7 @@ BETWEEN = "Layers of the file that are not used stand between those that are: it
 
 
 def _between(saved: Sequence[SavedLayer], matching: Matching) -> bool:
-    """True when layers that found no partner stand between layers that did."""
+    """Return True if there are unmatched layers between matched ones."""
     used = {id(layer) for _, layer in matching.pairs}
     places = [number for number, layer in enumerate(saved) if id(layer) in used]
     return bool(places) and places[-1] - places[0] + 1 > len(places)
@@ -123,13 +123,13 @@ def _in_order(saved: Sequence[SavedLayer], expected: Sequence[LayerSpec]) -> Mat
 
 
 def _by_class(saved: Sequence[SavedLayer], expected: Sequence[LayerSpec]) -> Matching:
-    """The k-th layer of a class is the k-th of that class: all that folders named by class can say."""
+    """Match the k-th layer of each class: folders named by class record no other order."""
     waiting: dict[str | None, list[SavedLayer]] = {}
     for layer in saved:
         waiting.setdefault(layer.kind, []).append(layer)
     if None in waiting:  # an inner model saved partly frozen, in a file without configuration
         return Matching(
-            "order", (), tuple(saved), ("An inner model was saved partly frozen; only names tell its order.",)
+            "order", (), tuple(saved), ("An inner model was saved partly frozen; its order is only known by names.",)
         )
     pairs = []
     for position, place in enumerate(expected):
@@ -160,44 +160,44 @@ def _by_name(saved: Sequence[SavedLayer], expected: Sequence[LayerSpec], old_nam
 
 
 def _by_path(saved: Sequence[SavedLayer], expected: Sequence[LayerSpec]) -> Matching:
-    """Models inside a model may use a name twice; with the names of the models around it, it is one layer's."""
-    there = {(*layer.path, layer.name): layer for layer in saved}
+    """Match by name and the names of the models around: models inside a model may use a name twice."""
+    by_path = {(*layer.path, layer.name): layer for layer in saved}
     pairs = {
-        position: there[(*place.path, place.name)]
+        position: by_path[(*place.path, place.name)]
         for position, place in enumerate(expected)
-        if (*place.path, place.name) in there
+        if (*place.path, place.name) in by_path
     }
     used = {id(layer) for layer in pairs.values()}
     return Matching("name", tuple(pairs.items()), tuple(layer for layer in saved if id(layer) not in used))
 
 
 def _plain(name: str) -> str:
-    """A name without what Keras versions changed: slashes (not allowed since Keras 3), case, ``BatchNorm``."""
+    """Normalise what Keras versions changed in names: slashes (not allowed since Keras 3), case, ``BatchNorm``."""
     return name.lower().replace("/", "_").replace("batchnorm", "bn")
 
 
 def _by_count(
     saved: Sequence[SavedLayer], expected: Sequence[LayerSpec], today: Mapping[str, SavedLayer]
 ) -> dict[int, SavedLayer]:
-    """Pairs of automatic names: the k-th made of a class is the k-th made of that class.
+    """Match automatic names: the k-th built of a class with the k-th built of that class.
 
-    Where the file has another number of them than the network, only the same name is the same layer.
+    Where the file has another number of them than the network, only equal names match.
     """
 
     def kind(name: str) -> str:
         return numbered(name)[0].replace("_", "").replace("convolution", "conv")
 
-    here: dict[str, list[tuple[int, int]]] = {}
+    in_network: dict[str, list[tuple[int, int]]] = {}
     for position, place in enumerate(expected):
         if is_automatic(place.name):
-            here.setdefault(kind(place.name), []).append((numbered(place.name)[1], position))
-    there: dict[str, list[tuple[int, SavedLayer]]] = {}
+            in_network.setdefault(kind(place.name), []).append((numbered(place.name)[1], position))
+    in_file: dict[str, list[tuple[int, SavedLayer]]] = {}
     for layer in saved:
         if is_automatic(layer.name):
-            there.setdefault(kind(layer.name), []).append((numbered(layer.name)[1], layer))
+            in_file.setdefault(kind(layer.name), []).append((numbered(layer.name)[1], layer))
     pairs: dict[int, SavedLayer] = {}
-    for word, places in here.items():
-        found = sorted(there.get(word, []), key=lambda item: item[0])
+    for word, places in in_network.items():
+        found = sorted(in_file.get(word, []), key=lambda item: item[0])
         if len(found) == len(places):
             for (_, position), (_, layer) in zip(sorted(places), found, strict=True):
                 pairs[position] = layer

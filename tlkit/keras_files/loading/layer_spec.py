@@ -1,4 +1,4 @@
-"""What a network wants of a weights file: its layers and the shapes of their tensors."""
+"""What a network expects of a weights file: its layers and the shapes of their tensors."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class LayerSpec:
     Attributes:
         name: Its name.
         kind: Its Keras class.
-        tensors: ``(role, shape)`` of each weight, those that train first, as files keep them.
+        tensors: ``(role, shape)`` of each weight, trainable ones first, as in files.
         path: The names of the models it is inside of, outermost first.
-        flattened: ``(height, width, channels)`` of the map that was flattened into its input, for a Dense.
-        variable_paths: For a layer made of parts, where Keras 3 keeps each tensor inside its folder:
+        flattened: Of a Dense after a Flatten: ``(height, width, channels)`` of the feature map that was flattened.
+        variable_paths: Of a layer made of parts: where Keras 3 stores each tensor inside the folder of the layer,
             ``query_dense/vars/0``.
         recurrent_activation: Of a GRU or LSTM: ``sigmoid``, ``hard_sigmoid``; empty for all others.
-        groups: Of a convolution: into how many its channels are divided.
+        groups: Of a convolution.
     """
 
     name: str
@@ -47,7 +47,7 @@ class TargetLayer:
 
 
 def target_layers(model: Any) -> list[TargetLayer]:
-    """The layers of a Keras model that hold weights, those of models inside it included, in order."""
+    """Return the layers of a Keras model that have weights, those of models inside it included, in order."""
     return list(_targets(model, ()))
 
 
@@ -73,12 +73,12 @@ def _targets(model: Any, path: tuple[str, ...]) -> Iterator[TargetLayer]:
 
 
 def recurrent_activation_of(layer: Any) -> str:
-    """What the gates of a recurrent layer compute, by the name that Keras has for it; empty for all others."""
+    """Return the name of the recurrent activation of a GRU or LSTM; an empty string for all other layers."""
     return getattr(getattr(layer, "recurrent_activation", None), "__name__", "")
 
 
 def groups_of(layer: Any) -> int:
-    """Into how many groups a layer divides its channels; 1 for all but a grouped convolution."""
+    """Return the groups of a convolution; 1 for all other layers."""
     return getattr(layer, "groups", 1) if hasattr(layer, "kernel_size") else 1
 
 
@@ -87,7 +87,7 @@ def _is_model(layer: Any) -> bool:
 
 
 def _variable_paths(layer: Any, variables: tuple[Any, ...]) -> tuple[str, ...]:
-    """Folders of the variables inside the layer's own; empty unless every one of them is in a part of the layer."""
+    """Return where each variable is stored inside the layer's folder; empty unless all are in parts of it."""
     found: dict[int, str] = {}
     waiting = [("", layer)]
     seen = {id(layer)}
@@ -104,7 +104,7 @@ def _variable_paths(layer: Any, variables: tuple[Any, ...]) -> tuple[str, ...]:
 
 
 def _flattened(layer: Any) -> Shape | None:
-    """The shape of the map whose Flatten feeds a layer, through layers that keep a vector's order; else None."""
+    """Return the shape of the feature map whose Flatten feeds a layer, through layers that preserve order, or None."""
     tensor = _input(layer)
     while tensor is not None and len(tensor.shape) == 2:
         source = producer(tensor)
@@ -118,13 +118,13 @@ def _flattened(layer: Any) -> Shape | None:
             return shape if len(shape) == 3 and None not in shape else None
         else:
             before = _input(source)
-            keeps = type(source).__name__ != "Dense" and before is not None and before.shape == tensor.shape
-            tensor = before if keeps and before is not tensor else None
+            preserves = type(source).__name__ != "Dense" and before is not None and before.shape == tensor.shape
+            tensor = before if preserves and before is not tensor else None
     return None
 
 
 def _input(layer: Any) -> Any:
-    """The tensor that a layer was called on; None when it was never called, more than once, or on several."""
+    """Return the tensor that a layer was called on; None if it was called never, more than once, or on several."""
     try:
         tensor = layer.input
     except (AttributeError, ValueError):

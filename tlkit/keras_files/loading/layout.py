@@ -1,4 +1,4 @@
-"""In which layout a file keeps its tensors, from evidence; what it does not say is asked, not guessed."""
+"""Decide the layout of the tensors in a file from what it records; what it does not record is asked, not guessed."""
 
 from __future__ import annotations
 
@@ -25,36 +25,36 @@ from tlkit.keras_files.model_config import data_layout
 from tlkit.keras_files.types import Header
 
 SPATIAL = {"conv1d": 1, "conv2d": 2, "conv2d_transpose": 2, "conv3d": 3}
-"""Kinds whose kernels Theano turned, and their number of spatial axes."""
+"""Kinds whose kernels Theano flipped, and their number of spatial axes."""
 KERNELS = {*SPATIAL, "depthwise_conv2d", "separable_conv2d"}
 CORRELATES = {"tensorflow", "cntk", "jax", "torch", "numpy", "openvino"}
 
 
 @dataclass(frozen=True)
 class LayoutHints:
-    """What a file says of its layout, shapes aside."""
+    """What a file records about its layout, apart from shapes."""
 
     header: Header
     layers: Sequence[SavedLayer]
 
     @property
     def data(self) -> str | None:
-        """``tf`` or ``th``: what rows of a Dense after a Flatten count first, where the file says so.
+        """The data layout, ``tf`` or ``th``, which orders the rows of a Dense after a Flatten; None if it is unknown.
 
-        Since Keras 2.2 a Flatten counts channels last whatever the layout. Before, the configuration says it, or the
-        habit of the backend.
+        Since Keras 2.2 a Flatten orders channels last whatever the layout. Before, it is in the configuration, or the
+        default of the backend.
         """
         generation = self.header.generation
         if generation == 3 or (generation == 2 and _version(self.header.keras_version) >= (2, 2)):
             return "tf"
-        said = data_layout(self.header.config) if self.header.config else None
-        if said:
-            return "tf" if said == "channels_last" else "th"
+        recorded = data_layout(self.header.config) if self.header.config else None
+        if recorded:
+            return "tf" if recorded == "channels_last" else "th"
         return "tf" if self.header.backend in CORRELATES else None
 
     @property
-    def by_habit(self) -> bool:
-        """True when only the backend's habit says it."""
+    def by_default(self) -> bool:
+        """True if ``data`` is only the default of the backend."""
         return (
             self.header.generation == 2
             and _version(self.header.keras_version) < (2, 2)
@@ -63,7 +63,7 @@ class LayoutHints:
 
     @property
     def flipped(self) -> bool | None:
-        """Whether kernels are Theano's: by the backend, or by the ``:0`` that TensorFlow ends names with."""
+        """True if kernels are flipped (Theano's), by the backend or TensorFlow's ``:0`` in names; None if unknown."""
         if self.header.backend is not None:
             return False if self.header.backend in CORRELATES else True if self.header.backend == "theano" else None
         if self.header.generation == 3 or any(
@@ -75,15 +75,15 @@ class LayoutHints:
 
 @dataclass(frozen=True)
 class Layout:
-    """The decision.
+    """The layout of a file.
 
     Attributes:
-        kernels: ``tf`` or ``th``: how kernels lie.
-        data: ``tf`` or ``th``: what the Flatten before a Dense counted first.
-        flipped: Whether kernels are turned.
-        questions: What must be asked.
-        notes: What was taken for granted.
-        generation: The Keras that decided the shapes.
+        kernels: ``tf`` or ``th``: the order of a kernel's axes.
+        data: ``tf`` or ``th``: the order in which the Flatten before a Dense saw channels.
+        flipped: True if kernels are rotated by 180 degrees.
+        questions: What the user must choose.
+        notes: Remarks for the user.
+        generation: The major version of Keras whose conventions the tensors follow.
     """
 
     kernels: str
@@ -94,9 +94,9 @@ class Layout:
     generation: int | None
 
     def convert(self, match: LayerMatch) -> list[tuple[str, tuple[Any, ...], tuple[Conversion, ...]]] | str:
-        """The conversions of every tensor of a layer; or why a tensor does not fit."""
+        """Return the conversions of every tensor of a layer; or why a tensor does not match."""
         if self.generation == 0 and match.expected.kind == "BatchNormalization":
-            return "Keras 0 kept a standard deviation where Keras keeps a variance since, with an epsilon of its own"
+            return "Keras 0 stored a standard deviation, with an epsilon of its own, where Keras now stores a variance"
         found = []
         for tensor in match.tensors:
             steps = self._steps(match, tensor)
@@ -138,13 +138,13 @@ class Layout:
 def decide_layout(
     hints: LayoutHints, matches: Sequence[LayerMatch], *, layout: str | None, flip: bool | None
 ) -> Layout:
-    """Decide from what was asked for, what the file says, and what only fits one way.
+    """Decide from the options, from what the file records, and from shapes that match only one way.
 
     Args:
-        hints: What the file says.
-        matches: The layers that were paired.
-        layout: ``tf`` or ``th`` where a person said so.
-        flip: Whether kernels are Theano's, where a person said so.
+        hints: What the file records.
+        matches: The layers that were matched.
+        layout: ``tf`` or ``th`` where the user chose it.
+        flip: True if kernels are flipped, where the user chose it.
     """
     old = hints.header.generation in (0, 1)
     matches = [match for match in matches if not match.conversion]
@@ -162,17 +162,17 @@ def decide_layout(
     questions, notes = [], []
 
     if old and layout and as_tf != as_th:
-        kernel_layout = layout  # kernels that contradict it do not fit, and that is the answer
+        kernel_layout = layout  # kernels that contradict it do not match, which is reported
     elif as_tf != as_th:
         kernel_layout = "tf" if as_tf > as_th else "th"
     elif not kernels or not old:
         kernel_layout = "tf"
-    else:  # every kernel fits both ways
+    else:  # every kernel matches both ways
         kernel_layout = layout or hints.data or ""
         if not kernel_layout and as_tf:
             questions.append("layout")
 
-    # Keras 2 keeps kernels in one layout whatever the data's, so only there may the two differ.
+    # Keras 2 stores kernels in one layout whatever the data's, so only there the two may differ.
     data = layout or hints.data or (kernel_layout if old and kernels else None)
     flattens = any(
         match.expected.flattened
@@ -182,10 +182,10 @@ def decide_layout(
     )
     if not data and flattens and "layout" not in questions:
         questions.append("layout")
-    if flattens and layout is None and data == "tf" and hints.by_habit:
+    if flattens and layout is None and data == "tf" and hints.by_default:
         notes.append(
-            "The file does not say whether it was trained channels first; it is read as channels last, TensorFlow's "
-            "default (--layout th if not)."
+            "The file does not record whether it was trained channels first; it is read as channels last, "
+            "TensorFlow's default (--layout th if not)."
         )
 
     flipped = flip if flip is not None else hints.flipped
@@ -215,7 +215,7 @@ def _extent(kind: str, shape: tuple[int, ...]) -> int:
 
 
 def _through(shape: tuple[int, ...], steps: Sequence[Conversion]) -> tuple[int, ...]:
-    """The shape after the steps; nothing is computed: an array of no extent in memory stands in."""
+    """Return the shape after the steps; nothing is computed: the stand-in is one number, broadcast."""
     import numpy as np
 
     stand_in = np.broadcast_to(np.float32(0), shape)

@@ -1,6 +1,6 @@
-"""Which tensor of a file goes where in a network, and through which conversions: decided before anything is read.
+"""Plan which tensor of a file goes where in a network, and through which conversions, before anything is read.
 
-:func:`plan_loading` looks at names and shapes and returns a :class:`Plan`; ``inspect-h5 --arch`` prints one, and
+:func:`plan_loading` compares names and shapes and returns a :class:`Plan`; ``inspect-h5 --arch`` prints one, and
 :mod:`tlkit.keras_files.loading.assign` carries one out.
 """
 
@@ -63,7 +63,7 @@ class Plan:
         layers: The layers that can be set.
         missing: Layers of the network that the file has nothing for.
         mismatched: ``(layer of the network, layer of the file, why)``.
-        unused: Layers of the file that the network has no place for.
+        unused: Layers of the file that the network does not have.
         questions: What the file does not record and the user must choose: keys of :data:`QUESTIONS`.
         conversions: Each conversion in words, and how many tensors it is for.
         notes: Remarks for the user.
@@ -113,13 +113,13 @@ def plan_loading(
 ) -> Plan:
     """Match a file with a network.
 
-    In a full model the network may be a model inside it, or its first layers. The first way to match that leaves
-    nothing of the network open is taken; where none does, the one that leaves least.
+    In a full model the network may be a model inside it, or its first layers. The first matching that is complete is
+    returned, else the one with the fewest problems.
 
     Args:
         file: The file.
         expected: The layers of the network, in order.
-        options: What was asked for.
+        options: How to load; by name or order, layout and flip.
         old_names: ``{name of a layer in old files: its name today}``.
     """
     holders, sums = without_sums([layer for layer in file.layers if layer.tensors], expected)
@@ -130,7 +130,7 @@ def plan_loading(
             return plan
         if best is None or plan.problems < best.problems:
             best = plan
-    assert best is not None, "there is always a pairing of the whole file"
+    assert best is not None, "there is always a matching of the whole file"
     return best
 
 

@@ -1,4 +1,4 @@
-"""Which tensor of a layer is which: by role where the file says it, else by position."""
+"""Match the tensors of two layers: by role where the file records it, else by position."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class TensorMatch:
 
     Attributes:
         role: What it is.
-        shape: As the network wants it.
-        sources: Data sets of the file; several are joined along the last axis.
+        shape: In the network.
+        sources: Datasets of the file; several are joined along the last axis.
     """
 
     role: str
@@ -28,7 +28,7 @@ class TensorMatch:
 
     @property
     def saved_shape(self) -> Shape:
-        """Of the sources, joined."""
+        """The shape of the sources, joined."""
         first = tuple(self.sources[0].shape)
         return first if len(self.sources) == 1 else (*first[:-1], sum(source.shape[-1] for source in self.sources))
 
@@ -49,7 +49,7 @@ class LayerMatch:
 
 
 def match_layer(saved: SavedLayer, expected: LayerSpec) -> LayerMatch | str:
-    """Pair the tensors of two layers, or say why they are not the same layer."""
+    """Match the tensors of two layers, or return why they are not the same layer."""
     kind = snake_case(expected.kind)
     if is_depthwise_form(saved, expected):
         (role, shape), (tensor,) = expected.tensors[0], saved.tensors
@@ -70,15 +70,15 @@ def match_layer(saved: SavedLayer, expected: LayerSpec) -> LayerMatch | str:
             ),
         )
     if len(saved.tensors) != len(expected.tensors):
-        return f"it has {_shapes(saved)} in the file and wants {_describe(expected)}"
+        return f"it has {_shapes(saved)} in the file and {_describe(expected)} here"
     parts = {tensor.name.partition("vars/")[0] for tensor in saved.tensors if "/vars/" in tensor.name}
     ordered = (
         _by_path(saved.tensors, expected) if len(parts) > 1 else _by_role(saved.tensors, expected) or saved.tensors
     )
     if ordered is None:
         return f"it is made of parts that are not the same here: {', '.join(sorted(parts))}"
-    if _other_words(saved.tensors, expected):
-        return f"it has {_shapes(saved)} in the file and wants {_describe(expected)}"
+    if _only_one_normalizes(saved.tensors, expected):
+        return f"it has {_shapes(saved)} in the file and {_describe(expected)} here"
     return LayerMatch(
         expected,
         tuple(
@@ -89,7 +89,7 @@ def match_layer(saved: SavedLayer, expected: LayerSpec) -> LayerMatch | str:
 
 
 def _gates_by_name(tensors: tuple[SavedTensor, ...], kind: str) -> tuple[SavedTensor, ...] | None:
-    """The tensors of gates in the order that Keras 1 wrote them, by their names; None where those do not tell."""
+    """Return the tensors of the gates in the order of Keras 1, by their names; None if names do not tell."""
     roles = {tensor.role: tensor for tensor in tensors}
     expected = [f"{role}_{gate}" for gate in GATE_NAMES[kind] for role in ("kernel", "recurrent_kernel", "bias")]
     return tuple(roles[role] for role in expected) if set(roles) == set(expected) else None
@@ -98,8 +98,8 @@ def _gates_by_name(tensors: tuple[SavedTensor, ...], kind: str) -> tuple[SavedTe
 _NORMALISING = {"gamma", "beta", "moving_mean", "moving_variance"}
 
 
-def _other_words(tensors: tuple[SavedTensor, ...], expected: LayerSpec) -> bool:
-    """True when one of the two normalises and the other does not."""
+def _only_one_normalizes(tensors: tuple[SavedTensor, ...], expected: LayerSpec) -> bool:
+    """Return True if one of the two is a normalization and the other is not."""
     known = {tensor.role for tensor in tensors}
     return None not in known and bool(known & _NORMALISING) != bool(
         {role for role, _ in expected.tensors} & _NORMALISING
@@ -107,7 +107,7 @@ def _other_words(tensors: tuple[SavedTensor, ...], expected: LayerSpec) -> bool:
 
 
 def _by_role(tensors: tuple[SavedTensor, ...], expected: LayerSpec) -> tuple[SavedTensor, ...] | None:
-    """The tensors in the network's order of roles; None where the roles are not the very same.
+    """Return the tensors in the network's order of roles; None if the roles differ.
 
     A layer saved frozen may have its tensors in another order than one that trains.
     """
@@ -121,7 +121,7 @@ def _by_role(tensors: tuple[SavedTensor, ...], expected: LayerSpec) -> tuple[Sav
 
 
 def _by_path(tensors: tuple[SavedTensor, ...], expected: LayerSpec) -> tuple[SavedTensor, ...] | None:
-    """The tensors in the network's order, by the folders of the layer's parts; None where those differ.
+    """Return the tensors in the network's order, by the folders of the layer's parts; None if those differ.
 
     The query and the key of an attention have the same shapes: order alone would swap them.
     """

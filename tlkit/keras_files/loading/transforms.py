@@ -1,7 +1,7 @@
-"""Between the layouts that ten years of Keras kept tensors in; NumPy alone.
+"""Convert tensors between the layouts of ten years of Keras, with NumPy alone.
 
 Two things are independent of each other: the *layout* (which axis is which) and the *flip* (Theano convolved, so a
-kernel trained there is turned by 180 degrees against one of TensorFlow, which correlates).
+kernel trained there is rotated by 180 degrees against one of TensorFlow, which correlates).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Conversion:
-    """One step from a saved tensor to today's.
+    """One step from a saved tensor to that of Keras 3.
 
     Attributes:
         name: In words, for reports.
@@ -29,7 +29,7 @@ class Conversion:
 
 
 def transpose(name: str, axes: Shape) -> Conversion:
-    """Move axes."""
+    """Return the conversion that permutes axes."""
     return Conversion(name, partial(np.transpose, axes=axes))
 
 
@@ -52,18 +52,18 @@ CONV1D_TH = Conversion(
 
 
 def flip(spatial: int) -> Conversion:
-    """Turn a kernel whose first ``spatial`` axes are its extent by 180 degrees; its own inverse."""
+    """Return the conversion that rotates a kernel by 180 degrees over its first ``spatial`` axes; its own inverse."""
     return Conversion(
-        "kernels by a turn of 180 degrees (Theano convolves, TensorFlow correlates)",
+        "kernels by a rotation of 180 degrees (Theano convolves, TensorFlow correlates)",
         lambda kernel: kernel[(slice(None, None, -1),) * spatial],
     )
 
 
 def dense_after_flatten(map_shape: Shape) -> Conversion:
-    """Reorder the rows of a Dense kernel that follows the Flatten of a feature map.
+    """Return the conversion that reorders the rows of a Dense kernel after the Flatten of a feature map.
 
     Args:
-        map_shape: Of the map, ``(height, width, channels)``. The saved rows count channels first.
+        map_shape: Of the map, ``(height, width, channels)``. The saved rows are in channels-first order.
     """
     height, width, channels = map_shape
 
@@ -79,7 +79,7 @@ HARD_SIGMOID_GATES: dict[str, tuple[bool, ...]] = {"gru": (True, True, False), "
 
 
 def old_hard_sigmoid(gates: tuple[bool, ...]) -> Conversion:
-    """Scale the gates of a recurrent layer from the hard sigmoid of Keras 1 and 2 to that of Keras 3.
+    """Return the conversion that scales recurrent gates from the hard sigmoid of Keras 1 and 2 to that of Keras 3.
 
     clip(0.2·x + 0.5, 0, 1) is clip(y/6 + 0.5, 0, 1) of y = 1.2·x, and x is linear in kernel, recurrent kernel and bias.
 

@@ -1,8 +1,8 @@
 """What a model config may name, as data. Everything that is not here is refused.
 
 The names are those that Keras 3 exports (a test holds that each exists), and those of Keras 1 and 2 that
-:mod:`tlkit.keras_files.upgrade.config` translates or refuses with a reason. None of these layers reads a file, opens an
-address or holds code.
+:mod:`tlkit.keras_files.upgrade.config` translates or refuses with a reason. None of these layers reads a file, opens a
+URL or holds code.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LAYERS = _words("""
     UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D
 """)
 
-# Layers that Keras 3 keeps beside the application that needs them.
+# Layers that Keras 3 defines beside the application that needs them.
 APPLICATION_LAYERS = {
     "LayerScale": "keras.src.applications.convnext",
     "StochasticDepth": "keras.src.applications.convnext",
@@ -71,7 +71,7 @@ ALIASES = {
     "Custom>CustomScaleLayer": "CustomScaleLayer",
 }
 
-# Layers without a counterpart in Keras 3: known, so that upgrade can say what is wrong with each.
+# Layers without a counterpart in Keras 3: listed so that each is refused with its reason.
 GONE = {
     "LocallyConnected1D": "Keras 3 has no locally connected layers",
     "LocallyConnected2D": "Keras 3 has no locally connected layers",
@@ -86,18 +86,18 @@ GONE = {
 }
 OLD_LAYERS = frozenset({*ALIASES, *GONE, *APPLICATION_LAYERS, "Merge"})
 
-# Known to be unsafe. Any other name is refused too, without a reason of its own.
+# Known to be unsafe. Any other name is refused too, as unknown.
 UNSAFE = {
     "Lambda": "it holds Python code",
-    "TFSMLayer": "it loads a SavedModel, which holds code, from a path or address",
+    "TFSMLayer": "it loads a SavedModel, which holds code, from a path or URL",
     "TorchModuleWrapper": "it holds a pickled PyTorch module",
     "JaxLayer": "it calls foreign code",
     "FlaxLayer": "it calls foreign code",
-    "StringLookup": "it can read its vocabulary from a file or address",
-    "IntegerLookup": "it can read its vocabulary from a file or address",
-    "IndexLookup": "it can read its vocabulary from a file or address",
-    "TextVectorization": "it can read its vocabulary from a file or address",
-    "FeatureSpace": "it can read a vocabulary from a file or address",
+    "StringLookup": "it can read its vocabulary from a file or URL",
+    "IntegerLookup": "it can read its vocabulary from a file or URL",
+    "IndexLookup": "it can read its vocabulary from a file or URL",
+    "TextVectorization": "it can read its vocabulary from a file or URL",
+    "FeatureSpace": "it can read a vocabulary from a file or URL",
     "__lambda__": "it holds Python code",
     "__typespec__": "it names a class of TensorFlow",
 }
@@ -169,12 +169,12 @@ MARKERS = _words("__keras_tensor__ __tensor__ __numpy__ __slice__ __ellipsis__ _
 
 
 def operations_module(class_name: str) -> str | None:
-    """Where Keras 3 has an operation on tensors; None when it is none."""
+    """Return the Keras 3 module of an operation on tensors; None if it is not one."""
     return next((module for module, names in OPERATIONS.items() if class_name in names), None)
 
 
 def layer_module(class_name: str) -> str | None:
-    """Where Keras 3 has a layer, or an operation that does not say where it is from; None for neither."""
+    """Return the Keras 3 module of a layer, or of an operation without a module; None for neither."""
     if class_name in APPLICATION_LAYERS:
         return APPLICATION_LAYERS[class_name]
     return "keras.layers" if class_name in LAYERS else operations_module(class_name)

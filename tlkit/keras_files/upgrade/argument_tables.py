@@ -1,4 +1,4 @@
-"""The arguments of layers of Keras 1 and 2 that Keras 3 calls otherwise or does not take, as tables.
+"""Arguments of layers of Keras 1 and 2 that Keras 3 renamed or does not take, as tables.
 
 Sources: ``legacy/interfaces.py`` of Keras 2.2.4 for what Keras 2 renamed, the ``get_config`` methods of Keras 1.2.2 for
 what its files hold, and every layer of TensorFlow's Keras 2.21 compared with Keras 3.15.
@@ -94,7 +94,7 @@ DROPPED: tuple[tuple[frozenset[str] | None, str, Any], ...] = (
     (frozenset(name for name in allowlist.LAYERS if name.startswith("Random")), "rng_type", ANY),
 )  # fmt: skip
 
-# Nobody misses these: the input layer has the shape, the others repeat it or say what no layer of that kind has.
+# Not worth a note: the input layer has the shape, the others repeat it or set what no layer of that kind has.
 SILENT = frozenset({
     "batch_input_shape", "input_dtype", "input_dim", "input_length", "ragged", "rng_type", "query_shape", "key_shape",
     "value_shape", "noise_shape", "trainable", "kernel_initializer", "kernel_regularizer", "kernel_constraint",

@@ -1,4 +1,4 @@
-"""From the model config of a file to a Keras model, in three steps: refuse, upgrade, build."""
+"""Build a Keras model from the model config of a file, in three steps: refuse, upgrade, build."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def rebuild(config: dict[str, Any], *, keras_version: str | None, source: str) -
 
     Args:
         config: The parsed ``model_config`` of a Keras 1, 2 or 3 file, or ``config.json`` of a ``.keras`` file.
-        keras_version: As the file says it; None when it does not.
+        keras_version: As recorded in the file, or None.
         source: What to call the file in messages.
 
     Returns:
@@ -129,7 +129,7 @@ def _check_inputs(config: dict[str, Any], source: str) -> None:
 
 
 def _check_outputs(model: Any, source: str) -> None:
-    """UpSampling2D(size=10**9) has no weights, and would fill the memory at the first picture."""
+    """Refuse huge outputs: UpSampling2D(size=10**9) has no weights, but would fill the memory at the first image."""
     stack = [model]
     while stack:
         layer = stack.pop()
@@ -152,7 +152,7 @@ def _values(shape: Iterable[Any]) -> int:
 
 
 def _reason(error: BaseException) -> str:
-    """The innermost complaint as one line, with the layer it is about where Keras says so."""
+    """Return the innermost error message as one line, with the layer where Keras names it."""
     text = str(error)
     # Keras wraps what went wrong in a message with the whole config, once a level.
     inner = text.rsplit("Exception encountered:", 1)[-1].strip()

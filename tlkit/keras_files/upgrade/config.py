@@ -1,4 +1,4 @@
-"""The model config of any Keras file, written as Keras 3 writes its own.
+"""Rewrite the model config of any Keras file as Keras 3 writes its own.
 
 Layers are upgraded one by one in :mod:`tlkit.keras_files.upgrade.layers` and connections in
 :mod:`tlkit.keras_files.upgrade.connections`; here is what concerns a model: names, the input of a
@@ -31,7 +31,7 @@ class UpgradedConfig:
     """A config that Keras 3 builds.
 
     Attributes:
-        config: New; the one that was given is as it was. Every object in it names the Keras 3 module it comes from.
+        config: New; the given one is unchanged. Every object in it names the Keras 3 module it comes from.
         renamed: Old name of a layer or model to its new one, where it had to change.
         upgrades: What was done, one line each, such as ``DepthwiseConv2D: groups dropped (12 layers)``.
     """
@@ -42,11 +42,11 @@ class UpgradedConfig:
 
 
 def upgrade_config(config: dict[str, Any], *, keras_version: str | None) -> UpgradedConfig:
-    """Write a model config of Keras 1, 2 or 3 as Keras 3 writes one.
+    """Rewrite a model config of Keras 1, 2 or 3 as Keras 3 writes one.
 
     Args:
         config: A parsed model config in which ``config_problems`` found nothing. It is not changed.
-        keras_version: As the file says it (``1.2.2``, ``2.2.4-tf``, ``3.15.1``); None to tell it from the config.
+        keras_version: As recorded in the file (``1.2.2``, ``2.2.4-tf``, ``3.15.1``); None to detect it from the config.
 
     Returns:
         The config, the names that changed and what was done. Compile settings are left out.
@@ -63,7 +63,7 @@ def upgrade_config(config: dict[str, Any], *, keras_version: str | None) -> Upgr
 
 
 class _Upgrade:
-    """One run: what is known about the whole model, and what was done so far."""
+    """One upgrade: what is known about the whole model, and what was done so far."""
 
     def __init__(self, config: dict[str, Any], version: str | None) -> None:
         self.version = version
@@ -74,7 +74,7 @@ class _Upgrade:
         self.shared: set[Any] = set()
 
     def layer(self, entry: dict[str, Any]) -> dict[str, Any]:
-        """A layer, model or operation, without its connections."""
+        """Upgrade a layer, model or operation, without its connections."""
         try:
             return self._layer(entry)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
@@ -97,12 +97,12 @@ class _Upgrade:
             return _object(class_name, config, entry["module"])
         layer = Layer(class_name, config, self.keras, self.version, self.ordering, self._note)
         upgrade_layer(layer)
-        # Once more: a regularizer that was translated does not say its module yet.
+        # Once more: a regularizer that was upgraded has no module yet.
         config = {key: self._value(value) for key, value in layer.config.items()}
         return _object(layer.class_name, config, allowlist.layer_module(layer.class_name))
 
     def _value(self, value: Any) -> Any:
-        """A value of a layer's config, with the objects in it as Keras 3 writes them."""
+        """Upgrade a value of a layer's config, with the objects in it."""
         if isinstance(value, list | tuple):
             return [self._value(item) for item in value]
         if not isinstance(value, dict):
@@ -194,7 +194,7 @@ def _name(entry: dict[str, Any]) -> Any:
 
 
 def _first_shape(layers: list[dict[str, Any]]) -> Any:
-    """The input shape, with its batch, that the first of some layers says; None when it says none."""
+    """Return the input shape, with its batch, of the first of some layers; None if it has none."""
     while layers:
         config = layers[0]["config"]
         inner = config if isinstance(config, list) else config.get("layers")
@@ -205,7 +205,7 @@ def _first_shape(layers: list[dict[str, Any]]) -> Any:
 
 
 def _major(config: dict[str, Any], version: str | None) -> int:
-    """The major version of the Keras that wrote the config."""
+    """Return the major version of the Keras that wrote the config."""
     number = (version or "").split(".")[0]
     if number.isdigit():
         return int(number)
@@ -216,14 +216,14 @@ def _major(config: dict[str, Any], version: str | None) -> int:
 
 
 def _ordering(config: dict[str, Any]) -> str | None:
-    """The image data format that all layers have that say one; None when they differ or none does."""
-    said = {str(item.get(key)) for item in _dicts(config) for key in ("dim_ordering", "data_format")}
-    formats = {ORDERINGS.get(name, name) for name in said} & {"channels_first", "channels_last"}
+    """Return the image data format of the layers that have one; None if they differ or none has one."""
+    recorded = {str(item.get(key)) for item in _dicts(config) for key in ("dim_ordering", "data_format")}
+    formats = {ORDERINGS.get(name, name) for name in recorded} & {"channels_first", "channels_last"}
     return formats.pop() if len(formats) == 1 else None
 
 
 def _new_names(config: dict[str, Any]) -> dict[str, str]:
-    """New names for those with a ``/``, which Keras 3 does not take, different from every other name."""
+    """Return new, unique names for those with a ``/``, which Keras 3 does not allow."""
     names = dict.fromkeys(
         item["name"]
         for entry in _dicts(config)

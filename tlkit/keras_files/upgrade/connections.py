@@ -1,8 +1,8 @@
-"""How the layers of a functional model are connected, from every way Keras has written it to that of Keras 3.
+"""Rewrite the connections of a functional model, in every form that Keras has used, in that of Keras 3.
 
 A connection names a layer, which of its calls is meant, and which output of that call. Keras 1 and 2 wrote
 ``["conv1", 0, 0]``, later ``["conv1", 0, 0, {arguments of the call}]``; Keras 3 writes the arguments of the call with
-tensors in them that say ``"keras_history": ["conv1", 0, 0]``.
+tensors in them that contain ``"keras_history": ["conv1", 0, 0]``.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Nodes:
     rename: Callable[[Any], Any]
 
     def call(self, node: Any, entry: dict[str, Any], layer: dict[str, Any]) -> dict[str, Any]:
-        """One call of a layer as ``{"args": …, "kwargs": …}``.
+        """Return one call of a layer as ``{"args": …, "kwargs": …}``.
 
         Args:
             node: The call as the file has it.
@@ -48,7 +48,7 @@ class Nodes:
         if isinstance(node, dict):
             node = self._renamed(node)
             if "module" not in entry and len(node["args"]) > 1 and allowlist.operations_module(layer["class_name"]):
-                # An .h5 of Keras 3 says just "Add", which is a layer of a list or an operation of two tensors.
+                # An .h5 of Keras 3 has just "Add", which is a layer of a list or an operation of two tensors.
                 layer["module"] = allowlist.operations_module(layer["class_name"])
             return {"args": node["args"], "kwargs": node["kwargs"]}
         if not node:
@@ -64,7 +64,7 @@ class Nodes:
         return {"args": tensors if len(tensors) == 1 else [tensors], "kwargs": kwargs}
 
     def ends(self, tensors: Any, *, top: bool = True) -> Any:
-        """The inputs or outputs of the model: ``["conv1", 0, 0]``, a list or a dictionary of such."""
+        """Rewrite the inputs or outputs of the model: ``["conv1", 0, 0]``, a list or a dictionary of such."""
         if isinstance(tensors, dict):
             return {key: self.ends(item, top=False) for key, item in tensors.items()}
         if not isinstance(tensors, list):
@@ -82,7 +82,7 @@ class Nodes:
         return output if name == _CONSTANT else _tensor(self.rename(name), index - self.first[name], output)
 
     def _nested(self, value: Any) -> Any:
-        """Arguments of a call: ``["conv1", 0, 0]`` among them is a tensor."""
+        """Rewrite arguments of a call: ``["conv1", 0, 0]`` among them is a tensor."""
         if isinstance(value, list):
             if len(value) == 3 and isinstance(value[0], str) and (value[0] in self.first or value[0] == _CONSTANT):
                 return self._tensor(value)
@@ -109,7 +109,7 @@ def _tensor(name: Any, index: int, output: int) -> dict[str, Any]:
 
 
 def _operation_call(function: str, layer: dict[str, Any], tensors: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The call of a translated TensorFlow op: some of its arguments are config in Keras 3, ``y`` is positional."""
+    """Return the call of a translated TensorFlow op: some arguments are config in Keras 3, ``y`` is positional."""
     kwargs.pop("name", None)
     for old, new in allowlist.TRANSLATED_OPS[function][1].items():
         if old in kwargs:

@@ -1,4 +1,4 @@
-"""One layer of Keras 1 or 2 in the words of Keras 3: a small function for each thing that changed."""
+"""Upgrade one layer of Keras 1 or 2 to Keras 3: a small function for each thing that changed."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any
 from tlkit.errors import ModelError
 from tlkit.keras_files.upgrade import allowlist, argument_tables
 
-_LONGEST = 200  # of what a file says, in a message
+_LONGEST = 200  # characters of a file's own text in a message
 KERAS_2_HINT = "Load it with tf_keras (Keras 2), and save there what Keras 3 can build."
 
 
 @dataclass
 class Layer:
-    """A layer while it is translated.
+    """A layer while it is upgraded.
 
     Attributes:
-        class_name: What the file names, then what Keras 3 names.
+        class_name: First that of the file, then that of Keras 3.
         config: A copy of the layer's own config, changed in place.
         keras: Major version of the Keras that wrote it.
-        version: Its version as the file says it, such as ``2.2.4-tf``; None when unknown.
-        ordering: The image data format that the rest of the model has; None when it says nothing or both.
-        note: Takes one line for people about what was done.
+        version: Its version as recorded in the file, such as ``2.2.4-tf``; None when unknown.
+        ordering: The image data format that the rest of the model has; None if there is none or both.
+        note: Called with one line about what was done.
     """
 
     class_name: str
@@ -34,15 +34,15 @@ class Layer:
     note: Callable[[str], None]
 
     def __post_init__(self) -> None:
-        self.written = self.class_name  # what the file says, for messages
+        self.written = self.class_name  # for messages
 
     def refuse(self, why: str) -> ModelError:
-        """The error that names this layer."""
+        """Return the error that names this layer."""
         return refusal(self.config.get("name"), self.written, why)
 
 
 def refusal(name: Any, class_name: str, why: str) -> ModelError:
-    """The error that names a layer and says why it cannot be rebuilt."""
+    """Return the error that names a layer and why it cannot be rebuilt."""
     named = str(name)[:_LONGEST] if isinstance(name, str) and name else "without a name"
     return ModelError(
         f"The layer {named} ({class_name}) cannot be rebuilt: {str(why)[:_LONGEST]}.",
@@ -51,7 +51,7 @@ def refusal(name: Any, class_name: str, why: str) -> ModelError:
 
 
 def upgrade_layer(layer: Layer) -> None:
-    """Change a layer of any Keras into what Keras 3 builds.
+    """Upgrade a layer of any Keras to what Keras 3 builds.
 
     Args:
         layer: Changed in place. Layers and models inside it (wrappers) are the caller's.
@@ -174,7 +174,7 @@ def _axis(layer: Layer) -> None:
 
 
 def _penalties(layer: Layer) -> None:
-    """Regularizers and constraints as Keras 1 wrote them: ``{"name": "L1L2Regularizer", "l1": 0.0, "l2": 0.01}``."""
+    """Upgrade regularizers and constraints of Keras 1: ``{"name": "L1L2Regularizer", "l1": 0.0, "l2": 0.01}``."""
     for key, value in layer.config.items():
         if key.endswith(("_regularizer", "_constraint")) and isinstance(value, str):
             layer.config[key] = argument_tables.OLD_PENALTIES.get(value, value)
@@ -194,7 +194,7 @@ def _recurrent(layer: Layer) -> None:
     if bias is not None:
         layer.config["unit_forget_bias"] = bias == "one"
     if layer.class_name in ("GRU", "GRUCell") and layer.keras < 3:
-        # Files from before Keras 2.2 do not say; the default has changed since.
+        # Files from before Keras 2.2 do not record it; the default has changed since.
         layer.config.setdefault("reset_after", False)
 
 
@@ -225,7 +225,7 @@ def _minor(version: str) -> int:
 
 
 def _deconvolution(layer: Layer) -> None:
-    """Keras 1 wrote the output shape; Keras 3 computes it, and must come to the same."""
+    """Drop the output shape, which Keras 1 wrote and Keras 3 computes, if both agree."""
     config = layer.config
     if layer.class_name != "Conv2DTranspose" or "output_shape" not in config:
         return

@@ -1,4 +1,4 @@
-"""Why a model config from a file must not be built. Looks at the config alone; Keras is never asked.
+"""Find the reasons why a model config from a file must not be built, from the config alone: Keras is not imported.
 
 A config names classes, and building it runs them. Only names from :mod:`tlkit.keras_files.upgrade.allowlist` pass.
 """
@@ -13,7 +13,7 @@ from tlkit.keras_files.upgrade import allowlist
 from tlkit.utils.text import pluralize
 
 # Above any real model (4 levels for a model in a model, about 1,000 layers in NASNet), far below what hurts. Keras
-# builds a Sequential anew for each layer it adds, so long ones take the square of the time.
+# rebuilds a Sequential for each layer it adds, so long ones take the square of the time.
 MOST_LEVELS = 150
 MOST_LAYERS = 5_000
 MOST_IN_SEQUENTIAL = 500
@@ -27,7 +27,7 @@ _OBJECTS = _LAYERS.union(
     allowlist.REGULARIZER_NAMES, allowlist.CONSTRAINT_NAMES, allowlist.OLD_REGULARIZERS, allowlist.OLD_CONSTRAINTS,
 )  # fmt: skip
 
-# The end of a key says what kind of thing a plain name under it is.
+# The last word of a key determines what kind of name is under it.
 _NAMES = {
     "activation": ("activation", allowlist.ACTIVATIONS),
     "initializer": ("initializer", allowlist.INITIALIZER_NAMES),
@@ -53,15 +53,15 @@ class _Place:
 
 
 def config_problems(config: Any) -> list[str]:
-    """Why this model config must not be built, one plain sentence a reason; empty when nothing is wrong.
+    """Return why a model config must not be built, one sentence per reason; nothing if it may be.
 
     Args:
         config: A parsed ``model_config`` of a Keras 1, 2 or 3 file, or ``config.json`` of a ``.keras`` file. May be
-            anything: what is not a model config is a reason too. Compile settings are not looked at (they are
+            anything: what is not a model config is a reason too. Compile settings are not checked (they are
             never built).
 
     Returns:
-        Reasons in the order of the file, without repeats, at most a hundred. Names in them are safe to print.
+        Reasons in the order of the file, without repeats, at most a hundred. Names in them are shortened.
     """
     if not isinstance(config, dict):
         return [f"The model config is {_kind(config)}, not a dictionary."]
@@ -115,7 +115,7 @@ def _walk(config: dict[str, Any]) -> Iterator[str]:
 
 
 def _entered(place: _Place) -> _Place:
-    """The place with the name of the layer that starts there."""
+    """Return the place with the name of the layer that starts there."""
     if place.key not in _LAYER_KEYS:
         return place
     config = place.value.get("config")
