@@ -1,7 +1,7 @@
 """Features from JPEG files to a file on disk: tlkit's engines against the stock way, taking turns in one run.
 
 The stock way is ``keras.utils.image_dataset_from_directory``, ``model.predict`` and ``numpy.save``. Run with
-``make bench``; ``python tests/benchmarks/features.py mobilenet --pictures 512 --rounds 3`` measures some networks
+``make bench``; ``python tests/benchmarks/features.py mobilenet --images 512 --rounds 3`` measures some networks
 longer. Every measurement starts with the network built and warm, and ends with the features on disk.
 """
 
@@ -16,11 +16,11 @@ from pathlib import Path
 
 NETWORKS = ("inceptionv3", "resnet50", "vgg16", "mobilenet", "mobilenetv2")
 WAYS = ("stock", "keras float32", "keras bfloat16", "openvino float32", "openvino bfloat16")
-PICTURES = {"inceptionv3": 64, "resnet50": 96, "vgg16": 32, "mobilenet": 384, "mobilenetv2": 384}
+IMAGES = {"inceptionv3": 64, "resnet50": 96, "vgg16": 32, "mobilenet": 384, "mobilenetv2": 384}
 BATCH = 32
 
 
-def write_pictures(folder: Path, count: int) -> None:
+def write_images(folder: Path, count: int) -> None:
     """Photographs as most data sets have them: JPEG, about 500 pixels wide, 50 kB; no two alike."""
     import numpy as np
     import skimage.data
@@ -38,7 +38,7 @@ def write_pictures(folder: Path, count: int) -> None:
 
 
 class Stock:
-    """What scripts do."""
+    """What Keras's documentation does."""
 
     def __init__(self, architecture, folder: Path) -> None:
         from tlkit.architectures.build import build
@@ -49,20 +49,20 @@ class Stock:
         self.model = submodel(base, base.layers[-1].name, "avg")
         self.folder, self.keras = folder, keras
         preprocess = keras.applications.imagenet_utils.preprocess_input
-        self.preprocess = lambda pictures: preprocess(pictures, mode=architecture.preprocessing)
+        self.preprocess = lambda images: preprocess(images, mode=architecture.preprocessing)
         self.size = (architecture.size, architecture.size)
         self.run(8, warm=True)
 
     def run(self, count: int, *, warm: bool = False) -> float:
-        """Seconds for all pictures."""
+        """Seconds for all images."""
         import numpy as np
 
         start = time.perf_counter()
-        pictures = self.keras.utils.image_dataset_from_directory(
+        images = self.keras.utils.image_dataset_from_directory(
             self.folder, labels=None, image_size=self.size, batch_size=BATCH, shuffle=False, verbose=False
         )
-        pictures = pictures.map(self.preprocess)
-        features = self.model.predict(pictures.take(1) if warm else pictures, verbose=0)
+        images = images.map(self.preprocess)
+        features = self.model.predict(images.take(1) if warm else images, verbose=0)
         with tempfile.NamedTemporaryFile(suffix=".npy") as file:
             np.save(file, features)
             file.flush()
@@ -77,41 +77,43 @@ class Ours:
         import numpy as np
 
         from tlkit.features.extractor import FeatureExtractor
-        from tlkit.features.spec import of_architecture
+        from tlkit.features.spec import FeatureSpec
         from tlkit.inference.base import run
 
         self.folder = folder
-        self.extractor = FeatureExtractor(
-            of_architecture(architecture, weights="none"), engine=engine, precision=precision
-        )
+        spec = FeatureSpec.from_architecture(architecture, weights="none")
+        self.extractor = FeatureExtractor(spec, engine=engine, precision=precision)
         self.extractor.notes = {"not": "compared here"}
+        self.engine = self.extractor.engine(0)
         side = architecture.size
         self.pixels = np.random.default_rng(0).integers(0, 256, (BATCH, side, side, 3), np.uint8)
-        run(self.extractor.engine, self.pixels)
+        run(self.engine, self.pixels)
 
     def run(self, count: int) -> float:
-        """Seconds for all pictures, from the files to the features on disk."""
+        """Seconds for all images, from the files to the features on disk."""
         from tlkit.data.discovery import expand_inputs
-        from tlkit.features.io import FeatureMetadata, write_npy
-        from tlkit.features.store import open_store
+        from tlkit.features.compute_missing import file_digests
+        from tlkit.features.export import FileGroup, export_features
+        from tlkit.features.io import write_npy
 
         with tempfile.TemporaryDirectory() as folder:
             start = time.perf_counter()
             sources = expand_inputs([str(self.folder)])
-            with open_store(Path(folder, "part"), self.extractor.provenance) as store:
-                filled = self.extractor.fill(sources, [store], description="bench")
-                facts = FeatureMetadata(self.extractor.provenance, sources, filled.digests)
-                write_npy(Path(folder, "f.npy"), store.blocks(filled.rows[0][:, 0]), len(facts.files), store.shapes[0])
+            group = FileGroup(sources, sources, file_digests(sources, self.extractor.modality))
+            computed = export_features(
+                Path(folder, "part"), self.extractor, {"": group},
+                lambda features: write_npy(Path(folder, "f.npy"), features[""]),
+            )  # fmt: skip
             seconds = time.perf_counter() - start
-        assert len(filled.positions) == count
+        assert computed == count
         return seconds
 
     def forward_only(self, count: int) -> float:
-        """Seconds for as many pictures that are pixels already, and go nowhere."""
+        """Seconds for as many images that are decoded already, and are not saved."""
         start = time.perf_counter()
         waiting = []
         for _ in range(-(-count // BATCH)):
-            waiting.append(self.extractor.engine.submit(self.pixels))
+            waiting.append(self.engine.submit(self.pixels))
             if len(waiting) > 2:
                 waiting.pop(0).result()
         for future in waiting:
@@ -120,7 +122,7 @@ class Ours:
 
 
 def measure(name: str, folder: Path, count: int, rounds: int) -> dict[str, tuple[float, float]]:
-    """For each way the pictures a second, and the share of what its engine does forward only; medians."""
+    """For each way images per second, and the share of what its engine does forward only; medians."""
     from tlkit.architectures.registry.lookup import get_architecture
 
     architecture = get_architecture(name)
@@ -154,7 +156,7 @@ finally:
 
 
 def peak_memory(folder: Path, rows: int) -> float:
-    """MB that extracting so many pictures takes at most; the pictures are links to a few, with a byte of their own."""
+    """MB that extracting so many images takes at most; they are copies of one, with bytes of their own at the end."""
     import shutil
 
     source = sorted((folder / "class").iterdir())[0].read_bytes()
@@ -175,34 +177,36 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("networks", nargs="*", default=NETWORKS)
-    parser.add_argument("--pictures", type=int, help="pictures a measurement")
+    parser.add_argument("--images", type=int, help="images per measurement")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--memory", action="store_true", help="only the peak memory at 2,000 and 20,000 rows")
+    parser.add_argument("--memory", action="store_true", help="only the peak memory at 2,000 and 20,000 images")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        if given.one:  # a process of its own for every network: memory and threads start anew
+        if given.one:  # a process of its own for every network: memory and threads start from scratch
             name = given.networks[0]
-            count = given.pictures or PICTURES.get(name, 128)
-            write_pictures(Path(scratch, "pictures"), count)
-            print(json.dumps(measure(name, Path(scratch, "pictures"), count, given.rounds)))
+            count = given.images or IMAGES.get(name, 128)
+            write_images(Path(scratch, "images"), count)
+            print(json.dumps(measure(name, Path(scratch, "images"), count, given.rounds)))
             return
         if not given.memory:
             speeds(given)
         if given.memory or not given.networks or tuple(given.networks) == NETWORKS:
-            write_pictures(Path(scratch, "pictures"), 1)
-            few, many = (peak_memory(Path(scratch, "pictures"), rows) for rows in (2_000, 20_000))
-            print(f"\nPeak memory of extract: {few:.0f} MB at 2,000 rows, {many:.0f} MB at 20,000 ({many / few:.2f}).")
+            write_images(Path(scratch, "images"), 1)
+            few, many = (peak_memory(Path(scratch, "images"), rows) for rows in (2_000, 20_000))
+            print(
+                f"\nPeak memory of extract: {few:.0f} MB at 2,000 images, {many:.0f} MB at 20,000 ({many / few:.2f})."
+            )
 
 
 def speeds(given: argparse.Namespace) -> None:
     """Print the table of speeds."""
-    print("Pictures a second from JPEG files to features on disk; ratio to stock; share of forward only.\n", flush=True)
+    print("Images per second from JPEG files to features on disk; ratio to stock; share of forward only.\n", flush=True)
     print(f"{'':<14}" + "".join(f"{way:>24}" for way in WAYS))
     found: dict[str, dict[str, tuple[float, float]]] = {}
     for name in given.networks:
         command = [sys.executable, __file__, "--one", name, "--rounds", str(given.rounds)]
-        command += ["--pictures", str(given.pictures)] if given.pictures else []
+        command += ["--images", str(given.images)] if given.images else []
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True, text=True)
         found[name] = {way: tuple(value) for way, value in json.loads(done.stdout.splitlines()[-1]).items()}
         stock = found[name]["stock"][0]

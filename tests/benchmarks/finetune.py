@@ -1,9 +1,9 @@
 """`tlkit finetune` against the recipe of 2017, each a process of its own from start to saved model, taking turns.
 
-InceptionV3 at 299, 200 pictures, 10 + 10 epochs, batch 16, nothing cached, at both cuts and both precisions; the head
-alone, cold and with the features there; how near the training comes to the machine's rate of matrix products; and the
+InceptionV3 at 299, 200 images, 10 + 10 epochs, batch 16, nothing cached, at both freeze points and both precisions; the head
+alone, cold and with the features cached; how near the training comes to the machine's rate of matrix products; and the
 accuracy of both over three seeds, on a base that has real weights. About half an hour; ``--epochs 3`` is quicker, and
-says less, because starting costs the same. Beside the time on the clock stand the seconds that the processors were at
+less telling, because starting costs the same. Beside the time on the clock stand the seconds that the processors were at
 work: a shared machine that is halted now and then stretches the first and not the second.
 """
 
@@ -87,20 +87,20 @@ class Bench:
         return Seconds(time.perf_counter() - start, work), done.stdout
 
     def recipe(self, data, name, weights, size, freeze, head, finetune, seed=0) -> tuple[Seconds, float]:
-        seconds, said = self.run(
+        seconds, output = self.run(
             RECIPE, data, name, weights, size, freeze, head, finetune, seed, self.folder / "recipe.keras"
         )
-        return seconds, float(said.split()[-1])
+        return seconds, float(output.split()[-1])
 
     def tlkit(self, data, *options, warm=False) -> tuple[Seconds, dict]:
         if not warm:
             shutil.rmtree(self.folder / "cache", ignore_errors=True)
         shutil.rmtree(self.folder / "run", ignore_errors=True)
-        seconds, said = self.run(
+        seconds, output = self.run(
             "-m", "tlkit", "-q", "finetune", data, "--batch-size", 16, *options, "-o", self.folder / "run",
             "--format", "json",
         )  # fmt: skip
-        return seconds, json.loads(said)
+        return seconds, json.loads(output)
 
 
 def matrix_rate() -> float:
@@ -117,7 +117,7 @@ def matrix_rate() -> float:
 
 
 def operations(frozen: int) -> float:
-    """What one forward pass of one picture through the layers of InceptionV3 above ``frozen`` multiplies and adds."""
+    """What one forward pass of one image through the layers of InceptionV3 above ``frozen`` multiplies and adds."""
     import numpy as np
 
     from tlkit.architectures.build import build
@@ -174,7 +174,7 @@ def main() -> None:
         cold, first = bench.tlkit(textures, *inception, "--finetune-epochs", 0)
         warm, second = bench.tlkit(textures, *inception, "--finetune-epochs", 0, warm=True)
         print(f"head alone, whole processes: recipe {recipe.clock:.0f} s (work {recipe.work:.0f} s)")
-        for name, own, result in (("cold", cold, first), ("features there", warm, second)):
+        for name, own, result in (("cold", cold, first), ("features cached", warm, second)):
             epochs_took = result["phases"][0]["seconds"]
             print(f"  tlkit {name}: {own.times(recipe)}; its epochs {epochs_took:.1f} s", flush=True)
 

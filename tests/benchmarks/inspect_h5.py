@@ -53,7 +53,7 @@ print(time.perf_counter() - start, usage.ru_maxrss / 1024, status)
 
 
 def measure(command: list[str]) -> tuple[float, float]:
-    """Seconds, and the greatest resident memory in MB."""
+    """Seconds, and the peak resident memory in MB."""
     words = subprocess.run(
         [sys.executable, "-I", "-S", "-c", STOPWATCH, *command], stdout=subprocess.PIPE, check=True
     ).stdout.split()

@@ -1,7 +1,7 @@
 """The fine-tuning recipe of 2017, ported line by line to Keras 3: what `finetune.py` beside this file measures against.
 
-Generators feed both phases, and the whole network runs in every epoch. Pictures are not augmented, so that both sides
-are asked for the same.
+Generators feed both phases, and the whole network runs in every epoch. Images are not augmented, so that both
+sides do the same work.
 
     python recipe2017.py DATA BASE WEIGHTS SIZE FREEZE HEAD_EPOCHS FINETUNE_EPOCHS SEED MODEL
 """
@@ -59,6 +59,8 @@ def main(data, name, weights, size, freeze, head_epochs, finetune_epochs, seed, 
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 10:
+        raise SystemExit(__doc__)
     data, name, weights, size, freeze, head, finetune, seed, path = sys.argv[1:]
     numbers = (int(number) for number in (size, freeze, head, finetune, seed))
     main(data, name, weights if weights != "none" else None, *numbers, path)
