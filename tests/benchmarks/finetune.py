@@ -1,10 +1,10 @@
 """`tlkit finetune` against the recipe of 2017, each a process of its own from start to saved model, taking turns.
 
-InceptionV3 at 299, 200 images, 10 + 10 epochs, batch 16, nothing cached, at both freeze points and both precisions; the head
-alone, cold and with the features cached; how near the training comes to the machine's rate of matrix products; and the
-accuracy of both over three seeds, on a base that has real weights. About half an hour; ``--epochs 3`` is quicker, and
-less telling, because starting costs the same. Beside the time on the clock stand the seconds that the processors were at
-work: a shared machine that is halted now and then stretches the first and not the second.
+InceptionV3 at 299, 200 images, 10 + 10 epochs, batch 16, nothing cached, at both freeze points and both precisions;
+the head alone, cold and with the features cached; how near the training comes to the machine's rate of matrix
+products; and the accuracy of both over three seeds, on a base that has real weights. About half an hour; ``--epochs
+3`` is quicker, and less telling, because starting costs the same. Beside the time on the clock stand the seconds that
+the processors were at work: a shared machine that is halted now and then stretches the first and not the second.
 """
 
 import argparse
