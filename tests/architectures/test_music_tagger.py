@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from keras_writers.tagger import BLOCKS, old_weights, write
 
+from tlkit.architectures import pretrained
 from tlkit.architectures.build import build
 from tlkit.architectures.labels import published_labels
 from tlkit.architectures.pretrained import build_pretrained
@@ -76,7 +77,7 @@ def mapped(clip, layers):
 def test_the_file_of_keras_1_gives_what_keras_1_gave(tmp_path, layers, clip, mapped, theano_axes):
     path = write(tmp_path / "old.h5", layers, theano_axes=theano_axes)
     model = build(ROW, include_top=True)
-    report = load_weights(model, path, ROW)
+    report = pretrained.load_weights(model, path, ROW)
     assert report.conversions["gates from the hard sigmoid of Keras 1 and 2 to that of Keras 3 (times 1.2)"] == 6
     outputs = keras.Model(model.input, [model.get_layer(name).output for name in ("reshape", "gru2", "output")])
     reshaped, states, tags = (np.asarray(array)[0] for array in outputs(clip[None], training=False))

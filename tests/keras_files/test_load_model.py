@@ -60,7 +60,7 @@ def probabilities(ran):
 
 @pytest.fixture
 def image(tmp_path, noise):
-    """A picture of the size that a network takes, and what the network makes of it as values of 0 to 1."""
+    """An image of the size that a network takes, and what the network makes of it as values of 0 to 1."""
 
     def make(network):
         path = noise(tmp_path / "picture.png", 1, network[0].config["shape"][:2])
@@ -89,7 +89,7 @@ def test_a_full_model_answers_as_the_reference(tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", ["keras1", "keras2.4 nested, partly frozen", "keras3 legacy", "archive"])
-def test_predict_says_what_the_reference_says(tlkit, tmp_path, picture, labels, kind):
+def test_predict_says_what_the_reference_says(tlkit, tmp_path, image, labels, kind):
     write, network, options = MODELS[kind]
     path, expected = image(network)
     file, names = labels(len(expected))
@@ -100,7 +100,7 @@ def test_predict_says_what_the_reference_says(tlkit, tmp_path, picture, labels, 
 
 @pytest.mark.parametrize("turned", [False, True])
 @pytest.mark.parametrize("network", [SMALL, SQUARE], ids=["small", "square"])
-def test_a_model_of_channels_first_answers_as_the_reference(tlkit, tmp_path, picture, network, turned):
+def test_a_model_of_channels_first_answers_as_the_reference(tlkit, tmp_path, image, network, turned):
     """Keras 1 under Theano: channels first, the rows of the Dense too, kernels turned; the last only a person knows."""
     model = write_full_keras1(tmp_path / "m.h5", network, layout="th", flip=turned, backend="theano")
     path, expected = image(network)
@@ -148,9 +148,9 @@ def saved(path, *layers, shape=(9, 7, 3)):
 
 
 @pytest.mark.parametrize("ending", ["h5", "keras"])
-def test_one_sigmoid_is_two_classes(tlkit, tmp_path, picture, labels, ending):
+def test_one_sigmoid_is_two_classes(tlkit, tmp_path, image, labels, ending):
     model = saved(tmp_path / f"m.{ending}", keras.layers.Flatten(), keras.layers.Dense(1, activation="sigmoid"))
-    path, _ = picture(SMALL)
+    path, _ = image(SMALL)
     value = float(model(np.asarray(Image.open(path), "float32")[np.newaxis] / 255)[0, 0])
     assert 0.05 < value < 0.95
     ask = ["predict", "--model", tmp_path / f"m.{ending}", path, "--preprocess", "unit", "--format", "json"]
@@ -160,9 +160,9 @@ def test_one_sigmoid_is_two_classes(tlkit, tmp_path, picture, labels, ending):
     assert tlkit(*ask, "--labels", labels(1)[0]).code == 2
 
 
-def test_logits_become_probabilities_with_a_warning(tlkit, tmp_path, picture):
+def test_logits_become_probabilities_with_a_warning(tlkit, tmp_path, image):
     model = saved(tmp_path / "m.keras", keras.layers.Flatten(), keras.layers.Dense(3))
-    path, _ = picture(SMALL)
+    path, _ = image(SMALL)
     powers = np.exp(model(np.asarray(Image.open(path), "float32")[np.newaxis] / 255)[0])
     ran = tlkit("predict", "--model", tmp_path / "m.keras", path, "--preprocess", "unit", "--format", "json")
     expected = {str(number): value for number, value in enumerate(powers / powers.sum())}
@@ -171,10 +171,10 @@ def test_logits_become_probabilities_with_a_warning(tlkit, tmp_path, picture):
     assert "logits" in ran.err
 
 
-def test_a_model_that_scales_by_itself_is_not_asked_for_preprocessing(tlkit, tmp_path, picture):
+def test_a_model_that_scales_by_itself_is_not_asked_for_preprocessing(tlkit, tmp_path, image):
     scale, flatten = keras.layers.Rescaling(1 / 255), keras.layers.Flatten()
     model = saved(tmp_path / "m.keras", scale, flatten, keras.layers.Dense(3, activation="softmax"))
-    path, _ = picture(SMALL)
+    path, _ = image(SMALL)
     expected = np.asarray(model(np.asarray(Image.open(path), "float32")[np.newaxis])[0])
     ran = tlkit("predict", "--model", tmp_path / "m.keras", path, "--format", "json")
     assert probabilities(ran) == pytest.approx({str(n): value for n, value in enumerate(expected)}, abs=1e-5)
@@ -207,21 +207,21 @@ def test_query_and_key_do_not_change_places(tmp_path, ending):
         (["--preprocess", "unit", "--weights", "imagenet"], "--weights contradicts --model"),
     ],
 )
-def test_options_that_are_missing_or_wrong_end_with_2(tlkit, tmp_path, picture, labels, options, says):
+def test_options_that_are_missing_or_wrong_end_with_2(tlkit, tmp_path, image, labels, options, says):
     model = write_full_keras2(tmp_path / "m.h5", SMALL)
     options = [labels(4)[0] if option == "FILE" else option for option in options]
-    ran = tlkit("predict", "--model", model, picture(SMALL)[0], *options)
+    ran = tlkit("predict", "--model", model, image(SMALL)[0], *options)
     assert (ran.code, ran.out) == (2, "")
     assert says in ran.err
 
 
 @pytest.mark.parametrize("ending", ["h5", "keras"])
-def test_a_lambda_is_shown_and_never_run(tlkit, tmp_path, picture, ending):
+def test_a_lambda_is_shown_and_never_run(tlkit, tmp_path, image, ending):
     mark, path = tmp_path / "it ran", tmp_path / f"m.{ending}"
     evil = keras.layers.Lambda(lambda x, mark=str(mark): (open(mark, "w").close(), x)[1], output_shape=(9, 7, 3))
     saved(path, evil, keras.layers.Flatten(), keras.layers.Dense(2, activation="softmax"))
     mark.unlink(missing_ok=True)
-    ran = tlkit("predict", "--model", path, picture(SMALL)[0], "--preprocess", "unit")
+    ran = tlkit("predict", "--model", path, image(SMALL)[0], "--preprocess", "unit")
     assert (ran.code, ran.out) == (1, "")
     assert "is a Lambda" in ran.err
 
@@ -240,13 +240,13 @@ def test_a_lambda_is_shown_and_never_run(tlkit, tmp_path, picture, ending):
         ({"class_name": "MyLayer"}, "MyLayer, a layer tlkit does not know"),
     ],
 )
-def test_a_layer_that_is_not_keras_s_is_shown_and_refused(tlkit, tmp_path, picture, change, says):
+def test_a_layer_that_is_not_keras_s_is_shown_and_refused(tlkit, tmp_path, image, change, says):
     path = write_full_keras2(tmp_path / "m.h5", SMALL)
     with h5py.File(path, "r+") as file:
         config = json.loads(file.attrs["model_config"])
         config["config"]["layers"][-1].update(change)
         file.attrs["model_config"] = json.dumps(config)
-    ran = tlkit("predict", "--model", path, picture(SMALL)[0], "--preprocess", "unit")
+    ran = tlkit("predict", "--model", path, image(SMALL)[0], "--preprocess", "unit")
     assert ran.code == 1
     assert ran.err.startswith("Error: ")
     assert says in ran.err
@@ -256,22 +256,22 @@ def test_a_layer_that_is_not_keras_s_is_shown_and_refused(tlkit, tmp_path, pictu
 
 
 @pytest.mark.parametrize("write", [write_keras2, write_keras3_weights, write_nb_layers])
-def test_weights_without_a_network_are_sent_to_arch(tlkit, tmp_path, picture, write):
-    ran = tlkit("predict", "--model", write(tmp_path / "w.h5", SMALL), picture(SMALL)[0], "--preprocess", "unit")
+def test_weights_without_a_network_are_sent_to_arch(tlkit, tmp_path, image, write):
+    ran = tlkit("predict", "--model", write(tmp_path / "w.h5", SMALL), image(SMALL)[0], "--preprocess", "unit")
     assert (ran.code, ran.out) == (1, "")
     assert "holds weights without the network" in ran.err
     assert "Hint: " in ran.err
     assert "--arch NAME --weights FILE" in ran.err
 
 
-def test_a_model_that_names_no_classes_is_refused(tlkit, tmp_path, picture):
+def test_a_model_that_names_no_classes_is_refused(tlkit, tmp_path, image):
     saved(tmp_path / "map.keras", keras.layers.Conv2D(2, 3))
     saved(tmp_path / "vector.keras", keras.layers.Dense(2), shape=(4,))
     saved(tmp_path / "number.keras", keras.layers.Flatten(), keras.layers.Dense(1))
     saved(tmp_path / "five.keras", keras.layers.Flatten(), keras.layers.Dense(2), shape=(9, 7, 5))
-    for name, says in (("map", "not one number a class"), ("vector", "not one picture"),
+    for name, says in (("map", "not one number a class"), ("vector", "not one image"),
                        ("number", "no probability"), ("five", "5 channels")):  # fmt: skip
-        ran = tlkit("predict", "--model", tmp_path / f"{name}.keras", picture(SMALL)[0], "--preprocess", "unit")
+        ran = tlkit("predict", "--model", tmp_path / f"{name}.keras", image(SMALL)[0], "--preprocess", "unit")
         assert ran.code == 1
         assert says in ran.err
 

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -48,6 +49,8 @@ class SubprocessCall(Generic[Result]):
         # -P: without it, a pickle.py in the current folder would be imported
         command = [sys.executable, "-P", *(["-B"] if sys.dont_write_bytecode else []), "-c", _START]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        # a call whose result nobody waits for ends with it
+        weakref.finalize(self, _abandon, self._process)
         pipe, self._process.stdin = self._process.stdin, None
         assert pipe is not None
         try:
@@ -105,10 +108,14 @@ class SubprocessCall(Generic[Result]):
         return WeightsError(f"{self._path} is damaged: {reason}.")
 
     def _end(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        if self._process.stdout:
-            self._process.stdout.close()
+        _abandon(self._process)
+
+
+def _abandon(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+    if process.stdout:
+        process.stdout.close()
 
 
 def run_in_subprocess(
