@@ -1,4 +1,4 @@
-"""Who is asked: a published network, a run, or a full Keras model; each with all it takes from file to class names."""
+"""Load a classifier (published network, run folder or Keras model) with its preprocessing and class names."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tlkit.utils.hashing import file_digest
 from tlkit.utils.logging import logger
 
 
-def _as_they_are(outputs: np.ndarray) -> np.ndarray:
+def _identity(outputs: np.ndarray) -> np.ndarray:
     return outputs
 
 
@@ -37,24 +37,24 @@ CLASSIFIER = "classifier"
 
 @dataclass(frozen=True)
 class Classifier:
-    """A network with all it takes to go from a picture to class names.
+    """A network with its preprocessing and class names.
 
     Attributes:
         network: One input, one output ``(batch, outputs)``.
         classes: ``(label, name)`` of each class.
-        probabilities: The outputs of one picture ``(outputs,)`` to probabilities ``(classes,)``.
+        probabilities: Map the outputs of one image ``(outputs,)`` to probabilities ``(classes,)``.
     """
 
     network: LazyModel
     classes: Sequence[tuple[str, str]]
-    probabilities: Callable[[np.ndarray], np.ndarray] = _as_they_are
+    probabilities: Callable[[np.ndarray], np.ndarray] = _identity
 
 
 def choose_classifier(config: PredictConfig) -> Classifier:
-    """The network that the options name, loaded.
+    """Load the classifier that the options select.
 
     Raises:
-        TlkitError: Options that contradict each other, weights that cannot be had, a run or model that cannot be read.
+        TlkitError: Options contradict each other, weights cannot be found, or a run or model cannot be read.
     """
     if config.model is None:
         return _published_classifier(config)
@@ -68,7 +68,7 @@ def choose_classifier(config: PredictConfig) -> Classifier:
     if not path.exists():
         raise ModelError(
             f"There is no run and no model file {path}.",
-            hint=near_names(config.model) or "`tlkit finetune DATA -o RUN` makes a run.",
+            hint=near_names(config.model) or "`tlkit finetune DATA -o RUN` creates a run.",
         )
     check_is_file(path)
     return _model_classifier(config, path)
@@ -78,7 +78,7 @@ def _published_classifier(config: PredictConfig) -> Classifier:
     architecture = get_architecture(DEFAULT_ARCHITECTURE if config.arch is None else config.arch, config.build)
     if config.preprocess is not None:
         raise UsageError(
-            f"--preprocess is for a model FILE; {architecture.name} brings its own ({architecture.preprocessing}).",
+            f"--preprocess applies to a model FILE; {architecture.name} has its own ({architecture.preprocessing}).",
             hint="Leave --preprocess out.",
         )
     size = architecture.input_size(config.size, include_top=True)
@@ -117,7 +117,7 @@ def _run_classifier(config: PredictConfig, folder: Path) -> Classifier:
         if asked is not None and asked != own:
             raise UsageError(
                 f"{option} {_shown(asked)} contradicts the run {folder}, trained with {_shown(own)}.",
-                hint=f"Leave {option} out: a run brings its own.",
+                hint=f"Leave {option} out: a run has its own.",
             )
     same = config.build.data_format in (None, record.data_format)
     build = dataclasses.replace(config.build, data_format=None) if same else config.build
@@ -127,7 +127,7 @@ def _run_classifier(config: PredictConfig, folder: Path) -> Classifier:
         *((option, True) for option in (*config.load.flags(), *build.flags())),
     ):
         if given is not None:
-            raise UsageError(f"{option} contradicts --model: a run brings its own.", hint=f"Leave {option} out.")
+            raise UsageError(f"{option} contradicts --model: a run has its own.", hint=f"Leave {option} out.")
     preprocessor = record.preprocessor(allow_private=config.allow_private)
     # with the number of classes, so that a record that does not fit is compared with the model itself
     provenance = Provenance(
@@ -167,29 +167,29 @@ def _model_classifier(config: PredictConfig, path: Path) -> Classifier:
 
 
 def _preprocessor(model: Any, described: ConfigLayer | None, config: PredictConfig, path: Path) -> ImagePreprocessor:
-    """How a picture becomes the input of a model file, from the model's input and the options."""
+    """Return the preprocessor of a model file, from the input of the model and the options."""
     shape = model.input_shape
     if not isinstance(shape, tuple) or len(shape) != 4:
-        raise ModelError(f"{path} takes {shape}, not one picture.")
+        raise ModelError(f"{path} takes {shape}, not one image.")
     first = (data_layout(described) if described else None) == "channels_first" or (
         shape[3] not in (1, 3) and shape[1] in (1, 3)
     )
     channels, *own = (shape[1], shape[2], shape[3]) if first else (shape[3], shape[1], shape[2])
     if channels not in (1, 3):
-        raise ModelError(f"{path} takes pictures of {channels} channels; tlkit gives it 3 or 1.")
+        raise ModelError(f"{path} takes images of {channels} channels; tlkit supports 3 and 1.")
     size = tuple(side or asked for side, asked in zip(own, config.size or own, strict=True))
     if None in size:
-        raise UsageError(f"{path} takes pictures of any size.", hint="Say which with --size N or HxW.")
+        raise UsageError(f"{path} takes images of any size.", hint="Choose one with --size N or HxW.")
     if config.size is not None and config.size != size:
         raise UsageError(
             f"--size {_shown(config.size)} contradicts {path}, which takes {_shown(size)}.",
-            hint="Leave --size out: the model brings its own.",
+            hint="Leave --size out: the model has its own.",
         )
     preprocessing = config.preprocess or _own_preprocessing(described)
     if preprocessing is None:
         raise UsageError(
-            f"{path} does not say what values its pictures had.",
-            hint="Say it with --preprocess: unit (0 to 1), tf (-1 to 1), caffe or torch (as the network it was "
+            f"{path} does not record how its images were normalized.",
+            hint="Choose with --preprocess: unit (0 to 1), tf (-1 to 1), caffe or torch (as the network it was "
             "built on), none (0 to 255).",
         )
     if channels == 1 and preprocessing in ("caffe", "torch"):
@@ -205,7 +205,7 @@ def _preprocessor(model: Any, described: ConfigLayer | None, config: PredictConf
 
 
 def _own_preprocessing(described: ConfigLayer | None) -> str | None:
-    """``none`` for a model that starts by scaling pixels of 0 to 255 itself; else None, which is to ask."""
+    """Return ``none`` for a model that starts by scaling pixels of 0 to 255 itself; None where that is unknown."""
     for layer in described.leaves() if described else ():
         if layer.kind == "InputLayer" or layer.kind.startswith("Random"):
             continue
@@ -224,16 +224,16 @@ def _softmax(outputs: np.ndarray) -> np.ndarray:
 
 
 def _probabilities(model: Any, path: Path) -> Callable[[np.ndarray], np.ndarray]:
-    """What turns the outputs of a model into probabilities, by the activation that they come from."""
+    """Return what turns the outputs of a model into probabilities, by the activation of its last layer."""
     last = model
     while getattr(last, "layers", None):
         last = last.layers[-1]
     activation = getattr(getattr(last, "activation", None), "__name__", None)
     activation = {"Softmax": "softmax"}.get(type(last).__name__, activation)
     if activation == "sigmoid":
-        return _of_two if model.output_shape[1] == 1 else _as_they_are
+        return _of_two if model.output_shape[1] == 1 else _identity
     if activation == "softmax" and model.output_shape[1] > 1:
-        return _as_they_are
+        return _identity
     if model.output_shape[1] == 1:
         raise ModelError(f"{path} gives one number that is no probability; tlkit names classes.")
     logger.warning("%s ends without a softmax; its outputs are taken as logits.", path)
@@ -241,7 +241,7 @@ def _probabilities(model: Any, path: Path) -> Callable[[np.ndarray], np.ndarray]
 
 
 def _class_names(labels: str | None, architecture: Architecture) -> Sequence[tuple[str, str]]:
-    """``(label, name)`` of what the classifier of an architecture tells apart."""
+    """Return ``(label, name)`` of the classes of an architecture."""
     count = architecture.options.classes
     if labels is not None:
         return _labels(labels, count or architecture.classes)
@@ -249,13 +249,13 @@ def _class_names(labels: str | None, architecture: Architecture) -> Sequence[tup
 
 
 def _numbers(count: int) -> list[tuple[str, str]]:
-    """Classes that nobody named."""
+    """Number classes that have no names."""
     logger.info("Nothing names the classes, so they are numbers; --labels FILE names them.")
     return [(str(number), str(number)) for number in range(count)]
 
 
 def _labels(path: str, count: int) -> list[tuple[str, str]]:
-    """Class names from a file, one a line.
+    """Read class names from a file, one per line.
 
     Raises:
         ConfigError: It cannot be read, or names another number of classes than the network has.

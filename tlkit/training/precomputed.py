@@ -59,9 +59,9 @@ def _from_files(
     rows: dict[bytes, int] = {}
     for part, start in zip(parts, starts.tolist(), strict=False):
         has = part.metadata.provenance
-        wanted = dataclasses.replace(expected, engine=has.engine) if any_engine else expected
+        needed = dataclasses.replace(expected, engine=has.engine) if any_engine else expected
         refuse_difference(
-            f"What {folder} holds", has, wanted, "Use the options it was computed with, or leave --features out."
+            f"What {folder} holds", has, needed, "Use the options it was computed with, or leave --features out."
         )
         rows.update({digest: start + row for row, digest in enumerate(part.metadata.digests)})
     _drop_or_refuse(folder, rows, images, split)
