@@ -44,7 +44,8 @@ def _caches_of_the_session(tmp_path_factory, converted):
 
 @pytest.fixture(autouse=True)
 def _own_caches(tmp_path_factory, monkeypatch, converted):
-    """Each test has caches of its own, with the converted networks of all."""
+    """Each test has caches of its own, with the converted networks of all; no interrupt of another test reaches it."""
+    interrupted.clear()
     _use_caches(tmp_path_factory.mktemp("caches"), converted, monkeypatch)
 
 
