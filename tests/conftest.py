@@ -10,6 +10,8 @@ from helpers.program import invoke
 from helpers.toy import registered
 from PIL import Image
 
+from tlkit.utils.logging import interrupted
+
 
 @pytest.fixture(scope="session")
 def tlkit():

@@ -136,7 +136,8 @@ def draw_history(
         else:
             axes.set_ylim(bottom=0)
         _style(axes)
-    axes.legend(fontsize=8, frameon=False)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=8, frameon=False)
     return _png(figure)
 
 
