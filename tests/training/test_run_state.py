@@ -58,7 +58,7 @@ def test_a_file_in_the_way_is_said(tmp_path, monkeypatch, way):
 def test_a_run_that_was_broken_off_is_kept_and_can_be_taken_up(tmp_path):
     config = FinetuneConfig(data="data", size=(64, 96), weights="w.h5", by_name=True)
     with pytest.raises(KeyboardInterrupt), create_run_dir(str(tmp_path / "run"), "net") as folder:
-        write_state(folder, RunState(config, {}, None, 0))
+        write_state(folder, RunState(config, {}, None, 0, "digest"))
         raise KeyboardInterrupt
     with pytest.raises(RunError, match="interrupted") as caught, create_run_dir(str(tmp_path / "run"), "net"):
         pass

@@ -16,10 +16,11 @@ from tlkit.training.result import FinetuneResult
 from tlkit.training.run_state import (
     FEATURES,
     RunState,
-    check_same_images,
     create_run_dir,
     open_interrupted_run,
     read_state,
+    refuse_other_images,
+    report_resumable,
     write_state,
 )
 from tlkit.training.split_data import SplitData
@@ -37,10 +38,11 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
     with create_run_dir(config.output, plan.architecture.name) as folder:
         # the engine of today, whatever is installed on the day of a resume; given features may be of either
         engine = resolve_engine(config.engine) if config.features is None else config.engine
-        config = dataclasses.replace(plan.config, engine=engine)
-        state = RunState(config, versions(), plan.weights.digest, plan.cache_budget_bytes)
+        plan = dataclasses.replace(plan, config=dataclasses.replace(plan.config, engine=engine))
+        images = SplitData(plan.dataset, plan.preprocessor, config.batch_size)
+        state = RunState(plan.config, versions(), plan.weights.digest, plan.cache_budget_bytes, images.fingerprint())
         write_state(folder, state)
-        return _train(dataclasses.replace(plan, config=config), folder, state)
+        return _train(plan, images, folder)
 
 
 def resume(run: str, data: str | None = None) -> FinetuneResult:
@@ -58,24 +60,35 @@ def resume(run: str, data: str | None = None) -> FinetuneResult:
         state = read_state(folder)
         if data is not None:
             state = dataclasses.replace(state, config=dataclasses.replace(state.config, data=data))
-        plan = dataclasses.replace(plan_training(state.config), cache_budget_bytes=state.cache_budget_bytes)
-        if plan.weights.digest != state.weights:
+        plan = plan_training(state.config)
+        if plan.weights.digest != state.weights_digest:
             raise RunError(
                 f"The weights {plan.weights.name} are not those that the run started with.",
                 hint="Put back the original file, or start a new run.",
             )
-        now = versions()
-        changed = sorted(name for name in {*now, *state.versions} if now.get(name) != state.versions.get(name))
-        if changed:
-            logger.warning(
-                "Versions of %s changed since the run started: its numbers may differ from an uninterrupted run.",
-                join_truncated(changed),
-            )
-        return _train(plan, folder, state)
+        images = SplitData(plan.dataset, plan.preprocessor, state.config.batch_size)
+        refuse_other_images(state, images.fingerprint())
+        warnings = [*plan.warnings, *_changed_versions(state)]
+        plan = dataclasses.replace(plan, cache_budget_bytes=state.cache_budget_bytes, warnings=tuple(warnings))
+        with report_resumable(folder):
+            return _train(plan, images, folder)
 
 
-def _train(plan: TrainingPlan, folder: Path, state: RunState) -> FinetuneResult:
-    """Train and save a run; ``folder`` is locked, and ``state`` holds what an interrupted process left."""
+def _changed_versions(state: RunState) -> list[str]:
+    now = versions()
+    changed = sorted(name for name in {*now, *state.versions} if now.get(name) != state.versions.get(name))
+    if not changed:
+        return []
+    warning = (
+        f"Versions of {join_truncated(changed)} changed since the run started: its numbers may differ from an "
+        "uninterrupted run."
+    )
+    logger.warning(warning)
+    return [warning]
+
+
+def _train(plan: TrainingPlan, images: SplitData, folder: Path) -> FinetuneResult:
+    """Train a run in its locked folder, from the last checkpoint where there is one, and save it."""
     # TensorFlow starts here: everything that can be refused has been
     from tlkit.backend import keras
     from tlkit.training.base import cut_base, load_base
@@ -89,15 +102,13 @@ def _train(plan: TrainingPlan, folder: Path, state: RunState) -> FinetuneResult:
 
     config = plan.config
 
-    # Load the base, and cut it where each stage of phase 2 starts to train.
+    # Load the base, find where each stage of phase 2 cuts it, and freeze it.
     keras.utils.set_random_seed(config.seed)
     base = load_base(plan)
-    freeze_points = plan.freeze_points if config.finetune_epochs else ()
-    cuts = cut_base(base, freeze_points, batchnorm=config.batchnorm)
+    cuts = cut_base(base, plan.freeze_points, batchnorm=config.batchnorm)
+    base.model.trainable = False
 
     # Run the frozen part once per image: the pooled base for phase 1, the cut tensors for phase 2.
-    images = SplitData(plan.dataset, plan.preprocessor, config.batch_size)
-    check_same_images(folder, state, images.fingerprint())
     data = TrainingBatches(plan, images, base, cuts)
     with FeatureCache(folder / FEATURES) as cache:
         data.cache_features(cache)
@@ -113,7 +124,7 @@ def _train(plan: TrainingPlan, folder: Path, state: RunState) -> FinetuneResult:
         if plan.head_phase and not trainer.is_done(plan.head_phase):
             logger.info("Phase 1: training the head on features of the frozen base.")
             trainer.train(
-                plan.head_phase, head, data.batches(TRAIN, base.spec, seed=0), data.batches(VALIDATION, base.spec)
+                plan.head_phase, head, data.batches(TRAIN, base.spec, phase=0), data.batches(VALIDATION, base.spec)
             )
 
         # Phase 2: unfreeze the top of the base and train it with the head, stage by stage.
@@ -122,14 +133,14 @@ def _train(plan: TrainingPlan, folder: Path, state: RunState) -> FinetuneResult:
             stage = plan.stage(number)
             if trainer.is_done(stage):
                 continue
-            cut.report(stage.name, batchnorm=config.batchnorm)
+            cut.report(number + 1 if len(cuts) > 1 else None, batchnorm=config.batchnorm)
             # before the layers change their precision: an engine opened now computes in its own
-            batches = data.batches(TRAIN, cut.spec, seed=number + 1), data.batches(VALIDATION, cut.spec)
+            batches = data.batches(TRAIN, cut.spec, phase=number + 1), data.batches(VALIDATION, cut.spec)
             with mixed_precision_scope(config.precision, base.model):
                 top = build_trainable_top(base.pooled, cut.frontier, head, batchnorm=config.batchnorm)
                 trainer.train(stage, top, *batches)
 
-        # Evaluate the finished model in float32, from the tensors that cross the last cut.
+        # Evaluate the trained part in float32, on the tensors that cross the last cut.
         last = cuts[-1].spec if cuts else base.spec
         top = build_trainable_top(base.pooled, cuts[-1].frontier, head) if cuts else head
         evaluations = {

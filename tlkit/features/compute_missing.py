@@ -1,4 +1,4 @@
-"""Which feature vectors a store lacks, and where those of each image are: decided without computing anything.
+"""Which feature vectors a store lacks, and where those of each image are: what the extractor computes is decided here.
 
 A row of a store is keyed by the SHA-256 of the image bytes, so images that were moved or duplicated are not recomputed.
 """

@@ -213,7 +213,8 @@ def compare_with_float32(network: LazyModel, engine: Engine, sources: Sequence[s
     if not pixels:
         return {}
     batch = np.stack(pixels)
-    error = relative_error(run(engine, batch)[0], run(open_engine(network, engine=engine.name), batch)[0])
+    outputs = zip(run(engine, batch), run(open_engine(network, engine=engine.name), batch), strict=True)
+    error = max(relative_error(low, full) for low, full in outputs)
     logger.info(
         "%s vs float32: relative L2 error %.2g on the first %s.",
         engine.precision, error, pluralize(len(pixels), network.preprocessor.modality.singular),

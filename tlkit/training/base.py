@@ -55,9 +55,8 @@ class Cut:
     frontier: Frontier
     spec: FeatureSpec
 
-    def report(self, stage: str, *, batchnorm: str) -> None:
-        """Report what trains in a stage of phase 2."""
-        number = stage.partition("-")[2]
+    def report(self, number: int | None, *, batchnorm: str) -> None:
+        """Report what trains in a stage of phase 2; ``number`` is None for the only one."""
         logger.info("Phase 2%s: %s.", f", stage {number}" if number else "", self.freeze_point.description)
         names = join_truncated([layer.name for layer in self.trained], most=3) if self.trained else "none"
         logger.info("Training the head and %s: %s.", pluralize(len(self.trained), "layer"), names)
@@ -66,6 +65,7 @@ class Cut:
 
     def freeze(self, base: Base) -> None:
         """Set ``trainable`` of every layer of the base for this stage."""
+        base.model.trainable = True
         unfrozen = {id(layer) for layer in self.unfrozen}
         for layer in base.model.layers:
             layer.trainable = id(layer) in unfrozen

@@ -47,12 +47,14 @@ class TrainingBatches:
             AugmentedCopies(config.augment, config.augment_copies, config.seed) if config.augment_copies else None
         )
         self._cached = self._choose_cached(plan.cache_budget_bytes, base, cuts)
+        used = [spec for spec in specs.values() if spec is not base.spec or config.epochs or not cuts]
+        given = [base.spec] if config.features is not None else []
+        self._reads_images = any(spec not in (*self._cached, *given) for spec in used)
         self._features: dict[tuple[str, int], FeatureDataset] = {}
-
-    @property
-    def provenance(self) -> Provenance:
-        """What decides the features of phase 1."""
-        return self._extractor.provenance
+        self.provenance = self._extractor.provenance
+        """What decided the training features of phase 1."""
+        if self._copies:
+            self.provenance = dataclasses.replace(self.provenance, augment=self._copies.provenance)
 
     def _choose_cached(self, budget: int, base: Base, cuts: Sequence[Cut]) -> list[FeatureSpec]:
         """Choose the specs whose features fit the budget, in the order of the phases; report those that do not."""
@@ -97,10 +99,10 @@ class TrainingBatches:
         config, images, extractor = self._config, self._images, self._extractor
         numbers = [number for number, spec in enumerate(extractor.specs) if spec in self._cached]
         for split in list(images.splits):
-            if not numbers or not self._variants(split):
+            if self._reads_images or not self._variants(split):
                 images.drop_unreadable(split)
             if self._variants(split) and config.features is not None:
-                self._features[split, 0] = open_precomputed(
+                self._features[split, 0], self.provenance = open_precomputed(
                     config.features, extractor.provenance, images, split, any_engine=config.engine == "auto"
                 )
             if self._variants(split) and numbers:
@@ -142,19 +144,19 @@ class TrainingBatches:
             except (FeatureError, OSError) as error:
                 cache.use_fallback(error)
 
-    def batches(self, split: str, spec: FeatureSpec, *, seed: int | None = None) -> BatchSequence:
+    def batches(self, split: str, spec: FeatureSpec, *, phase: int | None = None) -> BatchSequence:
         """Return the batches of a split.
 
         Args:
-            split: Which.
+            split: Name of the split, such as ``train``.
             spec: Which features of its images.
-            seed: Number of the phase, from which order and augmentation are drawn; None for a fixed order.
+            phase: Number of the phase, which seeds order and augmentation; None for a fixed order.
         """
         config = self._config
-        drawn = None if seed is None else 1000 * config.seed + seed
+        seed = None if phase is None else 1000 * config.seed + phase  # other draws for every seed and phase
         number = self._extractor.specs.index(spec)
-        data = self._features.get((split, number)) or self._from_images(split, spec, number, drawn or 0)
-        return BatchSequence(data, batch_size=config.batch_size, seed=drawn)
+        data = self._features.get((split, number)) or self._from_images(split, spec, number, seed or 0)
+        return BatchSequence(data, batch_size=config.batch_size, seed=seed)
 
     def _from_images(self, split: str, spec: FeatureSpec, number: int, seed: int) -> ImageDataset:
         files = self._images.splits[split]

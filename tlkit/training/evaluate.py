@@ -20,7 +20,7 @@ def evaluate(model: Any, batches: BatchSequence, images: SplitData, split: str) 
         model: Inputs of a batch to ``(batch, classes)`` probabilities.
         batches: The split, in a fixed order.
         images: The splits, for classes and labels.
-        split: Which.
+        split: Name of the split.
     """
     probabilities = np.concatenate([np.asarray(model(batches[number][0])) for number in range(len(batches))])
     return Evaluation(images.classes, images.splits[split].labels, probabilities)

@@ -20,7 +20,7 @@ def build_head(head: Head, feature_shape: Sequence[int], classes: int, data_form
     """Build a classifier with random weights.
 
     Args:
-        head: Which.
+        head: Kind, hidden units and dropout.
         feature_shape: Shape of the features of one image, after pooling.
         classes: Number of classes.
         data_format: Layout of features that are maps.

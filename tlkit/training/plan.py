@@ -57,9 +57,11 @@ class TrainingPlan:
         weights: Where its weights come from.
         preprocessor: How a file becomes its input.
         head: The classifier.
-        freeze_points: Where the base is cut, one per stage of phase 2.
+        layer_names: Names of the layers of the base, in order.
+        freeze_points: Where the base is cut, one per stage; empty without phase 2.
         dataset: The images.
         cache_budget_bytes: Bytes that cached features may take.
+        warnings: What to know before trusting the run.
     """
 
     config: FinetuneConfig
@@ -67,9 +69,17 @@ class TrainingPlan:
     weights: WeightsChoice
     preprocessor: Preprocessor
     head: Head
+    layer_names: tuple[str, ...]
     freeze_points: tuple[FreezePoint, ...]
     dataset: Dataset
     cache_budget_bytes: int
+    warnings: tuple[str, ...]
+
+    @property
+    def freeze_point(self) -> FreezePoint:
+        """Where the base is cut in the last stage; without phase 2 every layer is frozen."""
+        names = self.layer_names
+        return self.freeze_points[-1] if self.freeze_points else FreezePoint(len(names), len(names), names[-1])
 
     @property
     def head_phase(self) -> PhasePlan | None:
@@ -106,7 +116,8 @@ def plan_training(config: FinetuneConfig) -> TrainingPlan:
     refuse_image_options(architecture, **{"--augment": None if config.augment == "none" else config.augment})
     preprocessor = preprocessor_for(architecture, size, config.resize)
     layers = layers_of(architecture, include_top=False)
-    freeze_points = _freeze_points(architecture, [layer.name for layer in layers], config)
+    names = tuple(layer.name for layer in layers)
+    freeze_points = _freeze_points(architecture, names, config)
     head = choose_head(
         config.head, pooling=config.pooling, units=config.head_units, dropout=config.dropout,
         on_map=len(layers[-1].shape) == 3,
@@ -119,7 +130,9 @@ def plan_training(config: FinetuneConfig) -> TrainingPlan:
     for warning in dataset.warnings:
         logger.warning(warning)
     _report_data(dataset, preprocessor.modality)
-    return TrainingPlan(config, architecture, weights, preprocessor, head, freeze_points, dataset, budget)
+    return TrainingPlan(
+        config, architecture, weights, preprocessor, head, names, freeze_points, dataset, budget, dataset.warnings
+    )
 
 
 def _freeze_points(
@@ -129,13 +142,14 @@ def _freeze_points(
         architecture, layers, freeze=config.freeze, unfreeze=config.unfreeze, unfreeze_blocks=config.unfreeze_blocks
     )
     if config.stages is None:
-        return (one,)
+        return (one,) if config.finetune_epochs else ()
     stages = [stage.strip() for stage in config.stages.split(",") if stage.strip()]
     if not stages:
         raise UsageError(
             "--stages names no layer.", hint="Name some, each deeper than the last: --stages mixed9,mixed8,mixed7."
         )
-    return resolve_stages(architecture, layers, stages)
+    resolved = resolve_stages(architecture, layers, stages)
+    return resolved if config.finetune_epochs else ()
 
 
 def _report_data(dataset: Dataset, modality: Modality) -> None:

@@ -20,15 +20,18 @@ from tlkit.utils.text import join_truncated, pluralize
 
 def open_precomputed(
     folder: str, expected: Provenance, images: SplitData, split: str, *, any_engine: bool
-) -> FeatureDataset:
+) -> tuple[FeatureDataset, Provenance]:
     """Open the features of the images of a split; an image of any split of the folder is found by its digest.
 
     Args:
         folder: Where ``tlkit bottleneck`` wrote.
         expected: What decides the features of this run.
         images: The splits; images that cannot be read are dropped.
-        split: Which.
+        split: Name of the split, such as ``train``.
         any_engine: Accept features of either engine.
+
+    Returns:
+        The features, and what decided them.
 
     Raises:
         FeatureError: The folder has features of something else, or not of every image.
@@ -53,7 +56,7 @@ def _from_files(
     images: SplitData,
     split: str,
     any_engine: bool,
-) -> FeatureDataset:
+) -> tuple[FeatureDataset, Provenance]:
     parts = list(files.values())
     starts = np.cumsum([0, *(len(part.metadata.files) for part in parts)])
     rows: dict[bytes, int] = {}
@@ -76,7 +79,8 @@ def _from_files(
                 features[own] = part.read(numbers[own] - start)
         return (features,)
 
-    return FeatureDataset(read, numbers[:, np.newaxis], images.splits[split].labels, (tuple(shape),))
+    data = FeatureDataset(read, numbers[:, np.newaxis], images.splits[split].labels, (tuple(shape),))
+    return data, parts[0].metadata.provenance
 
 
 def _drop_or_refuse(folder: str, rows: Mapping[bytes, int], images: SplitData, split: str) -> None:

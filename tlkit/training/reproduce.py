@@ -18,7 +18,7 @@ def command_line(command: str, config: Options) -> str:
 
 
 def effective_options(config: Options, **resolved: Any) -> dict[str, Any]:
-    """Return the options of a run as JSON values, defaults resolved; those without effect are left out.
+    """Return the options of a run as JSON values with defaults resolved; options that are unset or off are left out.
 
     Args:
         config: Its config.

@@ -24,8 +24,8 @@ class FinetuneResult:
         freeze_point: Where the base was cut, in the last stage of phase 2.
         trained: Layers of the base that trained in phase 2.
         phases: The phases that ran.
-        evaluations: Evaluation of the saved float32 model on ``validation`` and, where there is one, ``test``;
-            epochs that trained in bfloat16 may report slightly other numbers.
+        evaluations: Evaluation on ``validation`` and, where there is one, ``test``: the trained part in float32, on
+            frozen features of the chosen precision. Epochs in bfloat16 may report slightly other numbers.
         skipped: ``(path, reason)`` of images that could not be read.
         warnings: What to know before trusting it.
     """

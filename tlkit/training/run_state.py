@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlkit.config import FinetuneConfig
-from tlkit.errors import DataError, RunError, TrainingError
+from tlkit.errors import ConfigError, DataError, FeatureError, RunError, TrainingError
 from tlkit.training.history import CHECKPOINT
 from tlkit.training.run_folder import RECORD
 from tlkit.utils.atomic_write import atomic_write
@@ -31,16 +31,16 @@ class RunState:
     Attributes:
         config: Every option.
         versions: Versions of the software that started it.
-        weights: ``sha256:…`` of the weights file of the base; None for random weights.
+        weights_digest: ``sha256:…`` of the weights file of the base; None for random weights.
         cache_budget_bytes: Bytes that cached features may take.
-        images: Digest of the images, their classes, splits and order; None before they were read.
+        images_digest: Digest of the images, their classes, splits and order.
     """
 
     config: FinetuneConfig
     versions: Mapping[str, str]
-    weights: str | None
+    weights_digest: str | None
     cache_budget_bytes: int
-    images: str | None = None
+    images_digest: str
 
 
 @contextmanager
@@ -61,7 +61,7 @@ def create_run_dir(output: str | None, name: str) -> Iterator[Path]:
     except OSError as error:
         where = str(error.filename or output or "runs")
         raise RunError(f"Cannot create the run folder {where}: {error.strerror}.") from error
-    with _lock(path), _report_resumable(path):
+    with _lock(path), report_resumable(path):
         try:
             yield path
         except BaseException as error:
@@ -75,7 +75,7 @@ def create_run_dir(output: str | None, name: str) -> Iterator[Path]:
 
 
 @contextmanager
-def _report_resumable(path: Path) -> Iterator[None]:
+def report_resumable(path: Path) -> Iterator[None]:
     """Report how to resume a run when the block fails."""
     try:
         yield
@@ -88,7 +88,8 @@ def _report_resumable(path: Path) -> Iterator[None]:
 
 def _is_resumable(path: Path, error: BaseException) -> bool:
     """Return True if the run can be resumed and a retry could succeed."""
-    started = (path / CHECKPOINT).exists() or isinstance(error, KeyboardInterrupt | RunError)
+    disk_full = isinstance(error, FeatureError) and isinstance(error.__cause__, OSError)
+    started = (path / CHECKPOINT).exists() or isinstance(error, KeyboardInterrupt | RunError) or disk_full
     return started and (path / STATE).exists() and not isinstance(error, TrainingError)
 
 
@@ -111,7 +112,7 @@ def open_interrupted_run(path: Path) -> Iterator[Path]:
             f"{path} is not an interrupted run: it has no {STATE}.",
             hint="`tlkit finetune DATA -o RUN` starts a new run.",
         )
-    with _lock(path), _report_resumable(path):
+    with _lock(path):
         yield path
 
 
@@ -189,30 +190,28 @@ def read_state(folder: Path) -> RunState:
         config = content["config"]
         options = FinetuneConfig(**{**config, "output": str(folder)})
         return RunState(**{**content, "config": options})
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, ConfigError) as error:
         raise RunError(
             f"{folder / STATE} cannot be read: {error}.",
             hint="Start a new run.",
         ) from error
 
 
-def check_same_images(folder: Path, state: RunState, images: str) -> None:
-    """Refuse to resume on other images than a run started with; record them when it starts.
+def refuse_other_images(state: RunState, digest: str) -> None:
+    """Refuse to resume on other images than a run started with.
 
     Args:
-        folder: The run folder.
         state: What the run started with.
-        images: Digest of the images, their classes, splits and order.
+        digest: Digest of the images, their classes, splits and order.
 
     Raises:
         DataError: They differ.
     """
-    if state.images not in (None, images):
+    if state.images_digest != digest:
         raise DataError(
             f"The files in {state.config.data} are not those that the run started with.",
             hint="Restore them, or start a new run.",
         )
-    write_state(folder, dataclasses.replace(state, images=images))
 
 
 def tidy_up(folder: Path) -> None:

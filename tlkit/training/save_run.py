@@ -43,8 +43,8 @@ def save_run(
         plan: What was decided.
         images: What it was trained on.
         cuts: Where the stages of phase 2 cut the base.
-        phases: Their history.
-        evaluations: By split.
+        phases: The history of each phase.
+        evaluations: Evaluation of each split, by its name.
         model: The finished model, from image to class probabilities.
         features: What decided the features of phase 1.
 
@@ -57,12 +57,12 @@ def save_run(
         architecture=plan.architecture.name,
         classes=images.classes,
         images={name: len(split.files) for name, split in images.splits.items()},
-        freeze_point=plan.freeze_points[-1],
+        freeze_point=plan.freeze_point,
         trained=tuple(layer.name for layer in last.trained) if last else (),
         phases=tuple(phases),
         evaluations=evaluations,
         skipped=tuple(images.skipped),
-        warnings=(*plan.dataset.warnings, *images.warnings),
+        warnings=(*plan.warnings, *images.warnings),
     )
     options = _effective_options(result, plan)
     record = _record(result, plan, images, features, options)
@@ -78,7 +78,8 @@ def save_run(
 
 def _effective_options(result: FinetuneResult, plan: TrainingPlan) -> dict[str, Any]:
     """Return the effective values of options that the config leaves open; paths are absolute."""
-    head, preprocessor = plan.head, plan.preprocessor
+    head, preprocessor, config = plan.head, plan.preprocessor, plan.config
+    elsewhere = config.stages or config.unfreeze is not None or config.unfreeze_blocks is not None
     return {
         "data": os.path.abspath(plan.config.data),
         "output": os.path.abspath(result.run),
@@ -86,9 +87,9 @@ def _effective_options(result: FinetuneResult, plan: TrainingPlan) -> dict[str, 
         "resize": preprocessor.resize_mode,
         "data_format": preprocessor.data_format,
         "pooling": head.pooling,
-        "head_units": head.units,
+        "head_units": head.units or None,
         "dropout": head.dropout,
-        "freeze": result.freeze_point.last_frozen_layer,
+        "freeze": config.freeze if elsewhere or not plan.freeze_points else result.freeze_point.last_frozen_layer,
         "cache_limit": format_bytes(plan.cache_budget_bytes),
     }
 

@@ -62,7 +62,7 @@ class SplitData:
         """Drop images from a split.
 
         Args:
-            split: Which.
+            split: Name of the split, such as ``train``.
             failed: ``(position, reason)`` of each.
             digests: SHA-256 of the others, where they were computed from the bytes that were decoded.
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tlkit.backend import keras, keras_scope
-from tlkit.errors import TrainingError
+from tlkit.errors import RunError, TrainingError
 from tlkit.inference.grouped_conv import with_native_grouped_conv
 from tlkit.training.checkpoint import Checkpoint, CheckpointWriter
 from tlkit.training.compile_options import Objective, make_optimizer
@@ -34,14 +34,11 @@ class Trainer:
     def __init__(self, objective: Objective, folder: Path, checkpoint: Checkpoint | None = None) -> None:
         self._objective, self._resumed = objective, checkpoint
         self._writer = CheckpointWriter(folder)
-        self.phases: list[Phase] = []
+        self.phases: list[Phase] = checkpoint.phases[:-1] if checkpoint else []
 
     def is_done(self, plan: PhasePlan) -> bool:
-        """Return True, and take over its history, where a phase had ended before the run was interrupted."""
-        before = self._resumed.phases[:-1] if self._resumed else []
-        done = [phase for phase in before if phase.name == plan.name]
-        self.phases += done
-        return bool(done)
+        """Return True where a phase had ended before the run was interrupted."""
+        return any(phase.name == plan.name for phase in self.phases)
 
     @keras_scope()
     def train(self, plan: PhasePlan, model: Any, train: BatchSequence, validation: BatchSequence) -> Phase:
@@ -50,13 +47,14 @@ class Trainer:
         It is compiled for every phase, because Keras reads ``trainable`` when it compiles.
 
         Args:
-            plan: How.
+            plan: Epochs, optimizer and learning rate.
             model: Its output is ``(batch, classes)`` probabilities.
             train: Training batches; ``epoch`` is set before each epoch.
             validation: Validation batches, in a fixed order.
 
         Raises:
             TrainingError: The loss is not finite.
+            RunError: The checkpoint does not fit the model.
             DataError: An image can no longer be read.
         """
         # another model of the same layers: a compiled model saves its loss, with which the file may not load
@@ -108,14 +106,22 @@ class _CheckpointCallback(keras.callbacks.Callback):
     def restore(self, checkpoint: Checkpoint, model: Any) -> None:
         """Restore the state after the last completed epoch."""
         self.phase, self.best = checkpoint.phases[-1], checkpoint.best
-        _assign(model.variables, checkpoint.variables)
-        _assign(model.optimizer.variables, checkpoint.optimizer)
+        try:
+            _assign(model.variables, checkpoint.variables)
+            _assign(model.optimizer.variables, checkpoint.optimizer)
+        except ValueError as error:
+            raise RunError(
+                f"The checkpoint does not fit the model that Keras {keras.__version__} builds: {error}.",
+                hint="Resume with the versions that the run started with, or start a new run.",
+            ) from error
 
     def is_over(self) -> bool:
         """Return True when no epoch is left, or patience has run out."""
-        done, patience = len(self.phase.epochs), self._plan.patience
-        stalled = patience is not None and self.phase.best is not None and done - self.phase.best >= patience
-        return stalled or done >= self._plan.epochs
+        return self._is_out_of_patience() or len(self.phase.epochs) >= self._plan.epochs
+
+    def _is_out_of_patience(self) -> bool:
+        patience, best = self._plan.patience, self.phase.best
+        return patience is not None and best is not None and len(self.phase.epochs) - best >= patience
 
     def close_bar(self) -> None:
         """Remove the progress bar of the epoch."""
@@ -156,9 +162,11 @@ class _CheckpointCallback(keras.callbacks.Callback):
             if phase.best is None or _merit(values) > _merit(phase.epochs[phase.best - 1]):
                 phase.best = epoch + 1
                 self.best = [variable.numpy() for variable in self.model.variables]
-            if self.is_over():
+            if self._is_out_of_patience():
                 self.model.stop_training = True
-                logger.info("Early stopping: %s restores the weights of epoch %d.", plan.name, phase.best)
+                logger.info("Early stopping: no improvement for %d epochs.", plan.patience)
+            if self.is_over():
+                logger.info("Restoring the weights of epoch %d, the best.", phase.best)
         self._writer.write(
             Checkpoint(
                 [*self._before, dataclasses.replace(phase, epochs=list(phase.epochs))],
