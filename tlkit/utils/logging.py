@@ -7,6 +7,8 @@ Modules log to the ``tlkit`` logger: INFO for a note, WARNING for something the 
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
 from typing import Any
 
@@ -31,12 +33,21 @@ def progress_bar(*, total: int | None, unit: str, description: str, scale: bool 
     from tqdm import tqdm
 
     quiet = not logger.isEnabledFor(logging.INFO)
+    # tqdm draws nothing on a terminal that reports no size, as a pseudo-terminal may
+    size: dict[str, Any] = {"dynamic_ncols": True} if _has_size() else {"ncols": 80, "nrows": 24}
     return tqdm(
         total=total,
         unit=unit if scale else f" {unit}",  # 12.3MB/s, but 12.3 image/s
         unit_scale=scale,
         desc=description,
         leave=False,
-        dynamic_ncols=True,
         disable=True if quiet else None,
+        **size,
     )
+
+
+def _has_size() -> bool:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns > 0
+    except (OSError, ValueError, AttributeError):
+        return False
