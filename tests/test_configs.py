@@ -12,7 +12,13 @@ OPTIONS = [max(option.opts, key=len)[2:] for option in finetune.params if option
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.name)
+SLOW = {"inceptionv3-2017.yaml", "thorough.yaml", "vgg16-block5-2016.yaml"}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [pytest.param(path, id=path.name, marks=[pytest.mark.every] if path.name in SLOW else []) for path in CONFIGS],
+)
 def test_it_runs(config, textures, tlkit, toy, tmp_path):
     assert config.read_text().startswith("# ")
     # small and without downloads; everything else is the file's

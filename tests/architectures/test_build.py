@@ -11,10 +11,11 @@ from tlkit.architectures.registry.lookup import all_architectures, get_architect
 
 # Families' larger members are built from the same code as their smallest: seconds each, so only by `make test-all`.
 LARGE = {
-    "convnextsmall", "convnextbase", "convnextlarge", "convnextxlarge", "densenet169", "densenet201", "efficientnetb1",
+    "convnextsmall", "convnextbase", "convnextlarge", "convnextxlarge", "densenet169", "efficientnetb1",
     "efficientnetb2", "efficientnetb3", "efficientnetb4", "efficientnetb5", "efficientnetb6", "efficientnetb7",
     "efficientnetv2b1", "efficientnetv2b2", "efficientnetv2b3", "efficientnetv2s", "efficientnetv2m", "efficientnetv2l",
-    "nasnetlarge", "resnet101", "resnet152", "resnet101v2", "resnet152v2", "resnext101",
+    "densenet201", "efficientnetlite1", "efficientnetlite2", "inceptionresnetv2", "mobilenetv3large", "nasnetlarge", "vgg19",
+    "resnet101", "resnet152", "resnet101v2", "resnet152v2", "resnext101",
 }  # fmt: skip
 ENTRIES = [
     pytest.param(entry, id=entry.name, marks=[pytest.mark.every] if entry.name in LARGE else [])

@@ -58,8 +58,15 @@ def test_hdf5_holds_the_same(tlkit, tmp_path, data):
             assert file[split]["labels"][()].tolist() == facts["labels"]
 
 
-@pytest.mark.parametrize("kind", ["npy", "hdf5"])
-@pytest.mark.parametrize("after", [1, 4])
+@pytest.mark.parametrize(
+    ("kind", "after"),
+    [
+        ("npy", 1),
+        ("hdf5", 4),
+        pytest.param("npy", 4, marks=pytest.mark.every),
+        pytest.param("hdf5", 1, marks=pytest.mark.every),
+    ],
+)
 def test_killed_it_goes_on_and_ends_the_same(tlkit, tmp_path, data, kind, after):
     command = ["bottleneck", data, *TOY, "--format", kind, "--batch-size", "4", "-o"]
     assert tlkit(*command, tmp_path / "whole").code == 0

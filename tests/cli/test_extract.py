@@ -140,7 +140,9 @@ def test_names_of_any_kind_travel(tlkit, tmp_path, noise, ending):
     np.testing.assert_allclose(features, expected(files), rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize(("how", "ending"), [("SIGKILL", "npy"), ("SIGKILL", "h5"), ("SIGINT", "npy")])
+@pytest.mark.parametrize(
+    ("how", "ending"), [("SIGKILL", "h5"), ("SIGINT", "npy"), pytest.param("SIGKILL", "npy", marks=pytest.mark.every)]
+)
 def test_killed_it_goes_on_and_ends_the_same(tlkit, tmp_path, folder, how, ending):
     command = ["extract", folder, *TOY, "--batch-size", "2", "-o"]
     assert tlkit(*command, tmp_path / f"whole.{ending}").code == 0

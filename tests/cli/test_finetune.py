@@ -228,6 +228,7 @@ def test_without_room_the_frozen_part_runs_in_every_epoch_and_comes_to_the_same(
     assert tlkit("finetune", textures, "--cache-limit", "much").code == 2
 
 
+@pytest.mark.every
 def test_copies_without_room_come_to_the_same(textures, tlkit, tmp_path):
     losses = []
     for name, limit in (("kept", "1GB"), ("passing", "1kB")):
@@ -303,7 +304,7 @@ def test_172_on_inceptionv3_is_obeyed_and_explained(textures, tlkit, tmp_path):
     assert "--freeze mixed8" in ran.err
 
 
-@pytest.mark.parametrize("head", ["linear", "flatten"])
+@pytest.mark.parametrize("head", [pytest.param("linear", marks=pytest.mark.every), "flatten"])
 def test_other_heads(textures, tlkit, tmp_path, head):
     options = ("--head", head, "--finetune-epochs", 0)
     ran = tlkit("finetune", textures, *TOY, *options, "-o", tmp_path / "run", "--format", "json")

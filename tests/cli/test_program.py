@@ -56,7 +56,7 @@ def test_errors_exit_1_without_a_traceback(tmp_path):
     assert "Traceback" in run("-v", "finetune", tmp_path / "nothing").stderr
 
 
-@pytest.mark.parametrize("engine", ["keras", "openvino"])
+@pytest.mark.parametrize("engine", [pytest.param("keras", marks=pytest.mark.every), "openvino"])
 def test_stdout_is_the_result_and_stderr_is_silent_without_a_terminal(cat, engine, monkeypatch, tmp_path):
     monkeypatch.setenv("TLKIT_CACHE_DIR", str(tmp_path))  # no converted network is cached: TensorFlow starts too
     done = program.run("predict", cat, "--arch", "toy", "--top", 1, "--engine", engine)

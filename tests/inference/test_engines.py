@@ -18,7 +18,7 @@ from tlkit.inference.lazy_model import LazyModel
 from tlkit.inference.select import choose_engine, open_engine
 
 ENGINES = ["keras", "openvino"]
-FEW = {"efficientnetlite0", "mobilenetv2"}
+FEW = {"efficientnetlite0"}
 ENTRIES = [
     pytest.param(entry, id=entry.name, marks=[] if entry.name in FEW else [pytest.mark.every])
     for entry in all_architectures()

@@ -151,10 +151,10 @@ def test_the_pytorch_file_of_another_lite_is_refused(tmp_path):
 
 
 FAMILIES = [
-    "vgg16", "efficientnetb0",
+    "vgg16",
     *(
         pytest.param(name, marks=pytest.mark.every)
-        for name in ("mobilenetv2", "mobilenetv3small", "inceptionv3", "resnet50", "mobilenet", "densenet121",
+        for name in ("efficientnetb0", "mobilenetv2", "mobilenetv3small", "inceptionv3", "resnet50", "mobilenet", "densenet121",
                      "resnet50v2", "xception", "inceptionresnetv2", "nasnetmobile", "efficientnetv2b0", "convnexttiny")
     ),
 ]  # fmt: skip
