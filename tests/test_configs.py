@@ -12,7 +12,7 @@ OPTIONS = [max(option.opts, key=len)[2:] for option in finetune.params if option
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 
 
-SLOW = {"inceptionv3-2017.yaml", "thorough.yaml", "vgg16-block5-2016.yaml"}
+SLOW = {"inceptionv3-2017.yaml", "thorough.yaml", "vgg16-block5-2016.yaml", "vgg16-bottleneck-2016.yaml"}
 
 
 @pytest.mark.parametrize(

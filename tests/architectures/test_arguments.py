@@ -82,6 +82,7 @@ def test_a_bias_goes_along_the_channels_where_a_map_is_as_wide_as_it_has_channel
     np.testing.assert_array_equal(maps[0, 2], np.full((2, 4), 2))
 
 
+@pytest.mark.every
 def test_features_are_stored_in_the_layout(tlkit, cat, tmp_path):
     for layout in ("channels_last", "channels_first"):
         options = ("--pooling", "none", "--size", "64", "--layer", "block2b_add", "--data-format", layout)
@@ -247,6 +248,7 @@ def weights_name(entry):
     return entry.weights_file(include_top=True, size=(128, 128)).name
 
 
+@pytest.mark.every
 def test_the_number_of_classes_can_be_chosen_where_weights_leave_it_open(tlkit, cat, tmp_path):
     (tmp_path / "names.txt").write_text("a\nb\nc\n")
     three = ("--classes", "3", "--size", "32")

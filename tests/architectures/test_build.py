@@ -14,7 +14,8 @@ LARGE = {
     "convnextsmall", "convnextbase", "convnextlarge", "convnextxlarge", "densenet169", "efficientnetb1",
     "efficientnetb2", "efficientnetb3", "efficientnetb4", "efficientnetb5", "efficientnetb6", "efficientnetb7",
     "efficientnetv2b1", "efficientnetv2b2", "efficientnetv2b3", "efficientnetv2s", "efficientnetv2m", "efficientnetv2l",
-    "densenet201", "efficientnetlite1", "efficientnetlite2", "inceptionresnetv2", "mobilenetv3large", "nasnetlarge", "vgg19",
+    "densenet201", "efficientnetlite1", "efficientnetlite2", "inceptionresnetv2", "mobilenetv3large", "nasnetmobile",
+    "nasnetlarge", "vgg19",
     "resnet101", "resnet152", "resnet101v2", "resnet152v2", "resnext101",
 }  # fmt: skip
 ENTRIES = [

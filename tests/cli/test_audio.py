@@ -136,6 +136,7 @@ def test_a_classifier_of_audio_clips(tlkit, tmp_path, tones, run):
     assert "images" not in page.lower()
 
 
+@pytest.mark.every
 def test_bottleneck_features_are_written_and_trained_on(tlkit, tmp_path, tones, weights):
     out = tmp_path / "features"
     command = ("bottleneck", tones, "-o", out, *ARCH, "--weights", weights, "--json")

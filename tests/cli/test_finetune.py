@@ -271,6 +271,7 @@ def test_weights_that_changed_are_not_gone_on_with(textures, tlkit, tmp_path, mo
     assert "are not those that the run started with" in ran.err
 
 
+@pytest.mark.every
 def test_all_of_the_base_can_train(textures, tlkit, tmp_path):
     ran = tlkit("finetune", textures, *TOY, "--epochs", 1, "--freeze", 0, "-o", tmp_path / "run", "--format", "json")
     assert ran.code == 0

@@ -36,7 +36,7 @@ DIALECTS = {
 # one weights file and one model of old, and both of today; the others by `make test-all`
 FEW = {"nb_layers", "keras2 model", "keras3", "archive"}
 KINDS = [pytest.param(kind, marks=[] if kind in FEW else [pytest.mark.every]) for kind in DIALECTS]
-INSPECTIONS, BATCH, LOADS = 2_000, 50, 80
+INSPECTIONS, BATCH, LOADS = 1_000, 50, 80
 
 
 def broken_copies(tmp_path, kind, count):

@@ -61,7 +61,10 @@ def test_the_order_of_an_epoch_depends_on_the_seed_alone(memory):
 
 
 # in the first phase, after its last epoch, in the second
-@pytest.mark.parametrize(("stop", "patience"), [pytest.param(2, None, marks=pytest.mark.every), (4, 6), (6, None)])
+@pytest.mark.parametrize(
+    ("stop", "patience"),
+    [pytest.param(2, None, marks=pytest.mark.every), (4, 6), pytest.param(6, None, marks=pytest.mark.every)],
+)
 def test_what_is_broken_off_ends_as_if_it_was_not(tmp_path, stop, patience):
     """Dropout, the state of the optimizer, a schedule and the best epoch so far are all taken up."""
 
