@@ -155,7 +155,8 @@ FAMILIES = [
     *(
         pytest.param(name, marks=pytest.mark.every)
         for name in ("efficientnetb0", "mobilenetv2", "mobilenetv3small", "inceptionv3", "resnet50", "mobilenet",
-                     "densenet121", "resnet50v2", "xception", "inceptionresnetv2", "nasnetmobile", "efficientnetv2b0", "convnexttiny")
+                     "densenet121", "resnet50v2", "xception", "inceptionresnetv2", "nasnetmobile", "efficientnetv2b0",
+                     "convnexttiny")
     ),
 ]  # fmt: skip
 
