@@ -35,7 +35,7 @@ Schedule = Literal["constant", "linear", "cosine"]
 Split = Literal["test", "validation", "train"]
 
 DATA, NETWORK, HEAD, FREEZING = "Data", "Network", "Head", "Freezing"
-FREEZE_POINTS = ("freeze", "unfreeze", "unfreeze_blocks", "stages")
+FREEZE_OPTIONS = ("freeze", "unfreeze", "unfreeze_blocks", "stages")
 """Options of finetune that exclude each other."""
 
 PHASE_1, PHASE_2, BOTH_PHASES = "Phase 1 (head)", "Phase 2 (fine-tuning)", "Both phases"
@@ -247,7 +247,7 @@ class ExtractConfig(BuildOptions, LoadOptions, EngineOptions):
     force: bool = _force("FILE if it holds other features")
 
     def without_effect(self) -> dict[str, str]:
-        """The options that have no effect beside the others, with the reason."""
+        """Return the options that have no effect beside the others, with the reason."""
         return {} if self.weights == "none" else {"seed": "it draws the random weights of --weights none"}
 
 
@@ -403,7 +403,7 @@ class FinetuneConfig(WidthOptions, LoadOptions, EngineOptions):
             )
 
     def without_effect(self) -> dict[str, str]:
-        """The options that have no effect beside the others, with the reason."""
+        """Return the options that have no effect beside the others, with the reason."""
         reasons: dict[str, str] = {}
         if not self.epochs:
             reasons |= dict.fromkeys(("optimizer", "lr", "schedule"), "--epochs 0 skips phase 1")

@@ -10,7 +10,7 @@ from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.architectures.submodel import submodel
 from tlkit.backend import keras
 from tlkit.features.spec import FeatureSpec
-from tlkit.training.base import Base, cut_base
+from tlkit.training.base import Base, plan_stages
 from tlkit.training.compile_options import Objective
 from tlkit.training.freeze import FreezePoint
 from tlkit.training.frontier import find_frontier
@@ -56,9 +56,9 @@ def network_of(name, frozen, size, *, batchnorm="frozen"):
     )  # fmt: skip
     base = Base(model, pooled, spec)
     frozen = frozen if isinstance(frozen, int) else [layer.name for layer in model.layers].index(frozen) + 1
-    (cut,) = cut_base(base, [FreezePoint(frozen, len(model.layers), "")], batchnorm=batchnorm)
-    cut.freeze(base)
-    return base, cut
+    (stage,) = plan_stages(base, [FreezePoint(frozen, len(model.layers), "")], batchnorm=batchnorm)
+    stage.freeze(base)
+    return base, stage
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def network_of(name, frozen, size, *, batchnorm="frozen"):
         ("inceptionv3", "mixed8", 75, ["mixed8"]),
         # inside a block: what trains, and what goes past it
         ("efficientnetlite0", 122, 64, ["block6c_add", "block6d_expand_activation"]),
-        # three branches are cut, and a pooling that would be a fourth stays above
+        # three branches are stage, and a pooling that would be a fourth stays above
         ("inceptionv3", 172, 75, ["mixed5", "activation_55", "activation_51"]),
         ("resnet50", "conv4_block6_out", 32, ["conv4_block6_out"]),
         ("toy", "block2_right_relu", 32, ["block1_add", "block2_right_relu"]),
@@ -78,9 +78,9 @@ def network_of(name, frozen, size, *, batchnorm="frozen"):
     ],
 )
 def test_the_frontier_is_where_least_is_cached(name, frozen, size, names):
-    base, cut = network_of(name, frozen, size)
-    frontier = find_frontier(base.pooled, cut.trained)
-    assert frontier == cut.frontier
+    base, stage = network_of(name, frozen, size)
+    frontier = find_frontier(base.pooled, stage.trained)
+    assert frontier == stage.frontier
     assert list(frontier.names) == names
     assert frontier.is_input == (names == ["input_layer"])
     assert frontier.bytes == 4 * sum(int(np.prod(shape)) for shape in frontier.shapes)
@@ -89,7 +89,7 @@ def test_the_frontier_is_where_least_is_cached(name, frozen, size, names):
 @pytest.mark.parametrize(
     ("name", "frozen", "batchnorm"),
     [
-        ("toy", "block2_right_relu", "frozen"),  # two tensors are cut
+        ("toy", "block2_right_relu", "frozen"),  # two tensors are stage
         ("toy", "block2_concat", "train"),
         pytest.param("efficientnetlite0", 129, "frozen", marks=pytest.mark.every),
         pytest.param("efficientnetlite0", "block6d_add", "train", marks=pytest.mark.every),
@@ -106,7 +106,7 @@ def test_it_trains_as_the_whole_network_does(name, frozen, batchnorm, tmp_path):
     labels = np.arange(10) % 3
     curves = {}
     for way in ("whole", "frontier"):
-        base, cut = network_of(name, frozen, size, batchnorm=batchnorm)
+        base, stage = network_of(name, frozen, size, batchnorm=batchnorm)
         network = base.pooled
         before = [layer.get_weights() for layer in base.model.layers]
         keras.utils.set_random_seed(2)
@@ -117,7 +117,7 @@ def test_it_trains_as_the_whole_network_does(name, frozen, batchnorm, tmp_path):
             model = keras.Model(inputs, head(network(inputs, training=training)))
             batches = Held([pictures], labels)
         else:
-            frontier = cut.frontier
+            frontier = stage.frontier
             below = keras.Model(network.input, list(frontier.tensors))
             rows = keras.tree.flatten(below.predict(pictures, verbose=0))
             model = build_trainable_top(network, frontier, head, batchnorm=batchnorm)
@@ -130,7 +130,7 @@ def test_it_trains_as_the_whole_network_does(name, frozen, batchnorm, tmp_path):
             for layer, values in zip(base.model.layers, before, strict=True)
             if any((now != value).any() for now, value in zip(layer.get_weights(), values, strict=True))
         }
-        assert changed == {layer.name for layer in cut.trained}
+        assert changed == {layer.name for layer in stage.trained}
         # base, pooling and head as one model say what the part that trained says
         whole = assemble_model(base.model, "avg", head, name, base.spec.network.preprocessor)
         if way == "frontier":
@@ -158,8 +158,8 @@ def test_bfloat16_trains_and_leaves_float32_behind(name, frozen, tmp_path):
         frozen += len(build(get_architecture(name), include_top=False).layers)
     curves = {}
     for precision in ("float32", "bfloat16"):
-        base, cut = network_of(name, frozen, 75)
-        network, frontier = base.pooled, cut.frontier
+        base, stage = network_of(name, frozen, 75)
+        network, frontier = base.pooled, stage.frontier
         keras.utils.set_random_seed(2)
         head = build_head(choose_head("linear"), network.output_shape[1:], 3)
         rows = [np.random.default_rng(0).uniform(size=(8, *shape)).astype("f") for shape in frontier.shapes]

@@ -127,7 +127,7 @@ class Architecture:
 
     @property
     def is_channels_first(self) -> bool:
-        """True if its inputs and feature maps are ``(channels, height, width)``."""
+        """Return True if its inputs and feature maps are ``(channels, height, width)``."""
         return self.options.data_format == "channels_first"
 
     @property

@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
-from tlkit.config import FREEZE_POINTS, GROUPS, OUTPUT
+from tlkit.config import FREEZE_OPTIONS, GROUPS, OUTPUT
 from tlkit.utils.options import Option, Options, options_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -67,8 +67,8 @@ class JobCommand(click.Command):
             if ctx.get_parameter_source(item.name) is ParameterSource.COMMANDLINE:
                 typed[item.name] = value
         options = {**ctx.meta.get(_FILE_VALUES, {}), **typed}
-        if typed.keys() & {*FREEZE_POINTS}:  # one that was typed wins over its opposite in the file
-            options = {name: value for name, value in options.items() if name not in FREEZE_POINTS or name in typed}
+        if typed.keys() & {*FREEZE_OPTIONS}:  # one that was typed wins over its opposite in the file
+            options = {name: value for name, value in options.items() if name not in FREEZE_OPTIONS or name in typed}
         ctx.params["options"] = options
         return super().invoke(ctx)
 
@@ -86,7 +86,7 @@ class JobCommand(click.Command):
 
 
 def typed_flags(context: click.Context) -> list[str]:
-    """The options, and arguments, that were typed: ``--batch-size``."""
+    """Return the options, and arguments, that were typed: ``--batch-size``."""
     sources = {param: context.get_parameter_source(str(param.name)) for param in context.command.params}
     return [
         max((f"--{opt.lstrip('-')}" for opt in param.opts), key=len)
@@ -170,7 +170,7 @@ config_option: Callable[[Function], Function] = click.option(
 
 
 def format_option(*formats: str) -> Callable[[Function], Function]:
-    """``--format``; the first is the default."""
+    """Add ``--format``; the first is the default."""
     return click.option(
         "--format", "output_format", cls=GroupedOption, type=click.Choice(formats), default=formats[0],
         show_default=True, help="Format of the result on stdout.",

@@ -110,7 +110,7 @@ def _compare(model: Any, copy: Any, output: Path) -> None:
 
 
 def _has_top(source: Path, architecture: Architecture, options: LoadOptions) -> bool:
-    """True when the file matches the architecture with its classifier; refuse a file that matches neither way."""
+    """Return True when the file matches the architecture with its classifier; refuse one that matches neither way."""
     if not architecture.with_top.is_hdf5 and keras_files.is_torch_stream(source):
         return True
     keras_files.verify_readable(source)

@@ -91,7 +91,7 @@ def _train(plan: TrainingPlan, images: SplitData, folder: Path) -> FinetuneResul
     """Train a run in its locked folder, from the last checkpoint where there is one, and save it."""
     # TensorFlow starts here: everything that can be refused has been
     from tlkit.backend import keras
-    from tlkit.training.base import cut_base, load_base
+    from tlkit.training.base import load_base, plan_stages
     from tlkit.training.batches import TrainingBatches
     from tlkit.training.checkpoint import read_checkpoint
     from tlkit.training.compile_options import Objective
@@ -102,16 +102,16 @@ def _train(plan: TrainingPlan, images: SplitData, folder: Path) -> FinetuneResul
 
     config = plan.config
 
-    # Load the base, find where each stage of phase 2 cuts it, and freeze it.
+    # Load the base, find what each stage of phase 2 trains, and freeze it.
     keras.utils.set_random_seed(config.seed)
     base = load_base(plan)
-    cuts = cut_base(base, plan.freeze_points, batchnorm=config.batchnorm)
+    stages = plan_stages(base, plan.freeze_points, batchnorm=config.batchnorm)
     base.model.trainable = False
 
-    # Run the frozen part once per image: the pooled base for phase 1, the cut tensors for phase 2.
-    data = TrainingBatches(plan, images, base, cuts)
+    # Run the frozen part once per image: the pooled base for phase 1, the frontier for phase 2.
+    data = TrainingBatches(plan, images, base, stages)
     with FeatureCache(folder / FEATURES) as cache:
-        data.cache_features(cache)
+        data.prepare(cache)
 
         # Phase 1: train the head on the features of the frozen base.
         keras.utils.set_random_seed(config.seed)  # the same head whether features were cached or not
@@ -128,21 +128,21 @@ def _train(plan: TrainingPlan, images: SplitData, folder: Path) -> FinetuneResul
             )
 
         # Phase 2: unfreeze the top of the base and train it with the head, stage by stage.
-        for number, cut in enumerate(cuts):
-            cut.freeze(base)
-            stage = plan.stage(number)
-            if trainer.is_done(stage):
+        for number, stage in enumerate(stages):
+            stage.freeze(base)
+            phase = plan.finetune_phase(number)
+            if trainer.is_done(phase):
                 continue
-            cut.report(number + 1 if len(cuts) > 1 else None, batchnorm=config.batchnorm)
+            stage.report(number + 1 if len(stages) > 1 else None, batchnorm=config.batchnorm)
             # before the layers change their precision: an engine opened now computes in its own
-            batches = data.batches(TRAIN, cut.spec, phase=number + 1), data.batches(VALIDATION, cut.spec)
+            batches = data.batches(TRAIN, stage.spec, phase=number + 1), data.batches(VALIDATION, stage.spec)
             with mixed_precision_scope(config.precision, base.model):
-                top = build_trainable_top(base.pooled, cut.frontier, head, batchnorm=config.batchnorm)
-                trainer.train(stage, top, *batches)
+                top = build_trainable_top(base.pooled, stage.frontier, head, batchnorm=config.batchnorm)
+                trainer.train(phase, top, *batches)
 
-        # Evaluate the trained part in float32, on the tensors that cross the last cut.
-        last = cuts[-1].spec if cuts else base.spec
-        top = build_trainable_top(base.pooled, cuts[-1].frontier, head) if cuts else head
+        # Evaluate the trained part in float32, on the tensors of the last frontier.
+        last = stages[-1].spec if stages else base.spec
+        top = build_trainable_top(base.pooled, stages[-1].frontier, head) if stages else head
         evaluations = {
             split: evaluate(top, data.batches(split, last), images, split)
             for split in (VALIDATION, TEST)
@@ -151,4 +151,4 @@ def _train(plan: TrainingPlan, images: SplitData, folder: Path) -> FinetuneResul
 
     # Join base, pooling and head into one model and save the run.
     model = assemble_model(base.model, plan.head.pooling, head, plan.architecture.name, plan.preprocessor)
-    return save_run(folder, plan, images, cuts, trainer.phases, evaluations, model, data.provenance)
+    return save_run(folder, plan, images, stages, trainer.phases, evaluations, model, data.provenance)

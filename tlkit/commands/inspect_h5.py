@@ -81,7 +81,7 @@ class Inspection:
 
     @property
     def loads(self) -> bool:
-        """True when it loads into the architecture that was asked about."""
+        """Return True when it loads into the architecture that was asked about."""
         return any(report.commands for report in self.loading)
 
     @property

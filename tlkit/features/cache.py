@@ -39,7 +39,7 @@ class FeatureCache:
             logger.info("The features of this run exceed TLKIT_CACHE_LIMIT and are not cached for the next.")
 
     @contextmanager
-    def lock(self, provenances: Sequence[Provenance]) -> Iterator[list[FeatureStore]]:
+    def open_for_writing(self, provenances: Sequence[Provenance]) -> Iterator[list[FeatureStore]]:
         """Open the stores of different provenances; only this process appends to them inside the block.
 
         Raises:

@@ -48,7 +48,7 @@ class NativeGroupedConvModel(keras.Model):
 
 
 def _is_native(model: Any, *, backward: bool) -> bool:
-    """True if Keras has XLA compile layers of a model, and TensorFlow can compute all of them itself."""
+    """Return True if Keras has XLA compile layers of a model, and TensorFlow can compute all of them itself."""
     compiled = [layer for layer in _leaves(model) if _is_compiled(layer)]
     return bool(compiled) and all(
         isinstance(layer, keras.layers.Conv2D) and _runs_in_tensorflow(layer.data_format, backward)
@@ -65,7 +65,7 @@ def _leaves(model: Any) -> Iterator[Any]:
 
 
 def _is_compiled(layer: Any) -> bool:
-    """True for a layer that ``conv`` of ``keras/src/backend/tensorflow/nn.py`` compiles with XLA."""
+    """Return True for a layer that ``conv`` of ``keras/src/backend/tensorflow/nn.py`` compiles with XLA."""
     if not hasattr(layer, "kernel_size"):
         return False
     return getattr(layer, "groups", 1) > 1 or (len(layer.kernel_size) == 3 and layer.data_format == "channels_first")

@@ -78,7 +78,7 @@ def converted_model(network: LazyModel) -> Iterator[tuple[Path, bool]]:
 
 
 def _is_complete(folder: Path) -> bool:
-    """True if a converted network is there with the weights that were written."""
+    """Return True if a converted network is there with the weights that were written."""
     try:
         content = json.loads((folder / PROVENANCE).read_text("utf-8"))
         return (folder / MODEL).is_file() and digest_problem(folder / WEIGHTS, content[WEIGHTS]) is None

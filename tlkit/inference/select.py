@@ -38,7 +38,7 @@ def resolve_engine(requested: str) -> Literal["keras", "openvino"]:
 
 
 def _has_gpu() -> bool:
-    """True if TensorFlow may use an NVIDIA GPU. Reads the system: asking TensorFlow takes seconds."""
+    """Return True if TensorFlow may use an NVIDIA GPU. Reads the system: asking TensorFlow takes seconds."""
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
     return not hidden and Path("/proc/driver/nvidia/version").exists()
 

@@ -56,7 +56,7 @@ class Header:
 
     @property
     def is_model(self) -> bool:
-        """True if it is a full model."""
+        """Return True if it is a full model."""
         return self.dialect.endswith("-model") or self.dialect == "keras-archive"
 
 

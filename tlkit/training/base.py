@@ -1,4 +1,4 @@
-"""The pretrained base, and where phase 2 cuts it."""
+"""The pretrained base, and where phase 2 stages it."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class Base:
 
 
 @dataclass(frozen=True)
-class Cut:
-    """The base, cut where a stage of phase 2 starts to train.
+class Stage:
+    """A stage of phase 2: which layers of the base train, and what reaches them from the frozen ones.
 
     Attributes:
-        freeze_point: Where it was asked to be cut.
+        freeze_point: Where the base is cut into frozen and trainable layers.
         unfrozen: Layers whose ``trainable`` is True in this stage.
         trained: Those of them that have something to train.
         frontier: The tensors that cross from frozen to trainable layers.
@@ -88,8 +88,8 @@ def load_base(plan: TrainingPlan) -> Base:
     return Base(model, pooled, spec)
 
 
-def cut_base(base: Base, freeze_points: Sequence[FreezePoint], *, batchnorm: str) -> list[Cut]:
-    """Cut the base at every freeze point.
+def plan_stages(base: Base, freeze_points: Sequence[FreezePoint], *, batchnorm: str) -> list[Stage]:
+    """Stage the base at every freeze point.
 
     Args:
         base: The base.
@@ -99,7 +99,7 @@ def cut_base(base: Base, freeze_points: Sequence[FreezePoint], *, batchnorm: str
     """
     normalization = keras.layers.BatchNormalization
     base.model.trainable = True
-    cuts: list[Cut] = []
+    stages: list[Stage] = []
     for freeze_point in freeze_points:
         above = base.model.layers[freeze_point.frozen :]
         unfrozen = [layer for layer in above if batchnorm == "train" or not isinstance(layer, normalization)]
@@ -109,10 +109,10 @@ def cut_base(base: Base, freeze_points: Sequence[FreezePoint], *, batchnorm: str
         if frontier.tensors[0] is base.pooled.outputs[0]:  # nothing of the base trains
             spec = base.spec
         else:
-            same = [cut.spec for cut in cuts if cut.frontier.names == frontier.names]
+            same = [stage.spec for stage in stages if stage.frontier.names == frontier.names]
             spec = same[0] if same else FeatureSpec.from_tensors(base.spec, frontier.names, _tensors(base, frontier))
-        cuts.append(Cut(freeze_point, tuple(unfrozen), tuple(trained), frontier, spec))
-    return cuts
+        stages.append(Stage(freeze_point, tuple(unfrozen), tuple(trained), frontier, spec))
+    return stages
 
 
 def _tensors(base: Base, frontier: Frontier) -> Any:

@@ -18,7 +18,7 @@ from tlkit.features.spec import FeatureSpec
 from tlkit.features.store import FeatureStore
 from tlkit.inference.base import run
 from tlkit.inference.provenance import Provenance
-from tlkit.training.base import Base, Cut
+from tlkit.training.base import Base, Stage
 from tlkit.training.datasets import BatchSequence, FeatureDataset, ImageDataset
 from tlkit.training.plan import TrainingPlan
 from tlkit.training.precomputed import open_precomputed
@@ -34,20 +34,20 @@ class TrainingBatches:
         plan: What was decided.
         images: The splits.
         base: The base, whose pooled output phase 1 learns from.
-        cuts: Where the stages of phase 2 cut it.
+        stages: The stages of phase 2.
     """
 
-    def __init__(self, plan: TrainingPlan, images: SplitData, base: Base, cuts: Sequence[Cut]) -> None:
+    def __init__(self, plan: TrainingPlan, images: SplitData, base: Base, stages: Sequence[Stage]) -> None:
         config = self._config = plan.config
         self._images = images
-        specs = {id(spec): spec for spec in (base.spec, *(cut.spec for cut in cuts))}
+        specs = {id(spec): spec for spec in (base.spec, *(stage.spec for stage in stages))}
         self._extractor = FeatureExtractor(*specs.values(), engine=config.engine, precision=config.precision)
-        self._whole_base = [cut.spec for cut in cuts if cut.frontier.is_input]
+        self._whole_base = [stage.spec for stage in stages if stage.frontier.is_input]
         self._copies = (
             AugmentedCopies(config.augment, config.augment_copies, config.seed) if config.augment_copies else None
         )
-        self._cached = self._choose_cached(plan.cache_budget_bytes, base, cuts)
-        used = [spec for spec in specs.values() if spec is not base.spec or config.epochs or not cuts]
+        self._cached = self._choose_cached(plan.cache_budget_bytes, base, stages)
+        used = [spec for spec in specs.values() if spec is not base.spec or config.epochs or not stages]
         given = [base.spec] if config.features is not None else []
         self._reads_images = any(spec not in (*self._cached, *given) for spec in used)
         self._features: dict[tuple[str, int], FeatureDataset] = {}
@@ -56,14 +56,15 @@ class TrainingBatches:
         if self._copies:
             self.provenance = dataclasses.replace(self.provenance, augment=self._copies.provenance)
 
-    def _choose_cached(self, budget: int, base: Base, cuts: Sequence[Cut]) -> list[FeatureSpec]:
+    def _choose_cached(self, budget: int, base: Base, stages: Sequence[Stage]) -> list[FeatureSpec]:
         """Choose the specs whose features fit the budget, in the order of the phases; report those that do not."""
         config, modality = self._config, self._images.preprocessor.modality
         sizes = [(base.spec, 4 * math.prod(base.feature_shape), "the base")]
         sizes += [
-            (cut.spec, cut.frontier.bytes, f"the base through {cut.freeze_point.last_frozen_layer}") for cut in cuts
+            (stage.spec, stage.frontier.bytes, f"the base through {stage.freeze_point.last_frozen_layer}")
+            for stage in stages
         ]
-        if not config.epochs and cuts and all(cut.spec is not base.spec for cut in cuts):
+        if not config.epochs and stages and all(stage.spec is not base.spec for stage in stages):
             sizes = sizes[1:]  # no phase learns from the pooled output
         rows = sum(len(split.files) * self._variants(name) for name, split in self._images.splits.items())
         cached: list[FeatureSpec] = []
@@ -89,8 +90,8 @@ class TrainingBatches:
             return 1
         return self._copies.count if self._copies else 0
 
-    def cache_features(self, cache: FeatureCache) -> None:
-        """Compute the features that are to be cached and are not yet; images that cannot be read are dropped.
+    def prepare(self, cache: FeatureCache) -> None:
+        """Open given features, compute those that are to be cached, and drop the images that cannot be read.
 
         Raises:
             DataError: No training image of a class can be read.
@@ -132,7 +133,7 @@ class TrainingBatches:
     ) -> tuple[list[FeatureStore], FillResult]:
         while True:
             try:
-                with cache.lock(provenances) as stores:
+                with cache.open_for_writing(provenances) as stores:
                     return stores, self._extractor.compute_missing(
                         self._images.splits[split].files,
                         stores,

@@ -15,7 +15,7 @@ from tlkit.keras_private import calls
 
 @dataclass(frozen=True)
 class Frontier:
-    """Where a network is cut in two.
+    """The tensors that cross from frozen layers to trainable ones.
 
     Attributes:
         tensors: Symbolic tensors of the network; the trainable part depends on the image through them alone.

@@ -92,8 +92,8 @@ class TrainingPlan:
             momentum=config.momentum, patience=config.patience,
         )  # fmt: skip
 
-    def stage(self, number: int) -> PhasePlan:
-        """Return a stage of phase 2, counted from 0."""
+    def finetune_phase(self, number: int) -> PhasePlan:
+        """Return how a stage of phase 2 trains, counted from 0."""
         config = self.config
         return PhasePlan(
             name="finetune" if len(self.freeze_points) == 1 else f"finetune-{number + 1}",

@@ -13,7 +13,7 @@ from tlkit.inference.provenance import Provenance
 from tlkit.reporting.metrics import Evaluation
 from tlkit.reporting.page import Page, draw_section, write_page
 from tlkit.reporting.plots import draw_history
-from tlkit.training.base import Cut
+from tlkit.training.base import Stage
 from tlkit.training.history import Phase
 from tlkit.training.plan import TrainingPlan
 from tlkit.training.reproduce import command_line, effective_options, versions
@@ -30,7 +30,7 @@ def save_run(
     folder: Path,
     plan: TrainingPlan,
     images: SplitData,
-    cuts: Sequence[Cut],
+    stages: Sequence[Stage],
     phases: Sequence[Phase],
     evaluations: Mapping[str, Evaluation],
     model: Any,
@@ -42,7 +42,7 @@ def save_run(
         folder: The run folder.
         plan: What was decided.
         images: What it was trained on.
-        cuts: Where the stages of phase 2 cut the base.
+        stages: The stages of phase 2.
         phases: The history of each phase.
         evaluations: Evaluation of each split, by its name.
         model: The finished model, from image to class probabilities.
@@ -51,7 +51,7 @@ def save_run(
     Raises:
         RunError: The folder cannot be written to.
     """
-    last = cuts[-1] if cuts else None
+    last = stages[-1] if stages else None
     result = FinetuneResult(
         run=folder,
         architecture=plan.architecture.name,
@@ -64,7 +64,7 @@ def save_run(
         skipped=tuple(images.skipped),
         warnings=(*plan.warnings, *images.warnings),
     )
-    options = _effective_options(result, plan)
+    options = _resolved_options(result, plan)
     record = _record(result, plan, images, features, options)
     write_model(folder, model, phases)
     try:
@@ -76,7 +76,7 @@ def save_run(
     return result
 
 
-def _effective_options(result: FinetuneResult, plan: TrainingPlan) -> dict[str, Any]:
+def _resolved_options(result: FinetuneResult, plan: TrainingPlan) -> dict[str, Any]:
     """Return the effective values of options that the config leaves open; paths are absolute."""
     head, preprocessor, config = plan.head, plan.preprocessor, plan.config
     elsewhere = config.stages or config.unfreeze is not None or config.unfreeze_blocks is not None

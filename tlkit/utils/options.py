@@ -138,7 +138,7 @@ class Option:
 
 
 def join_or(words: Iterable[str]) -> str:
-    """``auto, keras or openvino``."""
+    """Join words as ``auto, keras or openvino``."""
     *most, last = words
     return f"{', '.join(most)} or {last}" if most else last
 
@@ -280,21 +280,21 @@ class Options:
         return config
 
     def unused(self) -> dict[str, str]:
-        """The options that were given (differ from their default) and have no effect, with the reason."""
+        """Return the options that were given (differ from their default) and have no effect, with the reason."""
         given = self.given()
         return {name: reason for name, reason in self.without_effect().items() if name in given}
 
     def without_effect(self) -> dict[str, str]:
-        """The options that have no effect beside the others, whether given or not, with the reason."""
+        """Return the options that have no effect beside the others, whether given or not, with the reason."""
         return {}
 
     def given(self) -> dict[str, Any]:
-        """The options that differ from their defaults."""
+        """Return the options that differ from their defaults."""
         values = {item.name: (getattr(self, item.name), item.default) for item in options_of(type(self))}
         return {name: value for name, (value, default) in values.items() if value != default}
 
     def words(self) -> list[str]:
-        """The words of the command line that ask for these options; defaults are left out."""
+        """Return the words of the command line that ask for these options; defaults are left out."""
         given, arguments, words = self.given(), [], []
         for item in options_of(type(self)):
             if item.name not in given:
@@ -323,5 +323,5 @@ class Options:
         }
 
     def flags(self) -> list[str]:
-        """The names of the options that differ from their defaults: ``--alpha``."""
+        """Return the names of the options that differ from their defaults: ``--alpha``."""
         return [word for word in self.words() if word.startswith("--")]

@@ -54,7 +54,7 @@ class LayoutHints:
 
     @property
     def by_default(self) -> bool:
-        """True if ``data`` is only the default of the backend."""
+        """Return True if ``data`` is only the default of the backend."""
         return (
             self.header.generation == 2
             and _version(self.header.keras_version) < (2, 2)
@@ -63,7 +63,7 @@ class LayoutHints:
 
     @property
     def flipped(self) -> bool | None:
-        """True if kernels are flipped (Theano's), by the backend or TensorFlow's ``:0`` in names; None if unknown."""
+        """Return True if kernels are flipped (Theano's), by backend or TensorFlow's ``:0`` in names; else None."""
         if self.header.backend is not None:
             return False if self.header.backend in CORRELATES else True if self.header.backend == "theano" else None
         if self.header.generation == 3 or any(

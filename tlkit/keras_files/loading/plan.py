@@ -85,12 +85,12 @@ class Plan:
 
     @property
     def complete(self) -> bool:
-        """True when every tensor of the network has a match."""
+        """Return True when every tensor of the network has a match."""
         return not self.missing and not self.mismatched and self.network_layers > 0
 
     @property
     def has_gaps(self) -> bool:
-        """True when the file has unused layers between used ones: it may be of another, larger network."""
+        """Return True when the file has unused layers between used ones: it may be of another, larger network."""
         return BETWEEN in self.notes
 
     @property
