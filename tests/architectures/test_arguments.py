@@ -1,15 +1,18 @@
 """Arguments of the constructors: widths of MobileNets, number of classes, input size, layout."""
 
+import gc
 import json
 
 import numpy as np
 import pytest
+from helpers.statistics import draw_statistics
 
 from tlkit.architectures.build import build
 from tlkit.architectures.layer_tables import describe, layers_of
 from tlkit.architectures.registry.lookup import all_architectures, get_architecture
 from tlkit.backend import keras, keras_scope
 from tlkit.config import BuildOptions
+from tlkit.data.images.normalization import preprocess
 from tlkit.data.images.preprocessor import ImagePreprocessor
 from tlkit.errors import ArchitectureError, UsageError, WeightsError
 from tlkit.inference.base import run
@@ -19,13 +22,23 @@ from tlkit.inference.select import open_engine
 FIRST = BuildOptions(data_format="channels_first")
 
 
+@pytest.fixture(autouse=True)
+def _let_go():
+    """A graph and its constants are a ring that only the collector opens; large networks would fill the memory."""
+    yield
+    gc.collect()
+
+
+def pixels_of(size):
+    return np.random.default_rng(1).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
+
+
 def in_layout(entry, model_of, size, engine):
     """Return the outputs of a network for fixed pixels; feature maps as channels last."""
     preprocessor = ImagePreprocessor(
         (size, size), entry.preprocessing, data_format="channels_first" if entry.is_channels_first else "channels_last"
     )
-    pixels = np.random.default_rng(1).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
-    (maps,) = run(open_engine(LazyModel(model_of, preprocessor), engine=engine), pixels)
+    (maps,) = run(open_engine(LazyModel(model_of, preprocessor), engine=engine), pixels_of(size))
     return np.moveaxis(maps, 1, -1) if entry.is_channels_first else maps
 
 
@@ -33,13 +46,8 @@ def both_layouts(name, size, *, layer=None, engine="keras"):
     """The outputs of one network with the same weights in both layouts."""
     rows = get_architecture(name), get_architecture(name, FIRST)
     last, first = (build(entry, include_top=False, size=(size, size)) for entry in rows)
-    random = np.random.default_rng(0)
-    weights = [
-        value if value.ndim > 1 else np.abs(random.normal(1, 0.3, value.shape)).astype(np.float32)
-        for value in last.get_weights()
-    ]
-    for model in (last, first):
-        model.set_weights(weights)
+    draw_statistics(last, preprocess(pixels_of(size), rows[0].preprocessing))
+    first.set_weights(last.get_weights())
     ends = [keras.Model(model.input, model.get_layer(layer).output) if layer else model for model in (last, first)]
     return [in_layout(entry, lambda end=end: end, size, engine) for entry, end in zip(rows, ends, strict=True)]
 

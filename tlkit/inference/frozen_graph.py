@@ -13,7 +13,7 @@ from tlkit.keras_private import flatten_layers
 
 
 @keras_scope()
-def frozen_graph(network: LazyModel, *, unroll: bool = False) -> Any:
+def frozen_graph(network: LazyModel, *, unroll: bool = False, fold: bool = True) -> Any:
     """Trace a network in inference mode.
 
     Normalization is part of the graph, so that TensorFlow's threads compute it and only bytes of images are copied.
@@ -23,20 +23,25 @@ def frozen_graph(network: LazyModel, *, unroll: bool = False) -> Any:
     Args:
         network: The network.
         unroll: Unroll recurrent layers whose number of steps is known.
+        fold: Copy the weights into the graph. Without it the graph refers to them: TensorFlow folds nothing then, and
+            needs three times their bytes instead of sixteen.
 
     Returns:
         A concrete function from pixels ``(batch, height, width, channels)``, of the preprocessor's dtype, to a list of
         float32 outputs.
     """
     model, preprocessor = network.model(), network.preprocessor
-    trainable = [variable.numpy() for variable in model.trainable_variables]
-    non_trainable = [variable.numpy() for variable in model.non_trainable_variables]
+    hold = (lambda value: value) if fold else tf.convert_to_tensor
+    weights = [
+        [hold(variable.numpy()) for variable in variables]
+        for variables in (model.trainable_variables, model.non_trainable_variables)
+    ]
 
     def forward(pixels: Any) -> list[Any]:
         inputs = preprocessor.normalize(tf.cast(pixels, tf.float32))
         if preprocessor.data_format == "channels_first":
             inputs = tf.transpose(inputs, (0, 3, 1, 2))
-        constants = [[tf.constant(value) for value in values] for values in (trainable, non_trainable)]
+        constants = [[tf.convert_to_tensor(value) for value in values] for values in weights]
         with native_grouped_conv(model):
             outputs, _ = model.stateless_call(*constants, inputs, training=False)
         return [tf.cast(output, tf.float32) for output in tf.nest.flatten(outputs)]

@@ -17,6 +17,10 @@ BATCH = 16
 """Size of every batch that the graph runs, padded with zeros: with another size an image may round differently."""
 
 
+FOLDED = 400 * 2**20
+"""Bytes of weights up to which they become constants of the graph: those of ConvNeXtLarge would take 12 GB."""
+
+
 class KerasEngine:
     """The ``keras`` engine; see :class:`tlkit.inference.base.Engine`."""
 
@@ -25,7 +29,8 @@ class KerasEngine:
 
     def __init__(self, network: LazyModel, precision: str = "float32") -> None:
         self.precision = precision
-        self._graph = frozen_graph(network)
+        weights = sum(variable.numpy().nbytes for variable in network.model().variables)
+        self._graph = frozen_graph(network, fold=weights <= FOLDED)
         self.shapes = tuple(tuple(output.shape[1:]) for output in self._graph.outputs)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="keras-engine")
 
