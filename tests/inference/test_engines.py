@@ -23,6 +23,7 @@ FEW = {"efficientnetlite0"}
 ENTRIES = [
     pytest.param(entry, id=entry.name, marks=[] if entry.name in FEW else [pytest.mark.every])
     for entry in all_architectures()
+    if entry.modality == "image"
 ]
 
 
