@@ -10,7 +10,7 @@ from helpers.program import invoke
 from helpers.toy import registered
 from PIL import Image
 
-from tlkit.utils.logging import interrupted
+from tlkit.utils.interrupt import interrupted
 
 
 @pytest.fixture(scope="session")

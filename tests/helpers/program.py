@@ -23,6 +23,7 @@ import pytest
 from click.testing import CliRunner
 
 from helpers.toy import registered
+from tlkit.__main__ import main as run_program
 from tlkit.cli import main
 
 COMMAND = (sys.executable, "-m", "helpers.program")
@@ -95,4 +96,4 @@ if __name__ == "__main__":
         batches, _, how = os.environ["FAIL_AFTER"].partition(":")
         _fail_after(int(batches), how)
     with registered():
-        main()
+        run_program()

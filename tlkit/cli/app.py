@@ -6,9 +6,7 @@ import errno
 import importlib
 import logging
 import os
-import signal
 import sys
-import threading
 import traceback
 import warnings
 from collections.abc import Mapping
@@ -16,12 +14,12 @@ from typing import Any
 
 import click
 
+from tlkit.cli.interrupts import report_interrupt
 from tlkit.cli.output import echo
 from tlkit.errors import TlkitError
-from tlkit.utils.logging import interrupted, logger
+from tlkit.utils.logging import logger
 from tlkit.utils.text import did_you_mean, escape_control_chars
 
-INTERRUPTED = 130
 SOME_SKIPPED = 3
 
 
@@ -87,17 +85,12 @@ class TlkitGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; turn exceptions into lines on stderr and an exit code."""
-        if threading.current_thread() is threading.main_thread():
-            interrupted.clear()
-            signal.signal(signal.SIGINT, _interrupt)
         try:
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit):
             raise
         except (KeyboardInterrupt, click.Abort):
-            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C does not wait for threads
-            click.echo("Interrupted.", err=True)
-            ctx.exit(INTERRUPTED)
+            ctx.exit(report_interrupt())
         except BrokenPipeError:
             # the reader of stdout has ended; point stdout elsewhere so that closing it raises nothing
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -108,11 +101,6 @@ class TlkitGroup(click.Group):
             known = _as_tlkit_error(error)
             report(known)
             ctx.exit(known.exit_code)
-
-
-def _interrupt(number: int, frame: Any) -> None:
-    interrupted.set()
-    raise KeyboardInterrupt
 
 
 def _as_tlkit_error(error: Exception) -> TlkitError:

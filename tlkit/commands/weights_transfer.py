@@ -13,6 +13,7 @@ from tlkit.downloads.weights_file import WeightsFile
 from tlkit.errors import WeightsError
 from tlkit.utils.atomic_write import atomic_write
 from tlkit.utils.hashing import file_digest
+from tlkit.utils.interrupt import resumable_by_repeating
 from tlkit.utils.text import did_you_mean, format_bytes
 
 
@@ -30,11 +31,12 @@ def pull(files: Sequence[WeightsFile], output: str | None = None) -> Iterator[Fi
     """
     if output is not None:
         _create(Path(output))
-    for file in files:
-        try:
-            yield _pull(file, None if output is None else Path(output))
-        except WeightsError as error:
-            yield FileStatus(file, None, "failed", error.message, error.hint)
+    with resumable_by_repeating():
+        for file in files:
+            try:
+                yield _pull(file, None if output is None else Path(output))
+            except WeightsError as error:
+                yield FileStatus(file, None, "failed", error.message, error.hint)
 
 
 def _pull(file: WeightsFile, output: Path | None) -> FileStatus:

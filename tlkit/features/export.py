@@ -15,6 +15,7 @@ import numpy as np
 from tlkit.features.extractor import FeatureExtractor
 from tlkit.features.io import FeatureBlocks, FeatureFile, FeatureMetadata, copy_rows
 from tlkit.features.store import open_store
+from tlkit.utils.interrupt import resumable_by_repeating
 from tlkit.utils.logging import logger
 from tlkit.utils.text import without_password
 
@@ -61,7 +62,7 @@ def export_features(
         Number of rows computed now.
     """
     computed = 0
-    with open_store(part, extractor.provenance) as store:
+    with open_store(part, extractor.provenance) as store, resumable_by_repeating():
         needed = {digest for group in groups.values() for digest in group.digests if digest is not None}
         for rows in existing:
             copy_rows(store, rows, needed)

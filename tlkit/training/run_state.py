@@ -9,7 +9,7 @@ import os
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +18,8 @@ from tlkit.errors import ConfigError, DataError, FeatureError, RunError, Trainin
 from tlkit.training.history import CHECKPOINT
 from tlkit.training.run_folder import RECORD
 from tlkit.utils.atomic_write import atomic_write
+from tlkit.utils.interrupt import resumable
 from tlkit.utils.locks import locked
-from tlkit.utils.logging import logger
 
 LOCK, STATE, FEATURES = ".lock", "unfinished.json", ".features"
 
@@ -74,16 +74,10 @@ def create_run_dir(output: str | None, name: str) -> Iterator[Path]:
             raise
 
 
-@contextmanager
-def report_resumable(path: Path) -> Iterator[None]:
+def report_resumable(path: Path) -> AbstractContextManager[None]:
     """Report how to resume a run when the block fails."""
-    try:
-        yield
-    except BaseException as error:
-        if _is_resumable(path, error):
-            name = shlex.quote(str(path))
-            logger.warning("To resume: tlkit finetune --resume %s", name)
-        raise
+    command = f"To resume: tlkit finetune --resume {shlex.quote(str(path))}"
+    return resumable(lambda error: command if _is_resumable(path, error) else None)
 
 
 def _is_resumable(path: Path, error: BaseException) -> bool:

@@ -19,7 +19,8 @@ from tlkit.training.compile_options import Objective, make_optimizer
 from tlkit.training.datasets import BatchSequence
 from tlkit.training.history import Phase
 from tlkit.training.plan import PhasePlan
-from tlkit.utils.logging import interrupted, logger, progress_bar
+from tlkit.utils.interrupt import raise_if_interrupted
+from tlkit.utils.logging import logger, progress_bar
 
 
 class Trainer:
@@ -135,15 +136,15 @@ class _CheckpointCallback(keras.callbacks.Callback):
         self._bar = progress_bar(total=sum(self._batches), unit="batch", description=name)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        _raise_if_interrupted()
+        raise_if_interrupted()
         self._bar.update(1)
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
-        _raise_if_interrupted()
+        raise_if_interrupted()
         self._bar.update(1)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        _raise_if_interrupted()
+        raise_if_interrupted()
         self.close_bar()
         values = {key: float(logs[key]) for key in ("loss", "accuracy", "val_loss", "val_accuracy")}
         phase, plan = self.phase, self._plan
@@ -175,12 +176,6 @@ class _CheckpointCallback(keras.callbacks.Callback):
                 self.best,
             )
         )
-
-
-def _raise_if_interrupted() -> None:
-    # TensorFlow can swallow a KeyboardInterrupt raised inside a C++ call
-    if interrupted.is_set():
-        raise KeyboardInterrupt
 
 
 def _merit(epoch: Mapping[str, float]) -> tuple[float, float]:

@@ -9,16 +9,10 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import threading
 from typing import Any
 
 logger = logging.getLogger("tlkit")
 logger.addHandler(logging.NullHandler())
-
-
-interrupted = threading.Event()
-"""Set by SIGINT. TensorFlow can swallow a ``KeyboardInterrupt`` raised inside a C++ call, so training callbacks poll
-this flag."""
 
 
 def progress_bar(*, total: int | None, unit: str, description: str, scale: bool = False) -> Any:
