@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 from helpers import program
@@ -84,3 +85,56 @@ def test_interrupted_exits_130_and_says_how_to_resume(textures, tmp_path):
     assert f"To resume: tlkit finetune --resume {tmp_path / 'run'}\n" in stderr
     assert stderr.strip().endswith("Interrupted.")
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["checkpoint.npz", "unfinished.json"]
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "last"), [(signal.SIGINT, 130, "Interrupted."), (signal.SIGTERM, 143, "Terminated.")]
+)
+def test_a_signal_ends_what_does_not_return(textures, tmp_path, number, code, last):
+    """A call into a library holds up the main thread for a minute: Python delivers no signal until it returns."""
+    script = tmp_path / "stuck.py"
+    script.write_text(
+        "import sys, time\n"
+        "from contextlib import suppress\n"
+        "from helpers.program import registered, run_program\n"
+        "from tlkit.training.trainer import Trainer\n"
+        "def stuck(*arguments):\n"
+        "    print('stuck', file=sys.stderr, flush=True)\n"
+        "    with suppress(KeyboardInterrupt):\n"
+        "        time.sleep(60)\n"
+        "    time.sleep(60)\n"
+        "Trainer.train = stuck\n"
+        "with registered():\n"
+        "    run_program()\n"
+    )
+    command = [sys.executable, script, "finetune", textures, "--arch", "toy", "-o", tmp_path / "run"]
+    process = subprocess.Popen(list(map(str, command)), env=program.environment(), stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if line == "stuck\n":
+            break
+    process.send_signal(number)
+    stderr = process.stderr.read()
+    assert process.wait(30) == code
+    assert stderr.splitlines() == [f"Warning: To resume: tlkit finetune --resume {tmp_path / 'run'}", last]
+
+
+def test_a_thread_that_does_not_end_does_not_hold_up_a_program_that_failed(tmp_path):
+    """As one of TensorFlow that waits for its next batch."""
+    start = "import threading\nthreading.Thread(target=threading.Event().wait).start()\n"
+    script = f"{start}from tlkit.__main__ import main\nmain()"
+    done = subprocess.run([sys.executable, "-c", script, "predict", "nothing.jpg"], timeout=60)
+    assert done.returncode == 3
+
+
+@pytest.mark.parametrize("delay", [0.02, 0.05, 0.1])
+def test_an_interrupt_while_it_starts(delay):
+    process = subprocess.Popen(
+        [sys.executable, "-c", "print(1, flush=True)\nfrom tlkit.__main__ import main\nmain()", "predict", "nothing"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    process.stdout.readline()
+    threading.Event().wait(delay)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=30)
+    assert "Traceback" not in stderr
+    assert (process.returncode, stderr) in ((130, "Interrupted.\n"), (1, stderr))

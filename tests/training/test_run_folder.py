@@ -19,3 +19,10 @@ def test_what_is_no_run_says_how_to_make_one(tmp_path):
         with pytest.raises(RunError, match=says) as caught:
             read_run(folder)
         assert "tlkit finetune" in caught.value.hint
+
+
+def test_an_unfinished_run_says_how_to_resume_it(tmp_path):
+    (tmp_path / "unfinished.json").write_text("{}")
+    with pytest.raises(RunError, match="not finished") as caught:
+        read_run(tmp_path)
+    assert caught.value.hint == f"Resume it: tlkit finetune --resume {tmp_path}"

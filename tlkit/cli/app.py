@@ -17,6 +17,7 @@ import click
 from tlkit.cli.interrupts import report_interrupt
 from tlkit.cli.output import echo
 from tlkit.errors import TlkitError
+from tlkit.utils.interrupt import interrupted
 from tlkit.utils.logging import logger
 from tlkit.utils.text import did_you_mean, escape_control_chars
 
@@ -96,6 +97,8 @@ class TlkitGroup(click.Group):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(0)
         except Exception as error:
+            if interrupted.is_set():  # a module that was being imported raises an error of its own
+                ctx.exit(report_interrupt())
             if ctx.params.get("verbose"):
                 traceback.print_exc()
             known = _as_tlkit_error(error)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 FORMAT = 2
 """Version of ``run.json``; 1 was ``kind`` for ``modality``."""
 MODEL, RECORD, HISTORY, REPORT = "model.keras", "run.json", "history.csv", "report.html"
+STATE = "unfinished.json"
+"""Options and state of a run that is not finished."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +141,11 @@ def read_run(folder: Path) -> RunRecord:
         raise RunError(
             f"There is no run folder {folder}.",
             hint="`tlkit finetune DATA -o RUN` creates one.",
+        )
+    if (folder / STATE).exists() and not (folder / RECORD).exists():
+        raise RunError(
+            f"The run {folder} is not finished.",
+            hint=f"Resume it: tlkit finetune --resume {shlex.quote(str(folder))}",
         )
     if not (folder / RECORD).is_file() or not (folder / MODEL).is_file():
         raise RunError(

@@ -16,12 +16,12 @@ from pathlib import Path
 from tlkit.config import FinetuneConfig
 from tlkit.errors import ConfigError, DataError, FeatureError, RunError, TrainingError
 from tlkit.training.history import CHECKPOINT
-from tlkit.training.run_folder import RECORD
+from tlkit.training.run_folder import RECORD, STATE
 from tlkit.utils.atomic_write import atomic_write
 from tlkit.utils.interrupt import resumable
 from tlkit.utils.locks import locked
 
-LOCK, STATE, FEATURES = ".lock", "unfinished.json", ".features"
+LOCK, FEATURES = ".lock", ".features"
 
 
 @dataclass(frozen=True)
