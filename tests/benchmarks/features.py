@@ -91,8 +91,8 @@ class Ours:
 
     def run(self, count: int) -> float:
         """Seconds for all images, from the files to the features on disk."""
+        from tlkit.data.digests import file_digests
         from tlkit.data.discovery import expand_inputs
-        from tlkit.features.compute_missing import file_digests
         from tlkit.features.export import FileGroup, export_features
         from tlkit.features.io import write_npy
 

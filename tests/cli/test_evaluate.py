@@ -62,6 +62,27 @@ def test_it_agrees_with_the_run_itself(run, textures, tlkit):
     assert "optimistic" not in tlkit("evaluate", run, textures / "validation").err
 
 
+def test_images_that_were_trained_on_are_found_wherever_they_lie(run, textures, tlkit, tmp_path):
+    shutil.copytree(textures / "validation", tmp_path / "data")
+    for number in range(2):
+        shutil.copy(textures / "train" / "brick" / f"{number}.png", tmp_path / "data" / "brick" / f"new{number}.png")
+    shutil.copy(tmp_path / "data" / "brick" / "0.png", tmp_path / "data" / "grass" / "brick.png")
+    ran = tlkit("evaluate", run, tmp_path / "data", "--format", "json", "--report", tmp_path / "page.html")
+    copies, trained = ran.json["warnings"]
+    assert copies.startswith("1 image is under two classes, byte for byte")
+    assert "trained on 2 of 11 evaluated images (brick/new0.png, brick/new1.png)" in trained
+    assert trained in ran.err
+    assert trained in (tmp_path / "page.html").read_text().replace("<wbr>", "")
+    older = tmp_path / "older"
+    shutil.copytree(run, older)
+    (older / "images.json").unlink()  # a run that has no record of its images
+    assert "trained on" not in tlkit("evaluate", older, tmp_path / "data").err
+    (older / "images.json").write_text("{")
+    ran = tlkit("evaluate", older, tmp_path / "data")
+    assert ran.code == 1
+    assert "images.json cannot be read" in ran.err
+
+
 def test_text_and_csv(run, swapped, tlkit):
     text = tlkit("evaluate", run, swapped).out
     assert text.splitlines()[0] == "8 images (all): accuracy 0.750"

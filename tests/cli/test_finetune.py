@@ -1,6 +1,7 @@
 """finetune, from folders of real pictures to a run that predicts."""
 
 import csv
+import hashlib
 import json
 import re
 import shutil
@@ -47,6 +48,7 @@ def test_the_run_folder_holds_all_that_it_takes(trained, textures):
         "confusion.png",
         "history.csv",
         "history.png",
+        "images.json",
         "model.keras",
         "report.html",
         "run.json",
@@ -61,6 +63,12 @@ def test_the_run_folder_holds_all_that_it_takes(trained, textures):
     assert record["arguments"]["seed"] == 0
     assert {"tlkit", "keras", "tensorflow", "pillow"} <= set(record["versions"])
     assert record["data"] == {"train": {"brick": 8, "grass": 8}, "validation": {"brick": 4, "grass": 4}}
+    digests = json.loads((run / "images.json").read_text())
+    assert {split: len(files) for split, files in digests.items()} == {"train": 16, "validation": 8}
+    for split, files in digests.items():
+        for file, digest in files.items():
+            assert hashlib.sha256((textures / file).read_bytes()).hexdigest() == digest
+            assert file.startswith(f"{split}/")
     with (run / "history.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["phase"] for row in rows] == ["head"] * 6 + ["finetune"]
@@ -162,6 +170,35 @@ def test_a_bad_picture_is_named_and_the_rest_is_trained_on(textures, tlkit, tmp_
     assert [item["input"].split("/")[-1] for item in ran.json["skipped"]] == ["broken.jpg"]
     assert ran.json["images"] == {"train": 16, "validation": 8, "test": 2}
     assert 0 <= ran.json["test_accuracy"] <= 1
+
+
+def test_copies_are_warned_about_wherever_the_run_is_read(textures, tlkit, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(textures, data)
+    for number in range(3):
+        shutil.copy(data / "train" / "brick" / f"{number}.png", data / "validation" / "brick" / f"copy{number}.png")
+    shutil.copy(data / "train" / "grass" / "7.png", data / "train" / "brick" / "grass.png")
+    ran = tlkit(
+        "finetune", data, *TOY, "--epochs", 1, "--finetune-epochs", 0, "-o", tmp_path / "run", "--format", "json"
+    )
+    assert ran.code == 0
+    page = (tmp_path / "run" / "report.html").read_text().replace("<wbr>", "")
+    for text in (
+        "3 of 11 validation images are also in train, byte for byte: the validation accuracy is too optimistic. Copies: "
+        "validation/brick/copy0.png = train/brick/0.png",
+        "1 image is under two classes, byte for byte: at most one label is right. Copy: train/brick/grass.png = "
+        "train/grass/7.png",
+    ):
+        assert ran.err.count(text) == 1
+        assert page.count(text) == 1
+        for document in (ran.json, json.loads((tmp_path / "run" / "run.json").read_text())):
+            assert len([warning for warning in document["warnings"] if text in warning]) == 1
+    evaluated = tlkit("evaluate", tmp_path / "run", data, "--format", "json")
+    assert "was trained on 3 of 11 evaluated images (validation/brick/copy0.png, " in " ".join(
+        evaluated.json["warnings"]
+    )
+    features = tlkit("bottleneck", data, "--arch", "toy", "-o", tmp_path / "features", "--json")
+    assert "3 of 11 validation images are also in train" in " ".join(features.json["warnings"])
 
 
 def test_a_class_of_bad_pictures(textures, tlkit, tmp_path):

@@ -17,7 +17,6 @@ from tlkit.data.dataset import Dataset, scan_dataset
 from tlkit.data.modality import MODALITIES, Modality
 from tlkit.errors import DataError, FeatureError, TlkitError, UsageError
 from tlkit.features.bottleneck_files import files_without_metadata, open_splits, split_files, write_splits
-from tlkit.features.compute_missing import file_digests
 from tlkit.features.export import FileGroup, export_features
 from tlkit.features.extractor import FeatureExtractor, refuse_difference
 from tlkit.features.io import FeatureBlocks, FeatureFile
@@ -92,7 +91,6 @@ def bottleneck(config: BottleneckConfig) -> BottleneckResult:
         )
     architecture = get_architecture(config.arch, config.build)
     modality = MODALITIES[architecture.modality]
-    dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed, modality=modality)
     spec = FeatureSpec.from_architecture(
         architecture,
         weights=config.weights,
@@ -103,6 +101,7 @@ def bottleneck(config: BottleneckConfig) -> BottleneckResult:
         resize=config.resize,
         seed=config.seed,
     )
+    dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed, modality=modality)
     extractor = FeatureExtractor(spec, engine=config.engine, precision=config.precision)
     for warning in dataset.warnings:
         logger.warning(warning)
@@ -123,7 +122,7 @@ def _compute(output: Path, dataset: Dataset, extractor: FeatureExtractor, config
         name: FileGroup(
             split.files,
             [os.path.relpath(file, config.data) for file in split.files],
-            file_digests(split.files, extractor.modality),
+            dataset.digests[name],
             split.labels,
             dataset.classes,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,10 @@ from typing import Any
 import numpy as np
 
 from tlkit.config import EvaluateConfig, PredictConfig
-from tlkit.data.dataset import TRAIN, is_held_out, scan_labelled
+from tlkit.data.dataset import Labelled, scan_labelled
+from tlkit.data.digests import describe_copies
+from tlkit.data.layout import TRAIN
+from tlkit.data.modality import Modality
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import DataError, UsageError
 from tlkit.inference.loop import forward
@@ -19,8 +23,9 @@ from tlkit.inference.select import open_engine
 from tlkit.reporting.metrics import Evaluation
 from tlkit.training.classifier import choose_classifier
 from tlkit.training.reproduce import command_line, versions
-from tlkit.training.run_folder import RunRecord, read_run
+from tlkit.training.run_folder import read_digests, read_run
 from tlkit.utils.logging import logger
+from tlkit.utils.text import join_truncated, pluralize
 
 
 @dataclass(frozen=True)
@@ -74,37 +79,44 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
     preprocessor = classifier.network.preprocessor
     labelled = scan_labelled(config.data, record.classes, split=config.split, modality=preprocessor.modality)
     warnings = list(labelled.warnings)
-    if _was_trained_on(record, config.data, labelled.name):
-        warnings.append(
-            f"{folder} was trained on {preprocessor.modality.plural} of {config.data}: these numbers are too "
-            "optimistic for new ones."
-        )
     for warning in warnings:
         logger.warning(warning)
 
+    trained_on = read_digests(folder, TRAIN)
     engine = open_engine(classifier.network, engine=config.engine, precision=config.precision)
     files = labelled.split.files
     outputs: list[np.ndarray] = []
     positions: list[int] = []
     skipped: list[tuple[str, str]] = []
+    digests: list[bytes] = []
     for batch in forward(
-        files, engine, preprocessor=preprocessor, batch_size=config.batch_size, description="evaluate"
+        files,
+        engine,
+        preprocessor=preprocessor,
+        batch_size=config.batch_size,
+        description="evaluate",
+        digests=True,
     ):
         outputs.append(batch.outputs[0])
         positions += batch.positions
+        digests += batch.digests
         for position, reason in batch.failed:
             logger.warning("%s is skipped: %s.", files[position], reason)
             skipped.append((files[position], reason))
     if not positions:
         raise DataError(f"No {preprocessor.modality.singular} in {config.data} can be read.")
+    evaluated = tuple(files[position] for position in positions)
+    copies = _copies(labelled, dict(zip(evaluated, digests, strict=True)), trained_on, config, preprocessor.modality)
+    for warning in copies:
+        logger.warning(warning)
     result = EvaluationResult(
         run=config.run,
         data=config.data,
         split=labelled.name,
         evaluation=Evaluation(tuple(record.classes), labelled.split.labels[positions], np.concatenate(outputs)),
-        files=tuple(files[position] for position in positions),
+        files=evaluated,
         skipped=tuple(skipped),
-        warnings=tuple(warnings),
+        warnings=(*warnings, *copies),
         preprocessor=preprocessor,
     )
     if config.report is not None:
@@ -112,14 +124,26 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
     return result
 
 
-def _was_trained_on(record: RunRecord, data: str, split: str) -> bool:
-    """Return True if a folder is, or lies in, the data that a run was trained on, and was not held out."""
-    trained_data = record.arguments.get("data")
-    if not isinstance(trained_data, str) or split not in ("all", TRAIN):
-        return False
-    evaluated, trained_on = Path(data).resolve(), Path(trained_data).resolve()
-    inside = evaluated.relative_to(trained_on).parts if evaluated.is_relative_to(trained_on) else None
-    return inside is not None and not (inside and is_held_out(inside[0]))
+def _copies(
+    labelled: Labelled,
+    digest_of: Mapping[str, bytes],
+    trained_on: Collection[bytes],
+    config: EvaluateConfig,
+    modality: Modality,
+) -> list[str]:
+    """Describe the images that the run was trained on, wherever they lie now, and those under two classes."""
+    by_class: dict[int, list[str]] = {}
+    for file, label in zip(labelled.split.files, labelled.split.labels.tolist(), strict=True):
+        by_class.setdefault(label, []).append(file)
+    warnings = describe_copies(config.data, {labelled.name: by_class}, digest_of, modality)
+    trained = [os.path.relpath(file, config.data) for file, digest in digest_of.items() if digest in trained_on]
+    if trained:
+        evaluated = pluralize(len(digest_of), f"evaluated {modality.singular}")
+        warnings.append(
+            f"{config.run} was trained on {len(trained):,} of {evaluated} "
+            f"({join_truncated(trained, most=3)}): the accuracy is too optimistic for new ones."
+        )
+    return warnings
 
 
 def _write_report(result: EvaluationResult, config: EvaluateConfig, path: Path, engine: str) -> None:

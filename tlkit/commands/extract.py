@@ -9,9 +9,9 @@ from typing import Any
 
 from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.config import DEFAULT_ARCHITECTURE, ExtractConfig
+from tlkit.data.digests import file_digests
 from tlkit.data.discovery import expand_inputs
 from tlkit.errors import FeatureError, UsageError
-from tlkit.features.compute_missing import file_digests
 from tlkit.features.export import FileGroup, export_features
 from tlkit.features.extractor import FeatureExtractor, refuse_difference
 from tlkit.features.io import (

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import suppress
 from pathlib import Path
 
 from tlkit.config import FinetuneConfig
-from tlkit.data.dataset import TEST, TRAIN, VALIDATION
+from tlkit.data.layout import TEST, TRAIN, VALIDATION
 from tlkit.errors import RunError
 from tlkit.features.cache import FeatureCache
 from tlkit.inference.select import resolve_engine
@@ -19,6 +20,7 @@ from tlkit.training.run_state import (
     create_run_dir,
     open_interrupted_run,
     read_state,
+    refuse_occupied,
     refuse_other_images,
     report_resumable,
     write_state,
@@ -34,6 +36,9 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
     Raises:
         TlkitError: Options, data or weights that cannot be used; nothing is left behind then.
     """
+    if config.output is not None:
+        with suppress(OSError):  # creating it says more
+            refuse_occupied(Path(config.output))  # before every image is read
     plan = plan_training(config)
     with create_run_dir(config.output, plan.architecture.name) as folder:
         # the engine of today, whatever is installed on the day of a resume; given features may be of either

@@ -12,13 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from tlkit.config import DEFAULT_VAL_SPLIT
-from tlkit.data.discovery import is_hidden, near_names, walk_files
+from tlkit.data.digests import Digest, describe_copies, file_digests, repeated
+from tlkit.data.discovery import folders_in, near_names, walk_files
+from tlkit.data.layout import TEST, TRAIN, VALIDATION, check_classes, class_folders, find_layout, holds_runs
 from tlkit.data.modality import IMAGE, Modality, other_modalities
 from tlkit.errors import DataError
 from tlkit.utils.text import did_you_mean, join_truncated, pluralize
-
-TRAIN, VALIDATION, TEST = "train", "validation", "test"
-_FOLDER_NAMES = {TRAIN: ("train", "training"), VALIDATION: ("validation", "val", "valid"), TEST: ("test", "testing")}
 
 
 @dataclass(frozen=True)
@@ -41,17 +40,14 @@ class Dataset:
     Attributes:
         classes: Names of the class folders, sorted as text; a class's index is its label.
         splits: ``train``, ``validation`` and, where there is one, ``test``.
+        digests: SHA-256 of the files of each split, in their order; None for files that cannot be read.
         warnings: Problems to know about before trusting results.
     """
 
     classes: tuple[str, ...]
     splits: Mapping[str, Split]
+    digests: Mapping[str, Sequence[Digest]]
     warnings: tuple[str, ...] = ()
-
-
-def is_held_out(folder: str) -> bool:
-    """Return True if a folder of this name is a validation or test folder, so its files are not trained on."""
-    return folder.lower() in (*_FOLDER_NAMES[VALIDATION], *_FOLDER_NAMES[TEST])
 
 
 ClassFiles = dict[str, list[str]]
@@ -60,7 +56,7 @@ ClassFiles = dict[str, list[str]]
 def scan_dataset(
     folder: str, *, val_split: float = DEFAULT_VAL_SPLIT, seed: int = 0, modality: Modality = IMAGE
 ) -> Dataset:
-    """Find the classes, splits and files of a data folder. No file is opened.
+    """Find the classes, splits and files of a data folder. Files are read for their digests, but not decoded.
 
     Args:
         folder: Holds ``train/``, ``validation/`` (or ``val/``) and optionally ``test/``, each with one folder a
@@ -82,12 +78,13 @@ def scan_dataset(
             f"There is no data folder {folder}.",
             hint=near_names(folder),
         )
-    warnings: list[str] = []
     try:
-        named = _split_folders(root, modality)
+        layout = find_layout(root, modality)
     except OSError as error:
         raise DataError(f"Cannot read {error.filename or root}: {error.strerror}.") from error
-    runs = [path.name for path in _folders(root) if _holds_runs(path)]
+    root, named = layout.root, layout.splits
+    warnings = list(layout.warnings)
+    runs = [path.name for path in folders_in(root) if holds_runs(path)]
     if runs:
         warnings.append(f"{join_truncated(runs)} in {root} holds tlkit runs and is not used as a class.")
     if not named:
@@ -99,9 +96,12 @@ def scan_dataset(
         by_split = {TRAIN: _scan_classes(root, modality)}
     else:
         by_split = {name: _scan_classes(path, modality) for name, path in named.items()}
+    folders = named or {TRAIN: root}
+    warnings += check_classes(folders, by_split, modality)
     classes = _checked_classes(by_split, root, modality)
+    digest_of = _digest_files(by_split, modality)
     if VALIDATION not in by_split:
-        by_split[TRAIN], by_split[VALIDATION] = _hold_out(by_split[TRAIN], val_split, seed)
+        by_split[TRAIN], by_split[VALIDATION] = _hold_out(by_split[TRAIN], val_split, seed, digest_of)
         if not any(by_split[VALIDATION].values()):
             raise DataError(
                 f"No class of {root} has two {modality.plural}, so none can be held out for validation.",
@@ -110,7 +110,10 @@ def scan_dataset(
     elif val_split != DEFAULT_VAL_SPLIT:
         warnings.append(f"--val-split has no effect: {root} has a validation folder.")
     warnings += _warnings(classes, by_split, modality)
-    return Dataset(classes, {name: _as_split(found, classes) for name, found in by_split.items()}, tuple(warnings))
+    warnings += describe_copies(root, by_split, digest_of, modality)
+    splits = {name: _as_split(found, classes) for name, found in by_split.items()}
+    digests = {name: tuple(digest_of[file] for file in split.files) for name, split in splits.items()}
+    return Dataset(classes, splits, digests, tuple(warnings))
 
 
 @dataclass(frozen=True)
@@ -146,89 +149,40 @@ def scan_labelled(
     if not root.is_dir():
         raise DataError(f"There is no data folder {folder}.", hint=near_names(folder))
     try:
-        named = _split_folders(root, modality, needs_train=False)
+        layout = find_layout(root, modality, classes=classes, needs_train=False)
+        named, warnings = layout.splits, list(layout.warnings)
         if split is not None and split not in named:
             raise DataError(
-                f"{root} has no {split} folder.",
+                f"{root} has no {split} folder with class folders.",
                 hint=f"It has {join_truncated(named)}." if named else "It holds class folders only: leave --split out.",
             )
         name = split or next((each for each in (TEST, VALIDATION, TRAIN) if each in named), "all")
-        found = _scan_classes(named.get(name, root), modality)
+        evaluated = named.get(name, layout.root)
+        found = _scan_classes(evaluated, modality)
     except OSError as error:
         raise DataError(f"Cannot read {error.filename or root}: {error.strerror}.") from error
+    warnings += check_classes({name: evaluated}, {name: found}, modality, classes=classes)
     unknown = sorted(set(found) - set(classes))
     if unknown:
         raise DataError(
-            f"{named.get(name, root)} has class folders that the run was not trained on: {join_truncated(unknown)}.",
+            f"{evaluated} has class folders that the run was not trained on: {join_truncated(unknown)}.",
             hint=did_you_mean(unknown[0], classes) or f"Its classes are {join_truncated(classes)}.",
         )
     files = [file for each in classes for file in found.get(each, [])]
     if not files:
         raise DataError(
-            f"No {modality.singular} of {join_truncated(classes)} in {named.get(name, root)}.",
+            f"No {modality.singular} of {join_truncated(classes)} in {evaluated}.",
             hint=f"Put the {modality.plural} of each class into a folder with the class's name.",
         )
     missing = [each for each in classes if not found.get(each)]
-    warnings = (_unmeasured(modality.plural, missing),) if missing else ()
+    warnings += [_unmeasured(modality.plural, missing)] if missing else []
     labels = np.repeat(np.arange(len(classes)), [len(found.get(each, [])) for each in classes])
-    return Labelled(name, Split(tuple(files), labels), warnings)
-
-
-def _folders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if not is_hidden(path.name) and path.is_dir())
-
-
-def _class_folders(folder: Path) -> list[Path]:
-    """Return all folders but those that hold runs: ``-o`` may lie inside the data folder."""
-    return [path for path in _folders(folder) if not _holds_runs(path)]
-
-
-def _holds_runs(folder: Path) -> bool:
-    names = ("run.json", "unfinished.json")
-    for path in (folder, *_folders(folder)):
-        try:
-            if any((path / name).is_file() for name in names):
-                return True
-        except OSError as error:  # of a file that need not exist: the folder is what cannot be read
-            raise OSError(error.errno, error.strerror, str(path)) from error
-    return False
-
-
-def _split_folders(root: Path, modality: Modality, *, needs_train: bool = True) -> dict[str, Path]:
-    """Find the split folders of a data folder; none if it holds class folders only.
-
-    A folder called ``train`` is a split if it holds folders; otherwise it is a class called train.
-    """
-    found: dict[str, Path] = {}
-    others: list[str] = []
-    for path in _class_folders(root):
-        split = next((split for split, names in _FOLDER_NAMES.items() if path.name.lower() in names), None)
-        if split is None or not _class_folders(path):
-            others.append(path.name)
-        elif split in found:
-            raise DataError(
-                f"{root} has both {found[split].name} and {path.name}; only one folder can be the {split} split.",
-                hint="Remove or rename one.",
-            )
-        else:
-            found[split] = path
-    if needs_train and found and TRAIN not in found:
-        raise DataError(
-            f"{root} has {join_truncated(path.name for path in found.values())} but no train folder.",
-            hint=f"Put the training {modality.plural}, one folder a class, into a folder called train.",
-        )
-    if found and others:
-        raise DataError(
-            f"{root} has split folders ({join_truncated(path.name for path in found.values())}) "
-            f"and other folders beside them: {join_truncated(others)}.",
-            hint="Move them into the splits, or out of the data folder.",
-        )
-    return {split: found[split] for split in _FOLDER_NAMES if split in found}
+    return Labelled(name, Split(tuple(files), labels), tuple(warnings))
 
 
 def _scan_classes(folder: Path, modality: Modality) -> ClassFiles:
     found: ClassFiles = {}
-    for path in _class_folders(folder):
+    for path in class_folders(folder):
         # macOS writes é as two code points, other systems as one: both are the same class
         name = unicodedata.normalize("NFC", path.name)
         if name in found:
@@ -277,20 +231,41 @@ def _other_files(root: Path, modality: Modality) -> str | None:
     return None
 
 
-def _hold_out(found: ClassFiles, share: float, seed: int) -> tuple[ClassFiles, ClassFiles]:
+def _hold_out(
+    found: ClassFiles, share: float, seed: int, digest_of: Mapping[str, Digest]
+) -> tuple[ClassFiles, ClassFiles]:
     """Split each class into training and validation files; with two or more, each side gets at least one.
 
-    A class is seeded by its own name, so adding a class moves no file of another.
+    A class is seeded by its own name, so adding a class moves no file of another. Files of the same bytes are on one
+    side; those under two classes train, so that no accuracy is measured on a label that may be wrong.
     """
     train: ClassFiles = {}
     validation: ClassFiles = {}
+    again = repeated(digest_of[file] for files in found.values() for file in files)
+    shared = repeated(digest for files in found.values() for digest in again.intersection(map(digest_of.get, files)))
     for name, files in found.items():
         count = min(max(round(len(files) * share), 1), len(files) - 1)
-        order = np.random.default_rng([seed, zlib.crc32(os.fsencode(name))]).permutation(len(files))
-        chosen = set(order[:count].tolist())
+        order = np.random.default_rng([seed, zlib.crc32(os.fsencode(name))]).permutation(len(files)).tolist()
+        groups: dict[Digest | int, list[int]] = {}
+        for number in order:
+            digest = digest_of[files[number]]
+            if digest not in shared:
+                groups.setdefault(digest if digest in again else number, []).append(number)
+        chosen: set[int] = set()
+        for group in groups.values():
+            if len(chosen) + len(group) <= count:
+                chosen.update(group)
+        smallest = min(groups.values(), key=len, default=[])
+        if not chosen and len(smallest) < len(files):  # every group is larger than the share
+            chosen.update(smallest)
         validation[name] = [file for number, file in enumerate(files) if number in chosen]
         train[name] = [file for number, file in enumerate(files) if number not in chosen]
     return train, validation
+
+
+def _digest_files(by_split: Mapping[str, ClassFiles], modality: Modality) -> dict[str, Digest]:
+    files = [file for found in by_split.values() for each in found.values() for file in each]
+    return dict(zip(files, file_digests(files, modality), strict=True))
 
 
 def _warnings(classes: tuple[str, ...], by_split: Mapping[str, ClassFiles], modality: Modality) -> list[str]:

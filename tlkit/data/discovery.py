@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from tlkit.data.modality import Modality
 from tlkit.utils.logging import logger
@@ -48,6 +48,12 @@ def walk_files(folder: str, modality: Modality) -> Iterator[str]:
             continue
         children = [(name, is_folder) for name, is_folder in children if is_folder or modality.has_name(name)]
         stack += [(os.path.join(path, name), is_folder) for name, is_folder in sorted(children, reverse=True)]
+
+
+def folders_in(folder: Path) -> list[Path]:
+    """Return the folders in a folder, sorted by name; hidden ones are left out, links are followed."""
+    with os.scandir(folder) as entries:
+        return sorted(folder / entry.name for entry in entries if not is_hidden(entry.name) and _is_folder(entry))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -6,23 +6,14 @@ A row of a store is keyed by the SHA-256 of the image bytes, so images that were
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 
 from tlkit.data.batches import Batch
-from tlkit.data.discovery import is_url
-from tlkit.data.modality import Modality
 from tlkit.features.store import FeatureStore
-from tlkit.utils.logging import progress_bar
-from tlkit.utils.processors import usable_processors
-
-_AHEAD = 4096
 
 
 @dataclass(frozen=True)
@@ -139,29 +130,3 @@ def augment_batch(batch: Batch, variants: AugmentedVariants, places: Sequence[in
         for pixels, digest, position in zip(batch.array, batch.digests, batch.positions, strict=True)
     ]
     return np.stack(made) if made else batch.array
-
-
-def file_digests(sources: Sequence[str], modality: Modality) -> list[bytes | None]:
-    """Compute the SHA-256 of every file's bytes, in order; None for URLs and for files that cannot be read."""
-    with (
-        ThreadPoolExecutor(max(2, usable_processors())) as pool,
-        progress_bar(total=len(sources), unit="file", description="hashing files") as bar,
-    ):
-        digests: list[bytes | None] = []
-        for start in range(0, len(sources), _AHEAD):  # a million futures at once would take a gigabyte
-            for digest in pool.map(partial(_digest, modality.max_bytes), sources[start : start + _AHEAD]):
-                digests.append(digest)
-                bar.update(1)
-    return digests
-
-
-def _digest(max_bytes: int, source: str) -> bytes | None:
-    if is_url(source) or not os.path.isfile(source):
-        return None
-    try:
-        with open(source, "rb") as file:
-            if os.fstat(file.fileno()).st_size > max_bytes:
-                return None
-            return hashlib.file_digest(file, "sha256").digest()
-    except OSError:
-        return None

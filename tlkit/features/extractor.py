@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from tlkit.data.digests import file_digests
 from tlkit.data.modality import Modality
 from tlkit.errors import FeatureError, InputError
 from tlkit.features.compute_missing import (
     AugmentedVariants,
     FillResult,
     augment_batch,
-    file_digests,
     in_all,
     locate_rows,
     missing_rows,

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tlkit.data.dataset import TRAIN
 from tlkit.data.images.augmentation import AugmentedCopies, Augmenter
+from tlkit.data.layout import TRAIN
 from tlkit.errors import FeatureError
 from tlkit.features.cache import FeatureCache
 from tlkit.features.compute_missing import FillResult

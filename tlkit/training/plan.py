@@ -122,9 +122,9 @@ def plan_training(config: FinetuneConfig) -> TrainingPlan:
         config.head, pooling=config.pooling, units=config.head_units, dropout=config.dropout,
         on_map=len(layers[-1].shape) == 3,
     )  # fmt: skip
-    dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed, modality=preprocessor.modality)
     weights = choose_weights(architecture, config.weights, include_top=False, size=size, options=config.load)
     budget = cache_budget(config.cache_limit)
+    dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed, modality=preprocessor.modality)
     for note in (note for freeze_point in freeze_points for note in freeze_point.notes):
         logger.info(note)
     for warning in dataset.warnings:

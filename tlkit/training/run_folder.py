@@ -29,6 +29,8 @@ FORMAT = 2
 MODEL, RECORD, HISTORY, REPORT = "model.keras", "run.json", "history.csv", "report.html"
 STATE = "unfinished.json"
 """Options and state of a run that is not finished."""
+DIGESTS = "images.json"
+"""SHA-256 of the images of each split, by path."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +113,31 @@ def write_model(folder: Path, model: Any, phases: Sequence[Phase]) -> None:
             writer.writeheader()
             for phase in phases:
                 writer.writerows({"phase": phase.name, **epoch} for epoch in phase.epochs)
+
+
+def write_digests(folder: Path, digests: Mapping[str, Mapping[str, str]]) -> None:
+    """Write ``images.json``: the SHA-256 of every image that was used, by split and path.
+
+    Raises:
+        RunError: The folder cannot be written to.
+    """
+    with _writing(folder), atomic_write(folder / DIGESTS) as part:
+        part.write_text(json.dumps(digests, indent=0) + "\n", "utf-8")
+
+
+def read_digests(folder: Path, split: str) -> frozenset[bytes]:
+    """Read the digests of the images of a split of a run; none where the run has no record of them.
+
+    Raises:
+        RunError: The record is damaged.
+    """
+    path = folder / DIGESTS
+    try:
+        return frozenset(map(bytes.fromhex, json.loads(path.read_text("utf-8"))[split].values()))
+    except FileNotFoundError:
+        return frozenset()  # a run of an older tlkit
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise RunError(f"{path} cannot be read: {error}.", hint="Remove it to evaluate without it.") from error
 
 
 def write_record(folder: Path, record: RunRecord) -> None:

@@ -138,8 +138,20 @@ def _create(path: Path) -> tuple[Path, bool]:
         path.mkdir(parents=True)
         return path, True
     except FileExistsError:
-        if not path.is_dir():
-            raise RunError(f"{path} is a file, not a folder for a run.") from None
+        refuse_occupied(path)
+        return path, False
+
+
+def refuse_occupied(path: Path) -> None:
+    """Refuse to start a run in a folder that holds something.
+
+    Raises:
+        RunError: It is a file, or not empty.
+    """
+    if not path.is_dir():
+        if os.path.lexists(path):
+            raise RunError(f"{path} is a file, not a folder for a run.")
+        return
     there = {entry.name for entry in path.iterdir()} - {LOCK}
     if STATE in there and RECORD not in there:
         raise RunError(
@@ -151,7 +163,6 @@ def _create(path: Path) -> tuple[Path, bool]:
             f"{path} exists and is not empty; a new run never writes into an old one.",
             hint="Choose another folder with -o, or leave -o out.",
         )
-    return path, False
 
 
 def write_state(folder: Path, state: RunState) -> None:

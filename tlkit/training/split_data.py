@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from tlkit.data.batches import read_batches
-from tlkit.data.dataset import TRAIN, Dataset, Split
+from tlkit.data.dataset import Dataset, Split
+from tlkit.data.digests import Digest
+from tlkit.data.layout import TRAIN
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import DataError
-from tlkit.features.compute_missing import file_digests
 from tlkit.utils.logging import logger
 from tlkit.utils.text import join_truncated
 
@@ -32,12 +34,10 @@ class SplitData:
         self.skipped: list[tuple[str, str]] = []
         self.warnings: list[str] = []
         self._batch_size = batch_size
-        self._digests: dict[str, list[bytes | None]] = {}
+        self._digests: dict[str, Sequence[Digest]] = dict(dataset.digests)
 
-    def digests(self, split: str) -> list[bytes | None]:
+    def digests(self, split: str) -> Sequence[Digest]:
         """Return the SHA-256 of the images of a split; None for what cannot be read."""
-        if split not in self._digests:
-            self._digests[split] = file_digests(self.splits[split].files, self.preprocessor.modality)
         return self._digests[split]
 
     def fingerprint(self) -> str:
@@ -91,9 +91,20 @@ class SplitData:
             logger.warning(self.warnings[-1])
         if digests is not None:
             self._digests[split] = list(digests)
-        elif split in self._digests:
+        else:
             self._digests[split] = [self._digests[split][position] for position in good]
         self.splits[split] = Split(tuple(before.files[position] for position in good), labels)
+
+    def digests_by_file(self, root: str) -> dict[str, dict[str, str]]:
+        """Return the SHA-256 of the images of each split, in hexadecimal, by their paths below the data folder."""
+        return {
+            name: {
+                os.path.relpath(file, root).replace(os.sep, "/"): digest.hex()
+                for file, digest in zip(split.files, self._digests[name], strict=True)
+                if digest is not None
+            }
+            for name, split in self.splits.items()
+        }
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Count the images of each class in each split."""

@@ -1,0 +1,118 @@
+"""Digests of data files, and what it means where files are equal byte for byte."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import combinations
+from typing import Any
+
+from tlkit.data.discovery import is_url
+from tlkit.data.modality import Modality
+from tlkit.utils.logging import progress_bar
+from tlkit.utils.processors import usable_processors
+from tlkit.utils.text import join_truncated, pluralize
+
+_AHEAD = 4096
+_EMPTY = hashlib.sha256().digest()
+_EXAMPLES = 3
+
+Digest = bytes | None
+"""SHA-256 of a file's bytes; None where it cannot be read."""
+
+
+def file_digests(sources: Sequence[str], modality: Modality) -> list[Digest]:
+    """Compute the SHA-256 of every file's bytes, in order; None for URLs and for files that cannot be read."""
+    with (
+        ThreadPoolExecutor(max(2, usable_processors())) as pool,
+        progress_bar(total=len(sources), unit="file", description="hashing files") as bar,
+    ):
+        digests: list[Digest] = []
+        for start in range(0, len(sources), _AHEAD):  # a million futures at once would take a gigabyte
+            for digest in pool.map(partial(_digest, modality.max_bytes), sources[start : start + _AHEAD]):
+                digests.append(digest)
+                bar.update(1)
+    return digests
+
+
+def _digest(max_bytes: int, source: str) -> Digest:
+    if is_url(source) or not os.path.isfile(source):
+        return None
+    try:
+        with open(source, "rb") as file:
+            if os.fstat(file.fileno()).st_size > max_bytes:
+                return None
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError:
+        return None
+
+
+def repeated(digests: Iterable[Digest]) -> set[bytes]:
+    """Return the digests that occur more than once; empty files are not copies of each other."""
+    seen: set[bytes] = set()
+    again: set[bytes] = set()
+    for digest in digests:
+        if digest is not None and digest != _EMPTY:
+            (again if digest in seen else seen).add(digest)
+    return again
+
+
+def describe_copies(
+    root: str | os.PathLike[str],
+    by_split: Mapping[str, Mapping[Any, Sequence[str]]],
+    digest_of: Mapping[str, bytes] | Mapping[str, Digest],
+    modality: Modality,
+) -> list[str]:
+    """Describe equal files that make numbers wrong: those in two splits, and those under two classes.
+
+    Args:
+        root: The data folder; examples are named relative to it.
+        by_split: Files by split and class.
+        digest_of: Digest of each file.
+        modality: Of the files.
+
+    Returns:
+        A warning for each two splits that share files and one for shared classes, with numbers and examples.
+    """
+    again = repeated(digest_of.values())
+    copies: dict[bytes, list[tuple[str, Any, str]]] = defaultdict(list)
+    for split, found in by_split.items():
+        for name, files in found.items():
+            for file in files:
+                digest = digest_of.get(file)
+                if digest is not None and digest in again:
+                    copies[digest].append((split, name, os.path.relpath(file, root)))
+    warnings = []
+    for first, second in combinations(by_split, 2):
+        pairs = [
+            (file, next(other for split, _, other in places if split == first))
+            for places in copies.values()
+            for split, _, file in places
+            if split == second and any(split == first for split, *_ in places)
+        ]
+        if pairs:
+            number = pluralize(sum(map(len, by_split[second].values())), f"{second} {modality.singular}")
+            warnings.append(
+                f"{len(pairs):,} of {number} {'is' if len(pairs) == 1 else 'are'} also in {first}, byte for byte: the "
+                f"{second} accuracy is too optimistic. {_examples(pairs)}"
+            )
+    pairs = [
+        (places[0][2], next(file for _, name, file in places if name != places[0][1]))
+        for places in copies.values()
+        if len({name for _, name, _ in places}) > 1
+    ]
+    if pairs:
+        warnings.append(
+            f"{pluralize(len(pairs), modality.singular)} {'is' if len(pairs) == 1 else 'are'} under two classes, byte "
+            f"for byte: at most one label is right. {_examples(pairs)}"
+        )
+    return warnings
+
+
+def _examples(pairs: Sequence[tuple[str, str]]) -> str:
+    shown = join_truncated([f"{file} = {other}" for file, other in sorted(pairs)], most=_EXAMPLES)
+    return f"{'Copy' if len(pairs) == 1 else 'Copies'}: {shown}."
