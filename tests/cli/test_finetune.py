@@ -184,8 +184,8 @@ def test_copies_are_warned_about_wherever_the_run_is_read(textures, tlkit, tmp_p
     assert ran.code == 0
     page = (tmp_path / "run" / "report.html").read_text().replace("<wbr>", "")
     for text in (
-        "3 of 11 validation images are also in train, byte for byte: the validation accuracy is too optimistic. Copies: "
-        "validation/brick/copy0.png = train/brick/0.png",
+        "3 of 11 validation images are also in train, byte for byte: the validation accuracy is too optimistic. "
+        "Copies: validation/brick/copy0.png = train/brick/0.png",
         "1 image is under two classes, byte for byte: at most one label is right. Copy: train/brick/grass.png = "
         "train/grass/7.png",
     ):

@@ -155,6 +155,8 @@ def test_a_class_named_as_a_split_and_folders_that_are_not_used_are_warned_about
     warnings = " ".join(scan_dataset(make(tmp_path / "b", "train/{a,b}", "test", "unlabeled")).warnings)
     assert f"{tmp_path / 'b' / 'test'} holds no class folders and is not used." in warnings
     assert f"{tmp_path / 'b' / 'unlabeled'} holds no class folders and is not used." in warnings
+    (tmp_path / "b" / "train" / "stray.jpg").touch()
+    assert f"1 image directly in {tmp_path / 'b' / 'train'}" in " ".join(scan_dataset(str(tmp_path / "b")).warnings)
     warnings = " ".join(scan_dataset(make(tmp_path / "c", "name/name/{a,b}")).warnings)
     assert (
         f"The data is taken from {tmp_path / 'c' / 'name' / 'name'}, the only folder in {tmp_path / 'c'}." in warnings
@@ -167,27 +169,26 @@ def test_images_in_folders_below_a_class_folder_are_taken_and_counted(tmp_path):
     dataset = scan_dataset(str(tmp_path))
     assert sum(len(split.files) for split in dataset.splits.values()) == 18
     below = f"{tmp_path / 'cats' / '2020'} (3), {tmp_path / 'dogs' / '2021' / 'may'} (3)"
-    assert f"6 images in folders below a class folder count as of that class: {below}." in dataset.warnings
+    assert f"6 images in folders below a class folder, taken as of that class: {below}." in dataset.warnings
 
 
 def test_a_link_into_another_class_is_warned_about(tmp_path):
     make(tmp_path, "a", "b", "c/sub")
     (tmp_path / "b" / "more").symlink_to(tmp_path / "a")
     warnings = " ".join(scan_dataset(str(tmp_path)).warnings)
-    assert (
-        f"{tmp_path / 'b' / 'more'} and {tmp_path / 'a'} are one folder, by a link: its 6 images are used" in warnings
-    )
+    link = f"{tmp_path / 'b' / 'more'} = {tmp_path / 'a'}"
+    assert f"6 images are used twice, because of links to folders: {link}." in warnings
     assert "6 images are under two classes, byte for byte" in warnings
     (tmp_path / "b" / "more").unlink()
     (tmp_path / "c" / "again").symlink_to(tmp_path / "c" / "sub")  # the walk takes a folder once
-    assert "by a link" not in " ".join(scan_dataset(str(tmp_path)).warnings)
+    assert "because of links" not in " ".join(scan_dataset(str(tmp_path)).warnings)
 
 
 def test_a_link_from_validation_into_train_is_warned_about(tmp_path):
     make(tmp_path, "train/{a,b}", "validation/b")
     (tmp_path / "validation" / "a").symlink_to(tmp_path / "train" / "a")
     warnings = " ".join(scan_dataset(str(tmp_path)).warnings)
-    assert "are one folder, by a link" in warnings
+    assert "6 images are used twice, because of links" in warnings
     assert "6 of 12 validation images are also in train" in warnings
 
 

@@ -35,7 +35,8 @@ def finetune(context: click.Context, /, options: dict[str, Any], resume: str | N
     the base and the head together, at a low learning rate.
 
     The run directory predicts by itself (tlkit predict --model RUN): model.keras, run.json with class names,
-    preprocessing, input size, every argument and version, history.csv, and the page report.html.
+    preprocessing, input size, every argument and version, images.json with the digests of the images, history.csv, and
+    the page report.html.
 
     Interrupted, it resumes: tlkit finetune --resume RUN.
 

@@ -80,24 +80,15 @@ def scan_dataset(
         )
     try:
         layout = find_layout(root, modality)
+        root, warnings = layout.root, list(layout.warnings)
+        runs = [path.name for path in folders_in(root) if holds_runs(path)]
+        if runs:
+            warnings.append(f"{join_truncated(runs)} in {root} holds tlkit runs and is not used as a class.")
+        folders = layout.splits or {TRAIN: root}
+        by_split = {name: _scan_classes(path, modality) for name, path in folders.items()}
+        warnings += check_classes(folders, by_split, modality)
     except OSError as error:
         raise DataError(f"Cannot read {error.filename or root}: {error.strerror}.") from error
-    root, named = layout.root, layout.splits
-    warnings = list(layout.warnings)
-    runs = [path.name for path in folders_in(root) if holds_runs(path)]
-    if runs:
-        warnings.append(f"{join_truncated(runs)} in {root} holds tlkit runs and is not used as a class.")
-    if not named:
-        loose = sum(modality.has_name(entry.name) and entry.is_file() for entry in root.iterdir())
-        if loose:
-            warnings.append(
-                f"{pluralize(loose, modality.singular)} directly in {root}, outside any class folder: ignored."
-            )
-        by_split = {TRAIN: _scan_classes(root, modality)}
-    else:
-        by_split = {name: _scan_classes(path, modality) for name, path in named.items()}
-    folders = named or {TRAIN: root}
-    warnings += check_classes(folders, by_split, modality)
     classes = _checked_classes(by_split, root, modality)
     digest_of = _digest_files(by_split, modality)
     if VALIDATION not in by_split:
@@ -110,7 +101,7 @@ def scan_dataset(
     elif val_split != DEFAULT_VAL_SPLIT:
         warnings.append(f"--val-split has no effect: {root} has a validation folder.")
     warnings += _warnings(classes, by_split, modality)
-    warnings += describe_copies(root, by_split, digest_of, modality)
+    warnings += describe_copies(folder, by_split, digest_of, modality)
     splits = {name: _as_split(found, classes) for name, found in by_split.items()}
     digests = {name: tuple(digest_of[file] for file in split.files) for name, split in splits.items()}
     return Dataset(classes, splits, digests, tuple(warnings))
@@ -159,9 +150,9 @@ def scan_labelled(
         name = split or next((each for each in (TEST, VALIDATION, TRAIN) if each in named), "all")
         evaluated = named.get(name, layout.root)
         found = _scan_classes(evaluated, modality)
+        warnings += check_classes({name: evaluated}, {name: found}, modality, classes=classes)
     except OSError as error:
         raise DataError(f"Cannot read {error.filename or root}: {error.strerror}.") from error
-    warnings += check_classes({name: evaluated}, {name: found}, modality, classes=classes)
     unknown = sorted(set(found) - set(classes))
     if unknown:
         raise DataError(

@@ -249,18 +249,25 @@ def check_classes(
         classes: Names that are those of classes, whatever they look like.
 
     Returns:
-        Warnings: classes named as splits, files in folders below a class folder, links that lead into another class.
+        Warnings: classes named as splits, files outside the class folders and in folders below them, links that lead
+        into another class.
 
     Raises:
         DataError: Names of folders show that the class folders are none.
+        OSError: A folder cannot be listed.
     """
     warnings: list[str] = []
     below: Counter[Path] = Counter()
     owners: dict[tuple[int, int], tuple[str, str, Path]] = {}
+    linked: dict[str, int] = {}
     for split, folder in split_folders.items():
         inside = {name: _count_by_folder(folder, files) for name, files in found[split].items()}
         warnings += _check_names(folder, [name for name, files in found[split].items() if files], classes)
         _refuse_no_classes(folder, inside, modality)
+        loose = sum(modality.has_name(path.name) and path.is_file() for path in folder.iterdir())
+        if loose:
+            what = pluralize(loose, modality.singular)
+            warnings.append(f"{what} directly in {folder}, outside any class folder: ignored.")
         for name, counts in inside.items():
             for parts, count in counts.items():
                 path = folder.joinpath(*parts)
@@ -270,17 +277,14 @@ def check_classes(
                     status = os.stat(path)
                     owner = owners.setdefault((status.st_dev, status.st_ino), (split, name, path))
                     if owner[:2] != (split, name):
-                        warnings.append(
-                            f"{path} and {owner[2]} are one folder, by a link: its "
-                            f"{pluralize(count, modality.singular)} {'is' if count == 1 else 'are'} used twice."
-                        )
+                        linked[f"{path} = {owner[2]}"] = count
     if below:
-        folders = [f"{path} ({count:,})" for path, count in below.items()]
-        warnings.insert(
-            0,
-            f"{pluralize(below.total(), modality.singular)} in folders below a class folder "
-            f"{'counts' if below.total() == 1 else 'count'} as of that class: {join_truncated(folders)}.",
-        )
+        folders = join_truncated(f"{path} ({count:,})" for path, count in below.items())
+        what = pluralize(below.total(), f"{modality.singular} in folders", f"{modality.plural} in folders")
+        warnings.append(f"{what} below a class folder, taken as of that class: {folders}.")
+    if linked:
+        what = pluralize(sum(linked.values()), f"{modality.singular} is", f"{modality.plural} are")
+        warnings.append(f"{what} used twice, because of links to folders: {join_truncated(linked)}.")
     return warnings
 
 
