@@ -341,7 +341,9 @@ def _refuse_no_classes(folder: Path, inside: Mapping[str, Mapping[Parts, int]], 
         )
     holders: dict[str, list[str]] = defaultdict(list)
     for name, counts in inside.items():
-        for part in sorted({parts[1].casefold() for parts in counts if len(parts) > 1}):
+        paths = [os.path.join(*parts) for parts in counts]
+        depth = len(Path(os.path.commonpath(paths)).parts) if paths else 0  # name/name/… is one folder
+        for part in sorted({parts[depth].casefold() for parts in counts if len(parts) > depth}):
             holders[part].append(name)
     shared = [part for part, names in holders.items() if len(names) > 1]
     if len(shared) > 1:
