@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from contextlib import suppress
 from pathlib import Path
 
 from tlkit.config import FinetuneConfig
@@ -20,7 +19,6 @@ from tlkit.training.run_state import (
     create_run_dir,
     open_interrupted_run,
     read_state,
-    refuse_occupied,
     refuse_other_images,
     report_resumable,
     write_state,
@@ -36,9 +34,6 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
     Raises:
         TlkitError: Options, data or weights that cannot be used; nothing is left behind then.
     """
-    if config.output is not None:
-        with suppress(OSError):  # creating it says more
-            refuse_occupied(Path(config.output))  # before every image is read
     plan = plan_training(config)
     with create_run_dir(config.output, plan.architecture.name) as folder:
         # the engine of today, whatever is installed on the day of a resume; given features may be of either
@@ -65,7 +60,7 @@ def resume(run: str, data: str | None = None) -> FinetuneResult:
         state = read_state(folder)
         if data is not None:
             state = dataclasses.replace(state, config=dataclasses.replace(state.config, data=data))
-        plan = plan_training(state.config)
+        plan = plan_training(state.config, resumes=True)
         if plan.weights.digest != state.weights_digest:
             raise RunError(
                 f"The weights {plan.weights.name} are not those that the run started with.",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.layer_tables import layers_of
@@ -18,6 +20,7 @@ from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import UsageError
 from tlkit.training.freeze import FreezePoint, resolve_freeze_point, resolve_stages
 from tlkit.training.heads import Head, choose_head
+from tlkit.training.run_state import refuse_occupied
 from tlkit.utils.cache_dir import cache_budget
 from tlkit.utils.logging import logger
 from tlkit.utils.text import join_truncated, pluralize
@@ -103,8 +106,12 @@ class TrainingPlan:
         )  # fmt: skip
 
 
-def plan_training(config: FinetuneConfig) -> TrainingPlan:
+def plan_training(config: FinetuneConfig, *, resumes: bool = False) -> TrainingPlan:
     """Decide what a run will do; refuse what can be refused before TensorFlow starts.
+
+    Args:
+        config: What was asked for.
+        resumes: The output folder holds the run.
 
     Raises:
         TlkitError: Options, data or weights that cannot be used.
@@ -124,6 +131,9 @@ def plan_training(config: FinetuneConfig) -> TrainingPlan:
     )  # fmt: skip
     weights = choose_weights(architecture, config.weights, include_top=False, size=size, options=config.load)
     budget = cache_budget(config.cache_limit)
+    if config.output is not None and not resumes:
+        with suppress(OSError):  # creating it says more
+            refuse_occupied(Path(config.output))  # before every image is read
     dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed, modality=preprocessor.modality)
     for note in (note for freeze_point in freeze_points for note in freeze_point.notes):
         logger.info(note)
