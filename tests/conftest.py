@@ -54,7 +54,7 @@ def _own_caches(tmp_path_factory, monkeypatch, converted):
 def _use_caches(folder, converted, patch):
     (folder / "tlkit").mkdir()
     (folder / "tlkit" / "models").symlink_to(converted)
-    patch.setenv("TLKIT_CACHE_DIR", str(folder / "tlkit"))
+    patch.setenv("TLKIT_CACHE_DIR", str(folder))
     patch.setenv("KERAS_HOME", str(folder / "keras"))
 
 

@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 
 from tlkit.cli.finetune import finetune
+from tlkit.config import FinetuneConfig
 from tlkit.config_file import read_options
+from tlkit.utils.options import options_of
 
 OPTIONS = [max(option.opts, key=len)[2:] for option in finetune.params if option.opts[0].startswith("-")]
+ITEMS = {item.flag[2:]: item for item in options_of(FinetuneConfig)}
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 
 
@@ -25,7 +28,7 @@ def test_it_runs(config, textures, tlkit, toy, tmp_path):
     small = ["--size", 75, "--weights", "none"]
     options = read_options(config, OPTIONS)
     small += [] if {"arch", "unfreeze-blocks"} & {*options} else toy
-    epochs = min(1, options.get("finetune-epochs", 1))
+    epochs = min(1, int(options.get("finetune-epochs", 1)))
     small += ["--epochs", 1, "--finetune-epochs", epochs]
     small += ["--augment-copies", 2] if "augment-copies" in options else []
     ran = tlkit("finetune", textures, "--config", config, *small, "-o", tmp_path / "run", "--format", "json")
@@ -33,7 +36,7 @@ def test_it_runs(config, textures, tlkit, toy, tmp_path):
     arguments = json.loads((tmp_path / "run" / "run.json").read_text())["arguments"]
     for name, value in options.items():
         if f"--{name}" not in small:
-            assert arguments[name.replace("-", "_")] == value
+            assert arguments[name.replace("-", "_")] == ITEMS[name].parse(value)
     if config.name == "inceptionv3-2017.yaml":
         assert ran.json["freeze"]["layers"] == 249
     assert [phase["name"] for phase in ran.json["phases"]] == ["head", "finetune"][: 1 + epochs]

@@ -70,6 +70,7 @@ class Predict(Network, total=False):
     batch_size: int
     top: int
     plot: StrPath | None
+    force: bool
 
 
 class Extract(Network, total=False):
@@ -146,6 +147,7 @@ class Evaluate(TypedDict, total=False):
 
     split: config.Split | None
     report: StrPath | None
+    force: bool
     batch_size: int
     engine: config.Engine
     precision: config.Precision
@@ -351,6 +353,7 @@ def pull_weights(
     every: bool = False,
     alpha: float | None = None,
     size: int | None = None,
+    force: bool = False,
 ) -> tuple[FileStatus, ...]:
     """Download the weights of architectures ahead; those that fail have a ``problem``.
 
@@ -361,6 +364,7 @@ def pull_weights(
         every: All widths and input sizes.
         alpha: Width of a MobileNet.
         size: Input size that a MobileNet was trained at.
+        force: Replace files in ``output`` that are not the published ones.
 
     Raises:
         TlkitError: There is no such architecture or file, or the options contradict each other.
@@ -371,7 +375,7 @@ def pull_weights(
     if not names and not every:
         raise UsageError("No architecture is named.", hint="Name some, or use every=True.")
     chosen = VariantFilter(top=top, every=every, alpha=alpha, size=size)
-    return tuple(pull(select_all(names, chosen), None if output is None else os.fspath(output)))
+    return tuple(pull(select_all(names, chosen), None if output is None else os.fspath(output), force=force))
 
 
 def verify_weights(*names: StrPath) -> tuple[FileStatus, ...]:

@@ -14,6 +14,7 @@ from contextlib import contextmanager, nullcontext
 
 from tlkit.errors import TlkitError
 from tlkit.keras_private import bias_along_channels
+from tlkit.utils.keras_home import settings
 from tlkit.utils.logging import logger
 
 
@@ -45,11 +46,13 @@ def _stderr_held_back() -> Iterator[None]:
 
 # tlkit's engines and its weight layouts are TensorFlow's. The variables are read at import only: whatever the user has
 # set, for processes that are started later, stays.
-_environment = {name: os.environ.get(name) for name in ("KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL")}
+_environment = {name: os.environ.get(name) for name in ("KERAS_BACKEND", "KERAS_HOME", "TF_CPP_MIN_LOG_LEVEL")}
 os.environ["KERAS_BACKEND"] = "tensorflow"
 _verbose = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0"  # as -v sets it
 try:
     with nullcontext() if _verbose else _stderr_held_back():
+        if settings() is None:  # Keras cannot be imported with such a keras.json
+            os.environ["KERAS_HOME"] = os.devnull
         import keras
         import tensorflow as tf
 
@@ -57,7 +60,7 @@ try:
 finally:
     for _name, _value in _environment.items():
         if _value is None:
-            del os.environ[_name]
+            os.environ.pop(_name, None)
         else:
             os.environ[_name] = _value
 

@@ -222,6 +222,11 @@ class PredictConfig(BuildOptions, LoadOptions, EngineOptions):
         None, group=OUTPUT, path=True, metavar="FILE",
         help="Draw the first images, each beside a bar chart of its classes.",
     )  # fmt: skip
+    force: bool = _force("FILE of --plot if tlkit did not draw it")
+
+    def without_effect(self) -> dict[str, str]:
+        """Return the options that have no effect beside the others, with the reason."""
+        return {} if self.plot else {"force": "there is no --plot to write"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -436,6 +441,11 @@ class EvaluateConfig(EngineOptions):
     report: str | None = option(
         None, group=OUTPUT, path=True, metavar="FILE", help="Also write a report page, one HTML file."
     )
+    force: bool = _force("FILE of --report if it is no report of tlkit evaluate")
+
+    def without_effect(self) -> dict[str, str]:
+        """Return the options that have no effect beside the others, with the reason."""
+        return {} if self.report else {"force": "there is no --report to write"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -156,7 +156,13 @@ def test_keras_json_decides_the_layout(tlkit, cat, tmp_path, monkeypatch):
     assert get_architecture("musictaggercrnn", BuildOptions()).options.data_format is None
 
 
-@pytest.mark.parametrize("content", ['{"image_data_format": "sideways"}', "{broken"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"image_data_format": "sideways"}', '{"image_data_format": ["channels_last"]}', "{broken", "[]", "null", "3",
+        '{"floatx": "float99"}', '{"epsilon": 1}', "[" * 10_000,
+    ],
+)  # fmt: skip
 def test_a_keras_json_that_makes_no_sense_is_named(tmp_path, monkeypatch, caplog, content):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     (tmp_path / "keras.json").write_text(content)

@@ -204,6 +204,18 @@ def test_files_of_others_stay_and_missing_ones_are_written(tlkit, tmp_path, data
     assert contents(tmp_path / "f") == before
 
 
+def test_an_h5_of_somebody_stays(tlkit, tmp_path, data):
+    (tmp_path / "f").mkdir()
+    with h5py.File(tmp_path / "f" / "bottleneck_features.h5", "w") as file:
+        file["precious"] = 1
+    command = ["bottleneck", data, "-o", tmp_path / "f", *TOY, "--format", "hdf5"]
+    ran = tlkit(*command)
+    assert ran.code == 2
+    assert "bottleneck_features.h5 exists" in ran.err
+    with h5py.File(tmp_path / "f" / "bottleneck_features.h5") as file:
+        assert list(file) == ["precious"]
+
+
 # -- finetune ----------------------------------------------------------------------------------------------------------
 
 TRAIN = ["--epochs", "2", "--finetune-epochs", "0", *TOY, "--format", "json"]

@@ -115,3 +115,40 @@ def test_unreadable_files_unknown_classes_and_missing_folders(run, swapped, tlki
     assert ran.code == 0
     assert "No images for grass: its accuracy cannot be measured" in ran.err
     assert ran.json["classes"][1]["recall"] is None
+
+
+def test_a_report_replaces_a_report_and_nothing_else(run, swapped, tlkit, tmp_path):
+    image = swapped / "brick" / "2.png"
+    (tmp_path / "notes.html").write_text("precious")
+    theirs = [image, tmp_path / "notes.html", run / "report.html", run / "run.json", run / "model.keras"]
+    before = [path.read_bytes() for path in theirs]
+    for path in theirs:
+        ran = tlkit("evaluate", run, swapped, "--report", path)
+        assert (ran.code, ran.out) == (2, "")
+        assert ran.err.startswith(f"Error: {path} ")
+    assert tlkit("evaluate", run, swapped, "--report", run / "report.html", "--force").code == 2
+    assert [path.read_bytes() for path in theirs] == before
+    assert tlkit("evaluate", run, swapped, "--report", tmp_path / "notes.html", "--force").code == 0
+    assert "generator" in (tmp_path / "notes.html").read_text()
+    inside = run / "evaluation.html"
+    assert tlkit("evaluate", run, swapped, "--report", inside).code == 0
+    assert tlkit("evaluate", run, swapped, "--report", inside).code == 0  # its own
+    assert "--force has no effect" in tlkit("evaluate", run, swapped, "--force").err
+
+
+def test_long_names_are_shortened_on_screen_alone(run, tlkit, tmp_path, textures):
+    """A run whose classes have names of 240 characters."""
+    shutil.copytree(run, tmp_path / "run")
+    names = [f"{letter * 239}{number}" for number, letter in enumerate("bg")]
+    record = json.loads((run / "run.json").read_text())
+    (tmp_path / "run" / "run.json").write_text(json.dumps({**record, "classes": names}))
+    for name, folder in zip(names, ("brick", "grass"), strict=True):
+        shutil.copytree(textures / "validation" / folder, tmp_path / "data" / name)
+    ran = tlkit("evaluate", tmp_path / "run", tmp_path / "data")
+    assert ran.code == 0
+    assert max(map(len, ran.out.splitlines())) <= 80
+    assert "bbb…bbb" in ran.out
+    text = tlkit("predict", "--model", tmp_path / "run", textures / "validation" / "brick" / "0.png").out
+    assert max(map(len, text.splitlines()[1:])) <= 80
+    ran = tlkit("evaluate", tmp_path / "run", tmp_path / "data", "--format", "json")
+    assert [row["name"] for row in ran.json["classes"]] == names

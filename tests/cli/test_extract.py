@@ -15,6 +15,7 @@ from tlkit.architectures.pretrained import build_pretrained
 from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.architectures.submodel import submodel
 from tlkit.data.images.preprocessor import ImagePreprocessor
+from tlkit.utils.text import escape_control_chars
 
 pytestmark = pytest.mark.usefixtures("toy")
 
@@ -38,9 +39,9 @@ def read(path):
     beside = json.loads(path.with_name(f"{path.name}.json").read_text())
     if path.suffix == ".npy":
         return np.load(path, allow_pickle=False), beside["files"]
-    with path.open(newline="", errors="surrogateescape") as file:
+    with path.open(newline="", encoding="utf-8") as file:  # names that are not UTF-8 too
         rows = list(csv.reader(file))[1:]
-    assert [row[0] for row in rows] == beside["files"]
+    assert [row[0] for row in rows] == [escape_control_chars(name) for name in beside["files"]]
     return np.array([row[1:] for row in rows], np.float32), beside["files"]
 
 
@@ -305,6 +306,21 @@ def test_files_of_others_stay(tlkit, tmp_path, folder):
     assert ran.code == 1
     assert "thesis.txt" in ran.err
     assert (tmp_path / "g.npy.part" / "thesis.txt").read_text() == "precious"
+
+
+def test_a_csv_of_somebody_stays_and_a_part_without_features_does_not(tlkit, tmp_path, folder, monkeypatch):
+    command = ["extract", folder, *TOY, "-o", tmp_path / "f.csv"]
+    assert tlkit(*command).code == 0
+    (tmp_path / "f.csv").write_text("name,notes\n0.png,precious\n")  # beside the names of features
+    assert tlkit(*command).code == 2
+    assert "precious" in (tmp_path / "f.csv").read_text()
+
+    def full(*given):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tlkit.features.store._write", full)
+    assert tlkit("extract", folder, *TOY, "-o", tmp_path / "g.npy").code == 1
+    assert sorted(os.listdir(tmp_path)) == ["f.csv", "f.csv.json", "in"]
 
 
 @pytest.mark.parametrize("ending", ["npy", "h5"])

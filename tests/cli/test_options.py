@@ -2,7 +2,10 @@
 
 import dataclasses
 import inspect
+import os
 import shlex
+import sys
+import threading
 
 import click
 import pytest
@@ -189,6 +192,67 @@ def test_options_without_effect_are_named(options, unused, caplog):
     config = FinetuneConfig.of({"data": "d", **options})
     assert sorted(config.unused()) == sorted(flag[2:].replace("-", "_") for flag in unused)
     assert sorted(record.getMessage().split(" has no effect: ")[0] for record in caplog.records) == sorted(unused)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("size: 12:30", "size is '12:30'; expected N, HxW"),  # YAML 1.1 reads 750
+        ("lr: 1:30.5", "lr is '1:30.5'; expected a number"),
+        ("epochs: 010", "epochs is 010, which YAML may read as an octal number"),
+        ("epochs: 0b11", "epochs is '0b11'; expected a whole number"),
+        ("head: no", "head is 'no'; expected dense, linear or flatten"),
+        ("epochs: !!int 5", "is not plain YAML: could not determine a constructor"),
+        ("output: !!python/object:os.system {}", "is not plain YAML"),
+        ("epochs:", "epochs takes one value, not a null"),
+        ("epochs: [1, 2]", "epochs takes one value, not a list"),
+        ("epochs: 1\nepochs: 2", "epochs is given twice"),
+        ("<<: {epochs: 2}", "unknown option '<<'"),
+        ("[" * 5000, "is nested too deep"),
+        ("{a: " * 5000, "is nested too deep"),
+        ("a: &a [*a]", "unknown option 'a'"),
+        ("#" * 200_000, "it is larger than 100.0 kB"),
+    ],
+)
+def test_yaml_never_changes_what_stands_there(tlkit, tmp_path, line, message):
+    (tmp_path / "c.yaml").write_text(line + "\n")
+    ran = tlkit("finetune", tmp_path, "--config", tmp_path / "c.yaml")
+    assert ran.code == 2
+    assert message in ran.err
+    assert len(ran.err.splitlines()) <= 2
+
+
+def test_words_and_names_of_yaml_are_those_of_the_command_line(tlkit, tmp_path, monkeypatch):
+    given = []
+    monkeypatch.setattr("tlkit.api.finetune", lambda **options: given.append(options) or sys.exit())
+    (tmp_path / "c.yaml").write_text("output: 2024-01-01\nby-name: yes\nflip_kernels: off\nfreeze: 172\nlr: 1e-4\n")
+    tlkit("finetune", "data", "--config", tmp_path / "c.yaml")
+    expected = {"output": "2024-01-01", "by_name": True, "flip_kernels": False, "freeze": "172", "lr": 1e-4}
+    assert given == [{"data": "data", **expected}]
+
+
+def test_a_configuration_without_end_is_refused_and_a_pipe_is_read(tlkit, tmp_path, monkeypatch):
+    monkeypatch.setattr("tlkit.utils.bounded_read.WAIT_SECONDS", 0.2)
+    os.mkfifo(tmp_path / "pipe")
+    for path, reason in (("/dev/zero", "larger than"), (tmp_path / "pipe", "nothing was written to it")):
+        ran = tlkit("finetune", tmp_path, "--config", path)
+        assert ran.code == 2
+        assert f"Cannot read the configuration {path}: " in ran.err
+        assert reason in ran.err
+    reader = os.open(tmp_path / "pipe", os.O_RDWR)
+    os.write(reader, b"epochs: 010\n")
+    writer = threading.Timer(0.1, os.close, [reader])  # the end, once the other side has opened it
+    writer.start()
+    assert "epochs is 010" in tlkit("finetune", tmp_path, "--config", tmp_path / "pipe").err
+    writer.join()
+
+
+def test_a_size_that_no_memory_holds_is_refused_before_anything_starts(tlkit, tmp_path):
+    for size, shown in (("99999", "99999x99999"), ("224x5000", "224x5000"), ("999999999", "999999999x999999999")):
+        ran = tlkit("extract", tmp_path, "-o", tmp_path / "f.npy", "--size", size)
+        assert (ran.code, ran.err) == (
+            2, f"Error: size is {shown}, which is too large: a side has at most 4,096 pixels.\n"
+        )  # fmt: skip
 
 
 def test_options_without_effect_are_warned_of_from_everywhere(tlkit, textures, noise, tmp_path, caplog):

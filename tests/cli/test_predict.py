@@ -217,7 +217,7 @@ def test_once_a_network_is_converted_tensorflow_does_not_start(tlkit, cat):
 def test_a_damaged_converted_network_is_converted_again(tlkit, cat, toy, tmp_path, monkeypatch, damage):
     monkeypatch.setenv("TLKIT_CACHE_DIR", str(tmp_path / "cache"))
     before = tlkit("predict", cat, *toy, "--format", "json").json
-    (path,) = (tmp_path / "cache" / "models").glob("*/model.bin")
+    (path,) = (tmp_path / "cache" / "tlkit" / "models").glob("*/model.bin")
     sound = path.read_bytes()
     flipped = bytes(byte ^ 64 if number == len(sound) // 2 else byte for number, byte in enumerate(sound))
     if damage == "gone":
@@ -225,5 +225,5 @@ def test_a_damaged_converted_network_is_converted_again(tlkit, cat, toy, tmp_pat
     else:
         path.write_bytes(flipped if damage == "flipped" else sound[: len(sound) // 2])
     assert tlkit("predict", cat, *toy, "--format", "json").json == before
-    (path,) = (tmp_path / "cache" / "models").glob("*/model.bin")
+    (path,) = (tmp_path / "cache" / "tlkit" / "models").glob("*/model.bin")
     assert path.read_bytes() == sound

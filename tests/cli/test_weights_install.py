@@ -36,7 +36,7 @@ def elsewhere(tmp_path, monkeypatch):
     monkeypatch.setattr("tlkit.downloads.download.PAUSE_SECONDS", 0)
     monkeypatch.setenv("TLKIT_CACHE_DIR", str(tmp_path / "there"))
     monkeypatch.setattr(locating, "find_spec", lambda module: None)
-    return tmp_path / "there" / "weights"
+    return tmp_path / "there" / "tlkit" / "weights"
 
 
 @pytest.fixture
@@ -52,7 +52,11 @@ def test_pull_collects_plain_files_and_nothing_else(pulled):
 def test_pull_into_a_folder_again_keeps_what_is_good_there(tlkit, folder, elsewhere):
     write_weights(folder / NAME, "mobilenetv2", top=False)
     write_weights(elsewhere / NAME, "mobilenet", top=False)
-    ran = tlkit("weights", "pull", "mobilenet", "efficientnetlite0", "--no-top", "-o", folder)
+    command = ["weights", "pull", "mobilenet", "efficientnetlite0", "--no-top", "-o", folder]
+    refused = tlkit(*command)  # what is there under that name may be somebody's own
+    assert refused.code == 3
+    assert f"{folder / NAME} exists" in refused.err and "--force" in refused.err
+    ran = tlkit(*command, "--force")
     assert ran.out.split() == ["copied", str(folder / NAME), "present", str(folder / LITE0.with_top.name)]
     assert tlkit("weights", "verify", folder).code == 0
 

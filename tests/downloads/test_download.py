@@ -104,7 +104,7 @@ def _no_waiting(monkeypatch):
 @pytest.fixture
 def own(monkeypatch, tmp_path):
     monkeypatch.setenv("TLKIT_CACHE_DIR", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "weights"
+    return tmp_path / "cache" / "tlkit" / "weights"
 
 
 def file_at(server, good, *, digest=True):

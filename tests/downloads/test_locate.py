@@ -27,7 +27,7 @@ def found(monkeypatch, tmp_path):
     return find
 
 
-KERAS, OWN = "keras/models/net.h5", "own/weights/net.h5"
+KERAS, OWN = "keras/models/net.h5", "own/tlkit/weights/net.h5"
 
 
 def test_the_first_good_copy_is_used(found, tmp_path):
@@ -46,6 +46,7 @@ def test_a_mirror_is_asked_before_the_publisher(found):
 
 
 def test_a_folder_can_be_the_mirror(found, tmp_path):
+    (tmp_path / "share").mkdir()
     assert found(mirror=str(tmp_path / "share")).urls == ("https://publisher/net.h5",)
     assert found(good=["share/net.h5"], mirror=str(tmp_path / "share")) == LocalFile(tmp_path / "share" / "net.h5")
 
@@ -55,7 +56,20 @@ def test_packaged_weights_are_searched_for_in_the_folder_and_the_mirror_too(foun
     assert found(file=PACKAGED, mirror="https://mirror") == NeedsDownload(("https://mirror/w.pth",))
     shared = found(good=["share/w.pth"], mirror=str(tmp_path / "share"), file=PACKAGED)
     assert shared == LocalFile(tmp_path / "share" / "w.pth")
-    assert found(good=["own/weights/w.pth"], file=PACKAGED) == LocalFile(tmp_path / "own" / "weights" / "w.pth")
+    earlier = found(good=["own/weights/w.pth"], file=PACKAGED)  # where tlkit's weights were, and are still read
+    assert earlier == LocalFile(tmp_path / "own" / "weights" / "w.pth")
+
+
+@pytest.mark.parametrize("is_file", [False, True])
+def test_a_mirror_that_is_not_there_is_an_error_only_where_it_would_be_used(found, tmp_path, is_file, caplog):
+    share = tmp_path / "weigths"
+    if is_file:
+        share.write_text("")
+    assert found(good=[OWN], mirror=str(share)) == LocalFile(tmp_path / OWN)
+    assert f"there is no folder {share}" in caplog.text
+    (tmp_path / OWN).unlink()
+    with pytest.raises(WeightsError, match=f"{MIRROR_VARIABLE}: there is no folder {share}"):
+        found(mirror=str(share))
 
 
 def test_a_package_that_is_not_installed_says_how_to_install_it():

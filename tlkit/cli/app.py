@@ -106,12 +106,16 @@ class TlkitGroup(click.Group):
             ctx.exit(known.exit_code)
 
 
+_OUT_OF_MEMORY = ("std::bad_alloc", "ResourceExhaustedError")
+"""How OpenVINO and TensorFlow put it."""
+
+
 def _as_tlkit_error(error: Exception) -> TlkitError:
     if isinstance(error, TlkitError):
         return error
     if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
         return TlkitError("Cannot write the result: no space left on the device.")
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or any(sign in f"{type(error).__name__} {error}" for sign in _OUT_OF_MEMORY):
         return TlkitError("Out of memory.", hint="Try a smaller --batch-size or --size.")
     lines = str(error).strip().splitlines()
     return TlkitError(

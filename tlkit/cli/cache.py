@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
 from tlkit.cli.options import format_option
 from tlkit.cli.output import echo, echo_json, echo_table
+from tlkit.errors import TlkitError
+
+if TYPE_CHECKING:
+    from tlkit.utils.cache_dir import CacheEntry
 
 
 @click.group(invoke_without_command=True, short_help="List what tlkit has cached, or remove it.")
@@ -17,9 +22,9 @@ from tlkit.cli.output import echo, echo_json, echo_table
 def cache(context: click.Context, output_format: str) -> None:
     """List what tlkit has cached: features of finetune, networks converted for OpenVINO, weights.
 
-    The cache is the directory TLKIT_CACHE_DIR, else tlkit's own in the user's cache directory. Features and converted
+    The cache is the folder tlkit in TLKIT_CACHE_DIR, else in the user's cache directory. Features and converted
     networks together stay below TLKIT_CACHE_LIMIT (such as 20GB; default 10GB): the least recently used are removed
-    first.
+    first. Files that tlkit did not write are neither listed nor removed.
 
     \b
         tlkit cache
@@ -35,10 +40,10 @@ def cache(context: click.Context, output_format: str) -> None:
 
 
 def _list(output_format: str) -> None:
-    from tlkit.utils.cache_dir import cache_folder, cache_limit, describe, entries
+    from tlkit.utils.cache_dir import cache_folder, cache_limit, describe
     from tlkit.utils.text import format_bytes
 
-    folder, limit, cached = cache_folder(), cache_limit(), entries()
+    folder, limit, cached = cache_folder(), cache_limit(), _entries()
     if output_format == "json":
         rows = [
             {"kind": entry.kind, "path": str(entry.path), "bytes": entry.bytes, "used": entry.used,
@@ -62,21 +67,40 @@ def _list(output_format: str) -> None:
         )  # fmt: skip
 
 
+def _entries() -> list[CacheEntry]:
+    from tlkit.commands.weights import known_files
+    from tlkit.utils.cache_dir import cache_folder, entries
+
+    try:
+        return entries(known_files())
+    except OSError as error:
+        raise TlkitError(f"Cannot read the cache {error.filename or cache_folder()}: {error.strerror}.") from error
+
+
 @cache.command(short_help="Remove cached features, models or weights.")
 @click.argument("kinds", metavar="[KIND]...", nargs=-1, type=click.Choice(["features", "models", "weights"]))
 @format_option("text", "json")
 def clear(kinds: tuple[str, ...], output_format: str) -> None:
     """Remove cached features and models, or the KINDs that are named (features, models, weights).
 
-    What another process is using is not removed. Weights are removed only if named.
+    What another process is using is not removed, and what tlkit did not write neither. Weights are removed only if
+    named. Exit code 1 if something must not be removed.
     """
-    from tlkit.utils.cache_dir import LIMITED, entries, remove
+    from tlkit.utils.cache_dir import LIMITED, remove
     from tlkit.utils.text import format_bytes
 
-    cached = [entry for entry in entries() if entry.kind in (kinds or LIMITED)]
-    removed = [entry for entry in cached if remove(entry)]
+    cached = [entry for entry in _entries() if entry.kind in (kinds or LIMITED)]
+    removed, failed = [], []
+    for entry in cached:
+        try:
+            removed += [entry] if remove(entry) else []
+        except OSError as error:
+            failed.append(f"{entry.path}: {error.strerror or error}")
     total = sum(entry.bytes for entry in removed)
     if output_format == "json":
         echo_json({"removed": len(removed), "bytes": total})
     else:
         echo(f"Removed {len(removed)} of {len(cached)}, {format_bytes(total)}.")
+    if failed:
+        more = f", and {len(failed) - 1:,} more" if failed[1:] else ""
+        raise TlkitError(f"Cannot remove {failed[0]}{more}.", hint="Run it as the user who owns these files.")

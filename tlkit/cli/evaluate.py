@@ -10,7 +10,7 @@ from tlkit.cli.app import SOME_SKIPPED
 from tlkit.cli.options import format_option, job_command
 from tlkit.cli.output import echo, echo_csv, echo_json, echo_table
 from tlkit.config import EvaluateConfig
-from tlkit.utils.text import escape_control_chars, pluralize
+from tlkit.utils.text import pluralize, shorten
 
 if TYPE_CHECKING:
     from tlkit.commands.evaluate import EvaluationResult
@@ -62,13 +62,13 @@ def _echo_text(result: EvaluationResult) -> None:
     echo_table(
         ("class", modality.plural, "precision", "recall", "F1"),
         [
-            (row.name, f"{row.images:,}", *map(_share, (row.precision, row.recall, row.f1)))
+            (shorten(row.name), f"{row.images:,}", *map(_share, (row.precision, row.recall, row.f1)))
             for row in evaluation.by_class
         ],
         right=range(1, 5),
     )
     echo()
-    names = [escape_control_chars(name) for name in evaluation.classes]
+    names = [shorten(name) for name in evaluation.classes]
     header = ("true \\ predicted", *names)
     if len(header) > _WIDTH or max(map(len, header)) + sum(len(name) + 2 for name in names) > _WIDTH:
         echo(f"The confusion matrix of {len(names)} classes is too wide for text; --report FILE draws it.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from dataclasses import MISSING
 from pathlib import Path
@@ -12,6 +13,7 @@ from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from tlkit.config import FREEZE_OPTIONS, GROUPS, OUTPUT
+from tlkit.errors import ConfigError
 from tlkit.utils.options import Option, Options, options_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -149,7 +151,12 @@ def read_config(context: click.Context, param: click.Parameter, path: Path | Non
     defaults: dict[str, Any] = {}
     for name, value in read_options(path, [*items, *others]).items():
         if name in items:
-            values[items[name].name] = items[name].parse(value) if isinstance(value, str) else value
+            if items[name].kind in ("int", "float", "size") and re.match(r"[-+]?0\d", value):
+                raise ConfigError(
+                    f"{path}: {name} is {value}, which YAML may read as an octal number.",
+                    hint=f"Write {value.lstrip('0') or '0'}.",
+                )
+            values[items[name].name] = items[name].parse(value)
         else:
             defaults[str(others[name])] = value
     context.meta[_FILE_VALUES] = values

@@ -6,14 +6,13 @@ nowhere else.
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
 
-from tlkit.utils.text import escape_control_chars
+from tlkit.utils.text import csv_line, escape_control_chars
 
 
 def echo(line: str = "", *, err: bool = False) -> None:
@@ -27,16 +26,8 @@ def echo_json(document: Any) -> None:
 
 
 def echo_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a CSV table; None is an empty field, and control characters are escaped."""
-    import csv
-
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(
-        [escape_control_chars(value) if isinstance(value, str) else value for value in row] for row in rows
-    )
-    click.echo(text.getvalue(), nl=False)
+    """Print a CSV table; see :func:`tlkit.utils.text.csv_line`."""
+    click.echo("".join(map(csv_line, (header, *rows))), nl=False)
 
 
 def echo_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[int] = ()) -> None:

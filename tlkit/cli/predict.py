@@ -12,7 +12,7 @@ from tlkit.cli.options import format_option, job_command
 from tlkit.cli.output import echo, echo_csv, echo_json
 from tlkit.config import PredictConfig
 from tlkit.utils.logging import logger
-from tlkit.utils.text import escape_control_chars
+from tlkit.utils.text import shorten
 
 if TYPE_CHECKING:
     from tlkit.commands.predict import Prediction, Predictions
@@ -66,13 +66,12 @@ def _as_rows(predictions: Predictions) -> Iterator[tuple[Any, ...]]:
 
 
 def _echo_text(predictions: Predictions) -> None:
-    names = [score.name for prediction in predictions for score in prediction.scores]
-    width = max(map(len, map(escape_control_chars, names)), default=0)
+    width = max((len(shorten(score.name)) for prediction in predictions for score in prediction.scores), default=0)
     for prediction in predictions:
         if prediction.error:
             _warn(prediction)
             continue
         echo(prediction.input)
         for score in prediction.scores:
-            label = f"  {score.label}" if score.label != score.name else ""
-            echo(f"  {score.probability:6.1%}  {score.name:<{width}}{label}".rstrip())
+            label = f"  {shorten(score.label)}" if score.label != score.name else ""
+            echo(f"  {score.probability:6.1%}  {shorten(score.name):<{width}}{label}".rstrip())

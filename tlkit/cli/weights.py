@@ -84,10 +84,17 @@ def path_(name: str, **variant: Any) -> None:
 @click.option("--all", "every", is_flag=True, help="All widths and sizes of NAMEs; without a NAME, every file.")
 @click.option("--alpha", type=float, metavar="A", help="Width of a MobileNet.")
 @click.option("--size", type=int, metavar="N", help="Input size that a MobileNet was trained at.")
+@click.option("--force", is_flag=True, help="Replace files in DIR that are not the published ones.")
 @format_option("text", "json")
 @click.pass_context
 def pull_(
-    context: click.Context, /, names: tuple[str, ...], output: str | None, output_format: str, **variant: Any
+    context: click.Context,
+    /,
+    names: tuple[str, ...],
+    output: str | None,
+    force: bool,
+    output_format: str,
+    **variant: Any,
 ) -> None:
     """Download weights ahead, with the classifier and without.
 
@@ -106,7 +113,7 @@ def pull_(
     if not names and not chosen.every:
         raise click.UsageError("Name architectures, or use --all.")
     done: list[FileStatus] = []
-    for one in pull(select_all(names, chosen), output):
+    for one in pull(select_all(names, chosen), output, force=force):
         done.append(one)
         if one.problem:
             echo(f"Warning: {one.problem}", err=True)

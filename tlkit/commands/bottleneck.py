@@ -16,15 +16,16 @@ from tlkit.config import BottleneckConfig
 from tlkit.data.dataset import Dataset, scan_dataset
 from tlkit.data.modality import MODALITIES, Modality
 from tlkit.errors import DataError, FeatureError, TlkitError, UsageError
-from tlkit.features.bottleneck_files import files_without_metadata, open_splits, split_files, write_splits
+from tlkit.features.bottleneck_files import SPLITS, open_splits, split_files, write_splits
 from tlkit.features.export import FileGroup, export_features
 from tlkit.features.extractor import FeatureExtractor, refuse_difference
-from tlkit.features.io import FeatureBlocks, FeatureFile
+from tlkit.features.io import FeatureBlocks, FeatureFile, looks_like_features
 from tlkit.features.spec import FeatureSpec
 from tlkit.features.store import can_resume
 from tlkit.inference.provenance import Provenance
 from tlkit.utils.locks import locked
 from tlkit.utils.logging import logger
+from tlkit.utils.output_file import check_output
 from tlkit.utils.text import join_truncated
 
 PART, LOCK = "bottleneck_features.part", ".tlkit.lock"
@@ -117,7 +118,7 @@ def bottleneck(config: BottleneckConfig) -> BottleneckResult:
 
 
 def _compute(output: Path, dataset: Dataset, extractor: FeatureExtractor, config: BottleneckConfig) -> BottleneckResult:
-    existing = {} if config.force else _existing(output, extractor, config)
+    existing = _existing(output, extractor, config)
     groups = {
         name: FileGroup(
             split.files,
@@ -163,16 +164,21 @@ def _compute(output: Path, dataset: Dataset, extractor: FeatureExtractor, config
 
 def _existing(output: Path, extractor: FeatureExtractor, config: BottleneckConfig) -> dict[str, FeatureFile]:
     """The features of this provenance that the folder holds; those of another, and files of others, are refused."""
+    paths = {split: split_files(output, config.format, split) for split in SPLITS}
+    if config.force:
+        for path in {path for files in paths.values() for path in files}:
+            check_output(path, force=True)
+        return {}
     try:
         existing = open_splits(output, config.format)
     except TlkitError as error:
         raise FeatureError(f"{output} cannot be updated: {error.message}", hint=_HINT) from error
     for rows in existing.values():
         refuse_difference(f"What {output} holds", rows.metadata.provenance, extractor.provenance, _HINT)
-    if config.format == "npy" and not can_resume(output / PART, extractor.provenance):
-        foreign = [path.name for path in files_without_metadata(output) if path.is_file()]
-        if foreign:
-            raise UsageError(f"{output} holds {join_truncated(foreign)}, which tlkit did not write.", hint=_HINT)
+    resumed = config.format == "npy" and can_resume(output / PART, extractor.provenance)
+    own = {path for split in existing for path in paths[split]}
+    for path in sorted({path for files in paths.values() for path in files}):
+        check_output(path, lambda path: path in own or (resumed and looks_like_features(path)))
     return existing
 
 

@@ -17,6 +17,7 @@ from tlkit.downloads.locate import check_weights
 from tlkit.errors import UsageError, WeightsError
 from tlkit.keras_files import LoadReport
 from tlkit.utils.atomic_write import atomic_write
+from tlkit.utils.output_file import check_output
 
 EXTENSION = ".weights.h5"
 
@@ -74,8 +75,7 @@ def convert_h5(config: ConvertConfig) -> Converted:
             f"{output} must end in {EXTENSION}: Keras picks its reader by the name.",
             hint=f"Name it {output.with_suffix('')}{EXTENSION}.",
         )
-    if output.exists() and not config.force:
-        raise UsageError(f"{output} exists.", hint="Name another file, or use --force to overwrite it.")
+    check_output(output, force=config.force)  # it carries no mark: Keras wrote it
     if not output.parent.is_dir():
         raise WeightsError(f"There is no folder {output.parent} to write to.")
     keras_files.check_is_file(source)

@@ -25,6 +25,7 @@ from tlkit.training.classifier import choose_classifier
 from tlkit.training.reproduce import command_line, versions
 from tlkit.training.run_folder import read_digests, read_run
 from tlkit.utils.logging import logger
+from tlkit.utils.output_file import check_output
 from tlkit.utils.text import join_truncated, pluralize
 
 
@@ -71,8 +72,8 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
         TlkitError: No such run, class folders that it was not trained on, no readable file, or the report cannot be
             written.
     """
-    if config.report is not None and not Path(config.report).parent.is_dir():
-        raise UsageError(f"There is no folder {Path(config.report).parent} for the report.", hint="Create it first.")
+    if config.report is not None:
+        _check_report(Path(config.report), force=config.force)
     folder = Path(config.run)
     record = read_run(folder)
     classifier = choose_classifier(PredictConfig(images=(), model=config.run))
@@ -144,6 +145,14 @@ def _copies(
             f"({join_truncated(trained, most=3)}): the accuracy is too optimistic for new ones."
         )
     return warnings
+
+
+def _check_report(path: Path, *, force: bool) -> None:
+    from tlkit.reporting.page import is_page
+
+    if not path.parent.is_dir():
+        raise UsageError(f"There is no folder {path.parent} for the report.", hint="Create it first.")
+    check_output(path, lambda page: is_page(page, "tlkit evaluate"), force=force)
 
 
 def _write_report(result: EvaluationResult, config: EvaluateConfig, path: Path, engine: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from tlkit.features.io import (
     ENDINGS,
     FeatureBlocks,
     FeatureFile,
+    FeatureMetadata,
+    looks_like_features,
     metadata_from_dict,
     open_h5,
     open_npy,
@@ -32,6 +35,7 @@ from tlkit.features.store import can_resume
 from tlkit.inference.provenance import Provenance
 from tlkit.utils.hashing import file_digest
 from tlkit.utils.locks import locked
+from tlkit.utils.output_file import check_output
 from tlkit.utils.text import join_truncated, without_password
 
 _HINT = "Choose another file, or use --force to overwrite it."
@@ -93,13 +97,15 @@ def extract(config: ExtractConfig) -> ExtractResult:
 
     try:
         with locked(output.with_name(f".{output.name}.lock"), remove=True):
-            existing = None
-            if not config.force and not can_resume(part, extractor.provenance):
-                existing = _existing(output, ending, extractor.provenance)
+            resumed = can_resume(part, extractor.provenance)
+            rows, metadata = _existing(output, ending, resumed=resumed, force=config.force)
+            if metadata and not config.force and not resumed:
+                refuse_difference(f"{output} exists and", metadata.provenance, extractor.provenance, _HINT)
+            usable = rows and not config.force and not resumed
             names = [without_password(source) for source in sources]
             group = FileGroup(sources, names, file_digests(sources, extractor.modality))
             computed = export_features(
-                part, extractor, {"": group}, write, existing=[existing] if existing else [],
+                part, extractor, {"": group}, write, existing=[rows] if rows and usable else [],
                 batch_size=config.batch_size,
             )  # fmt: skip
     except OSError as error:
@@ -107,9 +113,9 @@ def extract(config: ExtractConfig) -> ExtractResult:
             f"Cannot write {output}: {error.strerror or error}.",
             hint="Fix that and run the same command again; it resumes." if part.exists() else None,
         ) from error
-    metadata = written[0].metadata
-    shape = (len(metadata.files), *written[0].shape)
-    return ExtractResult(output, shape, metadata.provenance, computed, tuple(metadata.skipped), metadata.notes)
+    done = written[0].metadata
+    shape = (len(done.files), *written[0].shape)
+    return ExtractResult(output, shape, done.provenance, computed, tuple(done.skipped), done.notes)
 
 
 def _spec(config: ExtractConfig) -> FeatureSpec:
@@ -148,23 +154,25 @@ def _metadata_file(output: Path) -> Path:
     return output.with_name(f"{output.name}.json")
 
 
-def _existing(output: Path, ending: str, provenance: Provenance) -> FeatureFile | None:
-    """The features in a file that exists; it is overwritten only when they have the same provenance."""
-    beside = _metadata_file(output)
-    if not output.exists() and not (ending in (".npy", ".csv") and beside.exists()):
-        return None
-    rows = None
-    try:
-        if ending in (".h5", ".hdf5"):
+def _existing(
+    output: Path, ending: str, *, resumed: bool, force: bool
+) -> tuple[FeatureFile | None, FeatureMetadata | None]:
+    """Return the rows, if they can be read back, and the metadata of features that exist; any other file is refused."""
+    beside = _metadata_file(output) if ending in (".npy", ".csv") else None
+    rows = metadata = None
+    with suppress(Exception):  # whatever it is that is no feature file
+        if ending == ".npy" and output.exists():
+            rows = open_npy(output, _metadata_file(output))
+        elif beside is None:
             rows = open_h5(output)
-        elif ending == ".npy" and output.exists():
-            rows = open_npy(output, beside)
-        metadata = rows.metadata if rows else metadata_from_dict(read_json(beside), beside)
-    except Exception as error:
-        there = output if output.exists() else beside
-        raise UsageError(f"{there} exists and is not a feature file of tlkit.", hint=_HINT) from error
-    refuse_difference(f"{output} exists and", metadata.provenance, provenance, _HINT)
-    return rows
+        metadata = rows.metadata if rows else metadata_from_dict(read_json(_metadata_file(output)), output)
+    own = metadata is not None
+    if beside and output.exists() and (ending == ".csv" or (resumed and not beside.exists())):
+        # the names of a .csv are in another file, and those of a resumed command may not have been written
+        own = (own or resumed) and looks_like_features(output)
+    for path in (output, *([beside] if beside else [])):
+        check_output(path, lambda _: own, force=force)
+    return rows, metadata
 
 
 def _write(output: Path, ending: str, features: FeatureBlocks) -> None:

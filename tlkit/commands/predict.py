@@ -18,9 +18,10 @@ from tlkit.errors import UsageError
 from tlkit.features.extractor import compare_with_float32
 from tlkit.inference.loop import forward
 from tlkit.inference.select import open_engine
-from tlkit.reporting.plots import check_plot_path, plot_predictions
+from tlkit.reporting.plots import check_plot_path, is_plot, plot_predictions
 from tlkit.training.classifier import choose_classifier
 from tlkit.utils.logging import logger
+from tlkit.utils.output_file import check_output
 from tlkit.utils.text import without_password
 
 MAX_PLOTTED = 16
@@ -101,6 +102,7 @@ def predict(config: PredictConfig) -> Predictions:
     if config.plot is not None:
         check_plot_path(Path(config.plot))
         _refuse_to_overwrite(Path(config.plot), config.images)
+        check_output(Path(config.plot), is_plot, force=config.force)
     classifier = choose_classifier(config)
     modality = classifier.network.preprocessor.modality
     if config.plot and modality is not IMAGE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +20,7 @@ from tlkit.downloads.locate import (
     missing_package,
     urls,
     warn_of_damaged,
+    warn_of_mirror,
     weights_folder,
 )
 from tlkit.downloads.weights_file import WeightsFile
@@ -130,9 +132,10 @@ def list_weights(names: Sequence[str]) -> list[FileStatus]:
     Raises:
         UsageError: No such architecture.
     """
+    warn_of_mirror()
     found = []
     for file in select_all(names, EVERY):
-        path = next(filter(Path.is_file, candidate_paths(file)), None)
+        path = next(filter(os.path.isfile, candidate_paths(file)), None)
         found.append(FileStatus(file, path, "present" if path else "missing"))
     return found
 
@@ -181,9 +184,10 @@ def verify(names: Sequence[str]) -> list[FileStatus]:
 
 
 def _installed(names: Sequence[str]) -> Iterator[tuple[Path, WeightsFile | None]]:
+    warn_of_mirror()
     seen: set[Path] = set()
     for file in select_all(names, EVERY):
-        for path in filter(Path.is_file, candidate_paths(file)):
+        for path in filter(os.path.isfile, candidate_paths(file)):
             if path.resolve() not in seen:
                 seen.add(path.resolve())
                 yield path, file

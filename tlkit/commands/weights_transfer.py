@@ -10,14 +10,16 @@ from pathlib import Path
 from tlkit.commands.weights import FileStatus, known_files, thorough
 from tlkit.downloads.locate import LocalFile, find_local, locate, mirror, weights_folder
 from tlkit.downloads.weights_file import WeightsFile
-from tlkit.errors import WeightsError
+from tlkit.errors import TlkitError, WeightsError
 from tlkit.utils.atomic_write import atomic_write
+from tlkit.utils.cache_dir import create_folder
 from tlkit.utils.hashing import file_digest
 from tlkit.utils.interrupt import resumable_by_repeating
+from tlkit.utils.output_file import check_output
 from tlkit.utils.text import did_you_mean, format_bytes
 
 
-def pull(files: Sequence[WeightsFile], output: str | None = None) -> Iterator[FileStatus]:
+def pull(files: Sequence[WeightsFile], output: str | None = None, *, force: bool = False) -> Iterator[FileStatus]:
     """Download files, one after the other; one that fails does not stop the others.
 
     What only a shared folder has is copied too: it may be gone tomorrow.
@@ -25,6 +27,7 @@ def pull(files: Sequence[WeightsFile], output: str | None = None) -> Iterator[Fi
     Args:
         files: The files.
         output: A folder that shall hold all of them, for :func:`install` or as a mirror; None for tlkit's own.
+        force: Replace files in ``output`` that are not the published ones.
 
     Raises:
         WeightsError: ``output`` cannot be created.
@@ -34,15 +37,17 @@ def pull(files: Sequence[WeightsFile], output: str | None = None) -> Iterator[Fi
     with resumable_by_repeating():
         for file in files:
             try:
-                yield _pull(file, None if output is None else Path(output))
-            except WeightsError as error:
+                yield _pull(file, None if output is None else Path(output), force)
+            except TlkitError as error:
                 yield FileStatus(file, None, "failed", error.message, error.hint)
 
 
-def _pull(file: WeightsFile, output: Path | None) -> FileStatus:
+def _pull(file: WeightsFile, output: Path | None, force: bool) -> FileStatus:
     target, problem = (output or weights_folder()) / file.name, thorough(file)
     if output and target.is_file() and problem(target) is None:
         return FileStatus(file, target, "present")
+    if output:
+        check_output(target, lambda path: problem(path) is None, force=force)
     found = find_local(file, problem)
     if not isinstance(found, LocalFile):
         return FileStatus(file, locate(file, problem, folder=output), "downloaded")
@@ -133,6 +138,6 @@ def _copy_all(copies: Sequence[tuple[WeightsFile, Path, Path]]) -> None:
 
 def _create(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        create_folder(folder)
     except OSError as error:
         raise WeightsError(f"Cannot create the folder {folder}: {error.strerror}.") from error

@@ -10,6 +10,7 @@ from tlkit.downloads.weights_file import WeightsFile
 from tlkit.errors import WeightsError
 from tlkit.keras_files import SIGNATURE, structure_problem
 from tlkit.utils.atomic_write import atomic_write
+from tlkit.utils.cache_dir import create_folder
 from tlkit.utils.hashing import digest_problem
 from tlkit.utils.logging import logger, progress_bar
 from tlkit.utils.text import without_password
@@ -41,7 +42,7 @@ def download(
         WeightsError: No URL had it; the message names each with the reason.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        create_folder(folder)
     except OSError as error:
         raise WeightsError(
             f"Cannot create the folder {folder} for {file.name}: {error.strerror}.",
@@ -55,6 +56,8 @@ def download(
         except Exception as error:  # whatever it is, the next URL may be better
             reason = f"it cannot be written: {error.strerror}" if isinstance(error, OSError) else str(error)
             failures.append(f"{without_password(url)} ({reason})")
+            if len(failures) < len(urls):  # a mirror that is not reachable must not go unnoticed
+                logger.warning("%s is not used: %s.", without_password(url), reason)
     raise WeightsError(
         f"The weights of {file.architecture}, {file.name}, cannot be downloaded: {'; '.join(failures)}.",
         hint=f"Put the file into {folder}, name a mirror with TLKIT_WEIGHTS_MIRROR, "

@@ -15,10 +15,10 @@ from pathlib import Path
 from tlkit.downloads.weights_file import WeightsFile
 from tlkit.errors import WeightsError
 from tlkit.keras_files import is_archive, is_hdf5, start_verifying, structure_problem
-from tlkit.utils.cache_dir import cache_folder
+from tlkit.utils.cache_dir import cache_folder, named_folder
 from tlkit.utils.hashing import digest_problem
 from tlkit.utils.keras_home import keras_home
-from tlkit.utils.logging import logger
+from tlkit.utils.logging import logger, warn_once
 from tlkit.utils.text import did_you_mean
 
 MIRROR_VARIABLE = "TLKIT_WEIGHTS_MIRROR"
@@ -89,10 +89,29 @@ def mirror() -> tuple[str | None, Path | None]:
     return (given, None) if "://" in given else (None, Path(given))
 
 
+def mirror_problem() -> str | None:
+    """Return what is wrong with the folder that ``TLKIT_WEIGHTS_MIRROR`` names; None if nothing is, or it is a URL."""
+    _, folder = mirror()
+    if folder is None:
+        return None
+    if not os.path.isdir(folder):
+        return f"{MIRROR_VARIABLE}: there is no folder {folder}"
+    return None if os.access(folder, os.X_OK) else f"{MIRROR_VARIABLE}: the folder {folder} cannot be read"
+
+
+def warn_of_mirror() -> None:
+    """Warn of a mirror that is not there, once."""
+    problem = mirror_problem()
+    if problem:
+        warn_once(f"{problem}.")
+
+
 def candidate_paths(file: WeightsFile) -> list[Path]:
     """Return the paths where a file may be on this machine, by preference."""
     _, shared = mirror()
-    common = [weights_folder() / file.name, *([shared / file.name] if shared else [])]
+    named = named_folder()  # where weights were before the cache had a folder of its own
+    earlier = [named / "weights" / file.name] if named else []
+    common = [weights_folder() / file.name, *earlier, *([shared / file.name] if shared else [])]
     if file.resource is None:
         return [keras_weights_folder() / file.name, *common]
     module, _, inside = file.resource.partition("/")
@@ -117,13 +136,24 @@ def find_local(file: WeightsFile, problem: Callable[[Path], str | None] | None =
     Args:
         file: The file.
         problem: Returns what is wrong with a copy, None if nothing is; default :func:`file_problem`.
+
+    Raises:
+        WeightsError: There is none, and the folder of the mirror is not there: a typo, or a share that is not mounted,
+            must not lead to a download from elsewhere.
     """
     damaged: list[tuple[Path, str]] = []
-    for path in filter(Path.is_file, candidate_paths(file)):
+    for path in filter(os.path.isfile, candidate_paths(file)):
         reason = (problem or partial(file_problem, file))(path)
         if reason is None:
+            warn_of_mirror()
             return LocalFile(path, tuple(damaged))
         damaged.append((path, reason))
+    unreachable = mirror_problem()
+    if unreachable:
+        raise WeightsError(
+            f"{unreachable}, and {file.name} is nowhere else on this machine.",
+            hint=f"Mount or correct it, or unset {MIRROR_VARIABLE}.",
+        )
     return NeedsDownload(urls(file), tuple(damaged))
 
 

@@ -56,16 +56,6 @@ def open_splits(folder: Path, file_format: str | None = None) -> dict[str, Featu
     return opened_splits
 
 
-def files_without_metadata(folder: Path) -> list[Path]:
-    """Return the paths that NumPy feature files would have, for the splits without a metadata file."""
-    return [
-        path
-        for split in SPLITS
-        if not _metadata(folder, split).is_file()
-        for path in (_features(folder, split), _labels(folder, split))
-    ]
-
-
 def split_files(folder: Path, file_format: str, split: str) -> tuple[Path, ...]:
     """Return the paths that hold the features of a split."""
     if file_format == "hdf5":

@@ -10,7 +10,7 @@ from pathlib import Path
 from tlkit.errors import FeatureError
 from tlkit.features.store import FeatureStore, open_store
 from tlkit.inference.provenance import Provenance
-from tlkit.utils.cache_dir import LOCK, cache_folder, cache_limit, keep_below_limit, touch
+from tlkit.utils.cache_dir import LOCK, cache_folder, cache_limit, create_folder, keep_below_limit, touch
 from tlkit.utils.locks import locked
 from tlkit.utils.logging import logger
 
@@ -50,7 +50,7 @@ class FeatureCache:
         self._used.update(folders)
         with ExitStack() as locks:
             for folder in sorted(folders):  # in one order everywhere, so that no two processes wait for each other
-                folder.mkdir(parents=True, exist_ok=True)
+                create_folder(folder)
                 try:
                     locks.enter_context(locked(folder / LOCK))
                 except OSError as error:  # a read-only cache can still be read

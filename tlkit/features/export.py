@@ -6,7 +6,8 @@ The loop that ``tlkit extract`` (one group) and ``tlkit bottleneck`` (one group 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from tlkit.features.extractor import FeatureExtractor
 from tlkit.features.io import FeatureBlocks, FeatureFile, FeatureMetadata, copy_rows
-from tlkit.features.store import open_store
+from tlkit.features.store import INDEX, open_store
 from tlkit.utils.interrupt import resumable_by_repeating
 from tlkit.utils.logging import logger
 from tlkit.utils.text import without_password
@@ -37,6 +38,18 @@ class FileGroup:
     digests: Sequence[bytes | None]
     labels: np.ndarray | None = None
     classes: Sequence[str] = ()
+
+
+@contextmanager
+def _removed_if_empty(part: Path) -> Iterator[None]:
+    """Remove the folder of a store, when the block fails, if it has no features to resume from."""
+    try:
+        yield
+    except BaseException:
+        index = part / INDEX
+        if not index.is_file() or not index.stat().st_size:
+            shutil.rmtree(part, ignore_errors=True)
+        raise
 
 
 def export_features(
@@ -62,7 +75,7 @@ def export_features(
         Number of rows computed now.
     """
     computed = 0
-    with open_store(part, extractor.provenance) as store, resumable_by_repeating():
+    with open_store(part, extractor.provenance) as store, resumable_by_repeating(), _removed_if_empty(part):
         needed = {digest for group in groups.values() for digest in group.digests if digest is not None}
         for rows in existing:
             copy_rows(store, rows, needed)

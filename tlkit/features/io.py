@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import zlib
@@ -18,6 +17,7 @@ from tlkit.features.store import FeatureStore
 from tlkit.inference.provenance import Provenance
 from tlkit.keras_files import FEATURES
 from tlkit.utils.atomic_write import atomic_write
+from tlkit.utils.text import csv_line
 
 ENDINGS = (".npy", ".h5", ".hdf5", ".csv")
 FORMAT = 1
@@ -135,19 +135,32 @@ def write_npy(path: Path, features: FeatureBlocks) -> None:
 
 
 def write_csv(path: Path, features: FeatureBlocks) -> None:
-    """Write one line per image: its file name, then its features; a feature map is flattened in C order."""
+    """Write one line per image: its file name, then its features; a feature map is flattened in C order.
+
+    Names are written as in every CSV of tlkit, :func:`tlkit.utils.text.csv_line`; the metadata has them unchanged.
+    """
     names = iter(features.metadata.files)
-    with atomic_write(path) as part, part.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        writer = csv.writer(file, lineterminator="\n")
+    with atomic_write(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         first = True
         for block in features.blocks:
             flat = block.reshape(len(block), -1)
             if first:
-                writer.writerow(["file", *(f"f{number}" for number in range(flat.shape[1]))])
+                file.write(csv_line(["file", *(f"f{number}" for number in range(flat.shape[1]))]))
                 first = False
             for row in flat:
                 # nine digits bring every float32 back as it was
-                writer.writerow([next(names), *(f"{value:.9g}" for value in row.tolist())])
+                file.write(f"{csv_line([next(names)]).rstrip()},{','.join(f'{value:.9g}' for value in row.tolist())}\n")
+
+
+def looks_like_features(path: Path) -> bool:
+    """Return True for a .npy (features or labels) or .csv that may be tlkit's, where no metadata beside it says so."""
+    try:
+        if path.suffix.lower() == ".csv":
+            with path.open("rb") as file:
+                return file.read(7) == b"file,f0"
+        return np.load(path, mmap_mode="r", allow_pickle=False).dtype in (np.dtype("<f4"), np.dtype("<i8"))
+    except (OSError, ValueError):
+        return False
 
 
 def write_h5(path: Path, groups: Mapping[str, FeatureBlocks]) -> None:

@@ -11,7 +11,6 @@ import errno
 import json
 import math
 import os
-import re
 import shutil
 import time
 import zlib
@@ -25,6 +24,7 @@ import numpy as np
 from tlkit.errors import FeatureError
 from tlkit.inference.provenance import Provenance
 from tlkit.utils.atomic_write import atomic_write
+from tlkit.utils.cache_dir import OWN_FILES
 from tlkit.utils.text import join_truncated
 
 PROVENANCE, INDEX = "provenance.json", "index.bin"
@@ -232,16 +232,13 @@ class FeatureStore:
             yield self.read(rows[start : start + step], output)
 
 
-_OWN = re.compile(r"rows-\d+\.bin|index\.bin|provenance\.json|notes\.json|lock|\.part-.*")
-
-
 def open_store(folder: Path, provenance: Provenance) -> FeatureStore:
     """Open the store in a folder; one that is damaged or has another provenance is removed first.
 
     Raises:
         FeatureError: The folder holds something other than a store.
     """
-    foreign = [path.name for path in folder.iterdir() if not _OWN.fullmatch(path.name)] if folder.is_dir() else []
+    foreign = [path.name for path in folder.iterdir() if not OWN_FILES.fullmatch(path.name)] if folder.is_dir() else []
     if foreign:
         raise FeatureError(
             f"{folder} is in the way: it holds {join_truncated(foreign)}, which tlkit did not write.",

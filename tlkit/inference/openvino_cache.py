@@ -18,7 +18,7 @@ from tlkit.errors import WeightsError
 from tlkit.inference.lazy_model import LazyModel
 from tlkit.inference.provenance import Provenance
 from tlkit.utils.atomic_write import part_prefix
-from tlkit.utils.cache_dir import cache_folder, keep_below_limit, touch
+from tlkit.utils.cache_dir import cache_folder, create_folder, keep_below_limit, touch
 from tlkit.utils.hashing import digest_problem, file_digest
 from tlkit.utils.logging import logger
 
@@ -89,7 +89,7 @@ def _is_complete(folder: Path) -> bool:
 def _fill(folder: Path, network: LazyModel, provenance: Provenance) -> None:
     """Convert a network beside its folder in the cache, and rename."""
     shutil.rmtree(folder, ignore_errors=True)
-    models_folder().mkdir(parents=True, exist_ok=True)
+    create_folder(models_folder())
     part = Path(tempfile.mkdtemp(dir=models_folder(), prefix=part_prefix()))
     try:
         _convert(network, part)
@@ -108,7 +108,7 @@ def _convert_to_scratch(network: LazyModel) -> Path:
     for parent in (models_folder(), None):
         try:
             if parent:
-                parent.mkdir(parents=True, exist_ok=True)
+                create_folder(parent)
             folder = Path(tempfile.mkdtemp(dir=parent, prefix=part_prefix() if parent else "tlkit-"))
         except OSError as error:
             failure = error

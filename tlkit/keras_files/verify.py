@@ -7,6 +7,7 @@ cache, named by a hash of its path, inode, size and times.
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 import time
 from contextlib import suppress
@@ -15,9 +16,10 @@ from pathlib import Path
 from tlkit import __version__
 from tlkit.keras_files.hdf5.subprocess_guard import SubprocessCall
 from tlkit.keras_files.hdf5.validate import check_is_file
-from tlkit.utils.cache_dir import cache_folder
+from tlkit.utils.cache_dir import VERIFIED, cache_folder, create_folder
 
 MAX_VERDICTS = 1000
+_VERDICT = re.compile(r"[0-9a-f]{64}")
 _SETTLED = 2
 """Seconds after which a file that changes has another modification time, on every file system."""
 
@@ -71,16 +73,16 @@ def _key(path: Path) -> str:
 
 
 def _folder() -> Path:
-    return cache_folder() / "verified"
+    return cache_folder() / VERIFIED
 
 
 def _remember(key: str, path: Path) -> None:
     if time.time() - path.stat().st_mtime < _SETTLED:
         return  # it may change once more without getting another modification time
     folder = _folder()
-    folder.mkdir(parents=True, exist_ok=True)
+    create_folder(folder)
     (folder / key).touch()
-    verdicts = list(folder.iterdir())
+    verdicts = [path for path in folder.iterdir() if _VERDICT.fullmatch(path.name)]
     if len(verdicts) > MAX_VERDICTS:
         for verdict in sorted(verdicts, key=lambda verdict: verdict.stat().st_mtime)[: len(verdicts) // 2]:
             verdict.unlink(missing_ok=True)

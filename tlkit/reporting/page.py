@@ -16,6 +16,7 @@ from tlkit.reporting.metrics import Evaluation
 from tlkit.reporting.plots import draw_calibration, draw_confusion, draw_history
 from tlkit.utils.atomic_write import atomic_write
 from tlkit.utils.logging import logger
+from tlkit.utils.output_file import has_mark
 from tlkit.utils.text import escape_control_chars
 
 THUMBNAIL_SIDE = 160
@@ -79,6 +80,16 @@ class Page:
     warnings: Sequence[str] = ()
     skipped: Sequence[tuple[str, str]] = ()
     command: str = ""
+
+    @property
+    def writer(self) -> str:
+        """The program and the command that write the page: ``tlkit evaluate``."""
+        return " ".join(self.command.split()[:2]) or "tlkit"
+
+
+def is_page(path: Path, writer: str) -> bool:
+    """Return True if a file is a report page that this command wrote, such as ``tlkit evaluate``."""
+    return has_mark(path, f'<meta name="generator" content="{writer}">')
 
 
 def write_page(page: Page, path: Path) -> None:

@@ -14,13 +14,16 @@ from PIL import Image
 from tlkit.errors import TlkitError
 from tlkit.reporting.metrics import Evaluation
 from tlkit.utils.atomic_write import atomic_write
-from tlkit.utils.text import escape_control_chars
+from tlkit.utils.output_file import has_mark
+from tlkit.utils.text import escape_control_chars, shorten
 
 FORMATS = (".png", ".jpg", ".jpeg", ".pdf", ".svg")
 """File name extensions that a plot can be written to."""
 MAX_ANNOTATED, MAX_NAMED = 20, 100
 """Most classes for which a confusion matrix shows counts, and class names: more could not be read."""
 
+_MARK = "Written by tlkit predict --plot"
+"""Stands in the metadata of a plot, so that tlkit recognizes what it may replace."""
 _BAR, _GRID, _TEXT = "#3566a8", "#d9d9d9", "#333333"
 _PHASE_COLORS = ("#3566a8", "#c8553d", "#4b8b5a", "#8a5a9e")
 
@@ -46,10 +49,20 @@ def _figure(width: float, height: float) -> Any:
     return Figure(figsize=(width, height), layout="constrained", dpi=110)
 
 
+def is_plot(path: Path) -> bool:
+    """Return True if a file is a plot that :func:`plot_predictions` wrote."""
+    return has_mark(path, _MARK)
+
+
 def _save(figure: Any, path: Path) -> None:
+    suffix = path.suffix.lower()
+    if suffix in (".jpg", ".jpeg"):
+        marked: dict[str, Any] = {"pil_kwargs": {"comment": _MARK}}
+    else:
+        marked = {"metadata": {"Software" if suffix == ".png" else "Creator": _MARK}}
     try:
         with atomic_write(path) as part:
-            figure.savefig(part)
+            figure.savefig(part, **marked)
     except OSError as error:
         raise TlkitError(f"Cannot write the plot {path}: {error.strerror or error}.") from error
 
@@ -75,8 +88,8 @@ def plot_predictions(rows: Sequence[tuple[Image.Image, str, Sequence[tuple[str, 
     for (image_axes, bar_axes), (image, title, classes) in zip(grid, rows, strict=True):
         image_axes.imshow(image)
         image_axes.set_axis_off()
-        image_axes.set_title(_literal(title), fontsize=10, color=_TEXT)
-        names = [_literal(name.replace("_", " ")) for name, _ in classes][::-1]
+        image_axes.set_title(_literal(shorten(title, 60)), fontsize=10, color=_TEXT)
+        names = [_literal(shorten(name.replace("_", " "))) for name, _ in classes][::-1]
         values = [probability for _, probability in classes][::-1]
         bars = bar_axes.barh(range(len(values)), values, color=_BAR)
         bar_axes.set_yticks(range(len(values)), names)
@@ -91,11 +104,6 @@ def plot_predictions(rows: Sequence[tuple[Image.Image, str, Sequence[tuple[str, 
 def _literal(text: str) -> str:
     """Escape text for matplotlib, which reads text between dollar signs as a formula."""
     return escape_control_chars(text).replace("$", r"\$")
-
-
-def _shorten(name: str) -> str:
-    """Return a class name of at most 24 characters, its middle left out."""
-    return name if len(name) <= 24 else f"{name[:14]}…{name[-9:]}"
 
 
 def _png(figure: Any) -> bytes:
@@ -147,7 +155,7 @@ def draw_confusion(evaluation: Evaluation) -> bytes:
     Returns:
         A PNG file.
     """
-    counts, names = evaluation.confusion, [_literal(_shorten(name)) for name in evaluation.classes]
+    counts, names = evaluation.confusion, [_literal(shorten(name, 24)) for name in evaluation.classes]
     classes = len(names)
     side = min(3.2 + 0.45 * classes, 14)
     figure = _figure(side + 1, side)

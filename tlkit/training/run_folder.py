@@ -20,14 +20,15 @@ from tlkit.data.modality import IMAGE
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import ModelError, RunError, WeightsError
 from tlkit.utils.atomic_write import atomic_write
+from tlkit.utils.output_file import RUN_MODEL, RUN_RECORD, RUN_STATE
 
 if TYPE_CHECKING:
     from tlkit.training.history import Phase
 
 FORMAT = 2
 """Version of ``run.json``; 1 was ``kind`` for ``modality``."""
-MODEL, RECORD, HISTORY, REPORT = "model.keras", "run.json", "history.csv", "report.html"
-STATE = "unfinished.json"
+MODEL, RECORD, HISTORY, REPORT = RUN_MODEL, RUN_RECORD, "history.csv", "report.html"
+STATE = RUN_STATE
 """Options and state of a run that is not finished."""
 DIGESTS = "images.json"
 """SHA-256 of the images of each split, by path."""
@@ -200,7 +201,7 @@ def read_run(folder: Path) -> RunRecord:
         )
         if sound:
             record.preprocessor()
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise RunError(f"{folder / RECORD} cannot be read: {error}.") from error
     if not sound:
         raise RunError(f"{folder / RECORD} is not a valid record of a run.")

@@ -195,7 +195,7 @@ def read_state(folder: Path) -> RunState:
         config = content["config"]
         options = FinetuneConfig(**{**config, "output": str(folder)})
         return RunState(**{**content, "config": options})
-    except (OSError, ValueError, KeyError, TypeError, ConfigError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, ConfigError) as error:
         raise RunError(
             f"{folder / STATE} cannot be read: {error}.",
             hint="Start a new run.",

@@ -45,13 +45,21 @@ def part_prefix() -> str:
     return f"{PART}{_host()}-{os.getpid()}-"
 
 
+def is_part(path: Path) -> bool:
+    """Return True for a name that tlkit gives to a part, and nobody else."""
+    return _OWNER.fullmatch(path.name) is not None
+
+
 def is_abandoned(part: Path) -> bool:
     """Return whether nobody writes to a part any more.
 
     On this host that is known: its process has ended. Otherwise a part is abandoned that nobody touched for a week.
+    A name that tlkit does not give is nobody's part.
     """
     owner = _OWNER.fullmatch(part.name)
-    if owner is None or owner["host"] != _host() or os.name == "nt":
+    if owner is None:
+        return False
+    if owner["host"] != _host() or os.name == "nt":
         try:
             return time.time() - part.lstat().st_mtime > _UNKNOWN_OWNER_SECONDS
         except OSError:

@@ -1,4 +1,8 @@
-"""The cache directory: where it is, its entries, and its size limit."""
+"""The cache directory: where it is, its entries, and its size limit.
+
+Only what tlkit wrote is listed, counted and removed: a folder under a name that :meth:`Provenance.key` gives, with
+nothing but tlkit's files in it; a part that is being written; a weights file of a published name.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,14 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tlkit.errors import ConfigError
-from tlkit.utils.atomic_write import PART, is_abandoned, part_prefix
+from tlkit.utils.atomic_write import is_abandoned, is_part, part_prefix
 from tlkit.utils.logging import logger
 
 FOLDER_VARIABLE, LIMIT_VARIABLE = "TLKIT_CACHE_DIR", "TLKIT_CACHE_LIMIT"
@@ -22,16 +26,56 @@ DEFAULT_LIMIT = 10 * 10**9
 KINDS = ("features", "models", "weights")
 LIMITED = ("features", "models")
 LOCK = "lock"
+VERIFIED = "verified"
+"""The folder of verdicts on files, :mod:`tlkit.keras_files.verify`."""
+_KEY = re.compile(r"[0-9a-f]{32}")
+OWN_FILES = re.compile(
+    r"rows-\d+\.bin|index\.bin|provenance\.json|notes\.json|lock|model\.xml|model\.bin|graph\.pb|blobs|\.part-.*",
+    re.DOTALL,
+)
+"""Names of the files of an entry; a folder that holds another one is not tlkit's alone."""
+_TAG, _TAG_TEXT = (
+    "CACHEDIR.TAG",
+    (
+        "Signature: 8a477f597d28d172789f06886806bc55\n"
+        "# This file marks a cache of tlkit, which backups may leave out. See https://bford.info/cachedir/\n"
+    ),
+)
 
 
 def cache_folder() -> Path:
-    """Return the cache directory: ``TLKIT_CACHE_DIR``, else ``tlkit`` in the user's (``~/.cache/tlkit`` on Linux)."""
+    """Return the cache directory, ``tlkit`` in ``TLKIT_CACHE_DIR`` or in the user's (``~/.cache/tlkit`` on Linux).
+
+    A folder that a user names may hold anything; that of tlkit is its own.
+    """
     given = os.environ.get(FOLDER_VARIABLE)
     if given:
-        return Path(given)
+        return Path(given) / "tlkit"
     from platformdirs import user_cache_path
 
     return user_cache_path("tlkit")
+
+
+def named_folder() -> Path | None:
+    """Return ``TLKIT_CACHE_DIR``. Before the cache had a folder of its own there, weights were directly in it."""
+    given = os.environ.get(FOLDER_VARIABLE)
+    return Path(given) if given else None
+
+
+def create_folder(folder: Path) -> None:
+    """Create a folder, in the cache or elsewhere; the cache gets a ``CACHEDIR.TAG``.
+
+    Raises:
+        OSError: It cannot be created.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    root = cache_folder()
+    if root not in (folder, *folder.parents) or (root / _TAG).exists():
+        return
+    with suppress(OSError):  # it only informs
+        if {path.name for path in root.iterdir()} <= {*KINDS, VERIFIED}:  # a cache, and nobody's project
+            with (root / _TAG).open("x", encoding="utf-8") as file:
+                file.write(_TAG_TEXT)
 
 
 def cache_limit() -> int:
@@ -75,7 +119,9 @@ def cache_budget(given: str | None = None) -> int:
     folder = cache_folder()
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
-    cached = sum(entry.bytes for entry in entries() if entry.kind == "features")
+    cached = 0
+    with suppress(OSError):  # an unreadable cache frees nothing
+        cached = sum(entry.bytes for entry in entries() if entry.kind == "features")
     return min((shutil.disk_usage(folder).free + cached) // 2, cache_limit())
 
 
@@ -96,16 +142,33 @@ class CacheEntry:
     used: float
 
 
-def entries(folder: Path | None = None) -> list[CacheEntry]:
-    """Return the entries of the cache, the least recently used first."""
-    root = folder or cache_folder()
+def entries(weights: Container[str] = ()) -> list[CacheEntry]:
+    """Return the entries of the cache, the least recently used first.
+
+    Args:
+        weights: Names of published weights files; a file of another name is not tlkit's.
+
+    Raises:
+        OSError: A folder of the cache cannot be read.
+    """
     found = []
     for kind in KINDS:
-        with suppress(OSError):
-            for path in (root / kind).iterdir():
-                with suppress(OSError):  # another process may remove it meanwhile
-                    found.append(CacheEntry(kind, path, _size(path), path.stat().st_mtime))
+        with suppress(FileNotFoundError, NotADirectoryError):
+            for path in (cache_folder() / kind).iterdir():
+                with suppress(FileNotFoundError):  # another process may remove it meanwhile
+                    if _is_own(path, weights if kind == "weights" else None):
+                        found.append(CacheEntry(kind, path, _size(path), path.stat().st_mtime))
     return sorted(found, key=lambda entry: (entry.used, entry.path.name))
+
+
+def _is_own(path: Path, weights: Container[str] | None) -> bool:
+    """Return True for a file or folder in the cache that tlkit wrote; ``weights`` are the names of weights files."""
+    if path.is_symlink():
+        return False
+    if weights is not None:
+        return path.is_file() and (path.name in weights or is_part(path))
+    named = _KEY.fullmatch(path.name) or is_part(path)
+    return bool(named) and path.is_dir() and all(OWN_FILES.fullmatch(inside.name) for inside in path.iterdir())
 
 
 def describe(entry: CacheEntry) -> str:
@@ -140,11 +203,15 @@ def touch(path: Path) -> None:
 
 
 def remove(entry: CacheEntry) -> bool:
-    """Remove an entry unless another process uses it; return whether it was removed."""
+    """Remove an entry unless another process uses it; return whether it was removed.
+
+    Raises:
+        OSError: That is not allowed.
+    """
     from tlkit.utils.locks import locked
 
     path = entry.path
-    if path.name.startswith(PART) and not is_abandoned(path):
+    if is_part(path) and not is_abandoned(path):
         return False
     try:
         if path.is_dir() and not path.is_symlink():
@@ -154,8 +221,7 @@ def remove(entry: CacheEntry) -> bool:
             shutil.rmtree(away)
         else:
             path.unlink()
-    except OSError as error:
-        logger.debug("%s was not removed: %s.", path, error)
+    except (BlockingIOError, FileNotFoundError):
         return False
     return True
 
@@ -169,15 +235,24 @@ def keep_below_limit(*needed: Path) -> list[CacheEntry]:
     Returns:
         The removed entries.
     """
-    known = entries()
-    obsolete = [entry for entry in known if entry.path.name.startswith(PART) and is_abandoned(entry.path)]
+    limit, removed = cache_limit(), []
+    try:
+        known = entries()
+    except OSError as error:
+        logger.debug("The cache cannot be read: %s.", error)
+        return []
+    obsolete = [entry for entry in known if is_abandoned(entry.path)]
     limited = [entry for entry in known if entry.kind in LIMITED and entry not in obsolete]
-    excess = sum(entry.bytes for entry in limited) - cache_limit()
+    excess = sum(entry.bytes for entry in limited) - limit
     for entry in limited:
-        if excess > 0 and entry.path not in needed and not entry.path.name.startswith(PART):
+        if excess > 0 and entry.path not in needed and not is_part(entry.path):
             obsolete.append(entry)
             excess -= entry.bytes
-    removed = [entry for entry in obsolete if remove(entry)]
-    for entry in removed:
-        logger.debug("Removed %s from the cache.", entry.path)
+    for entry in obsolete:
+        try:
+            if remove(entry):
+                removed.append(entry)
+                logger.debug("Removed %s from the cache.", entry.path)
+        except OSError as error:
+            logger.debug("%s was not removed: %s.", entry.path, error)
     return removed

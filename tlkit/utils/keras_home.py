@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-from functools import cache
 from pathlib import Path
+from typing import Any
 
-from tlkit.utils.logging import logger
+from tlkit.utils.bounded_read import read_text
+from tlkit.utils.logging import warn_once
+from tlkit.utils.options import join_or
+
+MAX_BYTES = 100_000
+_ALLOWED = {
+    "image_data_format": ("channels_last", "channels_first"),
+    "floatx": ("float32", "float64", "float16"),
+}
+"""Settings that Keras refuses other values of."""
 
 
 def keras_home() -> Path:
@@ -18,22 +27,37 @@ def keras_home() -> Path:
 
 def image_data_format() -> str:
     """Return Keras's data format, ``channels_last`` or ``channels_first``, without importing Keras."""
+    return str((settings() or {}).get("image_data_format", "channels_last"))
+
+
+def settings() -> dict[str, Any] | None:
+    """Return what ``keras.json`` sets; None, after a warning, if Keras would refuse or misread it.
+
+    Keras reads the file when it is imported, and fails in words that do not name it.
+    """
     path = keras_home() / "keras.json"
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = json.loads(read_text(path, MAX_BYTES))
+        problem = _problem(content)
     except FileNotFoundError:
-        return "channels_last"
+        return {}
+    except RecursionError:
+        problem = "it is nested too deep"
     except (OSError, ValueError) as error:
-        _warn(f"{path} is not used: {error}.")
-        return "channels_last"
-    layout = content.get("image_data_format", "channels_last") if isinstance(content, dict) else "channels_last"
-    if layout not in ("channels_last", "channels_first"):
-        _warn(f"{path} has image_data_format {layout!r}; using channels_last.")
-        return "channels_last"
-    return layout
+        problem = str(error)
+    if problem is None:
+        return dict(content)
+    warn_once(f"{path} is not used: {problem}. Keras's defaults apply.")
+    return None
 
 
-@cache
-def _warn(text: str) -> None:
-    """Log a warning once."""
-    logger.warning(text)
+def _problem(content: Any) -> str | None:
+    if not isinstance(content, dict):
+        kind = "null" if content is None else "a list" if isinstance(content, list) else "one value"
+        return f"it holds {kind}, not settings by name"
+    for name, allowed in _ALLOWED.items():
+        if name in content and content[name] not in allowed:
+            return f"{name} is {content[name]!r}, expected {join_or(allowed)}"
+    if not isinstance(content.get("epsilon", 1e-7), float):
+        return f"epsilon is {content['epsilon']!r}, expected a number such as 1e-07"
+    return None

@@ -6,6 +6,7 @@ Modules log to the ``tlkit`` logger: INFO for a note, WARNING for something the 
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import sys
@@ -13,6 +14,12 @@ from typing import Any
 
 logger = logging.getLogger("tlkit")
 logger.addHandler(logging.NullHandler())
+
+
+@functools.cache
+def warn_once(text: str) -> None:
+    """Log a warning, the first time that this process has it."""
+    logger.warning(text)
 
 
 def progress_bar(*, total: int | None, unit: str, description: str, scale: bool = False) -> Any:

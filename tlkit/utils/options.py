@@ -27,7 +27,8 @@ from tlkit.utils.text import did_you_mean
 Size = tuple[int, int]
 """Height and width in pixels."""
 
-MAX_SIDE = 99_999
+MAX_SIDE = 4096
+"""Input height and width in pixels; the feature maps of a network take gigabytes there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +97,9 @@ class Option:
         raise ConfigError(f"{self.name} is {reprlib.repr(value)}; expected {self.expected}.", hint=hint)
 
     def parse(self, text: str) -> Any:
-        """Read a value from the text of a command line or a YAML file; text that is no number stays as it is."""
+        """Read a value from the text of a command line or a YAML file; text of another kind stays as it is."""
+        if self.kind == "bool":
+            return _BOOLEANS.get(text.lower(), text)
         for number in {"int": (int, float), "float": (float,)}.get(self.kind, ()):
             try:
                 return number(text)
@@ -135,6 +138,9 @@ class Option:
         if self.kind == "bool":
             return "True or False"
         return "a path or a list of paths" if self.kind == "paths" else "a path" if self.path else "text"
+
+
+_BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
 def join_or(words: Iterable[str]) -> str:
@@ -183,15 +189,20 @@ def _text(option: Option, value: Any) -> str | None:
 
 def _size(option: Option, value: Any) -> Size | None:
     if isinstance(value, str):
-        match = re.fullmatch(r"(\d{1,5})(?:x(\d{1,5}))?", value.strip().lower(), re.ASCII)
+        match = re.fullmatch(r"(\d{1,20})(?:x(\d{1,20}))?", value.strip().lower(), re.ASCII)
         value = (int(match[1]), int(match[2] or match[1])) if match else None
     elif isinstance(value, numbers.Integral):
         value = (value, value)
     if not isinstance(value, tuple | list) or len(value) != 2:
         return None
     height, width = value
-    valid = all(_is_int(side) and 1 <= side <= MAX_SIDE for side in value)
-    return (int(height), int(width)) if valid else None
+    if not all(_is_int(side) and side >= 1 for side in value):
+        return None
+    if max(value) > MAX_SIDE:
+        raise ConfigError(
+            f"{option.name} is {height}x{width}, which is too large: a side has at most {MAX_SIDE:,} pixels."
+        )
+    return int(height), int(width)
 
 
 def _paths(option: Option, value: Any) -> tuple[str, ...] | None:

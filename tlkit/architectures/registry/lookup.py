@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.registry import ARCHITECTURES
-from tlkit.config import BuildOptions
+from tlkit.config import DEFAULT_ARCHITECTURE, BuildOptions
 from tlkit.errors import UsageError
 from tlkit.utils.text import did_you_mean
 
@@ -34,7 +34,7 @@ def get_architecture(name: str, options: BuildOptions | None = None) -> Architec
     if architecture is None:
         raise UsageError(
             f"There is no architecture called {name!r}.",
-            hint=did_you_mean(name.lower(), _REGISTRY) or "`tlkit archs` lists them all.",
+            hint=did_you_mean(_normalize(name), (DEFAULT_ARCHITECTURE, *_REGISTRY)) or "`tlkit archs` lists them all.",
         )
     return architecture if options is None else architecture.configured(options)
 
