@@ -13,7 +13,7 @@ import numpy as np
 
 from tlkit.config import EvaluateConfig, PredictConfig
 from tlkit.data.dataset import Labelled, scan_labelled
-from tlkit.data.digests import describe_copies
+from tlkit.data.digests import describe_copies, first_paths
 from tlkit.data.layout import TRAIN
 from tlkit.data.modality import Modality
 from tlkit.data.preprocessor import Preprocessor
@@ -26,7 +26,7 @@ from tlkit.training.reproduce import command_line, versions
 from tlkit.training.run_folder import read_digests, read_run
 from tlkit.utils.logging import logger
 from tlkit.utils.output_file import check_output
-from tlkit.utils.text import join_truncated, pluralize
+from tlkit.utils.text import pluralize
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def _copies(
         evaluated = pluralize(len(digest_of), f"evaluated {modality.singular}")
         warnings.append(
             f"{config.run} was trained on {len(trained):,} of {evaluated} "
-            f"({join_truncated(trained, most=3)}): the accuracy is too optimistic for new ones."
+            f"({first_paths(trained)}): the accuracy is too optimistic for new ones."
         )
     return warnings
 

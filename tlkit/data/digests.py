@@ -15,7 +15,7 @@ from tlkit.data.discovery import is_url
 from tlkit.data.modality import Modality
 from tlkit.utils.logging import progress_bar
 from tlkit.utils.processors import usable_processors
-from tlkit.utils.text import join_truncated, pluralize
+from tlkit.utils.text import pluralize
 
 _AHEAD = 4096
 _EMPTY = hashlib.sha256().digest()
@@ -114,5 +114,12 @@ def describe_copies(
 
 
 def _examples(pairs: Sequence[tuple[str, str]]) -> str:
-    shown = join_truncated([f"{file} = {other}" for file, other in sorted(pairs)], most=_EXAMPLES)
+    shown = first_paths(f"{file} = {other}" for file, other in sorted(pairs))
     return f"{'Copy' if len(pairs) == 1 else 'Copies'}: {shown}."
+
+
+def first_paths(paths: Iterable[str]) -> str:
+    """Join the first paths whole, in run.json too, and count the others: half a path leads nowhere."""
+    found = list(paths)
+    more = f" and {len(found) - _EXAMPLES:,} more" if len(found) > _EXAMPLES else ""
+    return f"{', '.join(found[:_EXAMPLES])}{more}"

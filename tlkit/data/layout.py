@@ -257,9 +257,10 @@ def check_classes(
         OSError: A folder cannot be listed.
     """
     warnings: list[str] = []
-    below: Counter[Path] = Counter()
+    below: Counter[str] = Counter()
     owners: dict[tuple[int, int], tuple[str, str, Path]] = {}
     linked: dict[str, int] = {}
+    root = os.path.commonpath(split_folders.values())  # short names in the lists of folders
     for split, folder in split_folders.items():
         inside = {name: _count_by_folder(folder, files) for name, files in found[split].items()}
         warnings += _check_names(folder, [name for name, files in found[split].items() if files], classes)
@@ -272,12 +273,12 @@ def check_classes(
             for parts, count in counts.items():
                 path = folder.joinpath(*parts)
                 if len(parts) > 1:
-                    below[path] = count
+                    below[os.path.relpath(path, root)] = count
                 with suppress(OSError):  # reading the files says more
                     status = os.stat(path)
                     owner = owners.setdefault((status.st_dev, status.st_ino), (split, name, path))
                     if owner[:2] != (split, name):
-                        linked[f"{path} = {owner[2]}"] = count
+                        linked[f"{os.path.relpath(path, root)} = {os.path.relpath(owner[2], root)}"] = count
     if below:
         folders = join_truncated(f"{path} ({count:,})" for path, count in below.items())
         what = pluralize(below.total(), f"{modality.singular} in folders", f"{modality.plural} in folders")
