@@ -92,8 +92,6 @@ class Option:
         if checked is not None:
             return checked
         hint = did_you_mean(value, self.choices) if isinstance(value, str) else None
-        if isinstance(value, bool) and self.kind in ("choice", "str"):
-            hint = "In YAML, put quotes around words such as no, yes, on and off."
         raise ConfigError(f"{self.name} is {reprlib.repr(value)}; expected {self.expected}.", hint=hint)
 
     def parse(self, text: str) -> Any:
