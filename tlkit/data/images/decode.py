@@ -51,7 +51,7 @@ MAX_PIXELS = 100_000_000
 MAX_SIDE = 65_535
 """So are images with a longer side: it is the longest that a JPEG can have."""
 
-MAX_BYTES = 700_000_000
+MAX_BYTES = 800_000_000
 """So are images that need more memory than this while they are decoded and resized."""
 
 HEADROOM = 2
@@ -70,7 +70,7 @@ _UPRIGHT = {
 }
 
 _DIRECT = {"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV"}
-_STRIP = 4_000_000
+_STRIP = 1_000_000
 """Pixels that are converted at a time."""
 
 
@@ -185,7 +185,8 @@ def _load(data: bytes, min_size: tuple[int, int] | None, markers: jpeg.Markers |
         if _orientation(image) >= 5:  # rotated by 90 degrees
             across, down = down, across
         image.draft(None, (across, down))
-    needed = 2 * len(data) + _bytes_to_decode(image, (width, height), markers)
+    needed = _bytes_to_decode(image, (width, height), markers)
+    needed += len(data) * (2 if image.format == "PNG" else 1)  # as it is, and without metadata
     needed += 4 * min_size[0] * max(image.size) if min_size else 0  # resized along rows first
     if needed > MAX_BYTES:
         raise InputError(
@@ -199,26 +200,20 @@ def _load(data: bytes, min_size: tuple[int, int] | None, markers: jpeg.Markers |
 
 _STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
 """Bytes a pixel that Pillow stores, where they are not 4."""
-_DECODER_BYTES = {"WEBP": 12, "AVIF": 12, "HEIF": 12, "MPO": 0}
-"""Bytes a pixel that a decoder keeps beside, measured."""
+_BESIDE = {"WEBP": 12, "AVIF": 12, "HEIF": 8, "libtiff": 6, "ppm": 8, "ppm_plain": 8, "bmp_rle": 8}
+"""Bytes a pixel that a format or decoder has beside, at most: planes, strips, Python's copies."""
 
 
 def _bytes_to_decode(image: Image.Image, size: tuple[int, int], markers: jpeg.Markers | None) -> int:
     """Estimate the memory that decoding takes, conversion to RGB included."""
+    tiles = getattr(image, "tile", None)
     each = _STORED.get(image.mode, 4)
     each += 4 if image.mode != "RGB" or "transparency" in image.info else 0
     each += 4 if _orientation(image) > 1 else 0
-    each += _DECODER_BYTES.get(image.format or "", 0)
-    if image.format == "TIFF" or _decoder_of(image) in ("ppm", "ppm_plain", "bmp_rle"):
-        each += 8  # a strip may hold the whole image; decoders in Python
+    each += _BESIDE.get(image.format or "", 0) + (_BESIDE.get(tiles[0][0], 0) if tiles else 0)
     if markers and len(markers.scans) > 1:  # libjpeg keeps the coefficients of all, and they are decoded twice
         return size[0] * size[1] * 2 * markers.components + image.width * image.height * 3 * each
     return image.width * image.height * each
-
-
-def _decoder_of(image: Image.Image) -> str | None:
-    tiles = getattr(image, "tile", None)
-    return tiles[0][0] if tiles else None
 
 
 def _orientation(image: Image.Image) -> int:
