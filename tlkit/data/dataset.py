@@ -6,7 +6,7 @@ import os
 import unicodedata
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -42,12 +42,16 @@ class Dataset:
         splits: ``train``, ``validation`` and, where there is one, ``test``.
         digests: SHA-256 of the files of each split, in their order; None for files that cannot be read.
         warnings: Problems to know about before trusting results.
+        skipped: ``(path, reason)`` of folders and images that cannot be read, as far as names and first bytes tell.
+        left_out: Number of files in class folders that are something else, by the end of their names.
     """
 
     classes: tuple[str, ...]
     splits: Mapping[str, Split]
     digests: Mapping[str, Sequence[Digest]]
     warnings: tuple[str, ...] = ()
+    skipped: tuple[tuple[str, str], ...] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 ClassFiles = dict[str, list[str]]

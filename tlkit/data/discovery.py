@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from tlkit.data.file_checks import start_of, why_unreadable
 from tlkit.data.formats import modality_of, why_not_read
 from tlkit.data.modality import IMAGE, Modality
-from tlkit.utils.logging import logger
+from tlkit.utils.logging import logger, warn_skipped
 from tlkit.utils.text import did_you_mean, join_truncated
 
 
@@ -37,6 +38,30 @@ def is_hidden(name: str) -> bool:
 def walk_files(folder: str, modality: Modality, left_out: Counter[str] | None = None) -> Iterator[str]:
     """Yield the paths of :func:`search` alone; reading one that cannot be read fails with its name."""
     return (path for path, _ in search(folder, modality, Counter() if left_out is None else left_out))
+
+
+@dataclass
+class LeftOut:
+    """What a search passed over.
+
+    Attributes:
+        endings: Number of files that are something else, by the end of their names.
+        skipped: ``(path, reason)`` of what cannot be read.
+    """
+
+    endings: Counter[str] = field(default_factory=Counter)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+
+    def files(self, folder: str, modality: Modality) -> list[str]:
+        """Search a folder; return what can be read, and add the rest to this."""
+        found = list(search(folder, modality, self.endings))
+        self.skipped += [(path, reason) for path, reason in found if reason is not None]
+        return [path for path, reason in found if reason is None]
+
+    def report(self, modality: Modality) -> None:
+        """Log both."""
+        warn_skipped(self.skipped)
+        report_left_out(self.endings, modality)
 
 
 def search(folder: str, modality: Modality, left_out: Counter[str]) -> Iterator[tuple[str, str | None]]:
