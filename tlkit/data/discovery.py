@@ -58,6 +58,14 @@ class LeftOut:
         self.skipped += [(path, reason) for path, reason in found if reason is not None]
         return [path for path, reason in found if reason is None]
 
+    def why(self) -> str | None:
+        """Return a hint that names the first file that cannot be read, and the reason."""
+        if not self.skipped:
+            return None
+        path, reason = self.skipped[0]
+        what = f"{path} and {len(self.skipped) - 1:,} more" if len(self.skipped) > 1 else path
+        return f"{what} cannot be read: {reason}."
+
     def report(self, modality: Modality) -> None:
         """Log both."""
         warn_skipped(self.skipped)
