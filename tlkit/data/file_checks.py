@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tlkit.data.formats import modality_of, why_not_read
-from tlkit.data.memory import FILES
+from tlkit.data.memory import claim_file
 from tlkit.data.modality import IMAGE, Modality, other_modalities
 from tlkit.errors import InputError
 
@@ -54,7 +54,7 @@ def read_file(path: str | os.PathLike[str], modality: Modality) -> bytes:
         InputError: It cannot be read or is too large; the message is the reason alone, without the file's name.
     """
     try:
-        FILES.claim(check_regular(path, modality))
+        claim_file(check_regular(path, modality))
         with open(path, "rb") as file:
             return file.read()
     except OSError as error:
@@ -83,6 +83,8 @@ def _read_stream(stream: BinaryIO, most: int) -> bytes:
 def why_unreadable(error: OSError) -> str:
     """Return the reason why a file cannot be read, without its name."""
     if isinstance(error, FileNotFoundError):
+        if error.filename is not None and os.path.islink(error.filename):
+            return "it is a link to a file that does not exist"
         return "there is no such file"
     return error.strerror or str(error) or "it cannot be read"
 

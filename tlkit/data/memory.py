@@ -17,7 +17,7 @@ class MemoryBudget:
     """
 
     def __init__(self, total: int) -> None:
-        self._total = self._free = total
+        self.total = self._free = total
         self._changed = threading.Condition()
 
     def claim(self, count: int) -> None:
@@ -29,7 +29,7 @@ class MemoryBudget:
         held = getattr(_held, "claims", None)
         if held is None or any(budget is self for budget, _ in held):
             return
-        count = min(count, self._total)
+        count = min(count, self.total)
         with self._changed:
             self._changed.wait_for(lambda: self._free >= count)
             self._free -= count
@@ -54,7 +54,14 @@ def claims() -> Iterator[None]:
 
 
 FILES = MemoryBudget(128_000_000)
-"""For files that are read whole; claimed before :data:`PIXELS`."""
+"""For files that are read whole; claimed before :data:`PIXELS`, by :func:`claim_file`."""
 
 PIXELS = MemoryBudget(400_000_000)
 """For decoding."""
+
+
+def claim_file(size: int) -> None:
+    """Wait for the memory of a file; one that is larger than there is for files is decoded alone."""
+    FILES.claim(size)
+    if size > FILES.total:
+        PIXELS.claim(PIXELS.total)
