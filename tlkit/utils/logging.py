@@ -38,7 +38,8 @@ def warn_skipped(skipped: Sequence[tuple[str, str]], *, before: int = 0) -> None
     for name, reason in named:
         logger.warning("%s is skipped: %s%s", name, reason, "" if reason.endswith("?") else ".")
     if others := len(skipped) - len(named):
-        logger.warning("%s more %s skipped; the JSON document names all.", f"{others:,}", "is" if others == 1 else "are")
+        verb = "is" if others == 1 else "are"
+        logger.warning("%s more %s skipped; the JSON document names all.", f"{others:,}", verb)
 
 
 def progress_bar(*, total: int | None, unit: str, description: str, scale: bool = False) -> Any:

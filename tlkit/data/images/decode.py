@@ -75,7 +75,7 @@ _STRIP = 1_000_000
 
 # The C library returns blocks of more than 32 MB to the system when they are freed, and keeps Pillow's of 16 MB for
 # the thread that freed them: large images decoded in several threads would take the memory of one for each.
-Image.core.set_block_size(64 << 20)
+Image.core.set_block_size(64 << 20)  # type: ignore[attr-defined]
 
 
 def decode(source: str | os.PathLike[str] | bytes, *, min_size: tuple[int, int] | None = None) -> Image.Image:
