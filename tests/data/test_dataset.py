@@ -182,7 +182,7 @@ def test_a_class_folder_that_cannot_be_read_is_left_out_of_all_splits(tmp_path, 
     assert dict(dataset.skipped) == {
         str(tmp_path / "train" / "c"): "the folder cannot be read (Permission denied)",
         **{
-            str(tmp_path / "validation" / "c" / f"{number}.jpg"): "the folder of its class c cannot be read in train"
+            str(tmp_path / "validation" / "c" / f"{number:03}.jpg"): "the folder of its class c cannot be read in train"
             for number in range(2)
         },
     }

@@ -42,8 +42,8 @@ def test_a_file_that_starts_like_an_image_is_one_whatever_its_name(tmp_path, sta
 
 def test_what_is_no_image_is_counted_by_its_ending(tmp_path):
     contents = {
-        "a.txt": "BMW is a car", "b.TXT": "P5 is a format", "c.xml": "<a/>", "d": "words", "e.mp4": "\0\0\0\x18ftypisom",
-        "f.wav": "RIFF....WAVE", "Thumbs.db": "", ".DS_Store": "", "g.json": "{}",
+        "a.txt": "BMW is a car", "b.TXT": "P5 is a format", "c.xml": "<a/>", "d": "words", "Thumbs.db": "",
+        "e.mp4": "\0\0\0\x18ftypisom", "f.wav": "RIFF....WAVE", ".DS_Store": "", "g.json": "{}",
     }  # fmt: skip
     for name, content in contents.items():
         (tmp_path / name).write_text(content)
