@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 from helpers.program import environment
-from PIL import Image
+from PIL import Image, ImageFile
 
 from tlkit.data.batches import read_batches
 from tlkit.data.images import decode as module
@@ -59,11 +59,17 @@ def test_a_side_is_bounded(tmp_path, size):
         decode(tmp_path / "a.png")
 
 
-def test_an_image_that_needs_too_much_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
-    Image.new("RGBA", (300, 200)).save(tmp_path / "a.png")
-    monkeypatch.setattr(module, "MAX_BYTES", 300 * 200 * 8)
-    with pytest.raises(InputError, match="300x200 pixels, and decoding it takes .* more than the limit"):
-        decode(tmp_path / "a.png")
+@pytest.mark.parametrize("kind", ["png", "tif", "bmp", "webp", "avif"])
+def test_an_image_that_needs_too_much_is_refused_before_it_is_decoded(tmp_path, monkeypatch, kind):
+    loaded = []
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (300, 200)).save(tmp_path / f"a.{kind}", exif=exif)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", loaded.append)
+    monkeypatch.setattr(module, "MAX_BYTES", 300 * 200 * 4)
+    with pytest.raises(InputError, match="(300x200|200x300) pixels, and decoding it takes .* more than the limit"):
+        decode(tmp_path / f"a.{kind}")
+    assert not loaded
 
 
 def test_strips_are_converted_as_the_whole(monkeypatch, chelsea):

@@ -223,7 +223,7 @@ def _bytes_to_decode(image: Image.Image, size: tuple[int, int], markers: jpeg.Ma
 def _orientation(image: Image.Image) -> int:
     """Return the EXIF orientation, 1 to 8; 1 (upright) where the file has none that can be read."""
     try:
-        value = image.getexif().get(_ORIENTATION)
+        value = Image.Image.getexif(image).get(_ORIENTATION)  # a PNG's own decodes all of it first
     except Exception:  # malformed metadata raises all kinds of exceptions, and decides nothing
         return 1
     return value if type(value) is int and value in _UPRIGHT else 1

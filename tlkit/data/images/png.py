@@ -18,7 +18,7 @@ _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
 
 def without_metadata(data: bytes) -> bytes:
-    """Return a PNG with the chunks that decide its pixels and its orientation alone.
+    """Return a PNG with the chunks that decide its pixels and its orientation alone, orientation first.
 
     Large texts, broken colour profiles and wrong checksums of metadata make Pillow refuse an image whose pixels are
     intact.
@@ -29,17 +29,17 @@ def without_metadata(data: bytes) -> bytes:
     Raises:
         InputError: The checksum of a chunk that decides pixels is wrong.
     """
-    kept = [SIGNATURE]
+    pixels, orientation = [], []
     for kind, start, end in _chunks(data):
         body = memoryview(data)[start:end]
         if kind in _PIXELS:
             stored = data[end : end + 4]
             if len(stored) == 4 and zlib.crc32(body, zlib.crc32(kind)) != int.from_bytes(stored, "big"):
                 raise InputError(f"it is damaged (the checksum of its {kind.decode()} chunk is wrong)")
-            kept.append(data[start - 8 : end + 4])
+            pixels.append(data[start - 8 : end + 4])
         elif kind == b"eXIf" or (bytes(body[:24]).startswith(_ORIENTATION) and _is_small_text(kind, bytes(body))):
-            kept += [data[start - 8 : end], zlib.crc32(body, zlib.crc32(kind)).to_bytes(4, "big")]
-    return b"".join(kept)
+            orientation += [data[start - 8 : end], zlib.crc32(body, zlib.crc32(kind)).to_bytes(4, "big")]
+    return b"".join([SIGNATURE, *pixels[:1], *orientation, *pixels[1:]])
 
 
 def has_all_rows(data: bytes) -> bool:
