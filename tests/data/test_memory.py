@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ def test_threads_wait_for_what_others_hold():
                 with lock:
                     held[0] += min(count, 100)
                     most[0] = max(most[0], held[0])
+                time.sleep(0.001)  # so that threads overlap where nothing keeps them apart
                 with lock:
                     held[0] -= min(count, 100)
 
@@ -62,12 +64,10 @@ def test_a_side_is_bounded(tmp_path, size):
 @pytest.mark.parametrize("kind", ["png", "tif", "bmp", "webp", "avif"])
 def test_an_image_that_needs_too_much_is_refused_before_it_is_decoded(tmp_path, monkeypatch, kind):
     loaded = []
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.new("RGB", (300, 200)).save(tmp_path / f"a.{kind}", exif=exif)
-    monkeypatch.setattr(ImageFile.ImageFile, "load", loaded.append)
+    Image.new("RGBA", (300, 200)).save(tmp_path / f"a.{kind}")
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda image: loaded.append(image))
     monkeypatch.setattr(module, "MAX_BYTES", 300 * 200 * 4)
-    with pytest.raises(InputError, match="(300x200|200x300) pixels, and decoding it takes .* more than the limit"):
+    with pytest.raises(InputError, match="300x200 pixels, and decoding it takes .* more than the limit"):
         decode(tmp_path / f"a.{kind}")
     assert not loaded
 

@@ -172,7 +172,7 @@ def near_names(path: str) -> str | None:
     """Return a hint with similar names from the folder of ``path``, or None."""
     missing = PurePath(path)
     try:
-        names = [name for name in os.listdir(missing.parent) if not is_hidden(name) and name != missing.name]
+        names = [name for name in os.listdir(missing.parent) if not is_hidden(name)]
     except OSError:
         return None
     return did_you_mean(missing.name, names)
