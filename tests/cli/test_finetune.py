@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import os
 import re
 import shutil
 import signal
@@ -160,14 +161,22 @@ def test_a_bad_picture_is_named_and_the_rest_is_trained_on(textures, tlkit, tmp_
     data = tmp_path / "data"
     shutil.copytree(textures, data)
     (data / "train" / "brick" / "broken.jpg").write_text("not a picture")
+    (data / "train" / "brick" / "drawing.svg").write_text("<svg/>")
+    (data / "train" / "brick" / "notes.txt").touch()
+    shutil.copy(data / "train" / "grass" / "0.png", data / "train" / "brick" / "download")
+    os.remove(data / "train" / "grass" / "0.png")
     (data / "test" / "brick").mkdir(parents=True)
     (data / "test" / "grass").mkdir()
     for name in ("brick", "grass"):
         shutil.copy(data / "validation" / name / "0.png", data / "test" / name)
     ran = tlkit("finetune", data, *TOY, "-o", tmp_path / "run", "--format", "json")
     assert ran.code == 3
-    assert "broken.jpg: it is not an image" in ran.err
-    assert [item["input"].split("/")[-1] for item in ran.json["skipped"]] == ["broken.jpg"]
+    assert "broken.jpg is skipped: it is not an image" in ran.err
+    assert [item["input"].split("/")[-1] for item in ran.json["skipped"]] == ["drawing.svg", "broken.jpg"]
+    assert "Left out, not images: 1 .txt." in ran.err
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["left_out"] == ran.json["left_out"] == {".txt": 1}
+    assert record["skipped"] == ran.json["skipped"]
     assert ran.json["images"] == {"train": 16, "validation": 8, "test": 2}
     assert 0 <= ran.json["test_accuracy"] <= 1
 

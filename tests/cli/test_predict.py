@@ -64,6 +64,37 @@ def test_bad_inputs_are_named_and_the_others_done(photos, tlkit, output_format):
         assert [row["error"] != "" for row in rows] == [False] * 5 + [True] * 2 + [False] * 5
 
 
+def test_the_first_of_many_unreadable_files_are_named_and_all_are_in_the_document(tmp_path, tlkit, cat):
+    for number in range(30):
+        (tmp_path / f"bad{number:02}.jpg").write_text("words")
+    (tmp_path / "notes.txt").touch()
+    ran = tlkit("predict", tmp_path, "--format", "json")
+    assert ran.code == 3
+    assert ran.err.count("is skipped") == 10
+    assert "20 more are skipped" in ran.err
+    assert "Left out, not images: 1 .txt." in ran.err
+    assert sum("error" in item for item in ran.json) == 30
+    assert len(ran.json) == 31
+
+
+def test_an_image_from_standard_input(photos, tlkit):
+    data = (photos / "cat.png").read_bytes()
+    named = tlkit("predict", photos / "cat.png", "--format", "json")
+    piped = tlkit("predict", "-", "--format", "json", input=data)
+    assert piped.code == 0
+    assert piped.json == [{**named.json[0], "input": "-"}]
+    ran = tlkit("predict", "-", input=b"")
+    assert ran.code == 3
+    assert "- is skipped: it is empty." in ran.err
+
+
+def test_a_link_to_nothing_is_named_as_one(photos, tlkit):
+    (photos / "link.png").symlink_to("gone.png")
+    ran = tlkit("predict", photos / "link.png")
+    assert "it is a link to a file that does not exist." in ran.err
+    assert "Did you mean" not in ran.err
+
+
 def test_a_missing_file_gets_the_closest_name(photos, tlkit):
     assert "Did you mean coffee.jpg" in tlkit("predict", photos / "cofee.jpg").err
 

@@ -1,3 +1,4 @@
+import os
 import re
 import unicodedata
 from pathlib import Path
@@ -5,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tlkit.data.dataset import scan_dataset
+from tlkit.data.dataset import scan_dataset, scan_labelled
 from tlkit.errors import DataError
 
 
@@ -144,14 +145,92 @@ def test_runs_are_not_classes(tmp_path):
 
 def test_a_class_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
     data = make(tmp_path, a=3, b=3)
-    locked = tmp_path / "b"
-    real = Path.is_file
-
-    def is_file(path):  # tests may run as root, who may read everything
-        if path.parent == locked:
-            raise PermissionError(13, "Permission denied", str(path))
-        return real(path)
-
-    monkeypatch.setattr(Path, "is_file", is_file)
-    with pytest.raises(DataError, match=re.escape(f"Cannot read {locked}: Permission denied")):
+    lock(monkeypatch, tmp_path / "b")
+    with pytest.raises(DataError, match="only one class, a") as raised:
         scan_dataset(data)
+    assert raised.value.hint == f"{tmp_path / 'b'} cannot be read: the folder cannot be read (Permission denied)."
+
+
+def lock(monkeypatch, *folders):
+    """Let no one read folders: tests may run as root, who may read everything."""
+    locked, scandir, is_file = {*map(str, folders)}, os.scandir, Path.is_file
+
+    def refuse(path):
+        if str(path) in locked:
+            raise PermissionError(13, "Permission denied", str(path))
+
+    def locked_scandir(path="."):
+        refuse(path)
+        return scandir(path)
+
+    def locked_is_file(path):
+        refuse(path.parent)
+        return is_file(path)
+
+    monkeypatch.setattr(os, "scandir", locked_scandir)
+    monkeypatch.setattr(Path, "is_file", locked_is_file)
+
+
+def test_a_class_folder_that_cannot_be_read_is_left_out_of_all_splits(tmp_path, monkeypatch):
+    for split in ("train", "validation"):
+        make(tmp_path / split, a=3, b=3, c=2)
+    lock(monkeypatch, tmp_path / "train" / "c")
+    dataset = scan_dataset(str(tmp_path))
+    assert dataset.classes == ("a", "b")
+    assert [len(split.files) for split in dataset.splits.values()] == [6, 6]
+    assert "The class c is left out: its folder cannot be read." in dataset.warnings
+    assert dict(dataset.skipped) == {
+        str(tmp_path / "train" / "c"): "the folder cannot be read (Permission denied)",
+        **{
+            str(tmp_path / "validation" / "c" / f"{number:03}.jpg"): "the folder of its class c cannot be read in train"
+            for number in range(2)
+        },
+    }
+
+
+def test_a_validation_folder_that_cannot_be_read_leaves_its_class_unmeasured(tmp_path, monkeypatch):
+    for split in ("train", "validation"):
+        make(tmp_path / split, a=3, b=3)
+    lock(monkeypatch, tmp_path / "validation" / "b")
+    dataset = scan_dataset(str(tmp_path))
+    assert dataset.classes == ("a", "b")
+    assert any("No validation images for b" in warning for warning in dataset.warnings)
+    assert [path for path, _ in dataset.skipped] == [str(tmp_path / "validation" / "b")]
+    labelled = scan_labelled(str(tmp_path), ["a", "b"])
+    assert labelled.skipped == dataset.skipped
+    assert labelled.split.labels.tolist() == [0, 0, 0]
+
+
+def test_a_split_that_cannot_be_read_is_an_error(tmp_path, monkeypatch):
+    for split in ("train", "validation"):
+        make(tmp_path / split, a=3, b=3)
+    lock(monkeypatch, tmp_path / "train")
+    with pytest.raises(DataError, match=re.escape(f"Cannot read {tmp_path / 'train'}: Permission denied")):
+        scan_dataset(str(tmp_path))
+
+
+def test_what_is_left_out_is_counted_and_changes_no_split(tmp_path):
+    data = make(tmp_path, a=20, b=20)
+    before = scan_dataset(data)
+    assert before.left_out == {}
+    for name in ("a/notes.txt", "a/b.txt", "b/list.CSV", "b/README", "b/drawing.svg", "b/old.psd"):
+        (tmp_path / name).write_text("words")
+    after = scan_dataset(data)
+    assert after.left_out == {".txt": 2, ".csv": 1, "": 1}
+    assert [(os.path.basename(path), reason.split(",")[0]) for path, reason in after.skipped] == [
+        ("drawing.svg", "it is an SVG drawing"),
+        ("old.psd", "it is a Photoshop image"),
+    ]
+    assert {name: split.files for name, split in after.splits.items()} == {
+        name: split.files for name, split in before.splits.items()
+    }
+
+
+def test_a_class_of_unreadable_images_is_refused_with_the_reason(tmp_path):
+    data = make(tmp_path, a=3)
+    (tmp_path / "b").mkdir()
+    for number in range(3):
+        (tmp_path / "b" / f"{number}.jp2").write_bytes(b"\0\0\0\x0cjP  ")
+    with pytest.raises(DataError, match="no image") as raised:
+        scan_dataset(data)
+    assert "0.jp2 and 2 more cannot be read: it is a JPEG 2000 image" in raised.value.hint

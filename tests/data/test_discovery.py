@@ -1,9 +1,10 @@
 import os
 import subprocess
+from collections import Counter
 
 import pytest
 
-from tlkit.data.discovery import expand_inputs, is_url, walk_files
+from tlkit.data.discovery import expand_inputs, is_url, near_names, search, walk_files
 from tlkit.data.modality import IMAGE
 
 
@@ -21,6 +22,51 @@ def below(root):
 def test_images_are_found_at_every_level_in_order(tmp_path):
     touch(tmp_path, "b.jpg", "a/2.PNG", "a/10.png", "c.webp", "notes.txt", "labels.csv")
     assert below(tmp_path) == ["a/10.png", "a/2.PNG", "b.jpg", "c.webp"]
+
+
+STARTS = {
+    "jpeg": b"\xff\xd8\xff\xe0", "png": b"\x89PNG\r\n\x1a\n", "gif": b"GIF89a", "webp": b"RIFF\1\0\0\0WEBPVP8 ",
+    "bmp": b"BM" + bytes(12) + b"\x28\0\0\0", "tiff": b"MM\0*\0\0\0\x08", "ppm": b"P6 # made by hand\n10 10 255\n",
+    "avif": b"\0\0\0\x1cftypavif", "heic": b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
+def test_a_file_that_starts_like_an_image_is_one_whatever_its_name(tmp_path, start):
+    for name in ("IMG_1", "IMG_2.jpg-large", "IMG_3.dat"):
+        (tmp_path / name).write_bytes(start)
+    left_out = Counter()
+    assert len(list(walk_files(str(tmp_path), IMAGE, left_out))) == 3
+    assert not left_out
+
+
+def test_what_is_no_image_is_counted_by_its_ending(tmp_path):
+    contents = {
+        "a.txt": "BMW is a car", "b.TXT": "P5 is a format", "c.xml": "<a/>", "d": "words", "Thumbs.db": "",
+        "e.mp4": "\0\0\0\x18ftypisom", "f.wav": "RIFF....WAVE", ".DS_Store": "", "g.json": "{}",
+    }  # fmt: skip
+    for name, content in contents.items():
+        (tmp_path / name).write_text(content)
+    (tmp_path / "gone").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "pipe")
+    left_out = Counter()
+    assert list(walk_files(str(tmp_path), IMAGE, left_out)) == []
+    assert left_out == {".txt": 2, ".xml": 1, "": 3, ".mp4": 1, ".wav": 1, ".db": 1, ".json": 1}
+
+
+def test_images_that_cannot_be_read_are_found_with_the_reason(tmp_path):
+    touch(tmp_path, "a.cr2", "b.jxl", "c.svg", "d.tga")
+    (tmp_path / "e.NEF").write_bytes(STARTS["tiff"])
+    found = dict(search(str(tmp_path), IMAGE, Counter()))
+    assert [os.path.basename(path) for path in found] == ["a.cr2", "b.jxl", "c.svg", "d.tga", "e.NEF"]
+    assert all("which tlkit does not read" in reason for reason in found.values())
+
+
+def test_a_link_to_nothing_does_not_suggest_itself(tmp_path):
+    (tmp_path / "photo.jpg").symlink_to("nowhere.jpg")
+    assert near_names(str(tmp_path / "photo.jpg")) is None
+    touch(tmp_path, "photos.jpg")
+    assert near_names(str(tmp_path / "photo.jpg")) == "Did you mean photos.jpg?"
 
 
 def test_hidden_files_are_skipped(tmp_path):

@@ -43,12 +43,12 @@ class Ran:
         return json.loads(self.out)
 
 
-def invoke(*arguments: Any) -> Ran:
+def invoke(*arguments: Any, input: bytes | None = None) -> Ran:
     """Run it in this process; an exception that it does not turn into a message is raised."""
     own = {"TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL")}  # -v sets it, for its own process
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "warnoptions", ["error"])  # as with `python -W`: the program leaves warnings as they are
-        result = CliRunner().invoke(main, [str(argument) for argument in arguments], env=own)
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments], env=own, input=input)
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
     return Ran(result.exit_code, result.stdout, result.stderr)

@@ -76,7 +76,7 @@ def _echo_text(result: FinetuneResult) -> None:
     if result.test_accuracy is not None:
         echo(f"test accuracy {result.test_accuracy:.3f}")
     if result.skipped:
-        echo(f"{pluralize(len(result.skipped), 'file')} skipped, named above.")
+        echo(f"{pluralize(len(result.skipped), 'file')} skipped; run.json names all.")
     run = shlex.quote(str(result.run))
     echo(f"Run: {run}")
     if (result.run / "report.html").exists():

@@ -11,18 +11,18 @@ from tlkit.cli.app import SOME_SKIPPED
 from tlkit.cli.options import format_option, job_command
 from tlkit.cli.output import echo, echo_csv, echo_json
 from tlkit.config import PredictConfig
-from tlkit.utils.logging import logger
+from tlkit.utils.logging import warn_skipped
 from tlkit.utils.text import shorten
 
 if TYPE_CHECKING:
-    from tlkit.commands.predict import Prediction, Predictions
+    from tlkit.commands.predict import Predictions
 
 
 @job_command(PredictConfig, summary="Classify images.")
 @format_option("text", "json", "csv")
 @click.pass_context
 def predict(context: click.Context, /, options: dict[str, Any], output_format: str) -> None:
-    """Classify IMAGES: files, directories (searched recursively) and http(s) URLs.
+    """Classify IMAGES: files, directories (searched recursively) and http(s) URLs, or - for an image on standard input.
 
     The default network is efficientnetlite0. A network that takes audio (`tlkit archs` lists them) classifies
     recordings instead: WAV, FLAC, OGG, MP3.
@@ -31,6 +31,7 @@ def predict(context: click.Context, /, options: dict[str, Any], output_format: s
         tlkit predict img.jpg
         tlkit predict photos/ --top 3 --format json
         tlkit predict img.jpg --plot img-classes.png
+        convert img.psd png:- | tlkit predict -
         tlkit predict --model runs/efficientnetlite0-1 img.jpg
         tlkit predict song.mp3 --arch musictaggercrnn
         tlkit predict --model old.h5 --preprocess tf --labels names.txt img.jpg
@@ -38,23 +39,16 @@ def predict(context: click.Context, /, options: dict[str, Any], output_format: s
     from tlkit import api
 
     predictions = api.predict(**options)
+    failed = [(prediction.input, prediction.error) for prediction in predictions if prediction.error]
+    warn_skipped(failed)
     if output_format == "json":
         echo_json(predictions.to_dict())
     elif output_format == "csv":
         echo_csv(("input", "rank", "label", "name", "probability", "error"), _as_rows(predictions))
     else:
         _echo_text(predictions)
-    failed = [prediction for prediction in predictions if prediction.error]
-    if output_format != "text":
-        for prediction in failed:
-            _warn(prediction)
     if failed:
         context.exit(SOME_SKIPPED)
-
-
-def _warn(prediction: Prediction) -> None:
-    reason = str(prediction.error)
-    logger.warning("%s is skipped: %s%s", prediction.input, reason, "" if reason.endswith("?") else ".")
 
 
 def _as_rows(predictions: Predictions) -> Iterator[tuple[Any, ...]]:
@@ -69,7 +63,6 @@ def _echo_text(predictions: Predictions) -> None:
     width = max((len(shorten(score.name)) for prediction in predictions for score in prediction.scores), default=0)
     for prediction in predictions:
         if prediction.error:
-            _warn(prediction)
             continue
         echo(prediction.input)
         for score in prediction.scores:

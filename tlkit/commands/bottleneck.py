@@ -44,6 +44,7 @@ class BottleneckResult:
         provenance: What decides the numbers.
         computed: Number of rows computed now; the others existed.
         skipped: ``(file, reason)`` of images without a row.
+        left_out: Number of files in class folders that are no images, by the end of their names.
         notes: Measured error of a lower precision.
         warnings: What to know about the data.
     """
@@ -55,6 +56,7 @@ class BottleneckResult:
     provenance: Provenance
     computed: int
     skipped: tuple[tuple[str, str], ...]
+    left_out: Mapping[str, int]
     notes: Mapping[str, Any]
     warnings: tuple[str, ...]
 
@@ -70,6 +72,7 @@ class BottleneckResult:
             "provenance": self.provenance.to_dict(),
             "computed": self.computed,
             "skipped": [{"input": source, "error": reason} for source, reason in self.skipped],
+            "left_out": dict(self.left_out),
             "notes": dict(self.notes),
             "warnings": list(self.warnings),
         }
@@ -156,7 +159,8 @@ def _compute(output: Path, dataset: Dataset, extractor: FeatureExtractor, config
         dataset.classes,
         extractor.provenance,
         computed,
-        tuple(item for name in groups for item in metadata[name].skipped),
+        (*dataset.skipped, *(item for name in groups for item in metadata[name].skipped)),
+        dataset.left_out,
         next(iter(metadata.values())).notes,
         dataset.warnings,
     )

@@ -24,7 +24,7 @@ from tlkit.reporting.metrics import Evaluation
 from tlkit.training.classifier import choose_classifier
 from tlkit.training.reproduce import command_line, versions
 from tlkit.training.run_folder import read_digests, read_run
-from tlkit.utils.logging import logger
+from tlkit.utils.logging import logger, warn_skipped
 from tlkit.utils.output_file import check_output
 from tlkit.utils.text import pluralize
 
@@ -40,6 +40,7 @@ class EvaluationResult:
         evaluation: Predictions and metrics.
         files: Paths of the evaluated files, in the order of the evaluation.
         skipped: ``(path, reason)`` of files that could not be read.
+        left_out: Number of files in class folders that are no images, by the end of their names.
         warnings: Problems to know about before trusting the results.
         preprocessor: Of the run.
     """
@@ -50,6 +51,7 @@ class EvaluationResult:
     evaluation: Evaluation
     files: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...]
+    left_out: Mapping[str, int]
     warnings: tuple[str, ...]
     preprocessor: Preprocessor
 
@@ -61,6 +63,7 @@ class EvaluationResult:
             "split": self.split,
             **self.evaluation.summary(),
             "skipped": [{"input": path, "error": reason} for path, reason in self.skipped],
+            "left_out": dict(self.left_out),
             "warnings": list(self.warnings),
         }
 
@@ -88,8 +91,8 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
     files = labelled.split.files
     outputs: list[np.ndarray] = []
     positions: list[int] = []
-    skipped: list[tuple[str, str]] = []
     digests: list[bytes] = []
+    skipped = list(labelled.skipped)
     for batch in forward(
         files,
         engine,
@@ -101,9 +104,9 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
         outputs.append(batch.outputs[0])
         positions += batch.positions
         digests += batch.digests
-        for position, reason in batch.failed:
-            logger.warning("%s is skipped: %s.", files[position], reason)
-            skipped.append((files[position], reason))
+        failed = [(files[position], reason) for position, reason in batch.failed]
+        warn_skipped(failed, before=len(skipped))
+        skipped += failed
     if not positions:
         raise DataError(f"No {preprocessor.modality.singular} in {config.data} can be read.")
     evaluated = tuple(files[position] for position in positions)
@@ -117,6 +120,7 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
         evaluation=Evaluation(tuple(record.classes), labelled.split.labels[positions], np.concatenate(outputs)),
         files=evaluated,
         skipped=tuple(skipped),
+        left_out=labelled.left_out,
         warnings=(*warnings, *copies),
         preprocessor=preprocessor,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.config import DEFAULT_ARCHITECTURE, ExtractConfig
 from tlkit.data.digests import file_digests
-from tlkit.data.discovery import expand_inputs
+from tlkit.data.discovery import expand_inputs, report_left_out
 from tlkit.errors import FeatureError, UsageError
 from tlkit.features.export import FileGroup, export_features
 from tlkit.features.extractor import FeatureExtractor, refuse_difference
@@ -51,6 +52,7 @@ class ExtractResult:
         provenance: What decides the numbers.
         computed: Number of rows computed now; the others existed.
         skipped: ``(input, reason)`` of images without a row.
+        left_out: Number of files in folders that are no images, by the end of their names.
         notes: Measured error of a lower precision.
     """
 
@@ -59,6 +61,7 @@ class ExtractResult:
     provenance: Provenance
     computed: int
     skipped: tuple[tuple[str, str], ...]
+    left_out: Mapping[str, int]
     notes: Mapping[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
@@ -69,6 +72,7 @@ class ExtractResult:
             "provenance": self.provenance.to_dict(),
             "computed": self.computed,
             "skipped": [{"input": source, "error": reason} for source, reason in self.skipped],
+            "left_out": dict(self.left_out),
             "notes": dict(self.notes),
         }
 
@@ -87,7 +91,9 @@ def extract(config: ExtractConfig) -> ExtractResult:
     if not output.parent.is_dir():
         raise FeatureError(f"There is no folder {output.parent} to write to.")
     extractor = FeatureExtractor(_spec(config), engine=config.engine, precision=config.precision)
-    sources = expand_inputs(config.images, extractor.modality)
+    left_out: Counter[str] = Counter()
+    sources = expand_inputs(config.images, extractor.modality, left_out)
+    report_left_out(left_out, extractor.modality)
     part = output.with_name(f"{output.name}.part")
     written: list[FeatureBlocks] = []
 
@@ -115,7 +121,7 @@ def extract(config: ExtractConfig) -> ExtractResult:
         ) from error
     done = written[0].metadata
     shape = (len(done.files), *written[0].shape)
-    return ExtractResult(output, shape, done.provenance, computed, tuple(done.skipped), done.notes)
+    return ExtractResult(output, shape, done.provenance, computed, tuple(done.skipped), left_out, done.notes)
 
 
 def _spec(config: ExtractConfig) -> FeatureSpec:

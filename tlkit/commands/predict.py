@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, overload
@@ -12,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from tlkit.config import PredictConfig
-from tlkit.data.discovery import expand_inputs, near_names
+from tlkit.data.discovery import expand_inputs, near_names, report_left_out
 from tlkit.data.modality import IMAGE
 from tlkit.errors import UsageError
 from tlkit.features.extractor import compare_with_float32
@@ -74,9 +75,11 @@ class Predictions(Sequence[Prediction]):
 
     Attributes:
         predictions: The same as a tuple.
+        left_out: Number of files in folders that are no images, by the end of their names.
     """
 
     predictions: tuple[Prediction, ...]
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     @overload
     def __getitem__(self, index: int) -> Prediction: ...
@@ -110,7 +113,9 @@ def predict(config: PredictConfig) -> Predictions:
             f"--plot is for images, and {config.arch or 'the run'} takes {modality.name}.",
             hint="Leave --plot out.",
         )
-    sources = expand_inputs(config.images, modality)
+    left_out: Counter[str] = Counter()
+    sources = expand_inputs(config.images, modality, left_out)
+    report_left_out(left_out, modality)
     names = [without_password(source) for source in sources]
 
     engine = open_engine(classifier.network, engine=config.engine, precision=config.precision)
@@ -135,7 +140,7 @@ def predict(config: PredictConfig) -> Predictions:
         for position, reason in batch.failed:
             near = near_names(sources[position]) if reason == "there is no such file" else None
             predictions[position] = Prediction(names[position], error=f"{reason}. {near}" if near else reason)
-    result = Predictions(tuple(prediction for prediction in predictions if prediction is not None))
+    result = Predictions(tuple(prediction for prediction in predictions if prediction is not None), left_out)
     if config.plot is not None:
         _plot(result, Path(config.plot))
     return result

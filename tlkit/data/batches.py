@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from tlkit.data.memory import claims
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import InputError
 from tlkit.utils.processors import usable_processors
@@ -67,15 +68,18 @@ def read_batches(
 
     def read(position: int) -> _Sample | str:
         source, digest = sources[position], b""
-        try:
-            if digests:
-                content, digest = preprocessor.load_with_digest(source)
-            else:
-                content = preprocessor.load(source)
-        except InputError as error:
-            return error.message
-        thumbnail = preprocessor.thumbnail(content, THUMBNAIL_SIDE) if position < thumbnails else None
-        return preprocessor.to_array(content), digest, thumbnail
+        with claims():
+            try:
+                if digests:
+                    content, digest = preprocessor.load_with_digest(source)
+                else:
+                    content = preprocessor.load(source)
+            except InputError as error:
+                return error.message
+            thumbnail = preprocessor.thumbnail(content, THUMBNAIL_SIDE) if position < thumbnails else None
+            array = preprocessor.to_array(content)
+            del content  # before its memory counts as free
+        return array, digest, thumbnail
 
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
     ahead: deque[tuple[int, Future[_Sample | str]]] = deque()

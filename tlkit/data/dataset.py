@@ -6,14 +6,14 @@ import os
 import unicodedata
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from tlkit.config import DEFAULT_VAL_SPLIT
 from tlkit.data.digests import Digest, describe_copies, file_digests, repeated
-from tlkit.data.discovery import folders_in, near_names, walk_files
+from tlkit.data.discovery import LeftOut, folders_in, near_names, walk_files
 from tlkit.data.layout import TEST, TRAIN, VALIDATION, check_classes, class_folders, find_layout, holds_runs
 from tlkit.data.modality import IMAGE, Modality, other_modalities
 from tlkit.errors import DataError
@@ -42,12 +42,16 @@ class Dataset:
         splits: ``train``, ``validation`` and, where there is one, ``test``.
         digests: SHA-256 of the files of each split, in their order; None for files that cannot be read.
         warnings: Problems to know about before trusting results.
+        skipped: ``(path, reason)`` of folders and images that cannot be read, as far as names and first bytes tell.
+        left_out: Number of files in class folders that are something else, by the end of their names.
     """
 
     classes: tuple[str, ...]
     splits: Mapping[str, Split]
     digests: Mapping[str, Sequence[Digest]]
     warnings: tuple[str, ...] = ()
+    skipped: tuple[tuple[str, str], ...] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 ClassFiles = dict[str, list[str]]
@@ -85,11 +89,16 @@ def scan_dataset(
         if runs:
             warnings.append(f"{join_truncated(runs)} in {root} holds tlkit runs and is not used as a class.")
         folders = layout.splits or {TRAIN: root}
-        by_split = {name: _scan_classes(path, modality) for name, path in folders.items()}
+        left_out = LeftOut()
+        scanned = {name: _scan_classes(path, modality, left_out) for name, path in folders.items()}
+        by_split = {name: found for name, (found, _) in scanned.items()}
+        unreadable = {name: lost for name, (_, lost) in scanned.items()}
         warnings += check_classes(folders, by_split, modality)
     except OSError as error:
         raise DataError(f"Cannot read {error.filename or root}: {error.strerror}.") from error
-    classes = _checked_classes(by_split, root, modality)
+    warnings += _drop_classes(unreadable[TRAIN], by_split, left_out)
+    left_out.report(modality)
+    classes = _checked_classes(by_split, root, modality, unreadable, left_out)
     digest_of = _digest_files(by_split, modality)
     if VALIDATION not in by_split:
         by_split[TRAIN], by_split[VALIDATION] = _hold_out(by_split[TRAIN], val_split, seed, digest_of)
@@ -104,7 +113,7 @@ def scan_dataset(
     warnings += describe_copies(folder, by_split, digest_of, modality)
     splits = {name: _as_split(found, classes) for name, found in by_split.items()}
     digests = {name: tuple(digest_of[file] for file in split.files) for name, split in splits.items()}
-    return Dataset(classes, splits, digests, tuple(warnings))
+    return Dataset(classes, splits, digests, tuple(warnings), tuple(left_out.skipped), left_out.endings)
 
 
 @dataclass(frozen=True)
@@ -115,11 +124,15 @@ class Labelled:
         name: ``test``, ``validation`` or ``train``; ``all`` for class folders alone.
         split: The files; labels are indices into the model's classes.
         warnings: Problems to know about before trusting results.
+        skipped: As for :class:`Dataset`.
+        left_out: As for :class:`Dataset`.
     """
 
     name: str
     split: Split
     warnings: tuple[str, ...]
+    skipped: tuple[tuple[str, str], ...] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 def scan_labelled(
@@ -149,10 +162,12 @@ def scan_labelled(
             )
         name = split or next((each for each in (TEST, VALIDATION, TRAIN) if each in named), "all")
         evaluated = named.get(name, layout.root)
-        found = _scan_classes(evaluated, modality)
+        left_out = LeftOut()
+        found, _ = _scan_classes(evaluated, modality, left_out)
         warnings += check_classes({name: evaluated}, {name: found}, modality, classes=classes)
     except OSError as error:
         raise DataError(f"Cannot read {error.filename or root}: {error.strerror}.") from error
+    left_out.report(modality)
     unknown = sorted(set(found) - set(classes))
     if unknown:
         raise DataError(
@@ -163,16 +178,18 @@ def scan_labelled(
     if not files:
         raise DataError(
             f"No {modality.singular} of {join_truncated(classes)} in {evaluated}.",
-            hint=f"Put the {modality.plural} of each class into a folder with the class's name.",
+            hint=left_out.why() or f"Put the {modality.plural} of each class into a folder with the class's name.",
         )
     missing = [each for each in classes if not found.get(each)]
     warnings += [_unmeasured(modality.plural, missing)] if missing else []
     labels = np.repeat(np.arange(len(classes)), [len(found.get(each, [])) for each in classes])
-    return Labelled(name, Split(tuple(files), labels), tuple(warnings))
+    return Labelled(name, Split(tuple(files), labels), tuple(warnings), tuple(left_out.skipped), left_out.endings)
 
 
-def _scan_classes(folder: Path, modality: Modality) -> ClassFiles:
+def _scan_classes(folder: Path, modality: Modality, left_out: LeftOut) -> tuple[ClassFiles, list[str]]:
+    """Return the files of each class, and the classes whose folder cannot be read."""
     found: ClassFiles = {}
+    unreadable = []
     for path in class_folders(folder):
         # macOS writes é as two code points, other systems as one: both are the same class
         name = unicodedata.normalize("NFC", path.name)
@@ -181,17 +198,35 @@ def _scan_classes(folder: Path, modality: Modality) -> ClassFiles:
                 f"{folder} has two folders called {name}, spelled with different Unicode characters.",
                 hint=f"Put their {modality.plural} into one folder.",
             )
-        found[name] = list(walk_files(str(path), modality))
-    return found
+        found[name] = left_out.files(str(path), modality)
+        if left_out.skipped and left_out.skipped[-1][0] == str(path):
+            unreadable.append(name)
+    return found, unreadable
 
 
-def _checked_classes(by_split: Mapping[str, ClassFiles], root: Path, modality: Modality) -> tuple[str, ...]:
+def _drop_classes(names: Sequence[str], by_split: Mapping[str, ClassFiles], left_out: LeftOut) -> list[str]:
+    """Drop classes that cannot be trained on from all splits; return what to warn of."""
+    for found in by_split.values():
+        for name in names:
+            reason = f"the folder of its class {name} cannot be read in {TRAIN}"
+            left_out.skipped += [(file, reason) for file in found.pop(name, [])]
+    return [f"The class {name} is left out: its folder cannot be read." for name in names]
+
+
+def _checked_classes(
+    by_split: Mapping[str, ClassFiles],
+    root: Path,
+    modality: Modality,
+    unreadable: Mapping[str, Sequence[str]],
+    left_out: LeftOut,
+) -> tuple[str, ...]:
     classes = tuple(sorted(by_split[TRAIN]))
     if len(classes) < 2:
         has = f"only one class, {join_truncated(classes)}" if classes else "no class folder"
         raise DataError(
             f"{root} has {has}; a classifier needs at least two.",
-            hint=f"Put the {modality.plural} of each class into a folder of its own, named after the class.",
+            hint=left_out.why()
+            or f"Put the {modality.plural} of each class into a folder of its own, named after the class.",
         )
     for split, found in by_split.items():
         missing, extra = set(classes) - set(found), set(found) - set(classes)
@@ -202,13 +237,14 @@ def _checked_classes(by_split: Mapping[str, ClassFiles], root: Path, modality: M
                 f"The classes of {root} differ between its splits: {'; '.join(parts)}.",
                 hint="Every split must hold the same class folders.",
             )
-        empty = [name for name in classes if not found[name]]
+        empty = [name for name in classes if not found[name] and name not in unreadable[split]]
         if empty:
             where = f" in {split}" if len(by_split) > 1 else ""
             raise DataError(
                 f"{pluralize(len(empty), 'class has', 'classes have')} no {modality.singular}{where}: "
                 f"{join_truncated(empty)}.",
                 hint=_other_files(root, modality)
+                or left_out.why()
                 or f"Add {modality.plural} ({', '.join(sorted(modality.extensions))}) or remove the folder.",
             )
     return classes

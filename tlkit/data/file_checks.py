@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import stat
+import sys
 from pathlib import Path
+from typing import BinaryIO
 
-from tlkit.data.modality import AUDIO, IMAGE, Modality, other_modalities
+from tlkit.data.formats import modality_of, why_not_read
+from tlkit.data.memory import claim_file
+from tlkit.data.modality import IMAGE, Modality, other_modalities
 from tlkit.errors import InputError
 
-_MAGIC: tuple[tuple[bytes, Modality], ...] = (
-    (b"\xff\xd8\xff", IMAGE), (b"\x89PNG\r\n", IMAGE), (b"GIF8", IMAGE), (b"BM", IMAGE), (b"II*\0", IMAGE),
-    (b"MM\0*", IMAGE), (b"fLaC", AUDIO), (b"OggS", AUDIO), (b"ID3", AUDIO), (b"\xff\xfb", AUDIO), (b"\xff\xf3", AUDIO),
-    (b"\xff\xf2", AUDIO), (b"RF64", AUDIO),
-)  # fmt: skip
-_IN_RIFF = {b"WAVE": AUDIO, b"WEBP": IMAGE}
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_HEAD = 512
 
 
 def bytes_digest(data: bytes) -> bytes:
@@ -23,8 +24,8 @@ def bytes_digest(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
 
 
-def check_regular(path: str | os.PathLike[str], modality: Modality) -> None:
-    """Raise an error unless a path is a regular file of acceptable size.
+def check_regular(path: str | os.PathLike[str], modality: Modality) -> int:
+    """Return the size of a file; raise an error unless it is a regular one of acceptable size.
 
     Args:
         path: The file.
@@ -39,9 +40,10 @@ def check_regular(path: str | os.PathLike[str], modality: Modality) -> None:
         raise InputError(_not_a_file(Path(path), modality))
     if status.st_size > modality.max_bytes:
         raise InputError(f"it has {status.st_size:,} bytes, more than the limit of {modality.max_bytes:,}")
+    return status.st_size
 
 
-def read_file(path: str, modality: Modality) -> bytes:
+def read_file(path: str | os.PathLike[str], modality: Modality) -> bytes:
     """Read a whole file.
 
     Args:
@@ -52,34 +54,61 @@ def read_file(path: str, modality: Modality) -> bytes:
         InputError: It cannot be read or is too large; the message is the reason alone, without the file's name.
     """
     try:
-        check_regular(path, modality)
+        claim_file(check_regular(path, modality))
         with open(path, "rb") as file:
             return file.read()
     except OSError as error:
         raise InputError(why_unreadable(error)) from error
 
 
+def read_standard_input(modality: Modality) -> bytes:
+    """Read all of standard input; a second call returns the same bytes.
+
+    Raises:
+        InputError: It is too large, or closed.
+    """
+    if sys.stdin is None or sys.stdin.closed:
+        raise InputError("standard input is closed")
+    data = _read_stream(sys.stdin.buffer, modality.max_bytes + 1)
+    if len(data) > modality.max_bytes:
+        raise InputError(f"it has more bytes than the limit of {modality.max_bytes:,}")
+    return data
+
+
+@functools.lru_cache(maxsize=1)
+def _read_stream(stream: BinaryIO, most: int) -> bytes:
+    return stream.read(most)
+
+
 def why_unreadable(error: OSError) -> str:
     """Return the reason why a file cannot be read, without its name."""
     if isinstance(error, FileNotFoundError):
+        if error.filename is not None and os.path.islink(error.filename):
+            return "it is a link to a file that does not exist"
         return "there is no such file"
     return error.strerror or str(error) or "it cannot be read"
 
 
 def describe_mismatch(start: bytes, expected: Modality) -> str:
-    """Return the reason why a file is not of the expected modality.
+    """Return the reason why a file cannot be decoded.
 
     Args:
-        start: Its first bytes, as of :func:`start_of`.
+        start: The file, or its first bytes as of :func:`start_of`.
         expected: What it should hold.
     """
+    start = start[:_HEAD]
     if not start:
         return "it is empty"
+    if start.startswith(_LFS_POINTER):
+        return f"it is a Git LFS pointer, not the {expected.singular} itself; run `git lfs pull`"
+    if expected is IMAGE and (reason := why_not_read(start)):
+        return reason
     if start.lstrip()[:1] == b"<":
         return f"it is a web page or XML, not {expected.with_article}"
-    found = _IN_RIFF.get(start[8:12]) if start[:4] == b"RIFF" else None
-    found = found or next((kind for magic, kind in _MAGIC if start.startswith(magic)), None)
-    if found and found is not expected:
+    found = modality_of(start)
+    if found is expected:
+        return "its header cannot be read: it is damaged, or of an unusual kind"
+    if found:
         return f"it is {found.with_article}, but the network takes {expected.plural}"
     return f"it is not {expected.with_article} in a supported format"
 
@@ -87,9 +116,9 @@ def describe_mismatch(start: bytes, expected: Modality) -> str:
 def start_of(source: str | os.PathLike[str] | bytes) -> bytes:
     """Return the first 512 bytes of a file, or of bytes in memory."""
     if isinstance(source, bytes):
-        return source[:512]
+        return source[:_HEAD]
     with Path(source).open("rb") as file:
-        return file.read(512)
+        return file.read(_HEAD)
 
 
 def _not_a_file(path: Path, modality: Modality) -> str:

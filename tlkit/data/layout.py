@@ -34,6 +34,7 @@ _NO_CLASS_NAMES = _FILLERS | {
     "mask", "masks", "label", "labels", "annotation", "annotations", "groundtruth", "gt", "segmentation",
 }  # fmt: skip
 _MOST_PREFIXES = 20
+_RECORDS = ("run.json", "unfinished.json")
 
 
 @dataclass(frozen=True)
@@ -199,13 +200,8 @@ def class_folders(folder: Path) -> list[Path]:
 
 def holds_runs(folder: Path) -> bool:
     """Return True if a folder is a run or holds runs."""
-    names = ("run.json", "unfinished.json")
-    for path in (folder, *folders_in(folder)):
-        try:
-            if any((path / name).is_file() for name in names):
-                return True
-        except OSError as error:  # of a file that need not exist: the folder is what cannot be read
-            raise OSError(error.errno, error.strerror, str(path)) from error
+    with suppress(OSError):  # what cannot be read is named where its files are searched
+        return any((path / name).is_file() for path in (folder, *folders_in(folder)) for name in _RECORDS)
     return False
 
 

@@ -17,7 +17,7 @@ from tlkit.features.extractor import FeatureExtractor
 from tlkit.features.io import FeatureBlocks, FeatureFile, FeatureMetadata, copy_rows
 from tlkit.features.store import INDEX, open_store
 from tlkit.utils.interrupt import resumable_by_repeating
-from tlkit.utils.logging import logger
+from tlkit.utils.logging import warn_skipped
 from tlkit.utils.text import without_password
 
 
@@ -74,7 +74,7 @@ def export_features(
     Returns:
         Number of rows computed now.
     """
-    computed = 0
+    computed = skipped = 0
     with open_store(part, extractor.provenance) as store, resumable_by_repeating(), _removed_if_empty(part):
         needed = {digest for group in groups.values() for digest in group.digests if digest is not None}
         for rows in existing:
@@ -85,8 +85,12 @@ def export_features(
                 group.files, [store], digests=group.digests, batch_size=batch_size,
                 description=f"features of {name}" if name else "features",
             )  # fmt: skip
-            for position, reason in result.failed:
-                logger.warning("Skipped %s: %s.", without_password(group.files[position]), reason)
+            failed = [(group.names[position], reason) for position, reason in result.failed]
+            warn_skipped(
+                [(without_password(group.files[position]), reason) for position, reason in result.failed],
+                before=skipped,
+            )
+            skipped += len(failed)
             rows_of_group = result.rows[0][:, 0]
             metadata = FeatureMetadata(
                 extractor.provenance,
@@ -95,7 +99,7 @@ def export_features(
                 store.checks(rows_of_group) if len(rows_of_group) else np.empty(0, np.uint32),
                 None if group.labels is None else group.labels[result.positions],
                 group.classes,
-                [(group.names[position], reason) for position, reason in result.failed],
+                failed,
                 extractor.notes,
             )
             shape = store.shapes[0] if store.shapes else ()

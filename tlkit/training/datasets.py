@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tlkit.backend import keras
+from tlkit.data.memory import claims
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import DataError, InputError, TlkitError
 from tlkit.utils.processors import usable_processors
@@ -132,7 +133,8 @@ class ImageDataset:
     def _read(self, sample: int) -> np.ndarray:
         file = self._files[sample]
         try:
-            return self._preprocessor.to_array(self._preprocessor.load(file))
+            with claims():
+                return self._preprocessor.to_array(self._preprocessor.load(file))
         except InputError as error:
             raise DataError(f"{file} could be read before and cannot be now: {error.message}.") from error
 

@@ -27,6 +27,7 @@ class FinetuneResult:
         evaluations: Evaluation on ``validation`` and, where there is one, ``test``: the trained part in float32, on
             frozen features of the chosen precision. Epochs in bfloat16 may report slightly other numbers.
         skipped: ``(path, reason)`` of images that could not be read.
+        left_out: Number of files in class folders that are no images, by the end of their names.
         warnings: What to know before trusting it.
     """
 
@@ -39,6 +40,7 @@ class FinetuneResult:
     phases: tuple[Phase, ...]
     evaluations: Mapping[str, Evaluation]
     skipped: tuple[tuple[str, str], ...]
+    left_out: Mapping[str, int]
     warnings: tuple[str, ...]
 
     @property
@@ -74,5 +76,6 @@ class FinetuneResult:
             "trained": list(self.trained),
             "images": dict(self.images),
             "skipped": [{"input": path, "error": reason} for path, reason in self.skipped],
+            "left_out": dict(self.left_out),
             "warnings": list(self.warnings),
         }

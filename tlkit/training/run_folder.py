@@ -55,6 +55,7 @@ class RunRecord:
         command: The command line that reproduces the run.
         features: Provenance of the features of phase 1.
         skipped: Files that could not be read, ``input`` and ``error`` each.
+        left_out: Number of files in class folders that are no images, by the end of their names.
         warnings: What to know before trusting it.
         data_format: ``channels_last`` or ``channels_first``.
         modality: What the model takes: ``image`` or ``audio``.
@@ -77,6 +78,7 @@ class RunRecord:
     command: str = ""
     features: Mapping[str, Any] = field(default_factory=dict)
     skipped: Sequence[Mapping[str, str]] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
     warnings: Sequence[str] = ()
     data_format: str = "channels_last"
     modality: str = IMAGE.name

@@ -62,6 +62,7 @@ def save_run(
         phases=tuple(phases),
         evaluations=evaluations,
         skipped=tuple(images.skipped),
+        left_out=plan.dataset.left_out,
         warnings=(*plan.warnings, *images.warnings),
     )
     options = _resolved_options(result, plan)
@@ -124,6 +125,7 @@ def _record(
         command=command_line("finetune", dataclasses.replace(config, data=options["data"], output=options["output"])),
         features=features.to_dict(),
         skipped=[{"input": path, "error": reason} for path, reason in result.skipped],
+        left_out=dict(result.left_out),
         warnings=[*result.warnings, *notes],
     )
 

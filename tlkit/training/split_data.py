@@ -14,7 +14,7 @@ from tlkit.data.digests import Digest
 from tlkit.data.layout import TRAIN
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import DataError
-from tlkit.utils.logging import logger
+from tlkit.utils.logging import logger, warn_skipped
 from tlkit.utils.text import join_truncated
 
 
@@ -31,7 +31,7 @@ class SplitData:
         self.classes = dataset.classes
         self.splits = dict(dataset.splits)
         self.preprocessor = preprocessor
-        self.skipped: list[tuple[str, str]] = []
+        self.skipped = list(dataset.skipped)
         self.warnings: list[str] = []
         self._batch_size = batch_size
         self._digests: dict[str, Sequence[Digest]] = dict(dataset.digests)
@@ -70,9 +70,9 @@ class SplitData:
             DataError: No training image of a class, or no image of the split, is left.
         """
         before = self.splits[split]
-        for position, reason in failed:
-            logger.warning("Skipped %s: %s.", before.files[position], reason)
-            self.skipped.append((before.files[position], reason))
+        skipped = [(before.files[position], reason) for position, reason in failed]
+        warn_skipped(skipped, before=len(self.skipped))
+        self.skipped += skipped
         bad = {position for position, _ in failed}
         good = [position for position in range(len(before.files)) if position not in bad]
         labels = before.labels[good]

@@ -10,6 +10,7 @@ import functools
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 logger = logging.getLogger("tlkit")
@@ -20,6 +21,25 @@ logger.addHandler(logging.NullHandler())
 def warn_once(text: str) -> None:
     """Log a warning, the first time that this process has it."""
     logger.warning(text)
+
+
+MOST_NAMED = 10
+"""Skipped inputs that a command names on stderr."""
+
+
+def warn_skipped(skipped: Sequence[tuple[str, str]], *, before: int = 0) -> None:
+    """Warn of inputs that are skipped: the first by name, and the number of the others.
+
+    Args:
+        skipped: ``(name, reason)`` of each.
+        before: How many the command has warned of already.
+    """
+    named = skipped[: max(0, MOST_NAMED - before)]
+    for name, reason in named:
+        logger.warning("%s is skipped: %s%s", name, reason, "" if reason.endswith("?") else ".")
+    if others := len(skipped) - len(named):
+        verb = "is" if others == 1 else "are"
+        logger.warning("%s more %s skipped; the JSON document names all.", f"{others:,}", verb)
 
 
 def progress_bar(*, total: int | None, unit: str, description: str, scale: bool = False) -> Any:

@@ -8,10 +8,10 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
-from tlkit.data.discovery import is_url
-from tlkit.data.file_checks import bytes_digest, read_file
+from tlkit.data.discovery import is_stream, is_url
+from tlkit.data.file_checks import bytes_digest, read_file, read_standard_input
 from tlkit.data.images.decode import DECODER, decode
 from tlkit.data.images.normalization import MODES, preprocess
 from tlkit.data.images.resize import CROP_FRACTION, resize
@@ -54,10 +54,10 @@ class ImagePreprocessor:
         return f"{DECODER}, Pillow {version('pillow')}"
 
     def load(self, source: str) -> Image.Image:
-        """Decode one image file or URL.
+        """Decode one image.
 
         Args:
-            source: A path or an http(s) URL.
+            source: A path, an http(s) URL, or ``-`` for standard input.
 
         Returns:
             A Pillow image in mode RGB. A large JPEG is decoded at a fraction of its size, but never below
@@ -66,7 +66,7 @@ class ImagePreprocessor:
         Raises:
             InputError: It cannot be read. The message is the reason alone, without the file's name.
         """
-        return decode(self._fetch(source) if is_url(source) else source, min_size=self.min_size)
+        return decode(self._fetch(source) if is_stream(source) else source, min_size=self.min_size)
 
     def load_with_digest(self, source: str) -> tuple[Image.Image, bytes]:
         """Decode one image file or URL; also return the SHA-256 of the very bytes that were decoded.
@@ -74,13 +74,15 @@ class ImagePreprocessor:
         Raises:
             InputError: As for :meth:`load`.
         """
-        data = self._fetch(source) if is_url(source) else read_file(source, IMAGE)
+        data = self._fetch(source) if is_stream(source) else read_file(source, IMAGE)
         return decode(data, min_size=self.min_size), bytes_digest(data)
 
-    def _fetch(self, url: str) -> bytes:
+    def _fetch(self, source: str) -> bytes:
+        if not is_url(source):
+            return read_standard_input(IMAGE)
         from tlkit.data.url import fetch  # urllib3 takes a while to import
 
-        return fetch(url, allow_private=self.allow_private, expected=IMAGE.with_article)
+        return fetch(source, allow_private=self.allow_private, expected=IMAGE.with_article)
 
     def to_array(self, content: Image.Image) -> np.ndarray:
         """Resize an image to :attr:`size`.
@@ -113,9 +115,9 @@ class ImagePreprocessor:
 
     def thumbnail(self, content: Image.Image, side: int) -> Image.Image:
         """Return a copy of an image, reduced so that its longer side is at most ``side`` pixels."""
-        reduced = content.copy()
-        reduced.thumbnail((side, side), Image.Resampling.LANCZOS)
-        return reduced
+        if max(content.size) <= side:
+            return content.copy()
+        return ImageOps.contain(content, (side, side), Image.Resampling.LANCZOS)  # without a copy at full size
 
     @property
     def min_size(self) -> tuple[int, int]:
