@@ -213,7 +213,7 @@ class PredictConfig(BuildOptions, LoadOptions, EngineOptions):
     )  # fmt: skip
     labels: str | None = option(
         None, group=NETWORK, path=True, metavar="FILE",
-        help="Class names, one per line, in the order of the network's outputs.",
+        help="Class names in the order of the network's outputs, one per line, as 'NUMBER NAME' lines, JSON or CSV.",
     )  # fmt: skip
     allow_private: bool = _allow_private()
     batch_size: int = _batch_size()

@@ -14,13 +14,22 @@ from typing import Any
 
 
 def calls(model: Any) -> Iterator[Any]:
-    """Yield every call of a layer or operation that a functional model consists of, inputs first.
+    """Yield every call of a layer or operation that a functional or sequential model consists of, inputs first.
 
     A call has an ``operation``, ``input_tensors`` and ``outputs``. The public ``model.operations`` does not tell the
     calls of this model from those of other models that share its layers. Source: ``keras/src/ops/function.py``.
     """
+    model = getattr(model, "_functional", None) or model  # of a Sequential
     for depth in sorted(model._nodes_by_depth, reverse=True):
         yield from model._nodes_by_depth[depth]
+
+
+def call_arguments(call: Any) -> list[Any]:
+    """Return the arguments of a call, by position and then by name, symbolic tensors and constants alike.
+
+    Source: ``keras/src/ops/node.py``.
+    """
+    return [*call.arguments.args, *call.arguments.kwargs.values()]
 
 
 def last_call_input(layer: Any) -> Any:

@@ -194,6 +194,40 @@ def test_query_and_key_do_not_change_places(tmp_path, ending):
     np.testing.assert_allclose(again(given), model(given), atol=1e-6)
 
 
+def test_what_tensorflow_and_keras_2_wrote_changes_no_answer(tlkit, tmp_path, image):
+    path = write_full_keras2(tmp_path / "m.h5", SMALL, version="2.2.4-tf")
+    with h5py.File(path, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        for layer in config["config"]["layers"]:
+            layer["config"]["kernel_initializer"] = {"class_name": "VarianceScaling", "config": {"dtype": "float32"}}
+            layer["config"]["bias_initializer"] = "my_own"
+        assert config["config"]["layers"][-1]["config"]["activation"] == "softmax"
+        config["config"]["layers"][-1]["config"]["activation"] = "softmax_v2"
+        file.attrs["model_config"] = json.dumps(config)
+    picture, expected = image(SMALL)
+    ran = tlkit("predict", "--model", path, picture, "--preprocess", "unit", "--format", "json")
+    assert probabilities(ran) == pytest.approx({str(n): value for n, value in enumerate(expected)}, abs=1e-5)
+    assert "activation softmax_v2 became softmax" in ran.err
+
+
+@pytest.mark.parametrize("ending", ["h5", "keras"])
+@pytest.mark.parametrize("layer", ["ReLU", "Conv2D", "BatchNormalization"])
+def test_a_layer_in_two_models_answers_as_one(tmp_path, ending, layer):
+    make = {"Conv2D": {"filters": 3, "kernel_size": 1}}.get(layer, {})
+    shared, outer = getattr(keras.layers, layer)(**make), keras.Input((6, 5, 3))
+    start = keras.Input((6, 5, 3))
+    base = keras.Model(start, keras.layers.GlobalMaxPooling2D()(shared(start)))
+    again = keras.Input((6, 5, 3))
+    other = keras.Model(again, keras.layers.Flatten()(shared(keras.layers.Conv2D(3, 3)(again))))
+    model = keras.Model(outer, keras.layers.Dense(4)(keras.layers.Concatenate()([base(outer), other(outer)])))
+    random = np.random.default_rng(0)
+    model.set_weights([random.uniform(0.1, 1, size=weight.shape) for weight in model.get_weights()])
+    model.save(tmp_path / f"m.{ending}")
+    given = random.normal(size=(2, 6, 5, 3)).astype("float32")
+    loaded = load_model(tmp_path / f"m.{ending}").model
+    np.testing.assert_allclose(loaded(given, training=False), model(given, training=False), rtol=1e-5)
+
+
 # -- questions and refusals --------------------------------------------------------------------------------------------
 
 
@@ -267,7 +301,7 @@ def test_weights_without_a_network_are_sent_to_arch(tlkit, tmp_path, image, writ
 def test_a_model_that_names_no_classes_is_refused(tlkit, tmp_path, image):
     saved(tmp_path / "map.keras", keras.layers.Conv2D(2, 3))
     saved(tmp_path / "vector.keras", keras.layers.Dense(2), shape=(4,))
-    saved(tmp_path / "number.keras", keras.layers.Flatten(), keras.layers.Dense(1))
+    saved(tmp_path / "number.keras", keras.layers.Flatten(), keras.layers.Dense(1, activation="tanh"))
     saved(tmp_path / "five.keras", keras.layers.Flatten(), keras.layers.Dense(2), shape=(9, 7, 5))
     for name, says in (("map", "not one number a class"), ("vector", "not one image"),
                        ("number", "no probability"), ("five", "5 channels")):  # fmt: skip

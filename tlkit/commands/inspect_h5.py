@@ -199,7 +199,7 @@ def _problems(file: KerasFile) -> tuple[str, ...]:
     if file.header.is_model and file.header.problem is None:
         from tlkit.keras_files.upgrade.validate import config_problems
 
-        problems += config_problems(file.header.raw_config)
+        problems += config_problems(file.header.raw_config, file.header.keras_version)
     return tuple(problems)
 
 

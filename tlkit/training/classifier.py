@@ -12,17 +12,18 @@ import numpy as np
 
 from tlkit import keras_files
 from tlkit.architectures.architecture import Architecture
-from tlkit.architectures.labels import published_labels
+from tlkit.architectures.labels import published_labels, read_labels
 from tlkit.architectures.preprocessor import preprocessor_for
 from tlkit.architectures.pretrained import build_pretrained, choose_weights
 from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.config import DEFAULT_ARCHITECTURE, PredictConfig
 from tlkit.data.discovery import near_names
 from tlkit.data.images.preprocessor import ImagePreprocessor
-from tlkit.errors import ConfigError, ModelError, UsageError
+from tlkit.errors import ModelError, UsageError
 from tlkit.inference.lazy_model import LazyModel
 from tlkit.inference.provenance import Provenance
 from tlkit.keras_files import ConfigLayer, check_is_file, data_layout
+from tlkit.training.model_ends import ModelEnds, model_ends
 from tlkit.utils.hashing import file_digest
 from tlkit.utils.logging import logger
 
@@ -156,21 +157,23 @@ def _model_classifier(config: PredictConfig, path: Path) -> Classifier:
             raise UsageError(f"{option} contradicts --model {path}: the file is the whole network.")
 
     loaded = keras_files.load_model(path, config.load)
-    preprocessor = _preprocessor(loaded.model, loaded.header.config, config, path)
-    outputs = loaded.model.output_shape
+    inputs, outputs = loaded.model.input_shape, loaded.model.output_shape
+    if not isinstance(inputs, tuple) or len(inputs) != 4:
+        raise ModelError(f"{path} takes {inputs}, not one image.")
     if not isinstance(outputs, tuple) or len(outputs) != 2 or not outputs[1]:
         raise ModelError(f"{path} gives {outputs}, not one number a class.")
-    probabilities = _probabilities(loaded.model, path)
-    count = 2 if probabilities is _of_two else outputs[1]
-    classes = _numbers(count) if config.labels is None else _labels(config.labels, count)
+    ends = model_ends(loaded.model)
+    preprocessor = _preprocessor(inputs, ends, loaded.header.config, config, path)
+    probabilities = _probabilities(ends, outputs[1], path)
+    count = 2 if outputs[1] == 1 else outputs[1]
+    classes = _numbers(count) if config.labels is None else read_labels(config.labels, count)
     return Classifier(LazyModel(lambda: loaded.model, preprocessor), classes, probabilities)
 
 
-def _preprocessor(model: Any, described: ConfigLayer | None, config: PredictConfig, path: Path) -> ImagePreprocessor:
+def _preprocessor(
+    shape: tuple[Any, ...], ends: ModelEnds, described: ConfigLayer | None, config: PredictConfig, path: Path
+) -> ImagePreprocessor:
     """Return the preprocessor of a model file, from the input of the model and the options."""
-    shape = model.input_shape
-    if not isinstance(shape, tuple) or len(shape) != 4:
-        raise ModelError(f"{path} takes {shape}, not one image.")
     first = (data_layout(described) if described else None) == "channels_first" or (
         shape[3] not in (1, 3) and shape[1] in (1, 3)
     )
@@ -185,12 +188,18 @@ def _preprocessor(model: Any, described: ConfigLayer | None, config: PredictConf
             f"--size {_shown(config.size)} contradicts {path}, which takes {_shown(size)}.",
             hint="Leave --size out: the model has its own.",
         )
-    preprocessing = config.preprocess or _own_preprocessing(described)
+    preprocessing = config.preprocess or ("none" if ends.scales_pixels else None)
     if preprocessing is None:
         raise UsageError(
             f"{path} does not record how its images were normalized.",
             hint="Choose with --preprocess: unit (0 to 1), tf (-1 to 1), caffe or torch (as the network it was "
             "built on), none (0 to 255).",
+        )
+    if ends.scales_pixels and preprocessing != "none":
+        logger.warning(
+            "%s scales pixels of 0 to 255 itself, and --preprocess %s scales them before it; leave it out.",
+            path,
+            preprocessing,
         )
     if channels == 1 and preprocessing in ("caffe", "torch"):
         raise UsageError(f"--preprocess {preprocessing} is for three channels, and {path} takes one.")
@@ -204,18 +213,13 @@ def _preprocessor(model: Any, described: ConfigLayer | None, config: PredictConf
     )
 
 
-def _own_preprocessing(described: ConfigLayer | None) -> str | None:
-    """Return ``none`` for a model that starts by scaling pixels of 0 to 255 itself; None where that is unknown."""
-    for layer in described.leaves() if described else ():
-        if layer.kind == "InputLayer" or layer.kind.startswith("Random"):
-            continue
-        scale = layer.options.get("scale")
-        return "none" if layer.kind == "Rescaling" and isinstance(scale, float) and 0 < scale < 0.1 else None
-    return None
-
-
 def _of_two(outputs: np.ndarray) -> np.ndarray:
     return np.array([1 - outputs[0], outputs[0]], outputs.dtype)
+
+
+def _of_logit(outputs: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        return _of_two(1 / (1 + np.exp(-outputs)))
 
 
 def _softmax(outputs: np.ndarray) -> np.ndarray:
@@ -223,19 +227,19 @@ def _softmax(outputs: np.ndarray) -> np.ndarray:
     return np.asarray(powers / powers.sum())
 
 
-def _probabilities(model: Any, path: Path) -> Callable[[np.ndarray], np.ndarray]:
-    """Return what turns the outputs of a model into probabilities, by the activation of its last layer."""
-    last = model
-    while getattr(last, "layers", None):
-        last = last.layers[-1]
-    activation = getattr(getattr(last, "activation", None), "__name__", None)
-    activation = {"Softmax": "softmax"}.get(type(last).__name__, activation)
-    if activation == "sigmoid":
-        return _of_two if model.output_shape[1] == 1 else _identity
-    if activation == "softmax" and model.output_shape[1] > 1:
+def _probabilities(ends: ModelEnds, count: int, path: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what turns the outputs of a model into probabilities."""
+    if ends.outputs == "scores":
+        return _of_two if count == 1 else _identity
+    if ends.outputs == "probabilities" and count > 1:
         return _identity
-    if model.output_shape[1] == 1:
+    if count == 1 and ends.outputs != "logits":
         raise ModelError(f"{path} gives one number that is no probability; tlkit names classes.")
+    if count == 1:
+        logger.warning(
+            "%s ends in one number without a sigmoid; taken as the logit of the second of two classes.", path
+        )
+        return _of_logit
     logger.warning("%s ends without a softmax; its outputs are taken as logits.", path)
     return _softmax
 
@@ -244,7 +248,7 @@ def _class_names(labels: str | None, architecture: Architecture) -> Sequence[tup
     """Return ``(label, name)`` of the classes of an architecture."""
     count = architecture.options.classes
     if labels is not None:
-        return _labels(labels, count or architecture.classes)
+        return read_labels(labels, count or architecture.classes)
     return published_labels(architecture.labels) if count is None else _numbers(count)
 
 
@@ -252,23 +256,3 @@ def _numbers(count: int) -> list[tuple[str, str]]:
     """Number classes that have no names."""
     logger.info("Nothing names the classes, so they are numbers; --labels FILE names them.")
     return [(str(number), str(number)) for number in range(count)]
-
-
-def _labels(path: str, count: int) -> list[tuple[str, str]]:
-    """Read class names from a file, one per line.
-
-    Raises:
-        ConfigError: It cannot be read, or names another number of classes than the network has.
-    """
-    try:
-        names = Path(path).read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"Cannot read the labels {path}: {error}.") from error
-    while names and not names[-1].strip():
-        names.pop()
-    if len(names) != count:
-        raise ConfigError(
-            f"{path} names {len(names)} classes, but the network has {count}.",
-            hint="One name a line, in the order of the network's outputs.",
-        )
-    return [(name.strip(), name.strip()) for name in names]

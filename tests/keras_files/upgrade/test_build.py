@@ -158,7 +158,7 @@ def test_what_keras_refuses_is_one_line_with_the_layer():
 
 
 def test_what_repair_refuses_names_the_file():
-    assert refused(sequential(item("RandomHeight", "r", factor=0.1))).message.startswith("model.h5: The layer r ")
+    assert refused(sequential(item("LocallyConnected2D", "r", filters=2))).message.startswith("model.h5: The layer r ")
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from keras_writers.configs import (
 
 from tlkit.errors import ModelError
 from tlkit.keras_files.upgrade.config import upgrade_config
+from tlkit.keras_files.upgrade.validate import config_problems
 
 
 def repaired_layer(class_name, version="2.12.0", **config):
@@ -70,6 +71,11 @@ def test_the_config_that_was_given_is_not_changed():
         ("Dense", {"activation": {"class_name": "function", "config": "relu6", "module": "builtins"}},
          {"activation": "relu6"}),
         ("SpatialDropout2D", {"rate": 0.1, "trainable": True, "noise_shape": None}, {"rate": 0.1}),
+        ("Dense", {"activation": "softmax_v2"}, {"activation": "softmax"}),
+        ("Activation", {"activation": {"class_name": "function", "config": "log_softmax_v2", "module": "builtins"}},
+         {"activation": "log_softmax"}),
+        ("LSTM", {"activation": "exp", "recurrent_activation": "identity"},
+         {"activation": "exponential", "recurrent_activation": "linear"}),
     ],
 )  # fmt: skip
 def test_arguments_of_keras_2_that_keras_3_has_not(class_name, config, expected):
@@ -85,6 +91,9 @@ def test_arguments_of_keras_2_that_keras_3_has_not(class_name, config, expected)
         ("AtrousConvolution1D", {"nb_filter": 2, "filter_length": 3, "atrous_rate": 2}, "Conv1D",
          {"filters": 2, "kernel_size": 3, "dilation_rate": 2}),
         ("Merge", {"mode": "ave", "mode_type": "raw"}, "Average", {}),
+        ("RandomHeight", {"factor": 0.2, "interpolation": "bilinear", "seed": None, "trainable": True}, "Identity",
+         {"trainable": True}),
+        ("RandomWidth", {"factor": [0.1, 0.3], "dtype": "float32"}, "Identity", {"dtype": "float32"}),
     ],
 )  # fmt: skip
 def test_classes_that_have_another_name_today(old, config, new, expected):
@@ -99,15 +108,14 @@ def test_classes_that_have_another_name_today(old, config, new, expected):
         ("MaxPooling1D", {"pool_length": 2, "stride": 3, "border_mode": "same"},
          {"pool_size": 2, "strides": 3, "padding": "same"}),
         ("UpSampling1D", {"length": 3}, {"size": 3}),
-        ("PReLU", {"init": "zero"}, {"alpha_initializer": "zero"}),
+        ("PReLU", {"init": "zero"}, {}),
         ("ZeroPadding2D", {"padding": [1, 2, 3, 4]}, {"padding": [[1, 2], [3, 4]]}),
         ("ZeroPadding2D", {"padding": {"top_pad": 1, "right_pad": 2}}, {"padding": [[1, 0], [0, 2]]}),
         ("Embedding", {"input_dim": 9, "output_dim": 2, "init": "uniform", "input_length": 4, "dropout": 0.1},
-         {"input_dim": 9, "output_dim": 2, "embeddings_initializer": "uniform"}),
+         {"input_dim": 9, "output_dim": 2}),
         ("LSTM", {"output_dim": 3, "inner_init": "orthogonal", "inner_activation": "sigmoid", "forget_bias_init": "one",
                   "consume_less": "cpu", "dropout_U": 0.1},
-         {"units": 3, "recurrent_initializer": "orthogonal", "recurrent_activation": "sigmoid",
-          "unit_forget_bias": True, "recurrent_dropout": 0.1}),
+         {"units": 3, "recurrent_activation": "sigmoid", "recurrent_dropout": 0.1}),
     ],
 )  # fmt: skip
 def test_arguments_of_keras_1(class_name, config, expected):
@@ -152,6 +160,50 @@ def test_merge_keeps_its_axis_and_its_inputs():
     merged = upgraded["config"]["layers"][1]
     assert (merged["class_name"], merged["config"]) == ("Concatenate", {"name": "mixed0", "axis": 1})
     assert histories(merged) == [[("input_1", 0, 0), ("input_1", 0, 0)]]
+
+
+@pytest.mark.parametrize(
+    "initializer",
+    [
+        "my_init",
+        {"class_name": "GlorotUniform", "config": {"seed": None, "dtype": "float32"}},
+        {"class_name": "EfficientConv2DKernelInitializer", "config": {"dtype": "float32"}},
+        {"class_name": "__lambda__", "config": {"code": "4w=="}},
+        {"module": "os", "class_name": "system", "config": {"command": "true"}, "registered_name": "mine>Init"},
+    ],
+)
+def test_initializers_are_left_to_keras_wherever_they_are(initializer):
+    inner = item("Dense", "inner", units=2, kernel_initializer=initializer, bias_initializer=initializer)
+    entry = item("TimeDistributed", "outer", layer=inner)
+    before = sequential(item("InputLayer", "in", batch_input_shape=[None, 8, 3]), entry)
+    assert config_problems(before) == []
+    after = upgrade_config(before, keras_version="2.2.4-tf").config
+    assert after["config"]["layers"][1]["config"]["layer"]["config"] == {"name": "inner", "units": 2}
+
+
+def test_nothing_under_an_initializer_reaches_keras_from_the_arguments_of_a_call():
+    layers = [input_layer(), layer("Flatten", "f", [["input_1"]])]
+    layers[1]["inbound_nodes"] = [[["input_1", 0, 0, {"an_initializer": {"class_name": "Evil", "config": {}}}]]]
+    assert "Evil" not in repr(upgrade_config(functional(layers, "f"), keras_version="2.12.0").config)
+
+
+def test_a_layer_that_models_share_is_one_in_each():
+    shared = {"shared_object_id": 3}
+    inner = functional([{**input_layer("i"), **shared}, layer("ReLU", "r", [["i"]]) | {"shared_object_id": 4}], "r")
+    layers = [{**input_layer("i"), **shared}, {**inner, "name": "model", "inbound_nodes": [[["i", 0, 0, {}]]]},
+              layer("ReLU", "r", []) | {"shared_object_id": 4}]  # fmt: skip
+    layers[2]["inbound_nodes"] = [[["model", 1, 0, {}]]]
+    result = upgrade_config(functional(layers, "r", name="outer"), keras_version="2.12.0")
+    assert "ReLU: shared by models, now one in each of them (1 layer)" in result.upgrades
+    assert not any("InputLayer: shared" in line for line in result.upgrades)
+
+
+def test_a_random_crop_of_keras_2_becomes_its_inference():
+    class_name, config = repaired_layer("RandomCrop", height=5, width=4, seed=1, trainable=True)
+    assert (class_name, config) == (
+        "Resizing", {"name": "it", "height": 5, "width": 4, "crop_to_aspect_ratio": True}
+    )  # fmt: skip
+    assert repaired_layer("RandomCrop", version="3.9.0", height=5, width=4)[0] == "RandomCrop"
 
 
 def test_slashes_in_names_go_everywhere_and_stay_unique():
@@ -232,6 +284,27 @@ def test_arithmetic_of_tensorflow_becomes_operations_of_keras():
     assert "tf.math.truediv: became the operation TrueDivide (1 layer)" in result.upgrades
 
 
+def test_the_preprocess_input_of_keras_in_the_model_becomes_operations_of_keras():
+    layers = [
+        input_layer(),
+        layer("SlicingOpLambda", "bgr", function="__operators__.getitem"),
+        layer("TFOpLambda", "mean", function="nn.bias_add"),
+    ]
+    parts = [{"class_name": "__ellipsis__"}, {"start": None, "stop": None, "step": -1}]
+    layers[1]["inbound_nodes"] = [["input_1", 0, 0, {"slice_spec": parts}]]
+    layers[2]["inbound_nodes"] = [["bgr", 0, 0, {"bias": [-103.9, -116.8, -123.7], "data_format": "NHWC"}]]
+    config = functional(layers, "mean")
+    assert config_problems(config) == []
+    flipped, moved = upgrade_config(config, keras_version="2.12.0").config["config"]["layers"][1:]
+    assert flipped["class_name"] == "GetItem"
+    assert flipped["inbound_nodes"][0]["args"][1] == [
+        {"class_name": "__ellipsis__", "config": {}}, {"class_name": "__slice__", "config": parts[1]}
+    ]  # fmt: skip
+    assert moved["inbound_nodes"][0]["args"][1]["config"]["value"] == [-103.9, -116.8, -123.7]
+    layers[2]["inbound_nodes"][0][3]["data_format"] = "NCHW"
+    assert "data_format" in refused(config, "2.12.0")
+
+
 def test_repairs_are_counted_by_kind():
     convs = [item("DepthwiseConv2D", f"dw{number}", kernel_size=3, groups=1) for number in range(12)]
     config = sequential(item("InputLayer", "in", batch_input_shape=[None, 64, 64, 3]), *convs)
@@ -276,6 +349,8 @@ def test_the_hard_sigmoid_of_keras_3_is_its_own():
         ("2.2.4", item("UpSampling2D", "x", interpolation="bilinear"), "bilinear"),
         ("1.2.2", {**keras1_conv("x", subsample=[2, 2], output_shape=[None, 15, 15, 4], border_mode="same"),
                    "class_name": "Deconvolution2D"}, "output shape"),
+        ("2.12.0", item("Resizing", "x", height=2, width=2, interpolation="mitchellcubic"), "no interpolation"),
+        ("2.6.0", item("RandomCrop", "x", height=2, width=2), "does not crop"),
         ("2.12.0", item("Dense", "x", units=2, kernel_regularizer={"l2": 0.1}), "damaged"),
     ],
 )  # fmt: skip

@@ -5,7 +5,7 @@ import sys
 import pytest
 from keras_writers.configs import functional, input_layer, item, keras1_sequential, layer, sequential
 
-from tlkit.keras_files.upgrade import allowlist
+from tlkit.keras_files.upgrade import allowlist, first_versions
 from tlkit.keras_files.upgrade.validate import MOST_IN_SEQUENTIAL, MOST_LAYERS, config_problems
 
 DENSE = item("Dense", "fc", units=2)
@@ -15,8 +15,8 @@ def with_layer(entry):
     return sequential(item("InputLayer", "in", batch_shape=[None, 4]), entry)
 
 
-def only_problem(config):
-    problems = config_problems(config)
+def only_problem(config, version=None):
+    problems = config_problems(config, version)
     assert len(problems) == 1, problems
     return problems[0]
 
@@ -58,7 +58,6 @@ def test_an_unknown_layer_is_refused_by_name():
     ("config", "words"),
     [
         (item("Dense", "fc", activation="my_activation"), "the activation my_activation"),
-        (item("Dense", "fc", kernel_initializer="my_init"), "the initializer my_init"),
         (item("Dense", "fc", W_regularizer={"name": "EigenvalueRegularizer", "k": 1}), "EigenvalueRegularizer"),
         (item("Dense", "fc", kernel_constraint={"class_name": "Mine", "config": {}}), "a Mine, something"),
         (item("Dense", "fc", activation={"class_name": "__lambda__", "config": {"code": "4w=="}}), "Python code"),
@@ -68,7 +67,7 @@ def test_an_unknown_layer_is_refused_by_name():
         ({**DENSE, "module": "os.path"}, "the module os.path"),
         ({**DENSE, "registered_name": "mine>Dense"}, "the custom object mine>Dense"),
         (item("TFOpLambda", "tf.linalg.matmul", function="linalg.matmul"), "TFOpLambda (tf.linalg.matmul)"),
-        (item("SlicingOpLambda", "tf.getitem", function="__operators__.getitem"), "tf.__operators__.getitem"),
+        (item("SlicingOpLambda", "tf.slice", function="__operators__.slice"), "tf.__operators__.slice"),
     ],
 )
 def test_what_is_not_known_inside_a_layer_is_named(config, words):
@@ -77,6 +76,64 @@ def test_what_is_not_known_inside_a_layer_is_named(config, words):
 
 def test_a_tensorflow_op_that_keras_3_has_too_is_fine():
     assert config_problems(with_layer(item("TFOpLambda", "tf.math.truediv", function="math.truediv"))) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "since"),
+    [
+        ("GroupNormalization", "2.2.4", "2.11.0"),
+        ("GroupNormalization", "2.10.0", "2.11.0"),
+        ("LayerNormalization", "2.2.4", "2.4.0"),
+        ("Attention", "2.3.1", "2.4.0"),
+        ("LayerNormalization", "2.1.6-tf", "2.2.4"),
+        ("MultiHeadAttention", "2.2.4-tf", "2.4.0"),
+        ("Rescaling", "2.2.4-tf", "2.3.0"),
+        ("StochasticDepth", "2.9.0", "2.10.0"),
+        ("Identity", "2.11.0", "2.12.0"),
+        ("RMSNormalization", "3.8.0", "3.9.0"),
+        ("ReLU", "2.1.6", "2.2.0"),
+        ("Dot", "1.2.2", "2.0.0"),
+        ("Mean", "2.15.0", "3.0.0"),
+        ("RandomHeight", "2.3.1", "2.4.0"),
+    ],
+)
+def test_a_layer_that_the_keras_of_the_file_had_not_yet_is_custom(name, before, since):
+    assert only_problem(with_layer(item("TimeDistributed", "td", layer=item(name, "mine"))), before) == (
+        f"Layer 'mine' is a {name}, which Keras has since {since}, and Keras {before} wrote the file: "
+        "it is a custom class of the same name, whose code is not in the file."
+    )
+    assert config_problems(with_layer(item(name, "mine")), None) == []
+    own = since + ("-tf" if since in ("2.2.4", "2.3.0") else "")
+    assert config_problems(with_layer(item(name, "mine")), own) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [("ReLU", "2.1.6-tf"), ("LayerNormalization", "2.2.4-tf"), ("Attention", "2.4.0"), ("MultiHeadAttention", "2.4.0"),
+     ("RandomFlip", "2.3.0-tf"), ("DepthwiseConv2D", "2.0.5"), ("Convolution2D", "1.0.2"), ("Add", "2.0.0"),
+     ("Dense", "0.3"), ("GroupNormalization", "2.11"), ("GroupNormalization", "unknown"), ("Identity", "3.0.0.dev0")],
+)  # fmt: skip
+def test_layers_of_the_keras_of_the_file_are_fine(name, version):
+    assert config_problems(with_layer(item(name, "x")), version) == []
+
+
+@pytest.mark.parametrize(
+    ("activation", "version", "custom"),
+    [("gelu", "2.2.4", True), ("gelu", "2.3.0-tf", True), ("gelu", "2.4.0", False), ("leaky_relu", "2.2.4", True),
+     ("leaky_relu", "2.2.4-tf", False), ("threshold", "2.15.0", True), ("swish", "2.2.4", False),
+     ("relu6", "2.0.5", False), ("mish", "2.4.0", False)],
+)  # fmt: skip
+def test_activations_of_which_there_are_several_are_custom_in_older_files(activation, version, custom):
+    problems = config_problems(with_layer(item("Activation", "a", activation=activation)), version)
+    assert bool(problems) == custom
+    assert all("custom function of the same name" in problem for problem in problems)
+
+
+def test_the_table_of_versions_names_known_layers_and_activations():
+    known = allowlist.LAYERS | allowlist.OLD_LAYERS
+    assert {*first_versions._LAYERS, *first_versions._LAYERS_TENSORFLOW} <= known
+    assert first_versions._LAYERS_TENSORFLOW.keys() <= first_versions._LAYERS.keys()
+    assert first_versions._ACTIVATIONS.keys() <= allowlist.ACTIVATIONS
 
 
 @pytest.mark.parametrize(
@@ -132,10 +189,9 @@ def test_every_allowed_name_is_one_that_keras_has():
 
     assert not missing(allowlist.LAYERS, keras.layers)
     assert not missing(allowlist.ALIASES.values(), keras.layers, keras.src.applications.inception_resnet_v2)
-    assert not missing(allowlist.INITIALIZERS, keras.initializers)
     assert not missing(allowlist.REGULARIZERS, keras.regularizers)
     assert not missing(allowlist.CONSTRAINTS, keras.constraints)
-    assert not missing(allowlist.ACTIVATIONS, keras.activations)
+    assert not missing({*allowlist.ACTIVATIONS, *allowlist.ACTIVATION_ALIASES.values()}, keras.activations)
     assert not missing(allowlist.POLICIES, keras.dtype_policies)
     for module, names in allowlist.OPERATIONS.items():
         assert not missing(names, sys.modules[module])

@@ -69,6 +69,8 @@ ALIASES = {
     "LSTMCellV2": "LSTMCell",
     "ThresholdedReLU": "ReLU",
     "Custom>CustomScaleLayer": "CustomScaleLayer",
+    "RandomHeight": "Identity",  # at inference both return their input
+    "RandomWidth": "Identity",
 }
 
 # Layers without a counterpart in Keras 3: listed so that each is refused with its reason.
@@ -77,8 +79,6 @@ GONE = {
     "LocallyConnected2D": "Keras 3 has no locally connected layers",
     "CuDNNGRU": "its weights are in cuDNN's own order",
     "CuDNNLSTM": "its weights are in cuDNN's own order",
-    "RandomHeight": "Keras 3 has no layer that draws the height of its output",
-    "RandomWidth": "Keras 3 has no layer that draws the width of its output",
     "MaxoutDense": "it left Keras with version 2",
     "Highway": "it left Keras with version 2",
     "SReLU": "it left Keras with version 2",
@@ -117,11 +117,13 @@ OPERATIONS = {
 
 # What TensorFlow's Keras 2 wrote where no layer was used; the name of the op is in the config.
 TENSORFLOW_OPS = _words("TFOpLambda SlicingOpLambda TensorFlowOpLayer ClassMethod InstanceMethod InstanceProperty")
+TRANSLATED_OP_LAYERS = _words("TFOpLambda SlicingOpLambda")
 
-# Of the ops of a TFOpLambda, those that Keras 3 has with the very same numbers: its class, and the arguments of the
-# op that become its config. The rest of the arguments stay arguments of the call.
+# Of the ops of a TFOpLambda or SlicingOpLambda, those that Keras 3 has with the very same numbers: its class, and the
+# arguments of the op that become its config. The rest of the arguments stay arguments of the call.
 TRANSLATED_OPS: dict[str, tuple[str, dict[str, str]]] = {
     "__operators__.add": ("Add", {}),
+    "__operators__.getitem": ("GetItem", {}),
     "math.add": ("Add", {}),
     "math.subtract": ("Subtract", {}),
     "math.multiply": ("Multiply", {}),
@@ -132,22 +134,16 @@ TRANSLATED_OPS: dict[str, tuple[str, dict[str, str]]] = {
     "math.square": ("Square", {}),
     "math.tanh": ("Tanh", {}),
     "math.sigmoid": ("Sigmoid", {}),
+    "nn.bias_add": ("Add", {}),
     "nn.relu": ("Relu", {}),
     "nn.relu6": ("Relu6", {}),
     "nn.silu": ("Silu", {}),
+    "nn.softmax": ("Softmax", {"axis": "axis"}),
     "concat": ("Concatenate", {"axis": "axis"}),
     "math.reduce_mean": ("Mean", {"axis": "axis", "keepdims": "keepdims"}),
     "math.reduce_max": ("Max", {"axis": "axis", "keepdims": "keepdims"}),
 }
 
-INITIALIZERS = _words("""
-    Constant GlorotNormal GlorotUniform HeNormal HeUniform Identity IdentityInitializer LecunNormal LecunUniform Ones
-    Orthogonal OrthogonalInitializer RandomNormal RandomUniform TruncatedNormal VarianceScaling Zeros
-""")
-INITIALIZER_NAMES = INITIALIZERS | _words("""
-    constant glorot_normal glorot_uniform he_normal he_uniform identity lecun_normal lecun_uniform normal one ones
-    orthogonal random_normal random_uniform truncated_normal uniform variance_scaling zero zeros
-""")
 REGULARIZERS = _words("L1 L1L2 L2 OrthogonalRegularizer")
 REGULARIZER_NAMES = REGULARIZERS | _words("l1 l2 l1l2 orthogonal_regularizer")
 CONSTRAINTS = _words("MaxNorm MinMaxNorm NonNeg UnitNorm")
@@ -157,6 +153,13 @@ ACTIVATIONS = _words("""
     log_softmax mish relu relu6 selu sigmoid silu soft_shrink softmax softplus softsign sparse_plus sparse_sigmoid
     sparsemax squareplus swish tanh tanh_shrink threshold
 """)
+# What TensorFlow calls those of its functions that users give as an activation: `activation=tf.nn.softmax`.
+ACTIVATION_ALIASES = {
+    "softmax_v2": "softmax",
+    "log_softmax_v2": "log_softmax",
+    "identity": "linear",
+    "exp": "exponential",
+}
 POLICIES = _words("DTypePolicy FloatDTypePolicy")
 
 # Names that only Keras 1 and 2 wrote; upgrade turns them into the names above.
@@ -166,6 +169,14 @@ OLD_POLICIES = _words("Policy PolicyV1")
 
 # Plain values that JSON has no word for.
 MARKERS = _words("__keras_tensor__ __tensor__ __numpy__ __slice__ __ellipsis__ __bytes__ __tuple__ function")
+
+
+def is_initializer(key: str) -> bool:
+    """Return True for an argument that gives initial values (``kernel_initializer``; of Keras 1 ``init``).
+
+    What is under it is neither checked nor built: the weights of the file take the place of initial values.
+    """
+    return key.rsplit("_", 1)[-1] in ("initializer", "init")
 
 
 def operations_module(class_name: str) -> str | None:

@@ -29,10 +29,6 @@ RENAMED = {
     "border_mode": "padding",
     "dim_ordering": "data_format",
     "bias": "use_bias",
-    "init": "kernel_initializer",
-    "inner_init": "recurrent_initializer",
-    "beta_init": "beta_initializer",
-    "gamma_init": "gamma_initializer",
     "inner_activation": "recurrent_activation",
     "W_regularizer": "kernel_regularizer",
     "U_regularizer": "recurrent_regularizer",
@@ -52,10 +48,7 @@ RENAMED_IN = {
     "GRU": {"output_dim": "units"},
     "SimpleRNN": {"output_dim": "units"},
     "UpSampling1D": {"length": "size"},
-    "PReLU": {"init": "alpha_initializer"},
-    "SeparableConv2D": {"init": "depthwise_initializer"},
     "Embedding": {
-        "init": "embeddings_initializer",
         "W_regularizer": "embeddings_regularizer",
         "W_constraint": "embeddings_constraint",
     },
@@ -86,7 +79,7 @@ DROPPED: tuple[tuple[frozenset[str] | None, str, Any], ...] = (
     (frozenset({"BatchNormalization"}), "virtual_batch_size", (None,)),
     (frozenset({"BatchNormalization"}), "fused", ANY),
     *((frozenset({"SeparableConv1D", "SeparableConv2D", "DepthwiseConv1D", "DepthwiseConv2D"}), key, ANY)
-      for key in ("kernel_initializer", "kernel_regularizer", "kernel_constraint")),  # they have no such kernel
+      for key in ("kernel_regularizer", "kernel_constraint")),  # they have no such kernel
     (frozenset({"DepthwiseConv1D", "DepthwiseConv2D"}), "filters", (None,)),
     (_NEVER_TRAINS, "trainable", ANY),
     (_NEVER_TRAINS, "noise_shape", (None,)),
@@ -97,7 +90,7 @@ DROPPED: tuple[tuple[frozenset[str] | None, str, Any], ...] = (
 # Not worth a note: the input layer has the shape, the others repeat it or set what no layer of that kind has.
 SILENT = frozenset({
     "batch_input_shape", "input_dtype", "input_dim", "input_length", "ragged", "rng_type", "query_shape", "key_shape",
-    "value_shape", "noise_shape", "trainable", "kernel_initializer", "kernel_regularizer", "kernel_constraint",
+    "value_shape", "noise_shape", "trainable", "kernel_regularizer", "kernel_constraint",
 })  # fmt: skip
 
 ORDERINGS = {"th": "channels_first", "tf": "channels_last", "default": None}

@@ -62,7 +62,7 @@ def rebuild(config: dict[str, Any], *, keras_version: str | None, source: str) -
         ModelError: The config asks for more than known layers of harmless size, or Keras cannot build it.
     """
     source = str(source)
-    problems = config_problems(config)
+    problems = config_problems(config, keras_version)
     if problems:
         more = len(problems) - _SHOWN_PROBLEMS
         shown = " ".join(problems[:_SHOWN_PROBLEMS]) + (f" And {pluralize(more, 'more reason')}." if more > 0 else "")

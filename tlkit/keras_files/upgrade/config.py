@@ -20,7 +20,6 @@ from tlkit.utils.text import pluralize
 
 _KERAS_1_KEYS = frozenset({"dim_ordering", "border_mode", "nb_filter", "input_dtype", "W_regularizer"})
 _PARTS = {
-    "keras.initializers": allowlist.INITIALIZERS,
     "keras.regularizers": allowlist.REGULARIZERS,
     "keras.constraints": allowlist.CONSTRAINTS,
 }
@@ -54,6 +53,7 @@ def upgrade_config(config: dict[str, Any], *, keras_version: str | None) -> Upgr
     Raises:
         ModelError: A layer that Keras 3 cannot rebuild, or would rebuild with other numbers.
     """
+    config = _without_initializers(config)
     upgrade = _Upgrade(config, keras_version)
     new = upgrade.layer(config)
     lines = [f"{line} ({pluralize(count, 'layer')})" for line, count in upgrade.notes.items()]
@@ -86,11 +86,13 @@ class _Upgrade:
             return self._sequential(entry)
         if class_name in allowlist.MODELS:
             return self._functional(entry)
-        if class_name == "TFOpLambda":
+        if class_name in allowlist.TRANSLATED_OP_LAYERS:
             return self._tensorflow_op(entry)
-        if entry.get("shared_object_id") in self.shared:
-            raise refusal(_name(entry), class_name, "several wrappers share it, which Keras 3 would undo")
-        self.shared |= {entry["shared_object_id"]} if "shared_object_id" in entry else set()
+        shared = entry.get("shared_object_id")
+        if shared in self.shared and class_name != "InputLayer":
+            # Each place has its weights in the file, so inference is the same; only training would tell.
+            self._note(f"{class_name}: shared by models, now one in each of them")
+        self.shared |= {shared} - {None}
         config = {key: self._value(value) for key, value in entry["config"].items()}
         config["name"] = self._rename(_name(entry))
         if class_name in allowlist.OPERATIONS.get(entry.get("module", ""), ()):
@@ -118,8 +120,7 @@ class _Upgrade:
             return value["config"]["name"]
         if class_name in allowlist.MARKERS:
             return {"class_name": class_name, "config": self._value(value["config"])}
-        # Identity is a layer and an initializer; the initializer has no name.
-        if class_name in allowlist.LAYERS | allowlist.OLD_LAYERS | allowlist.MODELS and _name(value) is not None:
+        if class_name in allowlist.LAYERS | allowlist.OLD_LAYERS | allowlist.MODELS:
             return self.layer(value)
         module = next((module for module, names in _PARTS.items() if class_name in names), None)
         return _object(class_name, self._value(value["config"]), module) if module else value
@@ -182,6 +183,13 @@ class _Upgrade:
 
     def _note(self, line: str) -> None:
         self.notes[line] += 1
+
+
+def _without_initializers(value: Any) -> Any:
+    """Return a copy of a config without what config_problems passes over; Keras has a default in every layer."""
+    if isinstance(value, dict):
+        return {key: _without_initializers(item) for key, item in value.items() if not allowlist.is_initializer(key)}
+    return [_without_initializers(item) for item in value] if isinstance(value, list) else value
 
 
 def _object(class_name: str, config: Any, module: str | None) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class Nodes:
         tensors = [self._tensor(reference) for reference in references]
         kwargs: dict[str, Any] = next((reference[3] for reference in references if len(reference) > 3), {})
         kwargs = {key: self._nested(value) for key, value in kwargs.items()}
-        if entry["class_name"] == "TFOpLambda":
+        if entry["class_name"] in allowlist.TRANSLATED_OP_LAYERS:
             return _operation_call(entry["config"]["function"], layer, tensors, kwargs)
         if layer["class_name"] in _TAKES_STATES and len(tensors) > 1:
             return {"args": tensors[:1], "kwargs": {**kwargs, "initial_state": tensors[1:]}}
@@ -109,15 +109,33 @@ def _tensor(name: Any, index: int, output: int) -> dict[str, Any]:
 
 
 def _operation_call(function: str, layer: dict[str, Any], tensors: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Return the call of a translated TensorFlow op: some arguments are config in Keras 3, ``y`` is positional."""
+    """Return the call of a translated TensorFlow op: some arguments are config in Keras 3, others are positional."""
     kwargs.pop("name", None)
     for old, new in allowlist.TRANSLATED_OPS[function][1].items():
         if old in kwargs:
             layer["config"][new] = kwargs.pop(old)
     args = [tensors] if layer["class_name"] == "Concatenate" else tensors
-    if "y" in kwargs:
-        args = [*args, kwargs.pop("y")]
+    if kwargs.get("data_format") == "NHWC":  # of tf.nn.bias_add
+        del kwargs["data_format"]
+    args = [*args, *(kwargs.pop(key) for key in ("y", "bias") if key in kwargs)]
+    if layer["class_name"] == "GetItem":
+        args.append([_slice(part) for part in kwargs.pop("slice_spec")])
+    else:
+        args = [_constant(value) for value in args]
     left = [key for key, value in kwargs.items() if value is not None]
     if left:
         raise refusal(layer["config"]["name"], "TFOpLambda", f"it calls tf.{function} with {', '.join(left)}")
     return {"args": args, "kwargs": {}}
+
+
+def _slice(part: Any) -> Any:
+    """Rewrite one part of ``x[..., ::-1]``: a slice, an ellipsis or a number."""
+    if isinstance(part, dict) and set(part) == {"start", "stop", "step"}:
+        return {"class_name": "__slice__", "config": part}
+    return {"class_name": "__ellipsis__", "config": {}} if isinstance(part, dict) else part
+
+
+def _constant(value: Any) -> Any:
+    """Rewrite numbers in a list, such as the means of three channels, as an array; anything else is returned."""
+    numbers = isinstance(value, list) and value and all(isinstance(item, int | float) for item in value)
+    return {"class_name": "__numpy__", "config": {"value": value, "dtype": "float32"}} if numbers else value

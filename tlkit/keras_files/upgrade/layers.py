@@ -90,8 +90,12 @@ def _class_name(layer: Layer) -> None:
     if layer.class_name == "SyncBatchNormalization":
         layer.config["synchronized"] = True
     new = allowlist.ALIASES.get(layer.class_name)
-    if new:
+    if new == "Identity":
+        layer.note(f"{layer.class_name}: left out, it changes images only while training")
+        layer.config = {key: layer.config[key] for key in ("name", "trainable", "dtype") if key in layer.config}
+    elif new:
         layer.note(f"{layer.class_name}: became {new}")
+    if new:
         # The arguments of the old class go with its name.
         _rename(layer, argument_tables.RENAMED_IN.get(layer.class_name, {}))
         layer.class_name = new
@@ -189,10 +193,14 @@ def _penalties(layer: Layer) -> None:
             layer.note(f"{layer.class_name}: {key} as a {new}")
 
 
+def _activations(layer: Layer) -> None:
+    for key, value in layer.config.items():
+        if key.endswith("activation") and isinstance(value, str) and value in allowlist.ACTIVATION_ALIASES:
+            layer.config[key] = allowlist.ACTIVATION_ALIASES[value]
+            layer.note(f"{layer.class_name}: {key} {value} became {layer.config[key]}")
+
+
 def _recurrent(layer: Layer) -> None:
-    bias = layer.config.pop("forget_bias_init", None)
-    if bias is not None:
-        layer.config["unit_forget_bias"] = bias == "one"
     if layer.class_name in ("GRU", "GRUCell") and layer.keras < 3:
         # Files from before Keras 2.2 do not record it; the default has changed since.
         layer.config.setdefault("reset_after", False)
@@ -212,6 +220,25 @@ def _bilinear(layer: Layer) -> None:
             raise layer.refuse("bilinear interpolation before TensorFlow 2 gave other numbers")
         if layer.version == "2.2.4-tf":
             layer.note("UpSampling2D: bilinear; the same numbers only if TensorFlow 2 wrote the file, not 1.x")
+
+
+def _resizing(layer: Layer) -> None:
+    interpolation = str(layer.config.get("interpolation")).lower()
+    if layer.class_name == "Resizing" and interpolation in ("gaussian", "mitchellcubic"):
+        raise layer.refuse(f"Keras 3 has no interpolation {interpolation}")
+
+
+def _random_crop(layer: Layer) -> None:
+    """Replace a RandomCrop by what Keras 2 did with it at inference: in Keras 3 it does nothing there."""
+    if layer.class_name != "RandomCrop" or layer.keras >= 3:
+        return
+    if _minor(layer.version or "") < 8:
+        raise layer.refuse("at inference Keras 3 does not crop, and Keras before 2.8 did in another way than after it")
+    kept: dict[str, Any] = {
+        key: layer.config[key] for key in ("name", "dtype", "height", "width") if key in layer.config
+    }
+    layer.class_name, layer.config = "Resizing", {**kept, "crop_to_aspect_ratio": True}
+    layer.note("RandomCrop: became the Resizing that it is at inference")
 
 
 def _contrast(layer: Layer) -> None:
@@ -256,5 +283,5 @@ def _input(layer: Layer) -> None:
 
 _FIXES: Iterable[Callable[[Layer], None]] = (
     _gone, _merge, _class_name, _arguments, _kernel_size, _input, _dropped, _data_format, _padding, _axis, _penalties,
-    _recurrent, _hard_sigmoid, _bilinear, _contrast, _deconvolution,
+    _activations, _recurrent, _hard_sigmoid, _bilinear, _resizing, _random_crop, _contrast, _deconvolution,
 )  # fmt: skip

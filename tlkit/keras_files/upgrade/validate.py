@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tlkit.keras_files.upgrade import allowlist
+from tlkit.keras_files.upgrade.first_versions import custom_before
 from tlkit.utils.text import pluralize
 
 # Above any real model (4 levels for a model in a model, about 1,000 layers in NASNet), far below what hurts. Keras
@@ -22,18 +23,16 @@ _LONGEST_NAME = 80
 
 _LAYERS = frozenset().union(allowlist.LAYERS, allowlist.OLD_LAYERS, allowlist.MODELS, *allowlist.OPERATIONS.values())
 _OBJECTS = _LAYERS.union(
-    allowlist.INITIALIZERS, allowlist.REGULARIZERS, allowlist.CONSTRAINTS,
-    allowlist.POLICIES, allowlist.OLD_POLICIES, allowlist.MARKERS, allowlist.ACTIVATIONS, allowlist.INITIALIZER_NAMES,
+    allowlist.REGULARIZERS, allowlist.CONSTRAINTS,
+    allowlist.POLICIES, allowlist.OLD_POLICIES, allowlist.MARKERS, allowlist.ACTIVATIONS,
     allowlist.REGULARIZER_NAMES, allowlist.CONSTRAINT_NAMES, allowlist.OLD_REGULARIZERS, allowlist.OLD_CONSTRAINTS,
 )  # fmt: skip
 
 # The last word of a key determines what kind of name is under it.
 _NAMES = {
-    "activation": ("activation", allowlist.ACTIVATIONS),
-    "initializer": ("initializer", allowlist.INITIALIZER_NAMES),
+    "activation": ("activation", allowlist.ACTIVATIONS | {*allowlist.ACTIVATION_ALIASES}),
     "regularizer": ("regularizer", allowlist.REGULARIZER_NAMES | allowlist.OLD_REGULARIZERS),
     "constraint": ("constraint", allowlist.CONSTRAINT_NAMES | allowlist.OLD_CONSTRAINTS),
-    "init": ("initializer", allowlist.INITIALIZER_NAMES),
 }
 _PACKAGES = frozenset({"keras", "tensorflow", "tf_keras", "builtins"})
 _LAYER_KEYS = frozenset({"layers", "layer", "forward_layer", "backward_layer", "cell", "cells"})
@@ -41,24 +40,26 @@ _LAYER_KEYS = frozenset({"layers", "layer", "forward_layer", "backward_layer", "
 
 @dataclass(frozen=True)
 class _Place:
-    """A value of the config, the key it is under and the layer it is in."""
+    """A value of the config, the key it is under, the layer it is in and the Keras that wrote it."""
 
     value: Any
     key: str = ""
     layer: str = "the model"
     level: int = 0
+    version: str | None = None
 
     def inside(self, value: Any, key: str | None = None) -> _Place:
-        return _Place(value, self.key if key is None else key, self.layer, self.level + 1)
+        return _Place(value, self.key if key is None else key, self.layer, self.level + 1, self.version)
 
 
-def config_problems(config: Any) -> list[str]:
+def config_problems(config: Any, keras_version: str | None = None) -> list[str]:
     """Return why a model config must not be built, one sentence per reason; nothing if it may be.
 
     Args:
         config: A parsed ``model_config`` of a Keras 1, 2 or 3 file, or ``config.json`` of a ``.keras`` file. May be
             anything: what is not a model config is a reason too. Compile settings are not checked (they are
-            never built).
+            never built), nor are initializers (the same).
+        keras_version: As recorded in the file; None if it is not.
 
     Returns:
         Reasons in the order of the file, without repeats, at most a hundred. Names in them are shortened.
@@ -71,16 +72,16 @@ def config_problems(config: Any) -> list[str]:
     if name not in allowlist.MODELS:
         return [f"The model is a {_short(name)}, not one of {', '.join(sorted(allowlist.MODELS))}."]
     problems: dict[str, None] = {}
-    for problem in _walk(config):
+    for problem in _walk(config, keras_version):
         problems.setdefault(problem)
         if len(problems) == _MOST_PROBLEMS:
             break
     return list(problems)
 
 
-def _walk(config: dict[str, Any]) -> Iterator[str]:
+def _walk(config: dict[str, Any], keras_version: str | None) -> Iterator[str]:
     # A stack of our own: a config nested 100,000 deep must not end in a RecursionError.
-    stack = [_Place(config, key="layers")]
+    stack = [_Place(config, key="layers", version=keras_version)]
     layers = 0
     while stack:
         place = stack.pop()
@@ -107,8 +108,8 @@ def _walk(config: dict[str, Any]) -> Iterator[str]:
             stack += [
                 place.inside(item, str(key))
                 for key, item in reversed(value.items())
-                # Keras would compile a nested model: upgrade drops this key wherever it is.
-                if key != "compile_config"
+                # Keras would compile a nested model: upgrade drops this key wherever it is, and initializers.
+                if key != "compile_config" and not allowlist.is_initializer(str(key))
             ]
         elif value is not None:
             yield from _name_problems(place, value)
@@ -123,7 +124,7 @@ def _entered(place: _Place) -> _Place:
     name = inner if isinstance(inner, str) else place.value.get("name")
     if not isinstance(name, str):
         return place
-    return _Place(place.value, place.key, f"layer {_short(name)!r}", place.level)
+    return _Place(place.value, place.key, f"layer {_short(name)!r}", place.level, place.version)
 
 
 def _object_problems(place: _Place) -> Iterator[str]:
@@ -137,13 +138,20 @@ def _object_problems(place: _Place) -> Iterator[str]:
         return
     if name in allowlist.TENSORFLOW_OPS:
         op = _op_of(value)
-        if name != "TFOpLambda" or op not in allowlist.TRANSLATED_OPS:
+        if name not in allowlist.TRANSLATED_OP_LAYERS or op not in allowlist.TRANSLATED_OPS:
             called = f"tf.{_short(op)}" if op else "of no known name"
             yield f"{_start(place)} is a {name} ({called}): an operation of TensorFlow, which Keras 3 cannot rebuild."
         return
     if name not in (_LAYERS if is_layer else _OBJECTS):
         what = "a layer" if is_layer else "something"
         yield f"{_start(place)} {'is' if is_layer else 'uses'} a {_short(name)}, {what} tlkit does not know."
+        return
+    first = custom_before(name, place.version) if is_layer else None
+    if first:
+        yield (
+            f"{_start(place)} is a {name}, which Keras has since {first}, and Keras {_short(place.version)} wrote the "
+            "file: it is a custom class of the same name, whose code is not in the file."
+        )
         return
     config = value.get("config")
     if is_layer and not isinstance(config, dict | list):
@@ -152,7 +160,7 @@ def _object_problems(place: _Place) -> Iterator[str]:
     if name == "Sequential" and isinstance(in_a_row, list) and len(in_a_row) > MOST_IN_SEQUENTIAL:
         yield f"{_start(place)} is a Sequential of more than {pluralize(MOST_IN_SEQUENTIAL, 'layer')}."
     if name == "function":
-        if str(value.get("config")) not in allowlist.ACTIVATIONS:
+        if str(value.get("config")) not in _NAMES["activation"][1]:
             yield f"{_start(place)} uses the function {_short(value.get('config'))}, which is no activation of Keras."
         registered = value.get("config")
     else:
@@ -168,6 +176,11 @@ def _name_problems(place: _Place, name: Any) -> Iterator[str]:
     kind = _names_for(place.key)
     if kind and (not isinstance(name, str) or name not in kind[1]):
         yield f"{_start(place)} uses the {kind[0]} {_short(name)}, which tlkit does not know."
+    elif kind and kind[0] == "activation" and (first := custom_before(name, place.version, activation=True)):
+        yield (
+            f"{_start(place)} uses the activation {name}, which Keras has since {first}, and Keras "
+            f"{_short(place.version)} wrote the file: it is a custom function of the same name."
+        )
 
 
 def _names_for(key: str) -> tuple[str, frozenset[str]] | None:
