@@ -23,6 +23,14 @@ def calls(model: Any) -> Iterator[Any]:
         yield from model._nodes_by_depth[depth]
 
 
+def call_arguments(operation: Any) -> tuple[Any, ...]:
+    """Return the positional arguments of the first call of a layer or operation: tensors and numbers.
+
+    Source: ``keras/src/ops/node.py``.
+    """
+    return tuple(operation._inbound_nodes[0].arguments.args)
+
+
 def last_call_input(layer: Any) -> Any:
     """Return the (first) input of the last call of a layer. Public ``layer.input`` is that of the first call.
 
