@@ -14,6 +14,7 @@ _ROLES = {
     "U": "recurrent_kernel",
 }
 _PLAIN = {
+    "lora_kernel_a", "lora_kernel_b", "lora_embeddings_a", "lora_embeddings_b",
     "kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance", "depthwise_kernel", "pointwise_kernel",
     "recurrent_kernel", "embeddings", "mean", "variance", "count", "alpha",
 }  # fmt: skip

@@ -190,7 +190,7 @@ def _with_constants(plan: Plan, expected: Sequence[LayerSpec], constants: Mappin
             )
             layers.append(LayerPlan(layer, SavedLayer(layer.name, ()), tensors, number))
     names = join_truncated([layer.name for layer in expected if layer.name in constants])
-    note = f"It has no layer {names}; ImageNet's constants are used, which pixels were scaled by in front of it."
+    note = f"It has no layer {names}; pixels are normalized with ImageNet's mean and standard deviation instead."
     return dataclasses.replace(
         plan,
         layers=tuple(sorted(layers, key=lambda layer: layer.position)),
