@@ -13,7 +13,6 @@ from tlkit import keras_files
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.layer_tables import expected_layers, network_config
 from tlkit.config import LoadOptions
-from tlkit.data.images.normalization import MODES, preprocess
 
 if TYPE_CHECKING:
     import numpy as np
@@ -136,6 +135,8 @@ class Expected:
 
 def preprocess_of(architecture: Architecture) -> Callable[[np.ndarray], np.ndarray] | None:
     """Return what the pixels go through in front of an architecture; None where inputs are no pixels."""
+    from tlkit.data.images.normalization import MODES, preprocess
+
     mode = architecture.preprocessing
     return partial(preprocess, mode=mode) if mode in MODES else None
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from tlkit.errors import WeightsError
+from tlkit.keras_files.legacy_names import LORA
 from tlkit.keras_files.loading.grouped_conv import check_sums
 from tlkit.keras_files.loading.layer_spec import TargetLayer
-from tlkit.keras_files.loading.lora import PREFIX
 from tlkit.keras_files.loading.plan import Plan, TensorPlan
 from tlkit.utils.text import join_truncated, pluralize
 
@@ -107,7 +107,7 @@ def _set(values: Sequence[tuple[TargetLayer, Sequence[np.ndarray]]]) -> None:
             variable.assign(array)
         if getattr(target.layer, "lora_enabled", False):  # the kernel has it merged already
             for variable in target.layer.weights:
-                if variable.name.startswith(PREFIX) and variable.name.endswith("_b"):
+                if variable.name.startswith(LORA) and variable.name.endswith("_b"):
                     variable.assign(np.zeros(variable.shape))
         if hasattr(target.layer, "finalize_state"):  # Normalization computes with copies of its weights
             target.layer.finalize_state()

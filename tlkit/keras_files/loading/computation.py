@@ -11,12 +11,13 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from tlkit.keras_files.model_config import data_layout, parse_config
 from tlkit.keras_files.upgrade.config import layer_upgrader
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Sides = tuple[int | None, int | None]
 
@@ -294,6 +295,8 @@ def _canonical(step: Step) -> Step:
 
 def _gated(step: Step) -> tuple[str, Step] | None:
     """Return the activation that a product is, and of what: hard sigmoid, hard swish and swish written out."""
+    import numpy as np
+
     if len(step.inputs) == 1 and len(step.constants) == 1:
         (clipped,), sixth = step.inputs, _channels(step.constants[0][1])
         moved = clipped.inputs[0] if clipped.options.get("activation") == "relu6" else None
@@ -502,7 +505,7 @@ class _Comparison:
             before = _affine(self.network.preprocess)
             if _close(scaled, expected_map) or _close(scaled, _compose(expected_map, before)):
                 return None
-            if self._is_assumed(other) and _close(scaled, _IDENTITY):
+            if self._is_assumed(other) and _close(scaled, _identity()):
                 return None
             return f"the file scales pixels by {_shown_map(mine)}, and the network by {_shown_map(other)}"
         alike = bool(other.inputs) and len(mine.inputs) == len(other.inputs)
@@ -561,17 +564,22 @@ class _Comparison:
 
     def _made(self, step: Step) -> Any:
         if step.kind == "InputLayer":
-            return _IDENTITY
+            return _identity()
         own = _own_map(step)
         before = self._map(step.inputs[0]) if own is not None and len(step.inputs) == 1 else None
         return None if own is None or before is None else _compose(own, before)
 
 
-_IDENTITY = (np.eye(3), np.zeros(3))
+def _identity() -> Any:
+    import numpy as np
+
+    return np.eye(3), np.zeros(3)
 
 
 def _own_map(step: Step) -> Any:
     """Return what a step with constants does to three channels, as a matrix and an offset; None for any other."""
+    import numpy as np
+
     options, kind = step.options, step.kind
     if kind == "Rescaling":
         scale, offset = _channels(options.get("scale", 1)), _channels(options.get("offset", 0))
@@ -605,6 +613,8 @@ def _turns_channels(index: Any) -> bool:
 
 def _channels(value: Any) -> np.ndarray | None:
     """Return a constant as a number for each of three channels; None if it is none."""
+    import numpy as np
+
     while isinstance(value, dict) and "config" in value:
         value = value["config"]
     if isinstance(value, dict):
@@ -617,8 +627,10 @@ def _channels(value: Any) -> np.ndarray | None:
 
 
 def _affine(preprocess: Callable[[np.ndarray], np.ndarray] | None) -> Any:
+    import numpy as np
+
     if preprocess is None:
-        return _IDENTITY
+        return _identity()
     rows = preprocess(np.concatenate([np.zeros((1, 3)), 255 * np.eye(3)]).astype(np.float32)).astype(np.float64)
     return (rows[1:] - rows[0]).T / 255, rows[0]
 
@@ -628,6 +640,8 @@ def _compose(after: Any, before: Any) -> Any:
 
 
 def _close(one: Any, two: Any) -> bool:
+    import numpy as np
+
     return bool(np.allclose(one[0] * 255, two[0] * 255, atol=1e-3) and np.allclose(one[1], two[1], atol=1e-3))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tlkit.keras_files.loading.lora import PREFIX
+from tlkit.keras_files.legacy_names import LORA
 from tlkit.keras_private import direct_variables, is_layer, producer
 
 Shape = tuple[int, ...]
@@ -92,7 +92,7 @@ def _variables(layer: Any) -> tuple[Any, ...]:
     """Return the variables of a layer in the order of files; an adapter (LoRA) is part of its kernel."""
     if not getattr(layer, "lora_enabled", False):
         return (*layer.trainable_weights, *layer.non_trainable_weights)
-    return tuple(variable for variable in layer.weights if not variable.name.startswith(PREFIX))
+    return tuple(variable for variable in layer.weights if not variable.name.startswith(LORA))
 
 
 def recurrent_activation_of(layer: Any) -> str:

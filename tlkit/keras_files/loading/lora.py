@@ -13,10 +13,8 @@ import numpy as np
 
 from tlkit.errors import WeightsError
 from tlkit.keras_files.layers import SavedLayer, SavedTensor
+from tlkit.keras_files.legacy_names import LORA
 from tlkit.keras_files.types import Header
-
-PREFIX = "lora_"
-"""The variables of an adapter: ``lora_kernel_a`` and ``lora_kernel_b``."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +52,14 @@ def merge_lora(layers: Sequence[SavedLayer], header: Header) -> list[SavedLayer]
 
 
 def _adapter(layer: SavedLayer) -> dict[str, SavedTensor]:
-    return {tensor.role: tensor for tensor in layer.tensors if tensor.role and tensor.role.startswith(PREFIX)}
+    return {tensor.role: tensor for tensor in layer.tensors if tensor.role and tensor.role.startswith(LORA)}
 
 
 def _merged(layer: SavedLayer, known: Mapping[str, Mapping[str, Any]]) -> SavedLayer:
     parts = _adapter(layer)
     tensors = []
     for tensor in layer.tensors:
-        a, b = (parts.get(f"{PREFIX}{tensor.role}_{side}") for side in "ab")
+        a, b = (parts.get(f"{LORA}{tensor.role}_{side}") for side in "ab")
         if tensor.role in parts:
             continue
         if a and b:
