@@ -32,6 +32,14 @@ def call_arguments(call: Any) -> list[Any]:
     return [*call.arguments.args, *call.arguments.kwargs.values()]
 
 
+def positional_arguments(operation: Any) -> tuple[Any, ...]:
+    """Return the positional arguments of the first call of a layer or operation: tensors and numbers.
+
+    Source: ``keras/src/ops/node.py``.
+    """
+    return tuple(operation._inbound_nodes[0].arguments.args)
+
+
 def last_call_input(layer: Any) -> Any:
     """Return the (first) input of the last call of a layer. Public ``layer.input`` is that of the first call.
 

@@ -41,6 +41,7 @@ class Architecture:
         fixed_top: True if the classifier needs the default input size (a Flatten before a Dense).
         keras1_freeze: Layer counts that Keras 1 recipes froze, and the block they meant.
         old_names: ``{layer name in files of an older Keras: its name today}``, for layers that Keras renamed.
+        constants: ``{layer: {weight: values}}`` for layers that files of other packages lack.
         alphas: Width multipliers with published weights; empty if the width cannot be chosen.
         depth_multiplier: True if the number of depthwise filters per channel can be chosen.
         channels_first: True if it can be built in that data format.
@@ -71,6 +72,7 @@ class Architecture:
     fixed_top: bool = False
     keras1_freeze: Mapping[int, str] = field(default_factory=dict)
     old_names: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     alphas: tuple[float, ...] = ()
     depth_multiplier: bool = False
     channels_first: bool = True

@@ -1,19 +1,22 @@
 """The layers of every architecture as data: listing them, and matching files to them, needs no TensorFlow.
 
 ``data/layers/NAME.tsv`` holds one layer per line: where it occurs (``both``, ``base`` only without the classifier,
-``top`` only with it), name, kind, output shape at the default size, its weights with their shapes in the layer's own
-order, and what else decides how files load: ``groups=32`` of a convolution, ``recurrent_activation=hard_sigmoid`` of a
-recurrent layer. ``python -m tlkit.architectures.layer_tables [NAMES]`` writes the files again from the installed Keras;
-tests compare them with what it builds.
+``top`` only with it; ``operation`` for what is no layer, such as the sum of two tensors), name, kind, output shape at
+the default size, its weights with their shapes in the layer's own order, and what else decides how files load:
+``inputs=`` the layers it is called on, ``options=`` those that change what it computes and are not Keras's defaults,
+``groups=32`` of a convolution, ``recurrent_activation=hard_sigmoid`` of a recurrent layer. ``python -m
+tlkit.architectures.layer_tables [NAMES]`` writes the files again from the installed Keras; tests compare them with what
+it builds.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -21,7 +24,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlkit.config import BuildOptions
-from tlkit.keras_files import LayerSpec, groups_of, recurrent_activation_of
+from tlkit.keras_files import LayerSpec, groups_of, layer_options, recurrent_activation_of
+from tlkit.keras_private import calls, positional_arguments, producer
 
 if TYPE_CHECKING:
     from tlkit.architectures.architecture import Architecture
@@ -34,13 +38,15 @@ class LayerInfo:
     """One layer.
 
     Attributes:
-        part: ``both``, ``base`` or ``top``.
+        part: ``both``, ``base`` or ``top``; ``operation`` for what is no layer.
         name: The layer's name in a freshly built model.
         kind: The Keras class.
         shape: Output shape without the batch, at the architecture's default input size.
         weights: ``(name, shape)`` of each weight; in a layer that is a model itself, ``layer/name``.
         recurrent_activation: Of a GRU or LSTM; empty for all others.
         groups: Of a convolution.
+        inputs: The names of the layers that it is called on.
+        options: Those that change what it computes, without defaults; of a model, its ``layers``.
     """
 
     part: str
@@ -50,6 +56,8 @@ class LayerInfo:
     weights: tuple[tuple[str, Shape], ...]
     recurrent_activation: str = ""
     groups: int = 1
+    inputs: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def parameters(self) -> int:
@@ -61,6 +69,8 @@ class LayerInfo:
         weights = " ".join(f"{name}:{_cross(shape)}" for name, shape in self.weights)
         extra = [f"groups={self.groups}"] if self.groups > 1 else []
         extra += [f"recurrent_activation={self.recurrent_activation}"] if self.recurrent_activation else []
+        extra += [f"inputs={','.join(self.inputs)}"] if self.inputs else []
+        extra += [f"options={json.dumps(self.options, separators=(',', ':'))}"] if self.options else []
         return "\t".join((self.part, self.name, self.kind, _cross(self.shape), weights, *extra))
 
     @classmethod
@@ -68,10 +78,11 @@ class LayerInfo:
         """Parse a line of a table."""
         part, name, kind, shape, weights, *extra = line.split("\t")
         pairs = (item.split(":") for item in weights.split(" ") if item)
-        fields = dict(item.split("=") for item in extra)
+        fields = dict(item.split("=", 1) for item in extra)
         return cls(
             part, name, kind, _uncross(shape), tuple((key, _uncross(value)) for key, value in pairs),
             fields.get("recurrent_activation", ""), int(fields.get("groups", 1)),
+            tuple(filter(None, fields.get("inputs", "").split(","))), json.loads(fields.get("options", "{}")),
         )  # fmt: skip
 
 
@@ -90,13 +101,34 @@ def layers_of(architecture: Architecture, *, include_top: bool) -> tuple[LayerIn
     Where no table is shipped (arguments that no weights were published for, a registered architecture), the network is
     built and described, which takes seconds the first time.
     """
+    if include_top and architecture.options.classes:
+        plain = dataclasses.replace(architecture, options=dataclasses.replace(architecture.options, classes=None))
+        return _with_classes(layers_of(plain, include_top=True), architecture.options.classes)
     table = _table(architecture)
-    if table is None or (include_top and architecture.options.classes):
+    if table is None:
         return _describe_built(architecture, include_top)
-    other = "base" if include_top else "top"
+    left_out = ("operation", "base" if include_top else "top")
+    return tuple(layer for layer in _rows(table) if layer.part not in left_out)
+
+
+def _with_classes(layers: Sequence[LayerInfo], classes: int) -> tuple[LayerInfo, ...]:
+    """Return the layers with a classifier of so many classes: its last weights and what follows them end in that."""
+    last = max(number for number, layer in enumerate(layers) if layer.weights)
+    published = layers[last].shape[-1]
+
+    def shape(old: Shape) -> Shape:
+        return (*old[:-1], classes) if old[-1:] == (published,) else old
+
     return tuple(
-        layer for layer in map(LayerInfo.from_line, table.read_text("utf-8").splitlines()) if layer.part != other
-    )
+        layer if number < last else dataclasses.replace(
+            layer, shape=shape(layer.shape), weights=tuple((name, shape(old)) for name, old in layer.weights)
+        )
+        for number, layer in enumerate(layers)
+    )  # fmt: skip
+
+
+def _rows(table: Traversable) -> list[LayerInfo]:
+    return [LayerInfo.from_line(line) for line in table.read_text("utf-8").splitlines()]
 
 
 def _table(architecture: Architecture) -> Traversable | None:
@@ -132,14 +164,54 @@ def describe(model: Any, part: str = "both") -> tuple[LayerInfo, ...]:
         output = layer.output[0] if isinstance(layer.output, list) else layer.output
         return tuple(output.shape[1:])
 
+    inputs = _inputs(model)
     return tuple(
         LayerInfo(
             part, layer.name, type(layer).__name__, shape(layer),
             tuple((_weight_name(layer, weight), tuple(weight.shape)) for weight in layer.weights),
-            recurrent_activation_of(layer), groups_of(layer),
+            recurrent_activation_of(layer), groups_of(layer), inputs[layer.name], _options(layer),
         )
         for layer in model.layers
     )  # fmt: skip
+
+
+def _inputs(model: Any) -> dict[str, tuple[str, ...]]:
+    """Return the names of what each layer and operation is called on, at its first call."""
+    called = {call.operation.name: call for call in reversed(list(calls(model)))}
+    return {name: tuple(producer(tensor).name for tensor in call.input_tensors) for name, call in called.items()}
+
+
+def _operations(model: Any) -> list[LayerInfo]:
+    inputs, layers = _inputs(model), {id(layer) for layer in model.layers}
+    return [
+        LayerInfo(
+            "operation", item.name, type(item).__name__, (), (), inputs=inputs[item.name], options=_constants(item)
+        )
+        for item in model.operations if id(item) not in layers
+    ]  # fmt: skip
+
+
+def _constants(operation: Any) -> dict[str, Any]:
+    """Return the numbers that an operation is called on beside tensors, by position."""
+    arguments = enumerate(positional_arguments(operation))
+    constants = [[position, value] for position, value in arguments if isinstance(value, int | float)]
+    return {"constants": constants} if constants else {}
+
+
+def _options(layer: Any) -> dict[str, Any]:
+    """Return the options that decide what a layer computes; of a model, its layers, as a config has them."""
+    if hasattr(layer, "layers"):
+        inner = [item for item in layer.layers if type(item).__name__ != "InputLayer"]
+        return {"layers": [{"class_name": type(item).__name__, "config": {"name": item.name, **_options(item)}}
+                           for item in inner]}  # fmt: skip
+    options: dict[str, Any] = json.loads(
+        json.dumps(layer_options(type(layer).__name__, layer.get_config()), default=_as_list)
+    )
+    return options
+
+
+def _as_list(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
 def _weight_name(layer: Any, weight: Any) -> str:
@@ -158,6 +230,7 @@ def expected_layers(architecture: Architecture, *, include_top: bool) -> list[La
     for layer in layers_of(architecture, include_top=include_top):
         if layer.kind == "Flatten":
             flattened = before
+        in_classifier = layer.part == "top"
         inner: dict[str, list[tuple[str, Shape]]] = {}
         for name, shape in layer.weights:
             owner, _, role = name.rpartition("/")
@@ -165,7 +238,7 @@ def expected_layers(architecture: Architecture, *, include_top: bool) -> list[La
         for owner, tensors in inner.items():
             if owner:  # the models inside ConvNeXt are made of these two
                 kind = "LayerNormalization" if tensors[0][0] == "gamma" else "Conv2D"
-                expected.append(LayerSpec(owner, kind, tuple(tensors), (layer.name,)))
+                expected.append(LayerSpec(owner, kind, tuple(tensors), (layer.name,), in_classifier=in_classifier))
             else:
                 map_shape = flattened if layer.kind == "Dense" and len(flattened or ()) == 3 else None
                 expected.append(
@@ -177,6 +250,7 @@ def expected_layers(architecture: Architecture, *, include_top: bool) -> list[La
                         map_shape,
                         recurrent_activation=layer.recurrent_activation,
                         groups=layer.groups,
+                        in_classifier=in_classifier,
                     )
                 )
         if layer.weights:
@@ -185,27 +259,63 @@ def expected_layers(architecture: Architecture, *, include_top: bool) -> list[La
     return expected
 
 
+def network_config(architecture: Architecture, *, include_top: bool) -> dict[str, Any]:
+    """Return what an architecture computes as a model config, from its table: only what changes numbers is in it."""
+    table = _table(architecture)
+    rows = [
+        *layers_of(architecture, include_top=include_top),
+        *(row for row in (_rows(table) if table else ()) if row.part == "operation"),
+    ]
+    taken = {name for row in rows for name in row.inputs}
+    return {
+        "layers": [
+            {
+                "class_name": row.kind,
+                "name": row.name,
+                "config": {"name": row.name, "batch_shape": (None, *row.shape), **row.options},
+                "inbound_nodes": [_node(row)] if row.inputs else [],
+            }
+            for row in rows
+        ],
+        "input_layers": [[row.name, 0, 0] for row in rows if row.kind == "InputLayer"],
+        "output_layers": [[row.name, 0, 0] for row in rows if row.name not in taken and row.part != "operation"],
+    }
+
+
+def _node(row: LayerInfo) -> list[list[Any]]:
+    node: list[list[Any]] = [[name, 0, 0] for name in row.inputs]
+    for position, value in row.options.get("constants", ()):
+        node.insert(position, ["_CONSTANT_VALUE", -1, value])
+    return node
+
+
 def catalog_lines(base: Any, whole: Any) -> list[str]:
     """Return the table of an architecture, given the models without and with its classifier."""
     without, with_top = describe(base), describe(whole)
     shared = {layer.name for layer in without} & {layer.name for layer in with_top}
     lines = [LayerInfo("both" if layer.name in shared else "base", *_rest(layer)).line() for layer in without]
-    return lines + [LayerInfo("top", *_rest(layer)).line() for layer in with_top if layer.name not in shared]
+    lines += [LayerInfo("top", *_rest(layer)).line() for layer in with_top if layer.name not in shared]
+    return lines + [operation.line() for operation in _operations(whole)]
 
 
 def _rest(layer: LayerInfo) -> tuple[Any, ...]:
-    return layer.name, layer.kind, layer.shape, layer.weights, layer.recurrent_activation, layer.groups
+    return (
+        layer.name, layer.kind, layer.shape, layer.weights, layer.recurrent_activation, layer.groups, layer.inputs,
+        layer.options,
+    )  # fmt: skip
 
 
 def _write(names: Sequence[str]) -> None:
     from tlkit.architectures.build import build
     from tlkit.architectures.registry.lookup import all_architectures, get_architecture
+    from tlkit.backend import keras
 
     folder = Path(__file__).parent / "data" / "layers"
     for default in map(get_architecture, names) if names else all_architectures():
         for alpha in default.alphas or (None,):
             architecture = default.configured(BuildOptions(alpha=alpha, data_format="channels_last"))
-            lines = catalog_lines(build(architecture, include_top=False), build(architecture, include_top=True))
+            with keras.StatelessScope(initialize_variables=False):  # shapes alone: no memory for weights
+                lines = catalog_lines(build(architecture, include_top=False), build(architecture, include_top=True))
             (folder / _file_name(architecture)).write_text("\n".join(lines) + "\n", "utf-8")
             print(_file_name(architecture), len(lines), flush=True)
 

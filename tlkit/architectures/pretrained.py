@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tlkit import keras_files
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.verify_weights import published_problem
+from tlkit.architectures.weights_compatibility import Expected, preprocess_of
 from tlkit.config import LoadOptions
 from tlkit.downloads.locate import check_weights, locate
 from tlkit.errors import UsageError, WeightsError
@@ -128,6 +129,8 @@ def build_pretrained(
     architecture.input_size(size, include_top=include_top)  # refuse before anything is downloaded
     if isinstance(weights, str):
         weights = choose_weights(architecture, weights, include_top=include_top, size=size, options=options)
+    if weights.path is not None and weights.name != "imagenet":
+        _check_shapes(weights.path, architecture, include_top, weights.options)
     from tlkit.architectures.build import build  # Keras starts here
 
     model = build(architecture, include_top=include_top, size=size)
@@ -135,9 +138,18 @@ def build_pretrained(
         options = weights.options
         if weights.name == "imagenet":  # published files have TensorFlow's kernels, whether or not the file states it
             options = dataclasses.replace(options, flip_kernels=False)
-        # a published file was verified when it was located
-        load_weights(model, weights.path, architecture, options, verify=weights.name != "imagenet")
+        # a published file was verified when it was located, and one that was given just now
+        load_weights(model, weights.path, architecture, options, verify=False)
     return Pretrained(model, weights.name, weights.digest)
+
+
+def _check_shapes(path: Path, architecture: Architecture, include_top: bool, options: LoadOptions) -> None:
+    """Refuse a file that does not fit before the network takes memory: from the tables, without Keras."""
+    if keras_files.is_hdf5(path) or keras_files.is_archive(path):
+        keras_files.verify_readable(path)
+        with keras_files.open_file(path) as file:
+            plan = Expected.of(architecture, include_top=include_top).plan(file, options)
+            keras_files.require_loadable(plan, file, options, into=architecture.name)
 
 
 def load_weights(
@@ -161,7 +173,15 @@ def load_weights(
         arrays = keras_layout(model, keras_files.read_torch_stream(path))
         report = keras_files.assign_by_name(keras_files.target_layers(model), arrays, source=path.name)
     elif keras_files.is_hdf5(path) or keras_files.is_archive(path):
-        report = keras_files.load_weights(model, path, options, old_names=architecture.old_names, verify=verify)
+        report = keras_files.load_weights(
+            model,
+            path,
+            options,
+            old_names=architecture.old_names,
+            constants=architecture.constants,
+            preprocess=preprocess_of(architecture),
+            verify=verify,
+        )
     else:
         raise WeightsError(
             f"{path} cannot be loaded: {keras_files.structure_problem(path)}.",

@@ -159,7 +159,13 @@ def _loading_lines(architecture: str, report: CompatibilityReport) -> Iterator[s
     from tlkit.keras_files.tree import format_shape
 
     name = f"{architecture} {'with' if report.include_top else 'without'} its classifier"
-    if report.complete:
+    if report.differences:
+        yield f"Does not load into {name}: its weights fit, but the file computes in another way."
+        yield from (f"another computation: {difference}" for difference in report.differences[:10])
+        if len(report.differences) > 10:
+            yield f"and {pluralize(len(report.differences) - 10, 'difference')} more"
+        yield "--model with this file computes what it describes"
+    elif report.complete:
         number = f"all {pluralize(report.tensors, 'tensor')} of {pluralize(report.layers, 'layer')}"
         yield f"Loads into {name}: by {report.matched_by}, {number}."
     else:

@@ -10,8 +10,8 @@ from typing import Any
 
 from tlkit import keras_files
 from tlkit.architectures.architecture import Architecture
-from tlkit.architectures.layer_tables import expected_layers
 from tlkit.architectures.registry.lookup import get_architecture
+from tlkit.architectures.weights_compatibility import Expected
 from tlkit.config import ConvertConfig, LoadOptions
 from tlkit.downloads.locate import check_weights
 from tlkit.errors import UsageError, WeightsError
@@ -115,12 +115,7 @@ def _has_top(source: Path, architecture: Architecture, options: LoadOptions) -> 
         return True
     keras_files.verify_readable(source)
     with keras_files.open_file(source) as file:
-        plans = {
-            top: keras_files.plan_loading(
-                file, expected_layers(architecture, include_top=top), options, old_names=architecture.old_names
-            )
-            for top in (True, False)
-        }
+        plans = {top: Expected.of(architecture, include_top=top).plan(file, options) for top in (True, False)}
         best = min(plans, key=lambda top: (not plans[top].complete, plans[top].problems))
         keras_files.require_loadable(plans[best], file, options, into=architecture.name)
         return best

@@ -17,14 +17,13 @@ from tlkit.keras_files.types import TITLES, Header, LayerInfo, Node, Stats, Tens
 from tlkit.utils.logging import progress_bar
 
 if TYPE_CHECKING:
-    from tlkit.architectures.architecture import Architecture
-    from tlkit.architectures.weights_compatibility import CompatibilityReport
+    from tlkit.architectures.weights_compatibility import CompatibilityReport, Expected
     from tlkit.config import InspectConfig, LoadOptions
-    from tlkit.keras_files import KerasFile, LayerSpec
+    from tlkit.keras_files import KerasFile
     from tlkit.keras_files.layers import SavedLayer
 
-Target = tuple["Architecture", Mapping[bool, "Sequence[LayerSpec]"], "LoadOptions"]
-"""An architecture, the layers that it expects with its classifier and without, and how to load them."""
+Target = tuple["tuple[Expected, ...]", "LoadOptions"]
+"""What an architecture expects, with its classifier and without, and how to load."""
 
 
 @dataclass(frozen=True)
@@ -147,12 +146,11 @@ def inspect_h5(config: InspectConfig) -> Inspection:
 def _target(config: InspectConfig) -> Target | None:
     if config.arch is None:
         return None
-    from tlkit.architectures.layer_tables import expected_layers
     from tlkit.architectures.registry.lookup import get_architecture
+    from tlkit.architectures.weights_compatibility import Expected
 
     architecture = get_architecture(config.arch, dataclasses.replace(config.build, data_format="channels_last"))
-    expected = {top: expected_layers(architecture, include_top=top) for top in (True, False)}
-    return architecture, expected, config.load
+    return tuple(Expected.of(architecture, include_top=top) for top in (True, False)), config.load
 
 
 def _inspect(name: str, with_stats: bool = False, target: Target | None = None) -> Inspection:
@@ -183,7 +181,7 @@ def _inspect(name: str, with_stats: bool = False, target: Target | None = None) 
             objects=objects,
             problems=problems,
             stats=_other_stats(file, objects, layers) if with_stats else {},
-            architecture=target[0].name if target else None,
+            architecture=target[0][0].architecture.name if target else None,
             loading=loading,
         )
 

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from tlkit.keras_files.keras_file import open_file as open_file
     from tlkit.keras_files.loading.assign import LoadReport as LoadReport
     from tlkit.keras_files.loading.assign import assign_by_name as assign_by_name
+    from tlkit.keras_files.loading.computation import Network as Network
+    from tlkit.keras_files.loading.computation import layer_options as layer_options
+    from tlkit.keras_files.loading.computation import read_network as read_network
     from tlkit.keras_files.loading.layer_spec import LayerSpec as LayerSpec
     from tlkit.keras_files.loading.layer_spec import groups_of as groups_of
     from tlkit.keras_files.loading.layer_spec import recurrent_activation_of as recurrent_activation_of
@@ -54,6 +57,7 @@ _NAMES = {
     "hdf5.validate": ("SIGNATURE", "check_is_file", "is_archive", "is_hdf5", "structure_problem"),
     "keras_file": ("KerasFile", "open_file"),
     "loading.assign": ("LoadReport", "assign_by_name"),
+    "loading.computation": ("Network", "layer_options", "read_network"),
     "loading.layer_spec": ("LayerSpec", "groups_of", "recurrent_activation_of", "target_layers"),
     "loading.load": ("load_weights", "require_loadable", "why_not"),
     "loading.plan": ("Plan", "plan_loading"),

@@ -13,7 +13,10 @@ _ROLES = {
     **{f"{old}_{gate}": f"{new}_{gate}" for old, new in _RECURRENT.items() for gate in "zrhifco"},
     "U": "recurrent_kernel",
 }
+LORA = "lora_"
+"""What the variables of an adapter begin with: ``lora_kernel_a`` and ``lora_kernel_b``."""
 _PLAIN = {
+    "lora_kernel_a", "lora_kernel_b", "lora_embeddings_a", "lora_embeddings_b",
     "kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance", "depthwise_kernel", "pointwise_kernel",
     "recurrent_kernel", "embeddings", "mean", "variance", "count", "alpha",
 }  # fmt: skip

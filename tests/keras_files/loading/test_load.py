@@ -59,7 +59,7 @@ def test_published_files_load_by_order_from_a_cache(tmp_path, monkeypatch, model
 
 def test_a_file_of_another_model_is_refused(tmp_path, model):
     path = write_keras2(tmp_path / "v2.h5", model)
-    with pytest.raises(WeightsError, match=r"v2\.h5 does not load into mobilenet_1.*and \d+ layers more"):
+    with pytest.raises(WeightsError, match=r"v2\.h5 does not load into mobilenet: .*and \d+ layers more"):
         build_pretrained(get_architecture("mobilenet"), weights=str(path), include_top=False, size=(32, 32))
 
 

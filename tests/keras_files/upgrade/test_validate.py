@@ -62,7 +62,7 @@ def test_an_unknown_layer_is_refused_by_name():
         (item("Dense", "fc", kernel_constraint={"class_name": "Mine", "config": {}}), "a Mine, something"),
         (item("Dense", "fc", activation={"class_name": "__lambda__", "config": {"code": "4w=="}}), "Python code"),
         (item("Dense", "fc", activation={"class_name": "function", "config": "system", "module": "os"}), "system"),
-        (item("Dense", "fc", dtype={"class_name": "QuantizedDTypePolicy", "config": {}}), "QuantizedDTypePolicy"),
+        (item("Dense", "fc", dtype={"class_name": "QuantizedDTypePolicy", "config": {}}), "quantized by Keras"),
         (item("TimeDistributed", "td", layer=item("Lambda", "inner")), "Layer 'inner' is a Lambda"),
         ({**DENSE, "module": "os.path"}, "the module os.path"),
         ({**DENSE, "registered_name": "mine>Dense"}, "the custom object mine>Dense"),

@@ -13,6 +13,11 @@ from tlkit.downloads.weights_file import WeightsFile
 _B0_REPEATS = (1, 2, 2, 3, 3, 4, 1)
 
 
+# What a Rescaling behind it makes of these is pixels minus the mean, divided by the standard deviation: packages other
+# than Keras do that before the network, whose files have no Normalization.
+_NORMALIZATION = {"mean": (0.485, 0.456, 0.406), "variance": (0.229, 0.224, 0.225), "count": 0}
+
+
 def _stages(repeats: tuple[int, ...], end: str = "add", *, single_suffix: str = "project_bn") -> tuple[str, ...]:
     """Return the last layer of each stage: an ``add`` if the stage repeats, else a normalization."""
     return tuple(
@@ -28,6 +33,7 @@ def _efficientnet(
     return Architecture(
         name=title.lower(), title=title, builder=f"tlkit.architectures.efficientnet:{title}", size=size, min_size=32,
         preprocessing="none", blocks=(*stages, "top_activation"), freeze=stages[-3],
+        constants={"normalization": _NORMALIZATION},
         **published("https://storage.googleapis.com/keras-applications",
                      (f"{title.lower()}.h5", f"md5:{md5[0]}"), (f"{title.lower()}_notop.h5", f"md5:{md5[1]}")),
         **fields,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tlkit.errors import WeightsError
+from tlkit.keras_files.legacy_names import LORA
 from tlkit.keras_files.loading.grouped_conv import check_sums
 from tlkit.keras_files.loading.layer_spec import TargetLayer
 from tlkit.keras_files.loading.plan import Plan, TensorPlan
@@ -104,5 +105,9 @@ def _set(values: Sequence[tuple[TargetLayer, Sequence[np.ndarray]]]) -> None:
     for target, arrays in values:
         for variable, array in zip(target.variables, arrays, strict=True):
             variable.assign(array)
+        if getattr(target.layer, "lora_enabled", False):  # the kernel has it merged already
+            for variable in target.layer.weights:
+                if variable.name.startswith(LORA) and variable.name.endswith("_b"):
+                    variable.assign(np.zeros(variable.shape))
         if hasattr(target.layer, "finalize_state"):  # Normalization computes with copies of its weights
             target.layer.finalize_state()

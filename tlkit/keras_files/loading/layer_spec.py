@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from tlkit.keras_files.legacy_names import LORA
 from tlkit.keras_private import direct_variables, is_layer, producer
 
 Shape = tuple[int, ...]
@@ -25,6 +26,7 @@ class LayerSpec:
             ``query_dense/vars/0``.
         recurrent_activation: Of a GRU or LSTM: ``sigmoid``, ``hard_sigmoid``; empty for all others.
         groups: Of a convolution.
+        in_classifier: True behind the last feature map, in a network that ends in classes.
     """
 
     name: str
@@ -35,6 +37,7 @@ class LayerSpec:
     variable_paths: tuple[str, ...] = ()
     recurrent_activation: str = ""
     groups: int = 1
+    in_classifier: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,20 @@ class TargetLayer:
 
 def target_layers(model: Any) -> list[TargetLayer]:
     """Return the layers of a Keras model that have weights, those of models inside it included, in order."""
-    return list(_targets(model, ()))
+    targets = list(_targets(model, ()))
+    head = _classifier(model)
+    return [
+        replace(target, spec=replace(target.spec, in_classifier=True)) if id(target.layer) in head else target
+        for target in targets
+    ]
+
+
+def _classifier(model: Any) -> set[int]:
+    """Return the layers behind the last global pooling or Flatten; none in a network that ends in a feature map."""
+    if len(model.outputs) != 1 or len(model.outputs[0].shape) != 2:
+        return set()
+    ends = [n for n, layer in enumerate(model.layers) if type(layer).__name__.startswith(("Global", "Flatten"))]
+    return {id(layer) for layer in model.layers[ends[-1] :]} if ends else set()
 
 
 def _targets(model: Any, path: tuple[str, ...]) -> Iterator[TargetLayer]:
@@ -56,7 +72,7 @@ def _targets(model: Any, path: tuple[str, ...]) -> Iterator[TargetLayer]:
         if _is_model(layer):
             yield from _targets(layer, (*path, layer.name))
         elif layer.weights:
-            variables = (*layer.trainable_weights, *layer.non_trainable_weights)
+            variables = _variables(layer)
             tensors = tuple((variable.name, tuple(variable.shape)) for variable in variables)
             kind = type(layer).__name__
             spec = LayerSpec(
@@ -70,6 +86,13 @@ def _targets(model: Any, path: tuple[str, ...]) -> Iterator[TargetLayer]:
                 groups_of(layer),
             )
             yield TargetLayer(spec, layer, variables)
+
+
+def _variables(layer: Any) -> tuple[Any, ...]:
+    """Return the variables of a layer in the order of files; an adapter (LoRA) is part of its kernel."""
+    if not getattr(layer, "lora_enabled", False):
+        return (*layer.trainable_weights, *layer.non_trainable_weights)
+    return tuple(variable for variable in layer.weights if not variable.name.startswith(LORA))
 
 
 def recurrent_activation_of(layer: Any) -> str:

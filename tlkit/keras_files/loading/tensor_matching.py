@@ -56,6 +56,8 @@ def match_layer(saved: SavedLayer, expected: LayerSpec) -> LayerMatch | str:
         return LayerMatch(expected, (TensorMatch(role, shape, (tensor.values,)),), group_kernel(expected.groups))
     if saved.kind is not None and saved.kind != kind:
         return f"it is a {saved.kind} in the file and a {kind} here"
+    if quantized := next((tensor.values.dtype for tensor in saved.tensors if tensor.values.dtype.itemsize == 1), None):
+        return f"it is quantized to {quantized} in the file, and tlkit computes with floating point"
     gates = GATES.get(kind)
     if gates and len(expected.tensors) == 3 and len(saved.tensors) == sum(map(len, gates)):
         # One array a gate, until Keras 1; biases have one axis, kernels two.

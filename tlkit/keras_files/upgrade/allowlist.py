@@ -102,6 +102,12 @@ UNSAFE = {
     "__typespec__": "it names a class of TensorFlow",
 }
 
+# What Keras writes for `model.quantize`.
+QUANTIZED = _words("""
+    QuantizedDTypePolicy QuantizedFloat8DTypePolicy GPTQDTypePolicy AWQDTypePolicy Int8QuantizationConfig
+    Int4QuantizationConfig Float8QuantizationConfig GPTQConfig AWQConfig AbsMaxQuantizer
+""")
+
 # Operations on tensors that a Keras 3 Functional model holds where no layer was used: `x * 2 + y`.
 OPERATIONS = {
     "keras.src.ops.numpy": _words("""

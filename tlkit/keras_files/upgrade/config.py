@@ -8,10 +8,11 @@ Sequential, models inside models, objects inside layers.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from tlkit.errors import ModelError
 from tlkit.keras_files.upgrade import allowlist
 from tlkit.keras_files.upgrade.argument_tables import ORDERINGS
 from tlkit.keras_files.upgrade.connections import Nodes
@@ -60,6 +61,25 @@ def upgrade_config(config: dict[str, Any], *, keras_version: str | None) -> Upgr
     if upgrade.renamed:
         lines.append(f"/ in names became _ ({pluralize(len(upgrade.renamed), 'name')})")
     return UpgradedConfig(new, upgrade.renamed, tuple(lines))
+
+
+def layer_upgrader(config: Any, *, keras_version: str | None) -> Callable[[dict[str, Any]], dict[str, Any] | None]:
+    """Return a function that upgrades one layer of a model; it gives None for code, and for what Keras 3 has not.
+
+    Args:
+        config: The parsed config of the whole model, which nothing has checked.
+        keras_version: As recorded in the file; None to detect it.
+    """
+    upgrade = _Upgrade(config, keras_version)
+
+    def upgraded(entry: dict[str, Any]) -> dict[str, Any] | None:
+        try:
+            new = upgrade.layer({key: value for key, value in entry.items() if key != "shared_object_id"})
+        except ModelError:
+            return None
+        return new if isinstance(new["config"], dict) and allowlist.layer_module(new["class_name"]) else None
+
+    return upgraded
 
 
 class _Upgrade:

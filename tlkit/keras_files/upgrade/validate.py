@@ -136,6 +136,12 @@ def _object_problems(place: _Place) -> Iterator[str]:
     if name in allowlist.UNSAFE:
         yield f"{_start(place)} is a {name}: {allowlist.UNSAFE[name]}."
         return
+    if name in allowlist.QUANTIZED:
+        yield (
+            f"{_start(place)} is quantized by Keras, and tlkit computes with floating point: save the model before "
+            "model.quantize, and `tlkit export --precision int8` makes a small file of it."
+        )
+        return
     if name in allowlist.TENSORFLOW_OPS:
         op = _op_of(value)
         if name not in allowlist.TRANSLATED_OP_LAYERS or op not in allowlist.TRANSLATED_OPS:
