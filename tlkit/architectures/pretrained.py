@@ -13,7 +13,7 @@ from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.verify_weights import published_problem
 from tlkit.config import LoadOptions
 from tlkit.downloads.locate import check_weights, locate
-from tlkit.errors import UsageError, WeightsError
+from tlkit.errors import UsageError
 from tlkit.utils.hashing import file_digest
 from tlkit.utils.logging import logger
 from tlkit.utils.text import join_truncated, pluralize
@@ -163,10 +163,7 @@ def load_weights(
     elif keras_files.is_hdf5(path) or keras_files.is_archive(path):
         report = keras_files.load_weights(model, path, options, old_names=architecture.old_names, verify=verify)
     else:
-        raise WeightsError(
-            f"{path} cannot be loaded: {keras_files.structure_problem(path)}.",
-            hint="--weights takes the weights or the full model of any Keras (.h5, .weights.h5, .keras).",
-        )
+        raise keras_files.foreign_error(path)
     _log_report(report, model.name, path)
     return report
 
