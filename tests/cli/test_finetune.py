@@ -60,6 +60,7 @@ def test_the_run_folder_holds_all_that_it_takes(trained, textures):
     assert record["preprocessing"] == "lite"
     assert record["size"] == [64, 64]
     assert record["weights"]["digest"].startswith("sha256:")
+    assert record["model_digest"] == f"sha256:{hashlib.sha256((run / 'model.keras').read_bytes()).hexdigest()}"
     assert record["arguments"]["data"] == str(textures)
     assert record["arguments"]["seed"] == 0
     assert {"tlkit", "keras", "tensorflow", "pillow"} <= set(record["versions"])

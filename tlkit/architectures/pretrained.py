@@ -14,7 +14,7 @@ from tlkit.architectures.verify_weights import published_problem
 from tlkit.architectures.weights_compatibility import Expected, preprocess_of
 from tlkit.config import LoadOptions
 from tlkit.downloads.locate import check_weights, locate
-from tlkit.errors import UsageError, WeightsError
+from tlkit.errors import UsageError
 from tlkit.utils.hashing import file_digest
 from tlkit.utils.logging import logger
 from tlkit.utils.text import join_truncated, pluralize
@@ -183,10 +183,7 @@ def load_weights(
             verify=verify,
         )
     else:
-        raise WeightsError(
-            f"{path} cannot be loaded: {keras_files.structure_problem(path)}.",
-            hint="--weights takes the weights or the full model of any Keras (.h5, .weights.h5, .keras).",
-        )
+        raise keras_files.foreign_error(path)
     _log_report(report, model.name, path)
     return report
 

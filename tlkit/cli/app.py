@@ -19,9 +19,11 @@ from tlkit.cli.output import echo
 from tlkit.errors import TlkitError
 from tlkit.utils.interrupt import interrupted
 from tlkit.utils.logging import logger
-from tlkit.utils.text import did_you_mean, escape_control_chars
+from tlkit.utils.text import did_you_mean, escape_control_chars, truncate
 
 SOME_SKIPPED = 3
+MAX_LINE = 4000
+"""Characters of a message: names in a file may have millions."""
 
 
 class _Notes(logging.Handler):
@@ -29,7 +31,7 @@ class _Notes(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         prefix = "Warning: " if record.levelno >= logging.WARNING else ""
-        line = escape_control_chars(f"{prefix}{record.getMessage()}")
+        line = escape_control_chars(truncate(f"{prefix}{record.getMessage()}", MAX_LINE))
         if "tqdm" in sys.modules:
             sys.modules["tqdm"].tqdm.write(line, file=sys.stderr)
         else:
@@ -54,9 +56,9 @@ def set_up_output(context: click.Context, *, verbose: bool, quiet: bool) -> None
 
 def report(error: TlkitError) -> None:
     """Print an error as ``Error: …`` and, where there is one, ``Hint: …``."""
-    echo(f"Error: {error.message}", err=True)
+    echo(truncate(f"Error: {error.message}", MAX_LINE), err=True)
     if error.hint:
-        echo(f"Hint: {error.hint}", err=True)
+        echo(truncate(f"Hint: {error.hint}", MAX_LINE), err=True)
 
 
 class TlkitGroup(click.Group):

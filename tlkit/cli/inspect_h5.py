@@ -14,7 +14,7 @@ from tlkit.cli.options import format_option, job_command
 from tlkit.cli.output import echo, echo_csv, echo_json
 from tlkit.cli.tree import draw, fit
 from tlkit.config import InspectConfig
-from tlkit.utils.text import escape_control_chars, format_bytes, join_truncated, pluralize
+from tlkit.utils.text import escape_control_chars, format_bytes, join_truncated, pluralize, truncate
 
 if TYPE_CHECKING:
     from tlkit.architectures.weights_compatibility import CompatibilityReport
@@ -122,7 +122,7 @@ def _header_lines(inspection: Inspection) -> Iterator[tuple[str, str]]:
         yield "layout", ", ".join(filter(None, layout))
     if header.config:
         number = pluralize(sum(1 for _ in header.config.leaves()), "layer")
-        yield "model", f"{header.config.name or '?'} ({header.config.kind}), {number}"
+        yield "model", truncate(f"{header.config.name or '?'} ({header.config.kind}), {number}")
     if inspection.tensors:
         dtypes = join_truncated(dict.fromkeys(tensor.dtype for tensor in inspection.tensors))
         yield (

@@ -34,7 +34,6 @@ from tlkit.features.io import (
 from tlkit.features.spec import FeatureSpec
 from tlkit.features.store import can_resume
 from tlkit.inference.provenance import Provenance
-from tlkit.utils.hashing import file_digest
 from tlkit.utils.locks import locked
 from tlkit.utils.output_file import check_output
 from tlkit.utils.text import join_truncated, without_password
@@ -146,13 +145,13 @@ def _spec(config: ExtractConfig) -> FeatureSpec:
     ):
         if given is not None:
             raise UsageError(f"{option} contradicts --model: a run has its own.", hint=f"Leave {option} out.")
-    from tlkit.training.run_folder import MODEL, load_model, read_run
+    from tlkit.training.run_folder import load_model, read_run, verified_digest
 
     folder = Path(config.model)
     record = read_run(folder)
     return FeatureSpec.from_model(
         load_model(folder, record), record.preprocessor(allow_private=config.allow_private),
-        name=record.architecture, digest=file_digest(folder / MODEL), layer=config.layer, pooling=config.pooling,
+        name=record.architecture, digest=verified_digest(folder, record), layer=config.layer, pooling=config.pooling,
     )  # fmt: skip
 
 

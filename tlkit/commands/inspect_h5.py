@@ -15,6 +15,7 @@ from tlkit.keras_files.hdf5.validate import check_is_file
 from tlkit.keras_files.tree import Tree, layer_tree, object_tree
 from tlkit.keras_files.types import TITLES, Header, LayerInfo, Node, Stats, TensorInfo
 from tlkit.utils.logging import progress_bar
+from tlkit.utils.text import truncate
 
 if TYPE_CHECKING:
     from tlkit.architectures.weights_compatibility import CompatibilityReport, Expected
@@ -99,8 +100,9 @@ class Inspection:
             totals: ``layers``, ``layers_with_weights``, ``tensors``, ``parameters``, ``tensor_bytes``.
             layers: As :class:`tlkit.keras_files.types.LayerInfo`: ``name``, ``kind``, ``parents``, ``tensors`` (each
                 ``name``, ``role``, ``path``, ``shape``, ``dtype``, ``bytes``, ``stats``).
-            objects: As :class:`tlkit.keras_files.types.Node`: ``path``, ``kind``; of a link ``target``; of a dataset
-                ``shape``, ``dtype``, ``storage``, ``stored_bytes``; ``stats`` and ``attributes`` where there are some.
+            objects: As :class:`tlkit.keras_files.types.Node`: ``path``, ``kind``; of a link, and of a dataset whose
+                values are in other files, ``target``; of a dataset ``shape``, ``dtype``, ``storage``, ``stored_bytes``;
+                ``stats`` and ``attributes`` where there are some.
             problems: Why the layers or the model cannot be used.
             loading: Only with an architecture: ``architecture``, ``loads`` and ``ways``, one with the classifier and
                 one without, as :meth:`tlkit.architectures.weights_compatibility.CompatibilityReport.to_dict`.
@@ -164,7 +166,7 @@ def _inspect(name: str, with_stats: bool = False, target: Target | None = None) 
     with open_file(path) as file:
         header = file.header
         objects = tuple(walk(file.root))
-        problems = _problems(file)
+        problems = _problems(file, objects)
         loading: tuple[CompatibilityReport, ...] = ()
         if target:
             from tlkit.architectures.weights_compatibility import check_compatibility
@@ -186,7 +188,7 @@ def _inspect(name: str, with_stats: bool = False, target: Target | None = None) 
         )
 
 
-def _problems(file: KerasFile) -> tuple[str, ...]:
+def _problems(file: KerasFile, objects: Sequence[Node]) -> tuple[str, ...]:
     """Why the layers or the model cannot be used; a file whose layers cannot be read has none from here on."""
     problems = [file.header.problem] if file.header.problem else []
     try:
@@ -194,11 +196,18 @@ def _problems(file: KerasFile) -> tuple[str, ...]:
     except WeightsError as error:
         problems.append(error.message)
         file.layers = []
+    if any(node.storage == "chunked" for node in objects):  # only chunks go through filters
+        from tlkit.keras_files.hdf5.filters import INSTALL, missing_filter
+
+        tensors = (tensor.values for layer in file.layers for tensor in layer.tensors)
+        packed = next((missing for values in tensors if (missing := missing_filter(values))), None)
+        if packed:
+            problems.append(f"Values are packed with the HDF5 filter {packed}, which is not installed. {INSTALL}")
     if file.header.is_model and file.header.problem is None:
         from tlkit.keras_files.upgrade.validate import config_problems
 
         problems += config_problems(file.header.raw_config, file.header.keras_version)
-    return tuple(problems)
+    return tuple(map(truncate, problems))
 
 
 def _progress(layers: Sequence[SavedLayer], reads: bool) -> Iterator[SavedLayer]:
@@ -217,12 +226,15 @@ def _layer_info(layer: SavedLayer, with_stats: bool) -> LayerInfo:
 
     tensors = tuple(
         TensorInfo(
-            tensor.name, tensor.role, str(tensor.values.name), tensor.values.shape, type_name(tensor.values.dtype),
-            tensor.values.size * tensor.values.dtype.itemsize, stats(tensor.values) if with_stats else None,
+            tensor.name, tensor.role, truncate(str(tensor.values.name)), tensor.values.shape,
+            type_name(tensor.values.dtype), tensor.values.size * tensor.values.dtype.itemsize,
+            stats(tensor.values) if with_stats else None,
         )
         for tensor in layer.tensors
     )  # fmt: skip
-    return LayerInfo(layer.name, layer.kind, layer.path, tensors)
+    return LayerInfo(
+        truncate(layer.name), layer.kind and truncate(layer.kind), tuple(map(truncate, layer.path)), tensors
+    )
 
 
 def _other_stats(file: KerasFile, objects: Sequence[Node], layers: Sequence[LayerInfo]) -> dict[str, Stats]:
@@ -231,8 +243,11 @@ def _other_stats(file: KerasFile, objects: Sequence[Node], layers: Sequence[Laye
     from tlkit.keras_files.hdf5.tensor_stats import stats
 
     known = {tensor.path for layer in layers for tensor in layer.tensors}
-    return {
-        node.path: stats(inside(file.root, node.path.strip("/")))
-        for node in objects
-        if node.kind == "dataset" and node.path not in known
-    }
+    found = {}
+    for node in objects:
+        if node.kind == "dataset" and node.path not in known:
+            try:
+                found[node.path] = stats(inside(file.root, node.path.strip("/")))
+            except WeightsError:  # its path was shortened
+                found[node.path] = Stats(note="not read: its name is too long")
+    return found

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tlkit.downloads.weights_file import WeightsFile
 from tlkit.errors import WeightsError
-from tlkit.keras_files import is_archive, is_hdf5, start_verifying, structure_problem
+from tlkit.keras_files import check_is_file, is_torch_stream, start_verifying, structure_problem
 from tlkit.utils.cache_dir import cache_folder, named_folder
 from tlkit.utils.hashing import digest_problem
 from tlkit.utils.keras_home import keras_home
@@ -38,19 +38,20 @@ def check_weights(weights: str) -> Path | None:
     """Return the file that ``--weights`` names, or None for ``imagenet`` and ``none``.
 
     Raises:
-        WeightsError: The file does not exist; damage is found when it is loaded.
+        WeightsError: The file does not exist, or is of another kind; damage is found when it is loaded.
     """
     if weights in ("imagenet", "none"):
         return None
+    if Path(weights).is_dir():
+        check_is_file(Path(weights))
     if not Path(weights).is_file():
-        folder = Path(weights).is_dir()
         raise WeightsError(
-            f"{weights} is a folder." if folder else f"There is no weights file {weights}.",
+            f"There is no weights file {weights}.",
             hint=did_you_mean(weights.lower(), ("imagenet", "none"))
             or "--weights takes imagenet, none, or the path of a file.",
         )
     path = Path(weights)
-    if is_hdf5(path) or is_archive(path):
+    if not is_torch_stream(path):  # the published file of a Lite is one
         start_verifying(path)  # meanwhile Keras is imported; loading waits for the answer
     return path
 

@@ -18,6 +18,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tlkit.keras_files.foreign import foreign_error as foreign_error
+    from tlkit.keras_files.foreign import foreign_folder as foreign_folder
     from tlkit.keras_files.full_model import LoadedModel as LoadedModel
     from tlkit.keras_files.full_model import load_model as load_model
     from tlkit.keras_files.hdf5.subprocess_guard import run_in_subprocess as run_in_subprocess
@@ -48,10 +50,12 @@ if TYPE_CHECKING:
     from tlkit.keras_files.torch_legacy_reader import read_torch_stream as read_torch_stream
     from tlkit.keras_files.types import FEATURES as FEATURES
     from tlkit.keras_files.types import Header as Header
+    from tlkit.keras_files.verify import check_crc as check_crc
     from tlkit.keras_files.verify import start_verifying as start_verifying
     from tlkit.keras_files.verify import verify_readable as verify_readable
 
 _NAMES = {
+    "foreign": ("foreign_error", "foreign_folder"),
     "full_model": ("LoadedModel", "load_model"),
     "hdf5.subprocess_guard": ("run_in_subprocess",),
     "hdf5.validate": ("SIGNATURE", "check_is_file", "is_archive", "is_hdf5", "structure_problem"),
@@ -64,7 +68,7 @@ _NAMES = {
     "model_config": ("ConfigLayer", "data_layout"),
     "torch_legacy_reader": ("is_torch_stream", "read_torch_stream"),
     "types": ("FEATURES", "Header"),
-    "verify": ("start_verifying", "verify_readable"),
+    "verify": ("check_crc", "start_verifying", "verify_readable"),
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}
 

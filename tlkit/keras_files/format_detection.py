@@ -12,9 +12,13 @@ from tlkit.keras_files.hdf5.attributes import text, text_list
 from tlkit.keras_files.hdf5.links import has, inside, names
 from tlkit.keras_files.model_config import ARCHIVE_CONFIG, ARCHIVE_METADATA, parse_config, parse_json
 from tlkit.keras_files.types import FEATURES, Header
+from tlkit.utils.text import MAX_NAME, truncate
 
 FOLDERS = ("layers", "_layer_checkpoint_dependencies")
 """The groups of ``.weights.h5`` that hold layers, as Keras 3 and Keras 2.12 to 2.15 call them."""
+
+MAX_GROUPS, MAX_DEPTH = 20_000, 32
+"""Names that are looked at to recognise the file of a subclassed model, and groups inside groups."""
 
 
 def weights_root(root: h5py.Group) -> Any:
@@ -36,11 +40,12 @@ def read_header(path: Path, file: h5py.File, archive: dict[str, Any] | None) -> 
     if archive is not None:
         metadata, raw = archive.get(ARCHIVE_METADATA), archive[ARCHIVE_CONFIG]
         version = metadata.get("keras_version") if isinstance(metadata, dict) else None
-        version = version if isinstance(version, str) else None
+        version = truncate(version) if isinstance(version, str) else None
         return Header("keras-archive", version, None, raw, parse_config(raw))
     root = weights_root(file)
-    version = text(file, "keras_version") or text(root, "keras_version")
-    backend = text(file, "backend") or text(root, "backend")
+    version, backend = (
+        truncate(text(file, name) or text(root, name) or "") or None for name in ("keras_version", "backend")
+    )
     if "nb_layers" in file.attrs:
         return Header("keras0-weights", version, backend)
     if FEATURES in file.attrs:
@@ -55,11 +60,35 @@ def read_header(path: Path, file: h5py.File, archive: dict[str, Any] | None) -> 
         return Header(_by_version(version, "model"), version, backend, raw, parse_config(raw), problem)
     if "layer_names" in root.attrs or text_list(root, "layer_names"):
         return Header(_by_version(version, "weights"), version, backend)
-    if any(has(file, folder) for folder in FOLDERS) or (
-        has(file, "vars") and set(names(file)) <= {"vars", "optimizer"}
+    if (
+        any(has(file, folder) for folder in FOLDERS)
+        or (has(file, "vars") and set(names(file)) <= {"vars", "optimizer"})
+        or _holds_variables_only(file)
     ):
         return Header("keras3-weights", version, backend)
     return Header("hdf5", version, backend)
+
+
+def _holds_variables_only(file: h5py.File) -> bool:
+    """Return True if every dataset is a number in a group ``vars``, as Keras 3 saves a subclassed model."""
+    found, seen = False, 0
+    waiting: list[tuple[h5py.Group, bool, int]] = [(file, False, 0)]
+    while waiting:
+        group, variables, depth = waiting.pop()
+        for name in names(group):
+            seen += 1
+            if seen > MAX_GROUPS or depth > MAX_DEPTH or len(name) > MAX_NAME:
+                return False
+            if not has(group, name):
+                continue
+            item = inside(group, name)
+            if isinstance(item, h5py.Group):
+                waiting.append((item, name == "vars", depth + 1))
+            elif variables and isinstance(item, h5py.Dataset) and item.dtype.kind in "fiu":
+                found = True
+            else:
+                return False
+    return found
 
 
 def _by_version(version: str | None, what: str) -> str:

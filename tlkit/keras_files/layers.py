@@ -17,10 +17,12 @@ import numpy as np
 from tlkit.errors import WeightsError
 from tlkit.keras_files.format_detection import FOLDERS, weights_root
 from tlkit.keras_files.hdf5.attributes import text, text_list, value_of
-from tlkit.keras_files.hdf5.links import decoded, has, inside, names, numbers
+from tlkit.keras_files.hdf5.folders import Folder, split_backslashes
+from tlkit.keras_files.hdf5.links import inside, names, numbers
 from tlkit.keras_files.legacy_names import is_automatic, numbered, owner_and_role, snake_case
 from tlkit.keras_files.model_config import ConfigLayer
 from tlkit.keras_files.types import Header
+from tlkit.utils.text import MAX_NAME
 
 MAX_DEPTH = 32
 """Layers inside layers; deeper folders are no network."""
@@ -185,72 +187,115 @@ def _counts_up(owners: Iterable[str]) -> bool:
 
 
 def _folders(root: h5py.File, config: ConfigLayer | None) -> Iterator[SavedLayer]:
-    """Read folders named by class and number: Keras 3, and Keras 2.12 to 2.15."""
-    if has(root, "vars"):
-        yield SavedLayer("", _variables(inside(root, "vars"), ""), place="vars")
-    for folder in FOLDERS:
-        if has(root, folder):
-            yield from _folder_layers(inside(root, folder), folder, (), config, 0)
+    """Read folders of Keras 3, and of Keras 2.12 to 2.15: named by class and number, or as a subclassed model does."""
+    top = Folder("", root)
+    if not any(folder in top.folders for folder in FOLDERS):
+        split_backslashes(top)
+    if "vars" in top.folders:
+        yield SavedLayer("", _variables(top.folders["vars"], ""), place="vars")
+    yield from _model_layers(top, (), config, 0)
+
+
+def _model_layers(
+    folder: Folder, path: tuple[str, ...], config: ConfigLayer | None, depth: int
+) -> Iterator[SavedLayer]:
+    """Read the layers that Keras lists, then those that a subclassed model holds as attributes."""
+    for inner in FOLDERS:
+        if inner in folder.folders:
+            yield from _folder_layers(folder.folders[inner], path, config, depth)
+    if config is not None and config.layers is not None:
+        return  # the network is described, and has no others
+    for name in sorted(folder.folders.keys() - {*FOLDERS, *_NO_LAYERS}, key=numbered):
+        item = folder.folders[name]
+        if depth > MAX_DEPTH:
+            raise _too_deep(folder)
+        given = _given_name(item)
+        known = given is not None and not is_automatic(given)
+        kind = numbered(given)[0] if given and not known else None
+        if item.folders.keys() - {"vars", "seed_generator"} <= _PARTS:
+            label = str(given) if known else name
+            yield SavedLayer(label, _all_variables(item), kind, path, item.place, ordered=False, named=known)
+        else:
+            own = _variables(item.folders["vars"], "vars/") if "vars" in item.folders else ()
+            if own:
+                yield SavedLayer(name, own, None, path, item.place, ordered=False, named=False)
+            yield from _model_layers(item, (*path, name), None, depth + 1)
+
+
+_NO_LAYERS = {
+    "vars", "seed_generator", "optimizer", "_optimizer", "metrics", "_metrics", "compiled_metrics", "compiled_loss",
+    "_compile_metrics", "_compile_loss", "_loss_tracker",
+}  # fmt: skip
+"""Groups beside layers: the state of what trains, counts and draws random numbers."""
+_PARTS = {
+    "cell", "layer", "forward_layer", "backward_layer", "query_dense", "key_dense", "value_dense", "output_dense",
+    "_query_dense", "_key_dense", "_value_dense", "_output_dense", "_softmax", "_dropout_layer",
+}  # fmt: skip
+"""Parts of Keras's own layers: GRU, Bidirectional, MultiHeadAttention and their like."""
+
+
+def _too_deep(folder: Folder) -> WeightsError:
+    return WeightsError(f"{folder.place} is inside layers {MAX_DEPTH} deep; too many.")
 
 
 def _folder_layers(
-    group: Any, place: str, path: tuple[str, ...], config: ConfigLayer | None, depth: int
+    folder: Folder, path: tuple[str, ...], config: ConfigLayer | None, depth: int
 ) -> Iterator[SavedLayer]:
     if depth > MAX_DEPTH:
-        raise WeightsError(f"{group.file.filename} has layers inside layers {MAX_DEPTH} deep; too many.")
+        raise _too_deep(folder)
     kinds: dict[str, list[str]] = {}
-    for folder in sorted(names(group), key=numbered):
-        if has(group, folder) and isinstance(inside(group, folder), h5py.Group):
-            kinds.setdefault(numbered(folder)[0], []).append(folder)
+    for name in sorted(folder.folders, key=numbered):
+        kinds.setdefault(numbered(name)[0], []).append(name)
     described: dict[str, list[ConfigLayer]] = {}
     for layer in (config.layers or ()) if config else ():
         described.setdefault(snake_case(layer.kind), []).append(layer)
     found: list[tuple[str, str, ConfigLayer | None]] = []
-    for kind, folders in kinds.items():
+    for kind, same_kind in kinds.items():
         # with a configuration the k-th folder of a class is its k-th layer, so order is known again
         same = described.get(kind, [])
-        found += [(folder, kind, same[k] if len(same) == len(folders) else None) for k, folder in enumerate(folders)]
+        found += [(name, kind, same[k] if len(same) == len(same_kind) else None) for k, name in enumerate(same_kind)]
     ordered = config is not None and config.layers is not None and all(layer is not None for *_, layer in found)
     if config is not None and config.layers is not None and ordered:
         position = {id(layer): number for number, layer in enumerate(config.layers)}
         found.sort(key=lambda item: position[id(item[2])])
-    for folder, kind, described_by in found:
-        item = inside(group, folder)
-        where = f"{place}/{folder}"
+    for key, kind, described_by in found:
+        item = folder.folders[key]
         given = (described_by.name if described_by else None) or _given_name(item)
-        name = given or folder
-        nested = next((inner for inner in FOLDERS if has(item, inner)), None)
+        name = given or key
+        nested = next((inner for inner in FOLDERS if inner in item.folders), None)
         if nested:
-            yield from _folder_layers(inside(item, nested), f"{where}/{nested}", (*path, name), described_by, depth + 1)
+            yield from _folder_layers(item.folders[nested], (*path, name), described_by, depth + 1)
         else:
-            yield SavedLayer(name, _all_variables(item), kind, path, where, ordered, named=bool(given))
+            yield SavedLayer(name, _all_variables(item), kind, path, item.place, ordered, named=bool(given))
 
 
-def _given_name(item: h5py.Group) -> str | None:
-    return text(item, "name") or (text(inside(item, "vars"), "name") if has(item, "vars") else None)
+def _given_name(item: Folder) -> str | None:
+    groups = [folder.group for folder in (item, item.folders.get("vars")) if folder is not None and folder.group]
+    names_given = (text(group, "name") for group in groups)
+    return next((name for name in names_given if name and len(name) <= MAX_NAME), None)
 
 
-def _all_variables(group: Any) -> tuple[SavedTensor, ...]:
+def _all_variables(folder: Folder) -> tuple[SavedTensor, ...]:
     """Return the weights of a layer: its own, then those of its parts (the cell of a GRU)."""
     found: list[SavedTensor] = []
-    waiting = [("", group, 0)]
+    waiting = [("", folder, 0)]
     while waiting:
         prefix, item, depth = waiting.pop()
-        if has(item, "vars"):
-            found += _variables(inside(item, "vars"), f"{prefix}vars/")
+        if "vars" in item.folders:
+            found += _variables(item.folders["vars"], f"{prefix}vars/")
         if depth > MAX_DEPTH:
-            raise WeightsError(f"{group.file.filename} has folders inside a layer {MAX_DEPTH} deep; too many.")
-        parts = [
-            name for name in sorted(names(item), key=numbered, reverse=True) if name not in ("vars", "seed_generator")
-        ]
-        for name in parts:
-            if has(item, name) and isinstance(inside(item, name), h5py.Group):
-                waiting.append((f"{prefix}{name}/", inside(item, name), depth + 1))
+            raise WeightsError(f"{folder.place} has folders {MAX_DEPTH} deep; too many.")
+        for name in sorted(item.folders.keys() - {"vars", "seed_generator"}, key=numbered, reverse=True):
+            waiting.append((f"{prefix}{name}/", item.folders[name], depth + 1))
     return tuple(found)
 
 
-def _variables(group: Any, prefix: str) -> tuple[SavedTensor, ...]:
-    keys = sorted(map(decoded, group.id), key=lambda key: (not key.isdigit(), int(key) if key.isdigit() else 0, key))
+def _variables(folder: Folder, prefix: str) -> tuple[SavedTensor, ...]:
+    group: Any = folder.group
+    keys = sorted(
+        names(group) if group is not None else (),
+        key=lambda key: (not key.isdigit(), int(key) if key.isdigit() else 0, key),
+    )
     return tuple(SavedTensor(f"{prefix}{key}", numbers(group, key)) for key in keys)
 
 

@@ -38,7 +38,9 @@ def layer_tree(layers: Iterable[LayerInfo]) -> Tree:
             )
             for tensor in layer.tensors
         ]
-        models[layer.parents].children.append(Tree(layer.name, (layer.kind,) if layer.kind else (), tensors))
+        tree = Tree(layer.name, (layer.kind,) if layer.kind else (), tensors)
+        models[layer.parents].children.append(tree)
+        models.setdefault((*layer.parents, layer.name), tree)  # it may hold layers beside weights of its own
     return root
 
 
@@ -65,7 +67,8 @@ def _object_words(node: Node) -> tuple[str, ...]:
         return ()
     if node.kind == "dataset":
         shape = "no shape" if node.shape is None else format_shape(node.shape)
-        return (shape, str(node.dtype), *([node.storage] if node.storage in ("external", "virtual") else []))
+        outside = [f"{node.storage}: {node.target}"] if node.storage in ("external", "virtual") else []
+        return (shape, str(node.dtype), *outside)
     if node.target is None:
         return (node.kind,)
     return (f"{node.kind} to {node.target}" if node.kind.endswith("link") else node.target,)

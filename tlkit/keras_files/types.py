@@ -117,7 +117,8 @@ class Node:
         path: From the root.
         kind: ``group``, ``dataset``, ``datatype``, ``soft link``, ``external link``, ``hard link`` (to an object
             that is listed already), or ``unreadable``.
-        target: What a link points to; why an object is unreadable.
+        target: What a link points to; the files that hold the values of an external or virtual dataset; why an
+            object is unreadable.
         shape: Of a dataset; None where it has none.
         dtype: Of a dataset.
         storage: ``contiguous``, ``chunked``, ``compact``, ``external``, ``virtual``.

@@ -24,7 +24,6 @@ from tlkit.inference.lazy_model import LazyModel
 from tlkit.inference.provenance import Provenance
 from tlkit.keras_files import ConfigLayer, check_is_file, data_layout
 from tlkit.training.model_ends import ModelEnds, model_ends
-from tlkit.utils.hashing import file_digest
 from tlkit.utils.logging import logger
 
 
@@ -105,7 +104,7 @@ def _published_classifier(config: PredictConfig) -> Classifier:
 
 
 def _run_classifier(config: PredictConfig, folder: Path) -> Classifier:
-    from tlkit.training.run_folder import MODEL, load_model, read_run
+    from tlkit.training.run_folder import load_model, read_run, verified_digest
 
     record = read_run(folder)
     architecture = None if config.arch is None else get_architecture(config.arch).name
@@ -133,7 +132,7 @@ def _run_classifier(config: PredictConfig, folder: Path) -> Classifier:
     # with the number of classes, so that a record that does not fit is compared with the model itself
     provenance = Provenance(
         architecture=record.architecture,
-        weights={"digest": file_digest(folder / MODEL)},
+        weights={"digest": verified_digest(folder, record)},
         layer=CLASSIFIER,
         classes=len(record.classes),
     )

@@ -19,7 +19,9 @@ from tlkit.architectures.preprocessor import make_preprocessor
 from tlkit.data.modality import IMAGE
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import ModelError, RunError, WeightsError
+from tlkit.keras_files import check_crc, foreign_error, foreign_folder, is_archive, is_hdf5
 from tlkit.utils.atomic_write import atomic_write
+from tlkit.utils.hashing import file_digest
 from tlkit.utils.output_file import RUN_MODEL, RUN_RECORD, RUN_STATE
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ class RunRecord:
         left_out: Number of files in class folders that are no images, by the end of their names.
         warnings: What to know before trusting it.
         data_format: ``channels_last`` or ``channels_first``.
+        model_digest: ``sha256:…`` of the model file; None in a run of an older tlkit.
         modality: What the model takes: ``image`` or ``audio``.
         format: Version of this record.
     """
@@ -81,6 +84,7 @@ class RunRecord:
     left_out: Mapping[str, int] = field(default_factory=dict)
     warnings: Sequence[str] = ()
     data_format: str = "channels_last"
+    model_digest: str | None = None
     modality: str = IMAGE.name
     format: int = FORMAT
 
@@ -178,9 +182,11 @@ def read_run(folder: Path) -> RunRecord:
             hint=f"Resume it: tlkit finetune --resume {shlex.quote(str(folder))}",
         )
     if not (folder / RECORD).is_file() or not (folder / MODEL).is_file():
+        found = foreign_folder(folder)
+        what = "" if found.what == "a folder" else f"{found.what}, "
         raise RunError(
-            f"{folder} is not a finished run: it needs {MODEL} and {RECORD}.",
-            hint="`tlkit finetune DATA -o RUN` creates one.",
+            f"{folder} is {what}not a finished run: it needs {MODEL} and {RECORD}.",
+            hint=found.hint or "`tlkit finetune DATA -o RUN` creates one.",
         )
     try:
         content = json.loads((folder / RECORD).read_text("utf-8"))
@@ -199,6 +205,7 @@ def read_run(folder: Path) -> RunRecord:
             and isinstance(record.classes, list)
             and all(isinstance(name, str) for name in record.classes)
             and all(type(side) is int for side in record.size)
+            and isinstance(record.model_digest, str | None)
             and len(record.size) == 2
         )
         if sound:
@@ -210,15 +217,41 @@ def read_run(folder: Path) -> RunRecord:
     return record
 
 
+def verified_digest(folder: Path, record: RunRecord) -> str:
+    """Return ``sha256:…`` of the model file of a run, after comparing it with the record.
+
+    Raises:
+        RunError: It cannot be read, is damaged, or is not the file that was saved.
+    """
+    path = folder / MODEL
+    try:
+        digest = file_digest(path)
+        if digest != record.model_digest:  # damaged, or another file, or of an older tlkit, which recorded none
+            if is_archive(path):
+                check_crc(path)
+            elif not is_hdf5(path):
+                raise foreign_error(path)
+    except (OSError, WeightsError) as error:
+        reason = error.message if isinstance(error, WeightsError) else f"{path} cannot be read: {error.strerror}."
+        raise RunError(reason, hint="Copy the run again, or train it again.") from error
+    if record.model_digest not in (None, digest):
+        raise RunError(
+            f"{path} is not the model that this run saved: its digest is {digest}, {RECORD} has {record.model_digest}.",
+            hint="Copy the run again. To use another model, name a copy of it outside of the run.",
+        )
+    return digest
+
+
 def load_model(folder: Path, record: RunRecord) -> Any:
     """Load the trained model of a run.
 
     Raises:
-        RunError: It cannot be loaded, or is not the model that the record describes.
+        RunError: It cannot be loaded, is damaged, or is not the model that the record describes.
     """
     from tlkit.keras_files import load_model as load_file
 
     path = folder / MODEL
+    verified_digest(folder, record)
     try:
         model = load_file(path).model
     except (ModelError, WeightsError) as error:

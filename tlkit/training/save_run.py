@@ -18,10 +18,11 @@ from tlkit.training.history import Phase
 from tlkit.training.plan import TrainingPlan
 from tlkit.training.reproduce import command_line, effective_options, versions
 from tlkit.training.result import FinetuneResult
-from tlkit.training.run_folder import REPORT, RunRecord, write_digests, write_model, write_record
+from tlkit.training.run_folder import MODEL, REPORT, RunRecord, write_digests, write_model, write_record
 from tlkit.training.run_state import tidy_up
 from tlkit.training.split_data import SplitData
 from tlkit.utils.atomic_write import atomic_write
+from tlkit.utils.hashing import file_digest
 from tlkit.utils.logging import logger
 from tlkit.utils.text import format_bytes, pluralize
 
@@ -69,6 +70,7 @@ def save_run(
     record = _record(result, plan, images, features, options)
     write_model(folder, model, phases)
     write_digests(folder, images.digests_by_file(plan.config.data))
+    record = dataclasses.replace(record, model_digest=file_digest(folder / MODEL))
     try:
         _write_report(result, record, images, plan.config.effective(**options))
     except Exception as error:  # matplotlib, its fonts, its cache folder: the model is worth more

@@ -13,6 +13,9 @@ from collections.abc import Iterable
 # unassigned, line and paragraph separators.
 _UNPRINTABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
+MAX_NAME = 1000
+"""Characters of a name in a file that are shown. Keras gives no longer ones; HDF5 allows hundreds of millions."""
+
 # name:password@ or token@ of a URL; the second kind of password has a slash that should have been %2F, and is
 # no port and path. A Path of a URL has one slash after the scheme.
 _SECRET = re.compile(r"(?:(?<=://)|(?<=\w\w:/))(?:([^\s/?#@:]*:)(?:[^/?#]*|(?!\d*[/?#])[^\s@]*)|[^\s/?#@:]+)@")
@@ -37,6 +40,11 @@ def escape_control_chars(text: object) -> str:
         char.encode("unicode_escape").decode("ascii") if unicodedata.category(char) in _UNPRINTABLE else char
         for char in text
     )
+
+
+def truncate(text: str, most: int = MAX_NAME) -> str:
+    """Return a text; of one that nobody could read whole, the beginning and the length."""
+    return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
 
 
 def close_matches(word: str, known: Iterable[str], *, count: int = 3) -> list[str]:

@@ -7,8 +7,10 @@ from typing import Any
 import h5py
 import numpy as np
 
+from tlkit.errors import WeightsError
 from tlkit.keras_files.hdf5.links import decoded, encoded
 from tlkit.keras_files.types import Attribute
+from tlkit.utils.text import MAX_NAME, truncate
 
 MAX_VALUE = 2**20
 """Bytes of an attribute that are read."""
@@ -33,8 +35,12 @@ def text_list(group: Any, attribute: str) -> list[str]:
         chunks = []
         while h5py.h5a.exists(group.id, encoded(f"{attribute}{len(chunks)}")):
             chunks.append(value_of(group, f"{attribute}{len(chunks)}"))
-    names = [name for chunk in chunks for name in np.atleast_1d(chunk).ravel().tolist()]
-    return [decoded(name) if isinstance(name, bytes) else str(name) for name in names]
+    names = [name for chunk in chunks if chunk is not None for name in np.atleast_1d(chunk).ravel().tolist()]
+    texts = [decoded(name) if isinstance(name, bytes) else str(name) for name in names]
+    longest = max(texts, key=len, default="")
+    if len(longest) > MAX_NAME:
+        raise WeightsError(f"{attribute} in {group.file.filename} holds a name of {len(longest):,} characters.")
+    return texts
 
 
 def value_of(item: Any, name: str) -> Any:
@@ -67,18 +73,26 @@ def attributes(item: Any) -> tuple[Attribute, ...]:
         name = "?"
         try:
             handle = h5py.h5a.open(item, index=number)
-            name = decoded(handle.name)
+            name = truncate(decoded(handle.name))
             shape, kind = handle.shape, type_name(handle.dtype)
-            size = handle.get_storage_size()
+            items = 0 if shape is None else int(np.prod(shape, dtype=object))
+            size = handle.get_storage_size() if items else 0  # h5py takes a size of 0 for a failure
             if shape is None:
                 found.append(Attribute(name, kind, (), None, "empty"))
-            elif size > MAX_VALUE or int(np.prod(shape, dtype=object)) > MAX_ITEMS:
+            elif size > MAX_VALUE or items > MAX_ITEMS:
                 found.append(Attribute(name, kind, shape, None, f"{size:,} bytes; not read"))
             else:
-                found.append(Attribute(name, kind, shape, _plain(_read(handle))))
+                value = _plain(_read(handle))
+                length = _length(value)  # strings of any length are stored elsewhere, and only counted by their number
+                note = f"{length:,} characters; not shown" if length > MAX_VALUE else None
+                found.append(Attribute(name, kind, shape, None if note else value, note))
         except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError) as error:
-            found.append(Attribute(name, "unreadable", (), None, str(error).strip().split("\n")[0]))
+            found.append(Attribute(name, "unreadable", (), None, truncate(str(error).strip().split("\n")[0])))
     return tuple(found)
+
+
+def _length(value: Any) -> int:
+    return len(value) if isinstance(value, str) else sum(map(_length, value)) if isinstance(value, list) else 0
 
 
 def type_name(dtype: np.dtype[Any]) -> str:

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import h5py
 
 from tlkit.errors import WeightsError
+from tlkit.keras_files.foreign import foreign_error
 from tlkit.keras_files.model_config import ARCHIVE_CONFIG, ARCHIVE_METADATA, parse_json
 
 ARCHIVE_WEIGHTS = "model.weights.h5"
@@ -30,9 +31,33 @@ def open_archive(path: Path) -> Iterator[tuple[h5py.File, dict[str, Any]]]:
     Raises:
         WeightsError: It is damaged, or no archive of a model.
     """
+    with _damage_in_one_line(path), zipfile.ZipFile(path) as archive, _opened(path, archive) as found:
+        yield found
+
+
+def compare_crc(path: Path) -> None:
+    """Read every member of an archive, and compare its bytes with its CRC-32.
+
+    HDF5 has no checksum of its own for most values: without this a flipped bit is another number.
+
+    Raises:
+        WeightsError: A member is damaged, or the archive is.
+    """
+    with _damage_in_one_line(path), zipfile.ZipFile(path) as archive:
+        unpacked = sum(info.file_size for info in archive.infolist() if info.compress_type != zipfile.ZIP_STORED)
+        if unpacked > MAX_UNPACKED:
+            raise WeightsError(f"{path} unpacks to {unpacked:,} bytes; too many.")
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise WeightsError(
+            f"{path} is damaged: the bytes of {damaged} do not match their CRC-32.", hint="Copy or download it again."
+        )
+
+
+@contextmanager
+def _damage_in_one_line(path: Path) -> Iterator[None]:
     try:
-        with zipfile.ZipFile(path) as archive, _opened(path, archive) as found:
-            yield found
+        yield
     except zipfile.BadZipFile as error:
         cut = "File is not a zip file" in str(error)  # the end is missing: the start was checked before
         reason = "it is cut short" if cut else str(error)
@@ -45,12 +70,10 @@ def open_archive(path: Path) -> Iterator[tuple[h5py.File, dict[str, Any]]]:
 def _opened(path: Path, archive: zipfile.ZipFile) -> Iterator[tuple[h5py.File, dict[str, Any]]]:
     members = {info.filename: info for info in archive.infolist()}
     if ARCHIVE_CONFIG not in members or ARCHIVE_WEIGHTS not in members:
-        sharded = any(name.startswith("model") and name.endswith(".weights.json") for name in members)
-        raise WeightsError(
-            f"{path} is a zip archive without {ARCHIVE_WEIGHTS} and {ARCHIVE_CONFIG}: "
-            + ("its weights are split over several files." if sharded else "not a .keras model."),
-            hint="Save it with Keras as one file, then try again." if sharded else None,
-        )
+        raise foreign_error(path)
+    from tlkit.keras_files.verify import check_crc  # which calls compare_crc
+
+    check_crc(path)
     texts = {}
     for name in (ARCHIVE_CONFIG, ARCHIVE_METADATA):
         if name in members:

@@ -14,6 +14,11 @@ from typing import Any
 import h5py
 
 from tlkit.errors import WeightsError
+from tlkit.keras_files.hdf5.filters import missing_filter
+from tlkit.utils.text import truncate
+
+MAX_FILES = 3
+"""Files that hold the values of a dataset and are named."""
 
 
 def encoded(name: str) -> bytes:
@@ -47,7 +52,7 @@ def inside(group: h5py.Group, path: str) -> Any:
         key = encoded(part)
         if not (part and isinstance(item, h5py.h5g.GroupID) and _is_hard(item, key)):
             found = h5py.Group(item) if isinstance(item, h5py.h5g.GroupID) else None
-            raise WeightsError(f"{group.file.filename}: {_missing(found, part, path)}.")
+            raise WeightsError(f"{group.file.filename}: {truncate(_missing(found, part, path))}.")
         item = h5py.h5o.open(item, key)
     return as_object(item)
 
@@ -83,10 +88,10 @@ def link(group: h5py.Group, name: str) -> Link | None:
     if kind == h5py.h5l.TYPE_HARD:
         return None
     if kind == h5py.h5l.TYPE_SOFT:
-        return Link("soft", decoded(links.get_val(key)))
+        return Link("soft", truncate(decoded(links.get_val(key))))
     if kind == h5py.h5l.TYPE_EXTERNAL:
         file, path = links.get_val(key)
-        return Link("external", f"{decoded(file)}:{decoded(path)}")
+        return Link("external", f"{truncate(decoded(file))}:{truncate(decoded(path))}")
     return Link("unknown", f"link of kind {kind}")
 
 
@@ -118,6 +123,23 @@ def storage_of(dataset: Any) -> str:
     }.get(layout, "unknown")
 
 
+def values_elsewhere(dataset: Any) -> str:
+    """Return the files that hold the values of an external or virtual dataset (a low-level identifier).
+
+    Nothing is opened. More than :data:`MAX_FILES` are counted.
+    """
+    properties = dataset.get_create_plist()
+    count = properties.get_external_count() or properties.get_virtual_count()
+    found: list[Any] = []
+    for number in range(min(count, MAX_FILES)):
+        if properties.get_external_count():
+            found.append(properties.get_external(number)[0])
+        else:
+            found.append(properties.get_virtual_filename(number))
+    names_found = dict.fromkeys(truncate(decoded(name) if isinstance(name, bytes) else name) for name in found)
+    return ", ".join(names_found) + (f" and {count - MAX_FILES:,} more" if count > MAX_FILES else "")
+
+
 def numbers(group: h5py.Group, path: str) -> h5py.Dataset:
     """Return the dataset of numbers at ``path``, unread.
 
@@ -125,8 +147,16 @@ def numbers(group: h5py.Group, path: str) -> h5py.Dataset:
         WeightsError: It is not inside the file, its values are not, or they are not numbers.
     """
     dataset = inside(group, path)
-    if not isinstance(dataset, h5py.Dataset) or storage(dataset) in ("external", "virtual"):
-        raise WeightsError(f"{path!r} has its values outside {group.file.filename}.")
+    if not isinstance(dataset, h5py.Dataset):
+        raise WeightsError(f"{path!r} in {group.file.filename} is no dataset.")
+    stored = storage(dataset)
+    if stored in ("external", "virtual"):
+        raise WeightsError(
+            f"{path!r} has its values outside {group.file.filename}, in {values_elsewhere(dataset.id)}, "
+            "which is not opened."
+        )
     if dataset.dtype.kind not in "fiu" or dataset.shape is None:
         raise WeightsError(f"{path!r} in {group.file.filename} does not hold numbers.")
+    if stored == "chunked":
+        missing_filter(dataset)  # those of hdf5plugin register when they are needed
     return dataset

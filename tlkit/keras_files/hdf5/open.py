@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any
 import h5py
 
 from tlkit.errors import WeightsError
-from tlkit.keras_files.hdf5.validate import check_is_file, is_archive, structure_problem
+from tlkit.keras_files.foreign import foreign_error
+from tlkit.keras_files.hdf5.filters import INSTALL
+from tlkit.keras_files.hdf5.validate import check_is_file, is_archive, is_hdf5, structure_problem
 
 
 @contextmanager
@@ -31,6 +34,8 @@ def open_hdf5(path: Path) -> Iterator[tuple[h5py.File, dict[str, Any] | None]]:
             with open_archive(path) as opened:
                 yield opened
         else:
+            if not is_hdf5(path):
+                raise foreign_error(path)
             wrong = structure_problem(path)
             if wrong:
                 raise WeightsError(f"{path} cannot be read: {wrong}.")
@@ -43,4 +48,6 @@ def open_hdf5(path: Path) -> Iterator[tuple[h5py.File, dict[str, Any] | None]]:
     except (OSError, KeyError, ValueError, TypeError, RuntimeError, RecursionError, MemoryError,
             OverflowError) as error:  # fmt: skip
         lines = str(error).strip().splitlines()
+        if isinstance(error, OSError) and lines and re.search("plugin|required filter|open directory", lines[0]):
+            raise WeightsError(f"{path} is packed with an HDF5 filter that is not installed.", hint=INSTALL) from error
         raise WeightsError(f"{path} is damaged: {lines[0] if lines else type(error).__name__}.") from error

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import h5py
 import numpy as np
 
+from tlkit.keras_files.hdf5.filters import missing_filter
 from tlkit.keras_files.hdf5.links import storage
 from tlkit.keras_files.types import Stats
 from tlkit.utils.text import pluralize
@@ -63,6 +64,9 @@ def _not_read_reason(dataset: h5py.Dataset) -> str | None:
         return f"nothing is stored: every value is {dataset.fillvalue}"
     if size > max(2**30, stored * MAX_RATIO):
         return f"not read: it declares {size:,} bytes and stores {stored:,}"
+    missing = missing_filter(dataset)
+    if missing:
+        return f"not read: packed with the HDF5 filter {missing}, which is not installed"
     chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
     if dataset.chunks and chunk > MAX_CHUNK:
         return f"not read: it is compressed in chunks of {pluralize(chunk, 'byte')}"

@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 from tlkit.errors import WeightsError
+from tlkit.keras_files.foreign import Foreign, foreign_file, foreign_folder
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
@@ -24,14 +25,25 @@ def check_is_file(path: Path) -> None:
         reason = f"There is no file {name}." if missing else f"{name} cannot be read: {error.strerror}."
         raise WeightsError(reason) from error
     if not stat.S_ISREG(mode):
-        kind = "a folder" if stat.S_ISDIR(mode) else "a pipe" if stat.S_ISFIFO(mode) else "a device"
-        raise WeightsError(f"{name} is {kind}, not a file.", hint="Name a file of weights, a model or features.")
+        what, hint = "a pipe" if stat.S_ISFIFO(mode) else "a device", None
+        if stat.S_ISDIR(mode):
+            found = foreign_folder(path)
+            what, hint = found.what, found.hint
+        raise WeightsError(
+            f"{name} is {what}, not a file.", hint=hint or "Name a file of weights, a model or features."
+        )
 
 
 def is_hdf5(path: Path) -> bool:
-    """Return True if the file starts like an HDF5 file."""
+    """Return True if the file is HDF5: it starts like one, or does so after a user block (MATLAB writes one)."""
     with path.open("rb") as file:
-        return file.read(len(SIGNATURE)) == SIGNATURE
+        offset, size = 0, path.stat().st_size
+        while offset + len(SIGNATURE) <= size:
+            file.seek(offset)
+            if file.read(len(SIGNATURE)) == SIGNATURE:
+                return True
+            offset = max(512, offset * 2)  # where HDF5 looks
+    return False
 
 
 def is_archive(path: Path) -> bool:
@@ -49,15 +61,7 @@ def structure_problem(path: Path) -> str | None:
 
     try:
         if not is_hdf5(path):
-            with path.open("rb") as file:
-                start = file.read(512).lstrip().lower()
-            if not start:
-                return "it is empty"
-            if start.startswith(b"version https://git-lfs"):
-                return "it is a Git LFS pointer, not the file itself; `git lfs pull` fetches that"
-            if start.startswith(b"\x1f\x8b"):
-                return "it is compressed with gzip; `gunzip` it first"
-            return "it is a web page, not a weights file" if start.startswith(b"<") else "it is not an HDF5 file"
+            return f"it is {(foreign_file(path) or Foreign('not an HDF5 file')).what}"
         with h5py.File(path, "r") as file:
             len(file)
     except (OSError, RuntimeError, KeyError, ValueError) as error:

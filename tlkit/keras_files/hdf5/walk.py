@@ -8,8 +8,9 @@ from typing import Any
 import h5py
 
 from tlkit.keras_files.hdf5.attributes import attributes, type_name
-from tlkit.keras_files.hdf5.links import decoded, link, storage_of
+from tlkit.keras_files.hdf5.links import decoded, link, storage_of, values_elsewhere
 from tlkit.keras_files.types import Node
+from tlkit.utils.text import truncate
 
 MAX_DEPTH = 256
 """Groups inside groups that are entered."""
@@ -34,14 +35,14 @@ def walk(root: h5py.File) -> Iterator[Node]:
             stack.pop()
             continue
         count += 1
-        path = f"{prefix}/{decoded(name)}"
+        path = f"{prefix}/{truncate(decoded(name))}"
         if count > MAX_OBJECTS:
             yield Node(path, "unreadable", f"more than {MAX_OBJECTS:,} objects; the rest is not listed")
             return
         try:
             node, child = _describe(group, name, path, seen)
         except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-            yield Node(path, "unreadable", str(error).strip().split("\n")[0])
+            yield Node(path, "unreadable", truncate(str(error).strip().split("\n")[0]))
             continue
         yield node
         if child is not None:
@@ -76,7 +77,9 @@ def _describe(group: Any, key: bytes, path: str, seen: dict[Any, str]) -> tuple[
         seen[identity] = path
     if isinstance(item, h5py.h5d.DatasetID):
         kind, shape, stored = type_name(item.dtype), item.shape, item.get_storage_size()
-        return Node(path, "dataset", None, shape, kind, storage_of(item), stored, attributes(item)), None
+        stored_as = storage_of(item)
+        files = values_elsewhere(item) if stored_as in ("external", "virtual") else None
+        return Node(path, "dataset", files, shape, kind, stored_as, stored, attributes(item)), None
     return Node(path, "datatype"), None
 
 
