@@ -126,7 +126,7 @@ def test_a_thread_that_does_not_end_does_not_hold_up_a_program_that_failed(tmp_p
     assert done.returncode == 3
 
 
-@pytest.mark.parametrize("delay", [0.02, 0.05, 0.1])
+@pytest.mark.parametrize("delay", [0.02, 0.06])
 def test_an_interrupt_while_it_starts(delay):
     process = subprocess.Popen(
         [sys.executable, "-c", "print(1, flush=True)\nfrom tlkit.__main__ import main\nmain()", "predict", "nothing"],
@@ -137,4 +137,4 @@ def test_an_interrupt_while_it_starts(delay):
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=30)
     assert "Traceback" not in stderr
-    assert (process.returncode, stderr) in ((130, "Interrupted.\n"), (1, stderr))
+    assert (process.returncode, stderr) in ((130, "Interrupted.\n"), (3, stderr))  # a fast machine is through

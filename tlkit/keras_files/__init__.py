@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tlkit.keras_files.foreign import foreign_error as foreign_error
     from tlkit.keras_files.foreign import foreign_folder as foreign_folder
+    from tlkit.keras_files.foreign import is_torch_stream as is_torch_stream
     from tlkit.keras_files.full_model import LoadedModel as LoadedModel
     from tlkit.keras_files.full_model import load_model as load_model
     from tlkit.keras_files.hdf5.subprocess_guard import run_in_subprocess as run_in_subprocess
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from tlkit.keras_files.loading.plan import plan_loading as plan_loading
     from tlkit.keras_files.model_config import ConfigLayer as ConfigLayer
     from tlkit.keras_files.model_config import data_layout as data_layout
-    from tlkit.keras_files.torch_legacy_reader import is_torch_stream as is_torch_stream
     from tlkit.keras_files.torch_legacy_reader import read_torch_stream as read_torch_stream
     from tlkit.keras_files.types import FEATURES as FEATURES
     from tlkit.keras_files.types import Header as Header
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from tlkit.keras_files.verify import verify_readable as verify_readable
 
 _NAMES = {
-    "foreign": ("foreign_error", "foreign_folder"),
+    "foreign": ("foreign_error", "foreign_folder", "is_torch_stream"),
     "full_model": ("LoadedModel", "load_model"),
     "hdf5.subprocess_guard": ("run_in_subprocess",),
     "hdf5.validate": ("SIGNATURE", "check_is_file", "is_archive", "is_hdf5", "structure_problem"),
@@ -66,7 +66,7 @@ _NAMES = {
     "loading.load": ("load_weights", "require_loadable", "why_not"),
     "loading.plan": ("Plan", "plan_loading"),
     "model_config": ("ConfigLayer", "data_layout"),
-    "torch_legacy_reader": ("is_torch_stream", "read_torch_stream"),
+    "torch_legacy_reader": ("read_torch_stream",),
     "types": ("FEATURES", "Header"),
     "verify": ("check_crc", "start_verifying", "verify_readable"),
 }

@@ -310,3 +310,9 @@ def _unpacked(path: Path, names: set[str], name: str) -> Foreign:
         "an unpacked .keras model",
         f"Pack it: `python -m zipfile -c {shlex.quote(f'{path.resolve().name}.keras')} {name}/*`.",
     )
+
+
+def is_torch_stream(path: Path) -> bool:
+    """Return True if the file starts with a pickle, like old PyTorch files."""
+    with path.open("rb") as file:
+        return file.read(1) == b"\x80"

@@ -27,12 +27,6 @@ PROTOCOL = 1001
 _STORAGE_DTYPES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
 
 
-def is_torch_stream(path: Path) -> bool:
-    """Return True if the file starts with a pickle, like old PyTorch files."""
-    with path.open("rb") as file:
-        return file.read(1) == b"\x80"
-
-
 @dataclass
 class _Storage:
     """A run of values that tensors are views of; filled after the pickles are read."""
