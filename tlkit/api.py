@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Required, TypedDict, TypeVar, Unpack, ove
 
 from tlkit import config
 from tlkit.errors import UsageError
-from tlkit.utils.options import Options, options_of
+from tlkit.utils.options import Option, Options, options_of
 
 if TYPE_CHECKING:
     from tlkit.commands.archs import ArchitectureInfo, Architectures
@@ -264,7 +264,7 @@ def resume(run: StrPath, *, data: StrPath | None = None) -> FinetuneResult:
     """
     from tlkit.commands.finetune import resume as resume_run
 
-    return resume_run(os.fspath(run), None if data is None else os.fspath(data))
+    return resume_run(_checked("str", run=run, path=True), _checked("str", data=data, path=True, optional=True))
 
 
 @_documented(config.EvaluateConfig)
@@ -332,7 +332,7 @@ def archs(name: str | None = None) -> Architectures | ArchitectureInfo:
     """
     from tlkit.commands.archs import describe_architecture, list_architectures
 
-    return list_architectures() if name is None else describe_architecture(name)
+    return list_architectures() if name is None else describe_architecture(_checked("str", name=name))
 
 
 def list_weights(*names: str) -> tuple[FileStatus, ...]:
@@ -343,7 +343,7 @@ def list_weights(*names: str) -> tuple[FileStatus, ...]:
     """
     from tlkit.commands.weights import list_weights as run
 
-    return tuple(run(names))
+    return tuple(run([_checked("str", name=name) for name in names]))
 
 
 def pull_weights(
@@ -374,8 +374,15 @@ def pull_weights(
 
     if not names and not every:
         raise UsageError("No architecture is named.", hint="Name some, or use every=True.")
-    chosen = VariantFilter(top=top, every=every, alpha=alpha, size=size)
-    return tuple(pull(select_all(names, chosen), None if output is None else os.fspath(output), force=force))
+    chosen = VariantFilter(
+        top=_checked("bool", top=top, optional=True),
+        every=_checked("bool", every=every),
+        alpha=_checked("float", alpha=alpha, optional=True),
+        size=_checked("int", size=size, optional=True),
+    )
+    files = select_all([_checked("str", name=name) for name in names], chosen)
+    folder = _checked("str", output=output, path=True, optional=True)
+    return tuple(pull(files, folder, force=_checked("bool", force=force)))
 
 
 def verify_weights(*names: StrPath) -> tuple[FileStatus, ...]:
@@ -389,4 +396,10 @@ def verify_weights(*names: StrPath) -> tuple[FileStatus, ...]:
     """
     from tlkit.commands.weights import verify
 
-    return tuple(verify([os.fspath(name) for name in names]))
+    return tuple(verify([_checked("str", name=name, path=True) for name in names]))
+
+
+def _checked(kind: str, *, path: bool = False, optional: bool = False, **value: Any) -> Any:
+    """Return the value of the one remaining keyword, checked as an option of that name is."""
+    ((name, given),) = value.items()
+    return Option(name=name, kind=kind, help="", default=None, path=path, optional=optional).check(given)

@@ -8,7 +8,7 @@ from typing import Any
 
 from tlkit.errors import ConfigError
 from tlkit.utils.bounded_read import read_text
-from tlkit.utils.text import did_you_mean
+from tlkit.utils.options import closest
 
 _NULL = "tag:yaml.org,2002:null"
 
@@ -66,7 +66,7 @@ def read_options(path: Path, known: Iterable[str]) -> dict[str, str]:
     except RecursionError as error:
         raise ConfigError(f"{path} is nested too deep; it must contain lines of `option: value`.") from error
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not plain YAML: {' '.join(str(error).split())}.") from error
+        raise ConfigError(f"{path} is not plain YAML{_where(error)}.") from error
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -78,7 +78,7 @@ def read_options(path: Path, known: Iterable[str]) -> dict[str, str]:
         if name not in names:
             raise ConfigError(
                 f"{path} has an unknown option {key!r}.",
-                hint=did_you_mean(name, names) or f"The options are {', '.join(names)}.",
+                hint=closest(name, names) or f"The options are {', '.join(names)}.",
             )
         if name in options:
             raise ConfigError(f"{path} gives {name} twice.")
@@ -87,3 +87,10 @@ def read_options(path: Path, known: Iterable[str]) -> dict[str, str]:
             raise ConfigError(f"{path}: {name} takes one value, not a {kind}.")
         options[name] = value
     return options
+
+
+def _where(error: Any) -> str:
+    """Return place and reason of an error of PyYAML."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+    return f"{place}: {' '.join(str(problem or error).split())}"

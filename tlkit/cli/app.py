@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from tlkit.cli.interrupts import report_interrupt
-from tlkit.cli.output import echo
+from tlkit.cli.output import wrapped
 from tlkit.errors import TlkitError
 from tlkit.utils.interrupt import interrupted
 from tlkit.utils.logging import logger
@@ -31,7 +31,7 @@ class _Notes(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         prefix = "Warning: " if record.levelno >= logging.WARNING else ""
-        line = escape_control_chars(truncate(f"{prefix}{record.getMessage()}", MAX_LINE))
+        line = wrapped(escape_control_chars(truncate(f"{prefix}{record.getMessage()}", MAX_LINE)))
         if "tqdm" in sys.modules:
             sys.modules["tqdm"].tqdm.write(line, file=sys.stderr)
         else:
@@ -54,11 +54,15 @@ def set_up_output(context: click.Context, *, verbose: bool, quiet: bool) -> None
         warnings.simplefilter("ignore")  # of Pillow and Keras; what matters to the user is an error or a note of tlkit
 
 
+def _echo(line: str) -> None:
+    click.echo(wrapped(escape_control_chars(truncate(line, MAX_LINE))), err=True)
+
+
 def report(error: TlkitError) -> None:
     """Print an error as ``Error: …`` and, where there is one, ``Hint: …``."""
-    echo(truncate(f"Error: {error.message}", MAX_LINE), err=True)
+    _echo(f"Error: {error.message}")
     if error.hint:
-        echo(truncate(f"Hint: {error.hint}", MAX_LINE), err=True)
+        _echo(f"Hint: {error.hint}")
 
 
 class TlkitGroup(click.Group):

@@ -10,10 +10,14 @@ from click.core import ParameterSource
 
 from tlkit.cli.options import format_option
 from tlkit.cli.output import echo, echo_json, echo_table
-from tlkit.errors import TlkitError
+from tlkit.errors import ConfigError, TlkitError
+from tlkit.utils.options import join_or
+from tlkit.utils.text import did_you_mean
 
 if TYPE_CHECKING:
     from tlkit.utils.cache_dir import CacheEntry
+
+_KINDS = ("features", "models", "weights")
 
 
 @click.group(invoke_without_command=True, short_help="List what tlkit has cached, or remove it.")
@@ -78,7 +82,7 @@ def _entries() -> list[CacheEntry]:
 
 
 @cache.command(short_help="Remove cached features, models or weights.")
-@click.argument("kinds", metavar="[KIND]...", nargs=-1, type=click.Choice(["features", "models", "weights"]))
+@click.argument("kinds", metavar="[KIND]...", nargs=-1, shell_complete=lambda *_: list(_KINDS))
 @format_option("text", "json")
 def clear(kinds: tuple[str, ...], output_format: str) -> None:
     """Remove cached features and models, or the KINDs that are named (features, models, weights).
@@ -89,6 +93,9 @@ def clear(kinds: tuple[str, ...], output_format: str) -> None:
     from tlkit.utils.cache_dir import LIMITED, remove
     from tlkit.utils.text import format_bytes
 
+    for kind in kinds:
+        if kind not in _KINDS:
+            raise ConfigError(f"KIND is {kind!r}; expected {join_or(_KINDS)}.", hint=did_you_mean(kind, _KINDS))
     cached = [entry for entry in _entries() if entry.kind in (kinds or LIMITED)]
     removed, failed = [], []
     for entry in cached:

@@ -149,14 +149,17 @@ def read_config(context: click.Context, param: click.Parameter, path: Path | Non
     }
     values: dict[str, Any] = {}
     defaults: dict[str, Any] = {}
-    for name, value in read_options(path, [*items, *others]).items():
+    for name, value in read_options(path, {*items, *others}).items():
         if name in items:
             if items[name].kind in ("int", "float", "size") and re.match(r"[-+]?0\d", value):
                 raise ConfigError(
                     f"{path}: {name} is {value}, which YAML may read as an octal number.",
                     hint=f"Write {value.lstrip('0') or '0'}.",
                 )
-            values[items[name].name] = items[name].parse(value)
+            try:
+                values[items[name].name] = items[name].check(items[name].parse(value))
+            except ConfigError as error:
+                raise ConfigError(f"{path}: {error.message}", hint=error.hint) from None
         else:
             defaults[str(others[name])] = value
     context.meta[_FILE_VALUES] = values
@@ -167,7 +170,7 @@ config_option: Callable[[Function], Function] = click.option(
     "--config",
     cls=GroupedOption,
     group="Other",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     metavar="FILE",
     is_eager=True,
     expose_value=False,

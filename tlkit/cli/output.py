@@ -7,6 +7,9 @@ nowhere else.
 from __future__ import annotations
 
 import json
+import shutil
+import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -18,6 +21,14 @@ from tlkit.utils.text import csv_line, escape_control_chars
 def echo(line: str = "", *, err: bool = False) -> None:
     """Print one line; control characters and passwords in it are escaped."""
     click.echo(escape_control_chars(line), err=err)
+
+
+def wrapped(line: str) -> str:
+    """Return a line for stderr, broken between words where it is a terminal; a file or pipe gets it whole."""
+    if not sys.stderr.isatty():
+        return line
+    width = shutil.get_terminal_size().columns
+    return textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False) if len(line) > width else line
 
 
 def echo_json(document: Any) -> None:

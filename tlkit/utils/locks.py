@@ -34,6 +34,8 @@ def locked(path: Path, *, wait: bool = True, remove: bool = False) -> Iterator[N
     lock = FileLock(path, fallback_to_soft=False, poll_interval=0.2)
     with ExitStack() as held:
         try:
+            # Where the folder takes no files, filelock would wait for ever.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o644))
             held.enter_context(lock.acquire(blocking=False))
         except Timeout as error:
             if not wait:

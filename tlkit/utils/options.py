@@ -91,8 +91,10 @@ class Option:
         checked = _CHECKS[self.kind](self, value)
         if checked is not None:
             return checked
-        hint = did_you_mean(value, self.choices) if isinstance(value, str) else None
-        raise ConfigError(f"{self.name} is {reprlib.repr(value)}; expected {self.expected}.", hint=hint)
+        hint = closest(value, self.choices) if isinstance(value, str) else None
+        infinite = isinstance(value, float) and math.isinf(value)
+        expected = self.expected.replace("a number", "a finite number") if infinite else self.expected
+        raise ConfigError(f"{self.name} is {reprlib.repr(value)}; expected {expected}.", hint=hint)
 
     def parse(self, text: str) -> Any:
         """Read a value from the text of a command line or a YAML file; text of another kind stays as it is."""
@@ -222,6 +224,23 @@ _CHECKS: dict[str, Any] = {
 }
 
 
+_OTHER_WORDS = {
+    "learning_rate": "lr",
+    "early_stopping": "patience",
+    "balanced": "auto",
+    "balance": "auto",
+    "val": "validation",
+}
+"""What Keras, scikit-learn and data sets call it."""
+
+
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """Return a hint of the option or choice that a word may be meant for, or None."""
+    known = list(known)
+    other = _OTHER_WORDS.get(word.lower().replace("-", "_"))
+    return f"Did you mean {other}?" if other in known else did_you_mean(word, known)
+
+
 def option(default: Any = MISSING, **metadata: Any) -> Any:
     """Declare the field of an option.
 
@@ -278,7 +297,7 @@ class Options:
             if name not in names:
                 raise ConfigError(
                     f"There is no option {name}.",
-                    hint=did_you_mean(name, names) or f"The options are {', '.join(sorted(names))}.",
+                    hint=closest(name, names) or f"The options are {', '.join(sorted(names))}.",
                 )
         for item in known:
             if item.default is MISSING and item.name not in values:
