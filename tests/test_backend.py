@@ -103,6 +103,7 @@ def test_augmentation_does_not_depend_on_the_settings_of_the_process(user_settin
         np.testing.assert_array_equal(changed, Augmenter("light")(image, (1, 2)))
 
 
+@pytest.mark.every
 def test_training_is_the_same_in_both_layouts_and_with_other_settings(wide, user_settings, tlkit, textures, tmp_path):
     losses = []
     for layout in ("channels_last", "channels_first"):

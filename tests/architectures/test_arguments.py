@@ -127,6 +127,7 @@ def test_a_run_trains_in_either_layout(tlkit, textures, tmp_path):
     assert probabilities[0] == pytest.approx(probabilities[1], abs=2e-3)
 
 
+@pytest.mark.every
 def test_a_run_of_channels_first_predicts_by_itself(tlkit, textures, tmp_path):
     ran = tlkit(
         "finetune", textures, "--size", "32", "--head", "flatten", "--freeze", "top_bn", "--epochs", "2",

@@ -102,6 +102,7 @@ def run(tmp_path_factory, tones, weights, tlkit):
     )  # fmt: skip
 
 
+@pytest.mark.every
 def test_a_classifier_of_audio_clips(tlkit, tmp_path, tones, run):
     folder, done = run
     assert done.code == 3, done.err

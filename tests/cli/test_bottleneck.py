@@ -61,7 +61,7 @@ def test_hdf5_holds_the_same(tlkit, tmp_path, data):
 @pytest.mark.parametrize(
     ("kind", "after"),
     [
-        ("npy", 1),
+        pytest.param("npy", 1, marks=pytest.mark.every),
         ("hdf5", 4),
         pytest.param("npy", 4, marks=pytest.mark.every),
         pytest.param("hdf5", 1, marks=pytest.mark.every),

@@ -142,7 +142,12 @@ def test_names_of_any_kind_travel(tlkit, tmp_path, noise, ending):
 
 
 @pytest.mark.parametrize(
-    ("how", "ending"), [("SIGKILL", "h5"), ("SIGINT", "npy"), pytest.param("SIGKILL", "npy", marks=pytest.mark.every)]
+    ("how", "ending"),
+    [
+        ("SIGINT", "npy"),
+        pytest.param("SIGKILL", "h5", marks=pytest.mark.every),
+        pytest.param("SIGKILL", "npy", marks=pytest.mark.every),
+    ],
 )
 def test_killed_it_goes_on_and_ends_the_same(tlkit, tmp_path, folder, how, ending):
     command = ["extract", folder, *TOY, "--batch-size", "2", "-o"]
@@ -157,6 +162,7 @@ def test_killed_it_goes_on_and_ends_the_same(tlkit, tmp_path, folder, how, endin
     assert not list(tmp_path.glob("*.part"))
 
 
+@pytest.mark.every
 def test_what_is_left_of_other_options_is_not_used(tlkit, tmp_path, folder):
     program.run("extract", folder, *TOY, "--batch-size", "2", "-o", tmp_path / "f.npy", fail_after="2:SIGKILL")
     assert list(tmp_path.glob("*.part"))

@@ -415,6 +415,7 @@ def test_a_bad_configuration_is_refused(textures, tlkit, tmp_path, monkeypatch, 
         assert "Did you mean epochs" in ran.err
 
 
+@pytest.mark.every
 def test_every_choice_at_once_goes_on_after_kill_and_ends_where_a_second_run_does(textures, tlkit, tmp_path):
     """Stages, copies, schedules, weights and Dropout; killed twice on the way, equal to the last bit in the end."""
     options = (

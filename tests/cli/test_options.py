@@ -34,14 +34,14 @@ def yaml_value(value) -> str:
     [
         ("finetune", "engine", "opnvino", "expected auto, keras or openvino", "Did you mean openvino?"),
         ("finetune", "schedule", "cos", "expected constant, linear or cosine", "cosine"),
-        ("finetune", "class_weight", "balanced", "expected none or auto", None),
+        ("finetune", "class_weight", "balanced", "expected none or auto", "Did you mean auto"),
         ("finetune", "batchnorm", "Frozen", "expected frozen or train", "Did you mean frozen?"),
         ("finetune", "augment", "ligth", "expected none, light, recipe2017 or randaugment", "Did you mean light?"),
         ("finetune", "head", "dens", "expected dense, linear or flatten", "Did you mean dense?"),
         ("finetune", "finetune_optimizer", "Adam", "expected sgd, rmsprop, adam or adamw", "adam"),
         ("finetune", "val_split", 1.0, "expected a number above 0 and below 1", None),
         ("finetune", "lr", float("nan"), "expected a number above 0", None),
-        ("finetune", "finetune_lr", float("inf"), "expected a number above 0", None),
+        ("finetune", "finetune_lr", float("inf"), "expected a finite number above 0", None),
         ("finetune", "head_units", 65537, "expected a whole number from 1 to 65,536", None),
         ("finetune", "epochs", 2.5, "expected a whole number of at least 0", None),
         ("finetune", "epochs", -1, "expected a whole number of at least 0", None),
@@ -77,7 +77,7 @@ def test_command_line_yaml_and_python_refuse_alike(tlkit, tmp_path, command, opt
     if any(param.name == "config" for param in job.params):
         (tmp_path / "c.yaml").write_text(f"{items[option].flag[2:]}: {yaml_value(value)}\n")
         ran = tlkit(command, *arguments, *typed, "--config", tmp_path / "c.yaml")
-        assert (ran.code, ran.err) == (2, error)
+        assert (ran.code, ran.err) == (2, error.replace("Error: ", f"Error: {tmp_path / 'c.yaml'}: "))
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_options_without_effect_are_named(options, unused, caplog):
         ("epochs: 010", "epochs is 010, which YAML may read as an octal number"),
         ("epochs: 0b11", "epochs is '0b11'; expected a whole number"),
         ("head: no", "head is 'no'; expected dense, linear or flatten"),
-        ("epochs: !!int 5", "is not plain YAML: could not determine a constructor"),
+        ("epochs: !!int 5", "is not plain YAML at line 1, column 9: could not determine a constructor"),
         ("output: !!python/object:os.system {}", "is not plain YAML"),
         ("epochs:", "epochs takes one value, not a null"),
         ("epochs: [1, 2]", "epochs takes one value, not a list"),

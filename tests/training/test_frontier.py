@@ -89,7 +89,7 @@ def test_the_frontier_is_where_least_is_cached(name, frozen, size, names):
 @pytest.mark.parametrize(
     ("name", "frozen", "batchnorm"),
     [
-        ("toy", "block2_right_relu", "frozen"),  # two tensors are stage
+        pytest.param("toy", "block2_right_relu", "frozen", marks=pytest.mark.every),  # two tensors are stage
         ("toy", "block2_concat", "train"),
         pytest.param("efficientnetlite0", 129, "frozen", marks=pytest.mark.every),
         pytest.param("efficientnetlite0", "block6d_add", "train", marks=pytest.mark.every),
