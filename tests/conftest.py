@@ -1,5 +1,6 @@
 """Shared fixtures: a way to run the program, real pictures, a cache of its own for every test."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -33,6 +34,13 @@ def converted(tmp_path_factory):
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "converted"
     folder.mkdir(exist_ok=True)
     return folder
+
+
+@pytest.fixture
+def let_go():
+    """A graph and its constants are a ring that only the collector opens; large networks would fill the memory."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session", autouse=True)

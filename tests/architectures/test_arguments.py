@@ -1,6 +1,5 @@
 """Arguments of the constructors: widths of MobileNets, number of classes, input size, layout."""
 
-import gc
 import json
 
 import numpy as np
@@ -20,13 +19,6 @@ from tlkit.inference.lazy_model import LazyModel
 from tlkit.inference.select import open_engine
 
 FIRST = BuildOptions(data_format="channels_first")
-
-
-@pytest.fixture(autouse=True)
-def _let_go():
-    """A graph and its constants are a ring that only the collector opens; large networks would fill the memory."""
-    yield
-    gc.collect()
 
 
 def pixels_of(size):
@@ -56,6 +48,7 @@ def assert_alike(one, other):
     assert np.abs(one - other).max() <= 1e-4 * max(1.0, np.abs(one).max())
 
 
+@pytest.mark.usefixtures("let_go")
 # EfficientNetB0 starts with constants a channel. VGG16 at 64: as wide as it has channels, where Keras goes wrong.
 @pytest.mark.parametrize(
     ("name", "size", "layer", "engine"),
@@ -72,6 +65,7 @@ def test_both_layouts_give_the_same(name, size, layer, engine):
 
 
 @pytest.mark.every
+@pytest.mark.usefixtures("let_go")
 @pytest.mark.parametrize("engine", ["keras", "openvino"])
 @pytest.mark.parametrize(
     "entry", [entry for entry in all_architectures() if entry.channels_first], ids=lambda entry: entry.name
@@ -206,6 +200,7 @@ def test_the_default_weights_are_those_of_the_default_variant(entry, top):
 WIDTHS = [(entry.name, alpha) for entry in all_architectures() for alpha in entry.alphas if alpha != 1]
 
 
+@pytest.mark.usefixtures("let_go")
 @pytest.mark.parametrize(
     ("name", "alpha"),
     [pytest.param(*width, marks=[] if width == ("mobilenetv2", 1.3) else [pytest.mark.every]) for width in WIDTHS],

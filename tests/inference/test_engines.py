@@ -1,6 +1,5 @@
 """Both engines against plain Keras, and against themselves: outputs do not depend on the batch."""
 
-import gc
 
 import numpy as np
 import pytest
@@ -35,13 +34,6 @@ def pixels_of(rows, size, channels=3, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (rows, *size, channels), dtype=np.uint8)
 
 
-@pytest.fixture(autouse=True)
-def _let_go():
-    """A graph and its constants are a ring that only the collector opens; large networks would fill the memory."""
-    yield
-    gc.collect()
-
-
 @pytest.fixture(scope="module")
 def small():
     """A network whose every part depends on place, channel and colour order; two outputs."""
@@ -52,6 +44,7 @@ def small():
     return keras.Model(inputs, [y, keras.layers.Dense(5, activation="softmax")(keras.layers.Flatten()(y))])
 
 
+@pytest.mark.usefixtures("let_go")
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_features_are_those_of_keras(entry, engine):
@@ -105,6 +98,7 @@ def test_one_channel_and_channels_first(engine):
     np.testing.assert_allclose(got, pixels / 255, atol=1e-6)
 
 
+@pytest.mark.usefixtures("let_go")
 @pytest.mark.parametrize("engine", [pytest.param("keras", marks=pytest.mark.every), "openvino"])
 def test_bfloat16_is_less_exact_and_not_far_off(engine):
     keras.utils.set_random_seed(0)
