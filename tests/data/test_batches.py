@@ -41,6 +41,21 @@ def test_unreadable_images_are_named_and_samples_stay_aligned(tmp_path, noise):
         np.testing.assert_array_equal(row, load_array(files[position]))
 
 
+def test_urls_are_fetched_side_by_side(monkeypatch, noise, tmp_path):
+    content = noise(tmp_path / "x.png", 0).read_bytes()
+    together, downloaded = threading.Barrier(6), []
+
+    def fetch(url, **options):
+        together.wait(30)  # no answer until six are asked for
+        return content
+
+    monkeypatch.setattr("tlkit.data.url.fetch", fetch)
+    urls = [f"http://h/{number}.png" for number in range(6)]
+    (batch,) = read_batches(urls, PREPROCESSOR, 6, on_download=downloaded.append)
+    assert batch.positions == (0, 1, 2, 3, 4, 5)
+    assert sorted(downloaded) == [1, 2, 3, 4, 5, 6]
+
+
 def test_order_is_kept_when_the_first_image_is_the_last_to_be_decoded(tmp_path, noise, monkeypatch):
     files = [str(noise(tmp_path / f"{number}.png", number)) for number in range(12)]
     load, others = ImagePreprocessor.load, threading.Event()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
+from tlkit.data.discovery import is_url
 from tlkit.data.memory import claims
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import InputError
@@ -39,6 +41,9 @@ class Batch:
 THUMBNAIL_SIDE = 480
 """Longer side of a thumbnail, in pixels."""
 
+DOWNLOADS = 8
+"""URLs that are fetched side by side: their servers are waited for, not the processors."""
+
 _Sample = tuple[np.ndarray, bytes, Image.Image | None]
 
 
@@ -50,6 +55,7 @@ def read_batches(
     thumbnails: int = 0,
     digests: bool = False,
     workers: int | None = None,
+    on_download: Callable[[int], object] | None = None,
 ) -> Iterator[Batch]:
     """Decode ``sources`` in threads and yield them as batches, in order.
 
@@ -62,11 +68,23 @@ def read_batches(
         batch_size: Samples in a batch; the last may have fewer.
         thumbnails: Also make thumbnails of this many of the first sources.
         digests: Also compute the SHA-256 of each file, of the very bytes that were decoded.
-        workers: Number of threads; decoders release the interpreter lock. None for one per processor.
+        workers: Number of threads; decoders release the interpreter lock. None for one per processor, and more
+            where URLs are among the first sources.
+        on_download: Called, in one of the threads, with the number of URLs so far that have been read or failed.
     """
-    workers = workers or max(2, usable_processors())
+    if workers is None:
+        urls = sum(map(is_url, sources[: 2 * batch_size]))
+        workers = max(2, usable_processors(), min(urls, DOWNLOADS))
+    downloaded = itertools.count(1)
 
     def read(position: int) -> _Sample | str:
+        try:
+            return load(position)
+        finally:
+            if on_download and is_url(sources[position]):
+                on_download(next(downloaded))
+
+    def load(position: int) -> _Sample | str:
         source, digest = sources[position], b""
         with claims():
             try:

@@ -77,7 +77,12 @@ def forward(
             bar.update(len(batch.positions) + len(batch.failed))
             return ForwardBatch(batch.positions, outputs, batch.failed, batch.digests, batch.thumbnails)
 
-        for batch in read_batches(sources, preprocessor, batch_size, thumbnails=thumbnails, digests=digests):
+        def show_downloads(number: int) -> None:
+            bar.set_postfix_str(f"{number} downloaded")
+
+        for batch in read_batches(
+            sources, preprocessor, batch_size, thumbnails=thumbnails, digests=digests, on_download=show_downloads
+        ):
             started.append((batch, engine.submit(transform(batch) if transform else batch.array)))
             if len(started) > 1:
                 yield finish()
