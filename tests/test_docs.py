@@ -83,6 +83,47 @@ def test_the_examples_run(folder):
     assert "engine is 'opnvino'; expected auto, keras or openvino. Did you mean openvino?" in done.stdout
 
 
+NAMES = {"conversions", "left_out"}
+"""Keys of the documents whose own keys are names out of the data."""
+
+
+def keys_of(document) -> set[str]:
+    if isinstance(document, list):
+        return set().union(*map(keys_of, document))
+    if not isinstance(document, dict):
+        return set()
+    inner = (keys_of(value) for key, value in document.items() if key not in NAMES)
+    return set(document).union(*inner)
+
+
+def test_every_key_of_every_json_document_is_explained(folder):
+    commands = {
+        "predict": ["predict demo/data/photos"],
+        "extract": ["extract demo/data/photos -o features.npy --precision bfloat16"],
+        "bottleneck": ["bottleneck demo/data/textures -o bottleneck"],
+        "finetune": ["finetune demo/data/textures -o runs/keys --epochs 1 --finetune-epochs 1"],
+        "evaluate": ["evaluate runs/keys demo/data/textures"],
+        "archs": ["archs", "archs mobilenet"],
+        "inspect-h5": [
+            "inspect-h5 runs/keys/model.keras --stats",
+            "inspect-h5 runs/keys/model.keras --arch efficientnetlite0",
+        ],
+        "weights": ["weights list"],
+        "cache": ["cache", "cache clear features"],
+    }
+    text = (ROOT / "docs" / "json.md").read_text("utf-8")
+    titles = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    sections = dict(zip(titles, re.split(r"^## .*$", text, flags=re.MULTILINE)[1:], strict=True))
+    for section, lines in commands.items():
+        linked = re.findall(r"\(#([\w-]+)\)", sections[section])
+        explained = " ".join(sections[name] for name in (section, *linked))
+        for line in lines:
+            ending = "--json" if section == "bottleneck" else "--format json"
+            output = run(f"tlkit -q {line} {ending}", folder)
+            unexplained = {key for key in keys_of(json.loads(output)) if f"`{key}`" not in explained}
+            assert not unexplained, (line, unexplained)
+
+
 def test_every_option_the_readme_names_exists():
     from tlkit.cli import main
 
