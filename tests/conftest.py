@@ -14,8 +14,7 @@ from PIL import Image
 
 from tlkit.utils.interrupt import interrupted
 
-
-# A shell starts what runs in the background with Ctrl-C ignored, and every process that a test starts would inherit that.
+# A shell starts what runs in the background with Ctrl-C ignored, and every process of a test would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -1,6 +1,5 @@
 """Both engines against plain Keras, and against themselves: outputs do not depend on the batch."""
 
-
 import numpy as np
 import pytest
 from helpers.statistics import draw_statistics
