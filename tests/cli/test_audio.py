@@ -64,6 +64,7 @@ def test_tags_and_both_engines_agree(tlkit, tones, weights):
     assert np.ptp(found[0], axis=0).max() > 1e-3
 
 
+@pytest.mark.every
 def test_features_of_any_layer(tlkit, tmp_path, tones, weights):
     folder = tones / "train" / "low"
     done = tlkit("extract", folder, folder / "cover.png", *ARCH, "--weights", weights, "-o", tmp_path / "a.npy",
@@ -181,6 +182,7 @@ def test_options_for_images_are_refused(tlkit, tmp_path, monkeypatch, tones, com
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.every
 def test_options_for_images_are_refused_with_a_run_too(tlkit, tmp_path, tones, run):
     ran = tlkit("predict", "--model", run[0], tones / "validation", "--plot", tmp_path / "a.png")
     assert ran.code == 2

@@ -482,6 +482,7 @@ def test_the_page_of_a_run_needs_nothing_else(trained, textures):
     assert record["results"]["validation"]["confusion"] == result["validation"]["confusion"]
 
 
+@pytest.mark.every
 def test_augmentation_without_copies_changes_training_images_only(textures, tlkit, tmp_path):
     """A rate that moves no weight leaves losses that differ by the images alone."""
     rows = {}

@@ -47,6 +47,8 @@ def small():
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_features_are_those_of_keras(entry, engine):
+    if (entry.name, engine) == ("convnextxlarge", "openvino"):
+        pytest.skip("TensorFlow takes more than 16 GB to convert it")
     size = (max(entry.min_size, 96),) * 2
     keras.utils.set_random_seed(0)
     model = build(entry, include_top=False, size=size)
