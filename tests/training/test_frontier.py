@@ -9,6 +9,7 @@ from tlkit.architectures.pretrained import build_pretrained, choose_weights
 from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.architectures.submodel import submodel
 from tlkit.backend import keras
+from tlkit.features.published_network import published_network
 from tlkit.features.spec import FeatureSpec
 from tlkit.training.base import Base, plan_stages
 from tlkit.training.compile_options import Objective
@@ -50,11 +51,12 @@ def network_of(name, frozen, size, *, batchnorm="frozen"):
     model = build_pretrained(architecture, weights=choice, include_top=False, size=(size, size)).model
     last = model.layers[-1].name
     pooled = submodel(model, last, "avg")
+    network = published_network(architecture, choice, include_top=False)
     spec = FeatureSpec.from_base(
         architecture, choice, preprocessor_for(architecture, (size, size)), layer=last, pooling="avg",
-        build=lambda: model, model=lambda: pooled,
+        build=lambda: model, model=lambda: pooled, network=network,
     )  # fmt: skip
-    base = Base(model, pooled, spec)
+    base = Base(model, pooled, spec, network)
     frozen = frozen if isinstance(frozen, int) else [layer.name for layer in model.layers].index(frozen) + 1
     (stage,) = plan_stages(base, [FreezePoint(frozen, len(model.layers), "")], batchnorm=batchnorm)
     stage.freeze(base)

@@ -6,7 +6,17 @@ import pytest
 from PIL import Image
 
 import tlkit.training.model_ends as model_ends_module
-from tlkit.training.model_ends import ModelEnds, model_ends
+from tlkit.inference.compiler.read_config import read_config
+from tlkit.keras_files import layer_arrays
+from tlkit.training.model_ends import ModelEnds
+
+
+def model_ends(model):
+    """The ends of a Keras model, read from its config as from a file."""
+    graph = read_config(keras.saving.serialize_keras_object(model))
+    run = lambda values: np.asarray(model(values, training=False))  # noqa: E731
+    return model_ends_module.model_ends(graph, model.input_shape[1:], lambda: layer_arrays(model), run)
+
 
 layers, ops = keras.layers, keras.ops
 SHAPE = (6, 5, 3)
@@ -68,7 +78,7 @@ def test_outputs_are_known_through_what_comes_after_them(kind, monkeypatch):
     build, expected = OUTPUTS[kind]
     model, probed = network(build), []
     outputs = model_ends_module._outputs_of_probes
-    monkeypatch.setattr(model_ends_module, "_outputs_of_probes", lambda model: probed.append(kind) or outputs(model))
+    monkeypatch.setattr(model_ends_module, "_outputs_of_probes", lambda *given: probed.append(kind) or outputs(*given))
     assert model_ends(model).outputs == expected
     assert bool(probed) == (kind in PROBED)
 

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite 0 to 2 in Keras, and the conversion of their published PyTorch weights.
+"""EfficientNet-Lite 0 to 2 in Keras.
 
 EfficientNet-Lite is EfficientNet without squeeze-and-excitation, with ReLU6 instead of swish, and with a stem
 and a head of fixed width. Source: ``tpu/models/official/efficientnet/lite``; layer names follow
@@ -8,13 +8,9 @@ and a head of fixed width. Source: ``tpu/models/official/efficientnet/lite``; la
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from tlkit.backend import keras
-from tlkit.errors import WeightsError
 
 layers = keras.layers
 
@@ -114,58 +110,3 @@ def EfficientNetLite1(**kwargs: Any) -> Any:
 def EfficientNetLite2(**kwargs: Any) -> Any:
     """Build EfficientNet-Lite2; arguments as in ``keras.applications``, pixels ``(x - 127) / 128``."""
     return _efficientnet_lite("efficientnetlite2", 1.1, 1.2, 0.3, **kwargs)
-
-
-def keras_layout(model: Any, torch_arrays: Mapping[str, np.ndarray]) -> dict[str, list[np.ndarray]]:
-    """Convert the arrays of the published PyTorch file to ``{Keras layer name: arrays in the layer's order}``.
-
-    PyTorch stores a convolution as (out, in, height, width) and a depthwise one as (channels, 1, height, width);
-    Keras uses (height, width, in, out) and (height, width, channels, 1). Both are correlations: no flip.
-
-    Args:
-        model: A model of this module; its layer names tell which tensors belong together.
-        torch_arrays: The state dict; ``num_batches_tracked`` is ignored, the classifier may go unused.
-
-    Raises:
-        WeightsError: A tensor that a layer needs is not in the file.
-    """
-    blocks: dict[str, int] = {}  # "block2a" -> position in PyTorch's flat list of blocks
-
-    def torch_name(layer: str) -> str:
-        stem, _, part = layer.partition("_")
-        if not stem.startswith("block"):
-            return {
-                "stem_conv": "_conv_stem", "stem_bn": "_bn0", "top_conv": "_conv_head", "top_bn": "_bn1",
-                "predictions": "_fc",
-            }[layer]  # fmt: skip
-        position = blocks.setdefault(stem, len(blocks))
-        tensor = {
-            "expand_conv": "_expand_conv", "expand_bn": "_bn0", "dwconv": "_depthwise_conv", "bn": "_bn1",
-            "project_conv": "_project_conv", "project_bn": "_bn2",
-        }[part]  # fmt: skip
-        return f"_blocks.{position}.{tensor}"
-
-    def get(key: str) -> np.ndarray:
-        try:
-            return torch_arrays[key]
-        except KeyError:
-            raise WeightsError(
-                f"The PyTorch file has no tensor {key!r}, which {model.name} needs.",
-                hint="Is it the file of another EfficientNet-Lite?",
-            ) from None
-
-    result: dict[str, list[np.ndarray]] = {}
-    for layer in model.layers:
-        if not layer.weights:
-            continue
-        name = torch_name(layer.name)
-        if isinstance(layer, layers.BatchNormalization):
-            parts = ("weight", "bias", "running_mean", "running_var")
-            result[layer.name] = [get(f"{name}.{part}") for part in parts]
-        elif isinstance(layer, layers.DepthwiseConv2D):
-            result[layer.name] = [get(f"{name}.weight").transpose(2, 3, 0, 1)]
-        elif isinstance(layer, layers.Conv2D):
-            result[layer.name] = [get(f"{name}.weight").transpose(2, 3, 1, 0)]
-        else:
-            result[layer.name] = [get(f"{name}.weight").T, get(f"{name}.bias")]
-    return result

@@ -131,6 +131,11 @@ def _rows(table: Traversable) -> list[LayerInfo]:
     return [LayerInfo.from_line(line) for line in table.read_text("utf-8").splitlines()]
 
 
+def has_table(architecture: Architecture) -> bool:
+    """Return True if the layers of an architecture are known without building it."""
+    return _table(architecture) is not None
+
+
 def _table(architecture: Architecture) -> Traversable | None:
     """Return the shipped table of an architecture; None if there is none."""
     alpha, file = architecture.options.alpha, None
@@ -270,23 +275,49 @@ def network_config(architecture: Architecture, *, include_top: bool) -> dict[str
     return {
         "layers": [
             {
+                "module": "keras.src.ops.numpy" if row.part == "operation" else "keras.layers",
                 "class_name": row.kind,
                 "name": row.name,
-                "config": {"name": row.name, "batch_shape": (None, *row.shape), **row.options},
+                "config": {
+                    "name": row.name,
+                    "batch_shape": (None, *row.shape),
+                    **_of_shape(row, architecture),
+                    **row.options,
+                },
                 "inbound_nodes": [_node(row)] if row.inputs else [],
             }
             for row in rows
         ],
+        "name": architecture.name,
         "input_layers": [[row.name, 0, 0] for row in rows if row.kind == "InputLayer"],
         "output_layers": [[row.name, 0, 0] for row in rows if row.name not in taken and row.part != "operation"],
     }
 
 
-def _node(row: LayerInfo) -> list[list[Any]]:
-    node: list[list[Any]] = [[name, 0, 0] for name in row.inputs]
+_DOWNSAMPLING = ("efficientnetb", "mobilenetv2", "mobilenetv3", "nasnet")
+"""Architectures that pad in front of a convolution of stride 2 by whether the map is even: by ``correct_pad`` of
+``keras/src/applications/imagenet_utils.py``. Tables have the padding of the default size."""
+
+
+def _of_shape(row: LayerInfo, architecture: Architecture) -> dict[str, Any]:
+    """Return what a layer computes that depends on the input size, or that the table leaves to the shape."""
+    if row.kind.startswith("Global"):
+        return {"keepdims": len(row.shape) > 1}
+    is_named = not row.name.startswith("zero_padding2d")
+    if row.kind == "ZeroPadding2D" and is_named and architecture.name.startswith(_DOWNSAMPLING):
+        return {"downsampling": [behind for _, behind in row.options["padding"]]}
+    return {}
+
+
+def _node(row: LayerInfo) -> dict[str, Any]:
+    arguments: list[Any] = [
+        {"class_name": "__keras_tensor__", "config": {"keras_history": [name, 0, 0]}} for name in row.inputs
+    ]
+    if row.part != "operation" and len(arguments) > 1:
+        arguments = [arguments]
     for position, value in row.options.get("constants", ()):
-        node.insert(position, ["_CONSTANT_VALUE", -1, value])
-    return node
+        arguments.insert(position, value)
+    return {"args": arguments, "kwargs": {}}
 
 
 def catalog_lines(base: Any, whole: Any) -> list[str]:

@@ -20,6 +20,8 @@ from tlkit.utils.logging import logger
 from tlkit.utils.text import join_truncated, pluralize
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from tlkit.keras_files import LoadReport
 
 
@@ -45,6 +47,13 @@ class WeightsChoice:
         if self.digest is None or self.options.skip_mismatch:
             return None
         return {"digest": self.digest, **({} if self.options == LoadOptions() else dataclasses.asdict(self.options))}
+
+    @property
+    def file_options(self) -> LoadOptions:
+        """The options to load the file with."""
+        if self.name == "imagenet":  # published files have TensorFlow's kernels, whether or not the file states it
+            return dataclasses.replace(self.options, flip_kernels=False)
+        return self.options
 
 
 @dataclass(frozen=True)
@@ -135,12 +144,50 @@ def build_pretrained(
 
     model = build(architecture, include_top=include_top, size=size)
     if weights.path is not None:
-        options = weights.options
-        if weights.name == "imagenet":  # published files have TensorFlow's kernels, whether or not the file states it
-            options = dataclasses.replace(options, flip_kernels=False)
         # a published file was verified when it was located, and one that was given just now
-        load_weights(model, weights.path, architecture, options, verify=False)
+        load_weights(model, weights.path, architecture, weights.file_options, verify=False)
     return Pretrained(model, weights.name, weights.digest)
+
+
+def read_weights(
+    architecture: Architecture, weights: WeightsChoice, *, include_top: bool
+) -> dict[tuple[str, ...], dict[str, np.ndarray]]:
+    """Read the weights of an architecture as arrays, without Keras.
+
+    Args:
+        architecture: The registry entry.
+        weights: A file that has every weight.
+        include_top: With the ImageNet classifier or without.
+
+    Returns:
+        ``{path and name of a layer: {role: array}}``, in the layout of Keras 3.
+
+    Raises:
+        WeightsError: Not a weights file, damaged, or of another model.
+    """
+    path = weights.path
+    assert path is not None, "random weights have no file"
+    expected = Expected.of(architecture, include_top=include_top)
+    if not architecture.with_top.is_hdf5 and keras_files.is_torch_stream(path):
+        from tlkit.architectures.efficientnet_lite_weights import keras_layout
+
+        by_name = keras_layout(expected.layers, keras_files.read_torch_stream(path))
+        report = keras_files.match_by_name(expected.layers, by_name, source=path.name)
+        arrays: dict[tuple[str, ...], dict[str, np.ndarray]] = {
+            (layer.name,): dict(zip([role for role, _ in layer.tensors], by_name[layer.name], strict=True))
+            for layer in expected.layers
+        }
+    elif keras_files.is_hdf5(path) or keras_files.is_archive(path):
+        if weights.name != "imagenet":
+            keras_files.verify_readable(path)
+        with keras_files.open_file(path) as file:
+            plan = expected.plan(file, weights.file_options)
+            keras_files.require_loadable(plan, file, weights.file_options, into=architecture.name)
+            arrays, report = keras_files.read_arrays(plan), keras_files.report_of(plan)
+    else:
+        raise keras_files.foreign_error(path)
+    _log_report(report, architecture.name, path)
+    return arrays
 
 
 def _check_shapes(path: Path, architecture: Architecture, include_top: bool, options: LoadOptions) -> None:
@@ -168,10 +215,11 @@ def load_weights(
         WeightsError: Not a weights file, damaged, or of another model; the model is unchanged.
     """
     if not architecture.with_top.is_hdf5 and keras_files.is_torch_stream(path):
-        from tlkit.architectures.efficientnet_lite import keras_layout
+        from tlkit.architectures.efficientnet_lite_weights import keras_layout
 
-        arrays = keras_layout(model, keras_files.read_torch_stream(path))
-        report = keras_files.assign_by_name(keras_files.target_layers(model), arrays, source=path.name)
+        targets = keras_files.target_layers(model)
+        arrays = keras_layout([target.spec for target in targets], keras_files.read_torch_stream(path))
+        report = keras_files.assign_by_name(targets, arrays, source=path.name)
     elif keras_files.is_hdf5(path) or keras_files.is_archive(path):
         report = keras_files.load_weights(
             model,

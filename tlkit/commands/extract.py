@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,10 @@ from tlkit.features.io import (
 )
 from tlkit.features.spec import FeatureSpec
 from tlkit.features.store import can_resume
+from tlkit.inference.compiler.graph import Unsupported
 from tlkit.inference.provenance import Provenance
 from tlkit.utils.locks import locked
+from tlkit.utils.logging import logger
 from tlkit.utils.output_file import check_output
 from tlkit.utils.text import join_truncated, without_password
 
@@ -145,12 +148,17 @@ def _spec(config: ExtractConfig) -> FeatureSpec:
     ):
         if given is not None:
             raise UsageError(f"{option} contradicts --model: a run has its own.", hint=f"Leave {option} out.")
-    from tlkit.training.run_folder import load_model, read_run, verified_digest
+    from tlkit.training.run_folder import load_model, load_network, read_run, verified_digest
 
     folder = Path(config.model)
     record = read_run(folder)
+    try:
+        network = load_network(folder, record)
+    except Unsupported as reason:
+        logger.debug("The run goes through Keras: %s.", reason)
+        network = None
     return FeatureSpec.from_model(
-        load_model(folder, record), record.preprocessor(allow_private=config.allow_private),
+        cache(lambda: load_model(folder, record)), record.preprocessor(allow_private=config.allow_private), network,
         name=record.architecture, digest=verified_digest(folder, record), layer=config.layer, pooling=config.pooling,
     )  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +27,7 @@ from tlkit.features.compute_missing import (
 from tlkit.features.spec import FeatureSpec
 from tlkit.features.store import FeatureStore
 from tlkit.inference.base import Engine, run
+from tlkit.inference.compiler.network import Selection
 from tlkit.inference.lazy_model import LazyModel
 from tlkit.inference.loop import forward
 from tlkit.inference.provenance import Provenance
@@ -191,7 +192,20 @@ def _joined(networks: Sequence[LazyModel]) -> LazyModel:
         layer=[name for each in known for name in _as_list(each.layer)],
         pooling=[str(each.pooling) for each in known],
     ) if len(known) == len(provenances) else None  # fmt: skip
-    return LazyModel(model, networks[0].preprocessor, joined)
+    return LazyModel(model, networks[0].preprocessor, joined, _joined_selection(networks))
+
+
+def _joined_selection(networks: Sequence[LazyModel]) -> Callable[[], Selection] | None:
+    selections = [network.selection for network in networks]
+    known = [selection for selection in selections if selection is not None]
+    if len(known) < len(selections):
+        return None
+
+    def joined() -> Selection:
+        parts = [selection() for selection in known]
+        return Selection(parts[0].network, tuple(output for part in parts for output in part.outputs))
+
+    return joined
 
 
 def _as_list(layer: str | Sequence[str]) -> Sequence[str]:

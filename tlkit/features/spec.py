@@ -18,6 +18,10 @@ from tlkit.architectures.pretrained import WeightsChoice, build_pretrained, choo
 from tlkit.config import LoadOptions
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import UsageError
+from tlkit.features.published_network import published_network, select
+from tlkit.inference.compiler.graph import Graph
+from tlkit.inference.compiler.model_file import ModelNetwork
+from tlkit.inference.compiler.network import Network
 from tlkit.inference.lazy_model import LazyModel
 from tlkit.inference.provenance import Provenance
 from tlkit.inference.select import resolve_engine
@@ -122,6 +126,7 @@ class FeatureSpec:
         return cls.from_base(
             architecture, choice, preprocessor, layer=chosen, pooling=pooling, build=build,
             model=lambda: _submodel(build(), chosen, pooling, preprocessor),
+            network=published_network(architecture, choice, include_top=include_top),
         )  # fmt: skip
 
     @classmethod
@@ -135,6 +140,7 @@ class FeatureSpec:
         pooling: str,
         build: Callable[[], Any],
         model: Callable[[], Any],
+        network: Network | None,
     ) -> FeatureSpec:
         """Describe the features of a layer of a network whose parts are known.
 
@@ -146,6 +152,7 @@ class FeatureSpec:
             pooling: ``avg``, ``max`` or ``none``.
             build: Return the whole network: random weights are identified by their values.
             model: Return the model from the input to the pooled layer.
+            network: The same network without Keras, where it is known.
         """
         identity = weights.cache_key
         provenance = Provenance(
@@ -154,27 +161,33 @@ class FeatureSpec:
             layer=layer,
             pooling=pooling,
         )
-        return cls(LazyModel(model, preprocessor, provenance if identity else None), provenance)
+        selection = select(network, layer, pooling=pooling)
+        return cls(LazyModel(model, preprocessor, provenance if identity else None, selection), provenance)
 
     @classmethod
-    def from_tensors(cls, spec: FeatureSpec, names: Sequence[str], model: Callable[[], Any]) -> FeatureSpec:
+    def from_tensors(
+        cls, spec: FeatureSpec, names: Sequence[str], model: Callable[[], Any], network: Network | None
+    ) -> FeatureSpec:
         """Describe other outputs of the network of a spec, as they are.
 
         Args:
             spec: Features of the same network.
             names: Names of the layers that output the tensors.
             model: Return the network with these outputs.
+            network: The same network without Keras, where it is known.
         """
         # which tensor a name means is up to the version of Keras that built the network
         provenance = dataclasses.replace(spec.provenance, layer=list(names), pooling="none", keras=version("keras"))
         cached = provenance if spec.network.provenance else None
-        return cls(LazyModel(model, spec.network.preprocessor, cached), provenance, len(names))
+        selection = select(network, *names)
+        return cls(LazyModel(model, spec.network.preprocessor, cached, selection), provenance, len(names))
 
     @classmethod
     def from_model(
         cls,
-        model: Any,
+        load: Callable[[], Any],
         preprocessor: Preprocessor,
+        network: ModelNetwork | None,
         *,
         name: str,
         digest: str,
@@ -184,8 +197,9 @@ class FeatureSpec:
         """Describe the features of a layer of a trained model: of the base inside it, or of its head.
 
         Args:
-            model: A ``keras.Model`` with one input.
+            load: Return the ``keras.Model``, of one input.
             preprocessor: How a file becomes its input.
+            network: The same network without Keras; None where only Keras computes it.
             name: The architecture of its base.
             digest: ``sha256:…`` of its file.
             layer: The layer; None for the last layer of the base.
@@ -194,20 +208,37 @@ class FeatureSpec:
         Raises:
             UsageError: No such layer, or pooling of an output that is not a feature map.
         """
-        from tlkit.architectures.submodel import layer_names, submodel
-
-        base = next((inner for inner in model.layers if getattr(inner, "layers", None)), model)
-        names = layer_names(model)
-        chosen = layer or base.layers[-1].name
+        names, last = _layers_of_graph(network.network.graph) if network else _layers_of_model(load())
+        chosen = layer or last
         if chosen not in names:
             raise UsageError(f"The run has no layer {chosen!r}.", hint=did_you_mean(chosen, names))
-        pooling = _pooling(pooling, len(submodel(model, chosen).output_shape) == 4, chosen)
+        if network:
+            shape = network.shapes(preprocessor.size)[network.network.graph.output_of(chosen).call]
+        else:
+            shape = _submodel(load(), chosen, "none", preprocessor).output_shape[1:]
+        pooling = _pooling(pooling, len(shape) == 3, chosen)
         provenance = Provenance(
             architecture=name, weights={"name": "run", "digest": digest}, layer=chosen, pooling=pooling
         )
+        selection = select(network.network if network else None, chosen, pooling=pooling)
         return cls(
-            LazyModel(lambda: _submodel(model, chosen, pooling, preprocessor), preprocessor, provenance), provenance
+            LazyModel(lambda: _submodel(load(), chosen, pooling, preprocessor), preprocessor, provenance, selection),
+            provenance,
         )
+
+
+def _layers_of_graph(graph: Graph) -> tuple[list[str], str]:
+    """Return the names of the layers of a trained model, and which is the last of its base."""
+    layers = [call.name for call in graph.calls if not call.is_operation]
+    base = next(iter(graph.models.values()), graph.outputs[0])
+    return [*graph.models, *layers], graph.calls[base.call].name
+
+
+def _layers_of_model(model: Any) -> tuple[list[str], str]:
+    from tlkit.architectures.submodel import layer_names
+
+    base = next((inner for inner in model.layers if getattr(inner, "layers", None)), model)
+    return layer_names(model), base.layers[-1].name
 
 
 def _submodel(model: Any, layer: str, pooling: str, preprocessor: Preprocessor) -> Any:

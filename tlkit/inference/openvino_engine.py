@@ -12,8 +12,11 @@ import openvino
 
 from tlkit.errors import UsageError
 from tlkit.inference.base import Outputs
+from tlkit.inference.compiler.graph import Unsupported
+from tlkit.inference.compiler.network import compile_network
 from tlkit.inference.lazy_model import LazyModel
 from tlkit.inference.openvino_cache import COMPILED, converted_model
+from tlkit.utils.logging import logger
 from tlkit.utils.processors import usable_processors
 
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}
@@ -37,23 +40,18 @@ class OpenVINOEngine:
                 "This processor has no bfloat16 instructions: it would be slower and less accurate.",
                 hint="Leave --precision out.",
             )
-        with converted_model(network) as (path, cached):
-            model = core.read_model(path)
-            model.reshape([1, *network.preprocessor.size, network.preprocessor.channels])
-            cores = usable_processors()
-            options: dict[str, Any] = {
-                "INFERENCE_PRECISION_HINT": _HINTS[precision],  # by default it computes in bf16 if it can
-                "NUM_STREAMS": cores,
-                "INFERENCE_NUM_THREADS": cores,
-            }
-            if cached:
-                options["CACHE_DIR"] = str(path.with_name(COMPILED))
-            try:
-                compiled = core.compile_model(model, "CPU", options)
-            except RuntimeError:  # no disk space, or the cache is read-only
-                if options.pop("CACHE_DIR", None) is None:
-                    raise
-                compiled = core.compile_model(model, "CPU", options)
+        cores = usable_processors()
+        options: dict[str, Any] = {
+            "INFERENCE_PRECISION_HINT": _HINTS[precision],  # by default it computes in bf16 if it can
+            "NUM_STREAMS": cores,
+            "INFERENCE_NUM_THREADS": cores,
+        }
+        model = _from_data(network)
+        if model is not None:
+            compiled = core.compile_model(model, "CPU", options)
+            del model  # and the constants that it shares with NumPy
+        else:
+            compiled = _compile_converted(core, network, options)
         self.shapes = tuple(tuple(output.shape)[1:] for output in compiled.outputs)
         self._queue = openvino.AsyncInferQueue(compiled, 2 * cores)
         self._queue.set_callback(_store)
@@ -66,6 +64,31 @@ class OpenVINOEngine:
         for index in range(len(pixels)):
             self._queue.start_async(pixels[index : index + 1], (batch, index))
         return batch.future
+
+
+def _from_data(network: LazyModel) -> openvino.Model | None:
+    """Return the OpenVINO model of a network that is known as data; None for one that has to go through Keras."""
+    if network.selection is None:
+        return None
+    try:
+        return compile_network(network.selection(), network.preprocessor)
+    except Unsupported as reason:
+        logger.debug("The network goes through Keras: %s.", reason)
+        return None
+
+
+def _compile_converted(core: openvino.Core, network: LazyModel, options: dict[str, Any]) -> openvino.CompiledModel:
+    with converted_model(network) as (path, cached):
+        model = core.read_model(path)
+        model.reshape([1, *network.preprocessor.size, network.preprocessor.channels])
+        if cached:
+            options["CACHE_DIR"] = str(path.with_name(COMPILED))
+        try:
+            return core.compile_model(model, "CPU", options)
+        except RuntimeError:  # no disk space, or the cache is read-only
+            if options.pop("CACHE_DIR", None) is None:
+                raise
+            return core.compile_model(model, "CPU", options)
 
 
 class _Batch:

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from tlkit.keras_files.foreign import foreign_folder as foreign_folder
     from tlkit.keras_files.foreign import is_torch_stream as is_torch_stream
     from tlkit.keras_files.full_model import LoadedModel as LoadedModel
+    from tlkit.keras_files.full_model import ModelDescription as ModelDescription
+    from tlkit.keras_files.full_model import describe_model as describe_model
     from tlkit.keras_files.full_model import load_model as load_model
+    from tlkit.keras_files.full_model import read_model_arrays as read_model_arrays
     from tlkit.keras_files.hdf5.subprocess_guard import run_in_subprocess as run_in_subprocess
     from tlkit.keras_files.hdf5.validate import SIGNATURE as SIGNATURE
     from tlkit.keras_files.hdf5.validate import check_is_file as check_is_file
@@ -33,11 +36,15 @@ if TYPE_CHECKING:
     from tlkit.keras_files.keras_file import open_file as open_file
     from tlkit.keras_files.loading.assign import LoadReport as LoadReport
     from tlkit.keras_files.loading.assign import assign_by_name as assign_by_name
+    from tlkit.keras_files.loading.assign import match_by_name as match_by_name
+    from tlkit.keras_files.loading.assign import read_arrays as read_arrays
+    from tlkit.keras_files.loading.assign import report_of as report_of
     from tlkit.keras_files.loading.computation import Network as Network
     from tlkit.keras_files.loading.computation import layer_options as layer_options
     from tlkit.keras_files.loading.computation import read_network as read_network
     from tlkit.keras_files.loading.layer_spec import LayerSpec as LayerSpec
     from tlkit.keras_files.loading.layer_spec import groups_of as groups_of
+    from tlkit.keras_files.loading.layer_spec import layer_arrays as layer_arrays
     from tlkit.keras_files.loading.layer_spec import recurrent_activation_of as recurrent_activation_of
     from tlkit.keras_files.loading.layer_spec import target_layers as target_layers
     from tlkit.keras_files.loading.load import load_weights as load_weights
@@ -56,13 +63,13 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "foreign": ("foreign_error", "foreign_folder", "is_torch_stream"),
-    "full_model": ("LoadedModel", "load_model"),
+    "full_model": ("LoadedModel", "ModelDescription", "describe_model", "load_model", "read_model_arrays"),
     "hdf5.subprocess_guard": ("run_in_subprocess",),
     "hdf5.validate": ("SIGNATURE", "check_is_file", "is_archive", "is_hdf5", "structure_problem"),
     "keras_file": ("KerasFile", "open_file"),
-    "loading.assign": ("LoadReport", "assign_by_name"),
+    "loading.assign": ("LoadReport", "assign_by_name", "match_by_name", "read_arrays", "report_of"),
     "loading.computation": ("Network", "layer_options", "read_network"),
-    "loading.layer_spec": ("LayerSpec", "groups_of", "recurrent_activation_of", "target_layers"),
+    "loading.layer_spec": ("LayerSpec", "groups_of", "layer_arrays", "recurrent_activation_of", "target_layers"),
     "loading.load": ("load_weights", "require_loadable", "why_not"),
     "loading.plan": ("Plan", "plan_loading"),
     "model_config": ("ConfigLayer", "data_layout"),

@@ -9,7 +9,9 @@ from typing import Any
 from tlkit.architectures.pretrained import build_pretrained
 from tlkit.architectures.submodel import submodel
 from tlkit.backend import keras
+from tlkit.features.published_network import published_network
 from tlkit.features.spec import FeatureSpec
+from tlkit.inference.compiler.network import Network
 from tlkit.training.freeze import FreezePoint
 from tlkit.training.frontier import Frontier, find_frontier
 from tlkit.training.plan import TrainingPlan
@@ -25,11 +27,13 @@ class Base:
         model: The base without its classifier, as a functional ``keras.Model``.
         pooled: The base and its pooling; it shares the layers of ``model``.
         spec: The output of ``pooled`` as features: what phase 1 learns from.
+        network: ``model`` without Keras, where it is known.
     """
 
     model: Any
     pooled: Any
     spec: FeatureSpec
+    network: Network | None
 
     @property
     def feature_shape(self) -> tuple[int, ...]:
@@ -81,11 +85,12 @@ def load_base(plan: TrainingPlan) -> Base:
     model = build_pretrained(plan.architecture, weights=plan.weights, include_top=False, size=preprocessor.size).model
     last = model.layers[-1].name
     pooled = submodel(model, last, pooling, preprocessor.data_format)
+    network = published_network(plan.architecture, plan.weights, include_top=False)
     spec = FeatureSpec.from_base(
         plan.architecture, plan.weights, preprocessor, layer=last, pooling=pooling,
-        build=lambda: model, model=lambda: pooled,
+        build=lambda: model, model=lambda: pooled, network=network,
     )  # fmt: skip
-    return Base(model, pooled, spec)
+    return Base(model, pooled, spec, network)
 
 
 def plan_stages(base: Base, freeze_points: Sequence[FreezePoint], *, batchnorm: str) -> list[Stage]:
@@ -110,7 +115,8 @@ def plan_stages(base: Base, freeze_points: Sequence[FreezePoint], *, batchnorm: 
             spec = base.spec
         else:
             same = [stage.spec for stage in stages if stage.frontier.names == frontier.names]
-            spec = same[0] if same else FeatureSpec.from_tensors(base.spec, frontier.names, _tensors(base, frontier))
+            model = _tensors(base, frontier)
+            spec = same[0] if same else FeatureSpec.from_tensors(base.spec, frontier.names, model, base.network)
         stages.append(Stage(freeze_point, tuple(unfrozen), tuple(trained), frontier, spec))
     return stages
 

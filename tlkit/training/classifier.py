@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,14 @@ from tlkit.config import DEFAULT_ARCHITECTURE, PredictConfig
 from tlkit.data.discovery import near_names
 from tlkit.data.images.preprocessor import ImagePreprocessor
 from tlkit.errors import ModelError, UsageError
+from tlkit.features.published_network import published_network, select, whole
+from tlkit.inference.compiler.graph import Unsupported
+from tlkit.inference.compiler.model_file import read_model_file
+from tlkit.inference.compiler.network import Selection, run_on_values
+from tlkit.inference.compiler.read_config import read_config
 from tlkit.inference.lazy_model import LazyModel
 from tlkit.inference.provenance import Provenance
+from tlkit.inference.select import resolve_engine
 from tlkit.keras_files import ConfigLayer, check_is_file, data_layout
 from tlkit.training.model_ends import ModelEnds, model_ends
 from tlkit.utils.logging import logger
@@ -98,13 +105,14 @@ def _published_classifier(config: PredictConfig) -> Classifier:
             lambda: build_pretrained(architecture, weights=weights, include_top=True, size=size).model,
             preprocessor,
             provenance or None,
+            select(published_network(architecture, weights, include_top=True)),
         ),
         classes,
     )
 
 
 def _run_classifier(config: PredictConfig, folder: Path) -> Classifier:
-    from tlkit.training.run_folder import load_model, read_run, verified_digest
+    from tlkit.training.run_folder import load_model, load_network, read_run, verified_digest
 
     record = read_run(folder)
     architecture = None if config.arch is None else get_architecture(config.arch).name
@@ -137,7 +145,12 @@ def _run_classifier(config: PredictConfig, folder: Path) -> Classifier:
         classes=len(record.classes),
     )
     return Classifier(
-        LazyModel(lambda: load_model(folder, record), preprocessor, provenance),
+        LazyModel(
+            lambda: load_model(folder, record),
+            preprocessor,
+            provenance,
+            lambda: whole(load_network(folder, record).network),
+        ),
         [(name, name) for name in record.classes],
     )
 
@@ -155,18 +168,74 @@ def _model_classifier(config: PredictConfig, path: Path) -> Classifier:
         if given is not None:
             raise UsageError(f"{option} contradicts --model {path}: the file is the whole network.")
 
+    model = _open_model(path, config)
+    preprocessor = _preprocessor(model.inputs, model.ends, model.described, config, path)
+    probabilities = _probabilities(model.ends, model.outputs, path)
+    count = 2 if model.outputs == 1 else model.outputs
+    classes = _numbers(count) if config.labels is None else read_labels(config.labels, count)
+    return Classifier(LazyModel(model.load, preprocessor, None, model.selection), classes, probabilities)
+
+
+@dataclass(frozen=True)
+class _ModelFile:
+    """A model file that is to classify.
+
+    Attributes:
+        inputs: Shape of a batch of inputs, None for what is open.
+        outputs: Numbers that it gives for one image.
+        ends: What they are, and which pixels it takes.
+        described: The layers of its config.
+        load: Return the Keras model.
+        selection: Return the network without Keras; None where only Keras computes it.
+    """
+
+    inputs: tuple[Any, ...]
+    outputs: int
+    ends: ModelEnds
+    described: ConfigLayer | None
+    load: Callable[[], Any]
+    selection: Callable[[], Selection] | None
+
+
+def _open_model(path: Path, config: PredictConfig) -> _ModelFile:
+    if resolve_engine(config.engine) == "openvino":
+        try:
+            return _without_keras(path, config)
+        except Unsupported as reason:
+            logger.debug("%s goes through Keras: %s.", path, reason)
     loaded = keras_files.load_model(path, config.load)
     inputs, outputs = loaded.model.input_shape, loaded.model.output_shape
     if not isinstance(inputs, tuple) or len(inputs) != 4:
         raise ModelError(f"{path} takes {inputs}, not one image.")
-    if not isinstance(outputs, tuple) or len(outputs) != 2 or not outputs[1]:
+    count = _count(path, outputs)
+    graph = read_config(keras_files.describe_model(path).config)
+    ends = model_ends(
+        graph,
+        inputs[1:],
+        lambda: keras_files.layer_arrays(loaded.model),
+        lambda values: np.asarray(loaded.model(values, training=False)),
+    )
+    return _ModelFile(inputs, count, ends, loaded.header.config, lambda: loaded.model, None)
+
+
+def _without_keras(path: Path, config: PredictConfig) -> _ModelFile:
+    model = read_model_file(path, config.load)
+    graph, shape = model.network.graph, model.input_shape
+    shapes = model.shapes(config.size or (224, 224))
+    count = _count(path, tuple((None, *shapes[ref.call]) for ref in graph.outputs))
+    selection = whole(model.network)
+    ends = model_ends(graph, shape, model.network.read_arrays, lambda values: run_on_values(selection, values)[0])
+    load = cache(lambda: keras_files.load_model(path, config.load).model)
+    return _ModelFile((None, *shape), count, ends, model.header.config, load, lambda: selection)
+
+
+def _count(path: Path, outputs: Any) -> int:
+    """Return how many numbers a model gives for an image; refuse any other kind of output."""
+    if isinstance(outputs, tuple) and len(outputs) == 1:  # a list of one
+        outputs = outputs[0]
+    if not isinstance(outputs, tuple) or len(outputs) != 2 or not isinstance(outputs[1], int):
         raise ModelError(f"{path} gives {outputs}, not one number a class.")
-    ends = model_ends(loaded.model)
-    preprocessor = _preprocessor(inputs, ends, loaded.header.config, config, path)
-    probabilities = _probabilities(ends, outputs[1], path)
-    count = 2 if outputs[1] == 1 else outputs[1]
-    classes = _numbers(count) if config.labels is None else read_labels(config.labels, count)
-    return Classifier(LazyModel(lambda: loaded.model, preprocessor), classes, probabilities)
+    return outputs[1]
 
 
 def _preprocessor(

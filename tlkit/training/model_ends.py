@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tlkit.keras_private import call_arguments, calls, producer
+from tlkit.inference.compiler.activations import activation_name
+from tlkit.inference.compiler.emit import Arrays
+from tlkit.inference.compiler.graph import Call, Graph, Ref, constant_value
 
 # A network that multiplies its input by less, or subtracts more from it, is made for pixels of 0 to 255.
 _LARGEST_SCALE, _LEAST_MEAN = 0.1, 2.0
@@ -45,63 +47,61 @@ class ModelEnds:
 
 
 @np.errstate(divide="ignore", invalid="ignore")
-def model_ends(model: Any) -> ModelEnds:
+def model_ends(
+    graph: Graph,
+    shape: Sequence[int | None],
+    read_arrays: Callable[[], Arrays],
+    run: Callable[[np.ndarray], np.ndarray],
+) -> ModelEnds:
     """Find out what the ends of a model are, from its layers; where those do not tell, from outputs of random images.
 
     Args:
-        model: A ``keras.Model`` of one input ``(batch, height, width, channels)`` and one output ``(batch, classes)``.
+        graph: The model, of one input and one output ``(batch, classes)``.
+        shape: Of one input; sides may be None.
+        read_arrays: Read its weights.
+        run: Return the outputs for a batch of inputs.
     """
-    scaled = {id(model.inputs[0]): (1.0, 0.0)}
+    scaled: dict[int, tuple[Any, Any]] = {}
     first: list[tuple[Any, Any]] = []
     outputs: dict[int, str | None] = {}
-    same: dict[int, int] = {}
-    for call in _calls(model, same):
-        inputs = [same.get(id(tensor), id(tensor)) for tensor in call.input_tensors]
-        result = [id(tensor) for tensor in call.outputs]
-        outputs.update(dict.fromkeys(result, _outputs(call.operation, [outputs.get(tensor) for tensor in inputs])))
-        pixels = [scaled[tensor] for tensor in inputs if tensor in scaled]
-        after = _scaled(call, pixels[0]) if pixels and len(pixels) == len(inputs) else None
+    for number, call in enumerate(graph.calls):
+        if call.kind == "InputLayer" and call.shape is not None:
+            scaled[number] = (1.0, 0.0)
+            continue
+        inputs = [ref.call for ref in call.refs()]
+        outputs[number] = _outputs(call.kind, call.settings, [outputs.get(source) for source in inputs])
+        pixels = [scaled[source] for source in inputs if source in scaled]
+        after = _scaled(call, pixels[0], read_arrays) if pixels and len(pixels) == len(inputs) else None
         if after is None:
             first += pixels
         else:
-            scaled.update(dict.fromkeys(result, after))
-    end = id(model.outputs[0])
+            scaled[number] = after
     return ModelEnds(
         bool(first) and all(_of_pixels(*pixels) for pixels in first),
-        outputs.get(same.get(end, end)) or _outputs_of_probes(model),
+        outputs.get(graph.outputs[0].call) or _outputs_of_probes(shape, run),
     )
 
 
-def _calls(model: Any, same: dict[int, int]) -> Iterator[Any]:
-    """Yield the calls of a model and of the models in it, inputs first; ``same`` gets tensors that are one another."""
-    for call in calls(model):
-        inner = call.operation
-        if getattr(inner, "layers", None) is None or not hasattr(inner, "get_layer"):
-            yield call
-            continue
-        for tensor, given in zip(inner.inputs, call.input_tensors, strict=False):
-            same[id(tensor)] = same.get(id(given), id(given))
-        yield from _calls(inner, same)
-        for tensor, result in zip(inner.outputs, call.outputs, strict=False):
-            same[id(result)] = same.get(id(tensor), id(tensor))
-
-
-def _scaled(call: Any, pixels: tuple[Any, Any]) -> tuple[Any, Any] | None:
+def _scaled(call: Call, pixels: tuple[Any, Any], read_arrays: Callable[[], Arrays]) -> tuple[Any, Any] | None:
     """Return ``(scale, offset)`` of pixels after a call; None if it does more than scale them."""
-    layer, (scale, offset) = call.operation, pixels
-    name = type(layer).__name__
+    settings, (scale, offset), name = call.settings, pixels, call.kind
     if name in _SAME_PIXELS or name.startswith("Random"):
         return pixels
     if name == "Rescaling":
-        return scale * np.asarray(layer.scale), offset * np.asarray(layer.scale) + np.asarray(layer.offset)
-    if name == "Normalization" and layer.mean is not None and not layer.invert:
-        mean, deviation = np.asarray(layer.mean), np.sqrt(np.asarray(layer.variance)) + 1e-7
+        factor = np.asarray(settings["scale"])
+        return scale * factor, offset * factor + np.asarray(settings.get("offset") or 0.0)
+    if name == "Normalization" and not settings.get("invert"):
+        moments = settings if settings.get("mean") is not None else read_arrays().get(call.layer, {})
+        if "mean" not in moments or "variance" not in moments:
+            return None
+        mean, deviation = np.asarray(moments["mean"]), np.sqrt(np.asarray(moments["variance"])) + 1e-7
         return scale / deviation, (offset - mean) / deviation
-    arguments = call_arguments(call)
-    numbers = [value for value in arguments if not isinstance(value, list | tuple) and producer(value) is None]
-    if len(arguments) != 2 or len(numbers) != 1:
+    arguments = [*call.arguments, *call.keywords.values()]
+    numbers = [value for value in arguments if not isinstance(value, list | tuple | Ref)]
+    number = constant_value(numbers[0]) if len(numbers) == 1 and len(arguments) == 2 else None
+    if number is None:
         return None
-    number, reversed_ = np.asarray(numbers[0]), arguments[1] is not numbers[0]
+    reversed_ = arguments[1] is not numbers[0]
     if name == "Multiply":
         return scale * number, offset * number
     if name in ("Divide", "TrueDivide") and not reversed_:
@@ -117,12 +117,13 @@ def _of_pixels(scale: Any, offset: Any) -> bool:
     return bool(np.abs(scale).max() < _LARGEST_SCALE or np.abs(offset / scale).max() > _LEAST_MEAN)
 
 
-def _outputs(layer: Any, inputs: list[str | None]) -> str | None:
+def _outputs(name: str, settings: Any, inputs: list[str | None]) -> str | None:
     """Return what the outputs of a layer are, given what its inputs are; None where that cannot be told."""
-    while hasattr(layer, "layer"):  # TimeDistributed
-        layer = layer.layer
-    name = type(layer).__name__
-    activation = _OPERATIONS.get(name) or getattr(getattr(layer, "activation", None), "__name__", None)
+    while isinstance(settings.get("layer"), dict):  # TimeDistributed
+        name, settings = settings["layer"]["class_name"], settings["layer"]["config"]
+    activation = _OPERATIONS.get(name) or (
+        activation_name(settings["activation"]) if "activation" in settings else None
+    )
     if name in _SAME_OUTPUTS or (name == "Activation" and activation == "linear"):
         return inputs[0] if len({*inputs}) == 1 else None
     if activation in _PROBABILITIES:
@@ -134,11 +135,11 @@ def _outputs(layer: Any, inputs: list[str | None]) -> str | None:
     return None if activation is None else "other"
 
 
-def _outputs_of_probes(model: Any) -> str:
-    shape = [side or 224 for side in model.input_shape[1:]]
+def _outputs_of_probes(shape: Sequence[int | None], run: Callable[[np.ndarray], np.ndarray]) -> str:
+    sides = [side or 224 for side in shape]
     random = np.random.default_rng(0)
-    probes = random.normal(size=(_PROBES, *shape)) * np.array([1, 10, 100, 1000]).reshape(-1, *(1 for _ in shape))
-    outputs = np.asarray(model(probes.astype("float32"), training=False), "float64")
+    probes = random.normal(size=(_PROBES, *sides)) * np.array([1, 10, 100, 1000]).reshape(-1, *(1 for _ in sides))
+    outputs = np.asarray(run(probes.astype("float32")), "float64")
     outputs = outputs[np.isfinite(outputs).all(axis=1)]
     if not len(outputs) or outputs.min() < -_TOLERANCE or outputs.max() > 1 + _TOLERANCE:
         return "logits"

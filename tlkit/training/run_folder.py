@@ -25,6 +25,7 @@ from tlkit.utils.hashing import file_digest
 from tlkit.utils.output_file import RUN_MODEL, RUN_RECORD, RUN_STATE
 
 if TYPE_CHECKING:
+    from tlkit.inference.compiler.model_file import ModelNetwork
     from tlkit.training.history import Phase
 
 FORMAT = 2
@@ -256,7 +257,33 @@ def load_model(folder: Path, record: RunRecord) -> Any:
         model = load_file(path).model
     except (ModelError, WeightsError) as error:
         raise RunError(error.message, hint=error.hint) from error
-    inputs, outputs, preprocessor = model.input_shape, model.output_shape, record.preprocessor()
+    _compare_shapes(path, record, model.input_shape, model.output_shape)
+    return model
+
+
+def load_network(folder: Path, record: RunRecord) -> ModelNetwork:
+    """Load the trained model of a run as a network without Keras.
+
+    Raises:
+        Unsupported: It has a layer that only Keras computes.
+        RunError: It cannot be loaded, is damaged, or is not the model that the record describes.
+    """
+    from tlkit.inference.compiler.model_file import read_model_file
+
+    path = folder / MODEL
+    verified_digest(folder, record)
+    try:
+        model = read_model_file(path)
+    except (ModelError, WeightsError) as error:
+        raise RunError(error.message, hint=error.hint) from error
+    shapes, outputs = model.shapes(record.size), model.network.graph.outputs
+    output = shapes[outputs[0].call] if len(outputs) == 1 else tuple(shapes[ref.call] for ref in outputs)
+    _compare_shapes(path, record, (None, *model.input_shape), (None, *output))
+    return model
+
+
+def _compare_shapes(path: Path, record: RunRecord, inputs: object, outputs: object) -> None:
+    preprocessor = record.preprocessor()
     shape = (
         (preprocessor.channels, *record.size)
         if preprocessor.data_format == "channels_first"
@@ -267,4 +294,3 @@ def load_model(folder: Path, record: RunRecord) -> Any:
             f"{path} takes inputs of {inputs} and outputs {outputs}, but {RECORD} describes "
             f"{preprocessor.modality.plural} of {record.size[0]}x{record.size[1]} and {len(record.classes)} classes."
         )
-    return model

@@ -10,7 +10,7 @@ import numpy as np
 from tlkit.errors import WeightsError
 from tlkit.keras_files.legacy_names import LORA
 from tlkit.keras_files.loading.grouped_conv import check_sums
-from tlkit.keras_files.loading.layer_spec import TargetLayer
+from tlkit.keras_files.loading.layer_spec import LayerSpec, TargetLayer
 from tlkit.keras_files.loading.plan import Plan, TensorPlan
 from tlkit.utils.text import join_truncated, pluralize
 
@@ -51,19 +51,35 @@ def assign_by_name(
     Raises:
         WeightsError: A layer has no arrays, or shapes differ; the model is unchanged.
     """
-    missing = [target.spec.name for target in targets if target.spec.name not in arrays]
+    report = match_by_name([target.spec for target in targets], arrays, source=source)
+    _set([(target, arrays[target.spec.name]) for target in targets])
+    return report
+
+
+def match_by_name(
+    expected: Sequence[LayerSpec], arrays: Mapping[str, Sequence[np.ndarray]], *, source: str
+) -> LoadReport:
+    """Check that every layer has the arrays that it expects, under its name.
+
+    Args:
+        expected: The layers of a network.
+        arrays: ``{layer name: arrays in saved order}``.
+        source: What the arrays are from, for messages.
+
+    Raises:
+        WeightsError: A layer has no arrays, or shapes differ.
+    """
+    missing = [layer.name for layer in expected if layer.name not in arrays]
     if missing:
         raise WeightsError(f"{source} has nothing for {pluralize(len(missing), 'layer')}: {join_truncated(missing)}.")
-    for target in targets:
-        got = [tuple(array.shape) for array in arrays[target.spec.name]]
-        expected = [shape for _, shape in target.spec.tensors]
-        if got != expected:
-            raise WeightsError(f"{source} does not fit: layer {target.spec.name} has {expected}, the file {got}.")
-    _set([(target, arrays[target.spec.name]) for target in targets])
-    names = {target.spec.name for target in targets}
+    for layer in expected:
+        got, wanted = [tuple(array.shape) for array in arrays[layer.name]], [shape for _, shape in layer.tensors]
+        if got != wanted:
+            raise WeightsError(f"{source} does not fit: layer {layer.name} has {wanted}, the file {got}.")
+    names = {layer.name for layer in expected}
     return LoadReport(
-        len(targets),
-        sum(len(target.variables) for target in targets),
+        len(expected),
+        sum(len(layer.tensors) for layer in expected),
         unused=tuple(name for name in arrays if name not in names),
     )
 
@@ -82,6 +98,31 @@ def assign_plan(targets: Sequence[TargetLayer], plan: Plan) -> LoadReport:
     check_sums(plan.sums)
     # the shapes fit, so this takes as much memory as the model has weights
     _set([(targets[layer.position], [_value(tensor) for tensor in layer.tensors]) for layer in plan.layers])
+    return report_of(plan)
+
+
+def read_arrays(plan: Plan) -> dict[tuple[str, ...], dict[str, np.ndarray]]:
+    """Read what a plan would assign, for a network that is no Keras model.
+
+    Args:
+        plan: The plan.
+
+    Returns:
+        ``{path and name of a layer: {role: array}}``, in the layout of Keras 3.
+
+    Raises:
+        WeightsError: A layer that was to be left out does more than sum channels.
+        Exception: Whatever h5py raises on damage.
+    """
+    check_sums(plan.sums)
+    return {
+        (*layer.expected.path, layer.expected.name): {tensor.role: _value(tensor) for tensor in layer.tensors}
+        for layer in plan.layers
+    }
+
+
+def report_of(plan: Plan) -> LoadReport:
+    """Return what carrying out a plan sets, converts and leaves out."""
     return LoadReport(
         len(plan.layers),
         sum(len(layer.tensors) for layer in plan.layers),

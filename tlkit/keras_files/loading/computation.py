@@ -36,7 +36,8 @@ _PLAIN = {
     "padding", "pool_size", "strides",
 }  # fmt: skip
 _NO_NUMBERS = {
-    "batch_input_shape", "batch_shape", "build_input_shape", "center", "constants", "depth_multiplier", "dtype",
+    "batch_input_shape", "batch_shape", "build_input_shape", "center", "constants", "depth_multiplier", "downsampling",
+    "dtype",
     "filters", "fused",
     "groups", "implementation", "input_dim", "input_shape", "input_length", "keepdims", "lora_alpha", "lora_rank",
     "momentum", "name", "optional", "quantization_config", "ragged", "rate", "registered_name", "renorm",

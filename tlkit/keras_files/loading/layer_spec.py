@@ -59,6 +59,16 @@ def target_layers(model: Any) -> list[TargetLayer]:
     ]
 
 
+def layer_arrays(model: Any) -> dict[tuple[str, ...], dict[str, Any]]:
+    """Return the weights of a Keras model: ``{path and name of a layer: {role: array}}``."""
+    return {
+        (*target.spec.path, target.spec.name): {
+            role: variable.numpy() for (role, _), variable in zip(target.spec.tensors, target.variables, strict=True)
+        }
+        for target in target_layers(model)
+    }
+
+
 def _classifier(model: Any) -> set[int]:
     """Return the layers behind the last global pooling or Flatten; none in a network that ends in a feature map."""
     if len(model.outputs) != 1 or len(model.outputs[0].shape) != 2:

@@ -12,23 +12,15 @@ from typing import Any
 
 from tlkit.backend import keras, keras_scope
 from tlkit.errors import ModelError
-from tlkit.keras_files.upgrade.config import upgrade_config
+from tlkit.keras_files.upgrade.checked import BOMB, checked_config
 from tlkit.keras_files.upgrade.layers import KERAS_2_HINT
-from tlkit.keras_files.upgrade.validate import config_problems
-from tlkit.utils.text import pluralize
 
 # Keras's own limit for one array of a file; no image model comes near it.
 MOST_BYTES_A_WEIGHT = 4 * 2**30
 MOST_BYTES_A_MODEL = 16 * 2**30
-MOST_INPUT_VALUES = 100_000_000
 MOST_OUTPUT_VALUES = 1_000_000_000
-_SHOWN_PROBLEMS = 3
 _LONGEST_REASON = 240
-_BOMB = "No image model is that large: the file is damaged, or meant to fill the memory."
 _DAMAGED = "The file is damaged, or a newer Keras wrote it."
-_HINT = (
-    "tlkit builds only layers that Keras ships and that hold no code. --weights with an architecture needs no config."
-)
 
 
 @dataclass(frozen=True)
@@ -62,16 +54,7 @@ def rebuild(config: dict[str, Any], *, keras_version: str | None, source: str) -
         ModelError: The config asks for more than known layers of harmless size, or Keras cannot build it.
     """
     source = str(source)
-    problems = config_problems(config, keras_version)
-    if problems:
-        more = len(problems) - _SHOWN_PROBLEMS
-        shown = " ".join(problems[:_SHOWN_PROBLEMS]) + (f" And {pluralize(more, 'more reason')}." if more > 0 else "")
-        raise ModelError(f"The model in {source} is not built. {shown}", hint=_HINT)
-    try:
-        upgraded = upgrade_config(config, keras_version=keras_version)
-    except ModelError as error:
-        raise ModelError(f"{source}: {error.message}", hint=error.hint) from error
-    _check_inputs(upgraded.config, source)
+    upgraded = checked_config(config, keras_version=keras_version, source=source)
     # Keras counts automatic names per thread, so a thread of its own starts at dense every time.
     with keras_scope(), ThreadPoolExecutor(max_workers=1) as fresh_names:
         hint = _DAMAGED if (keras_version or "").startswith("3") else KERAS_2_HINT
@@ -106,26 +89,8 @@ def _check_weights(model: Any, source: str) -> None:
             limit = MOST_BYTES_A_WEIGHT if size > MOST_BYTES_A_WEIGHT else MOST_BYTES_A_MODEL
             raise ModelError(
                 f"The model in {source} is not built: {what} would take more than {limit // 2**30} GiB.",
-                hint=_BOMB,
+                hint=BOMB,
             )
-
-
-def _check_inputs(config: dict[str, Any], source: str) -> None:
-    stack: list[Any] = [config]
-    while stack:
-        value = stack.pop()
-        if isinstance(value, dict):
-            for key in ("batch_shape", "build_input_shape"):
-                shape = value.get(key)
-                if isinstance(shape, list) and _values(shape) > MOST_INPUT_VALUES:
-                    raise ModelError(
-                        f"The model in {source} is not built: its input {shape} has more than "
-                        f"{MOST_INPUT_VALUES:,} values.",
-                        hint=_BOMB,
-                    )
-            stack += value.values()
-        elif isinstance(value, list):
-            stack += value
 
 
 def _check_outputs(model: Any, source: str) -> None:
@@ -143,7 +108,7 @@ def _check_outputs(model: Any, source: str) -> None:
                 raise ModelError(
                     f"The model in {source} is not built: the output of {layer.name}, "
                     f"{tuple(tensor.shape)}, has more than {MOST_OUTPUT_VALUES:,} values.",
-                    hint=_BOMB,
+                    hint=BOMB,
                 )
 
 

@@ -1,0 +1,66 @@
+"""What a process imports that only runs a network forward: neither TensorFlow nor Keras."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from helpers.program import environment
+
+SCRIPT = """
+import json, sys
+from tlkit.__main__ import main
+code = 0
+try:
+    main()
+except SystemExit as end:
+    code = end.code or 0
+heavy = sorted({name.split(".")[0] for name in sys.modules} & {"tensorflow", "keras"})
+print(json.dumps([code, heavy]), file=sys.stderr)
+"""
+
+
+def heavy(*arguments, tmp_path):
+    command = [sys.executable, "-c", SCRIPT, *map(str, arguments)]
+    done = subprocess.run(command, env=environment(), cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    code, modules = json.loads(done.stderr.splitlines()[-1])
+    assert code == 0, done.stderr
+    return modules
+
+
+@pytest.fixture(scope="module")
+def run(tlkit, textures, tmp_path_factory):
+    """A run that `tlkit finetune` made."""
+    folder = tmp_path_factory.mktemp("runs") / "textures"
+    ran = tlkit("finetune", textures, "-o", folder, "--epochs", 1, "--finetune-epochs", 0, "--size", 64)
+    assert ran.code == 0, ran.err
+    return folder
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["predict", "cat.jpg"],
+        ["predict", "cat.jpg", "--size", "128", "--resize", "crop", "--plot", "plot.png"],
+        ["extract", "cat.jpg", "-o", "f.npy", "--layer", "block3a_expand_bn"],
+        ["extract", "cat.jpg", "-o", "f.h5", "--data-format", "channels_first", "--pooling", "none"],
+        ["bottleneck", "{textures}", "-o", "b", "--size", "64"],
+        ["predict", "cat.jpg", "--model", "{run}"],
+        ["predict", "cat.jpg", "--model", "copy.keras", "--preprocess", "lite"],
+        ["extract", "cat.jpg", "-o", "r.npy", "--model", "{run}"],
+        ["evaluate", "{run}", "{textures}", "--report", "r.html"],
+        ["archs", "mobilenetv3small"],
+        ["inspect-h5", "{run}/model.keras"],
+    ],
+    ids=lambda words: "-".join(words[:1] + words[-2:]).replace("/", "_"),
+)
+def test_nothing_that_only_runs_forward_starts_tensorflow(arguments, run, textures, cat, tmp_path):
+    (tmp_path / "cat.jpg").write_bytes(cat.read_bytes())
+    os.link(run / "model.keras", tmp_path / "copy.keras")
+    words = [word.format(run=run, textures=textures) for word in arguments]
+    assert heavy(*words, tmp_path=tmp_path) == []
+
+
+def test_the_keras_engine_starts_it(cat, tmp_path):
+    assert heavy("predict", cat, "--engine", "keras", tmp_path=tmp_path) == ["keras", "tensorflow"]
