@@ -47,8 +47,8 @@ def small():
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_features_are_those_of_keras(entry, engine):
-    if (entry.name, engine) == ("convnextxlarge", "openvino"):
-        pytest.skip("TensorFlow takes more than 16 GB to convert it")
+    if entry.name in ("convnextlarge", "convnextxlarge") and engine == "openvino":
+        pytest.skip("TensorFlow takes 7 to 16 GB to convert it; tests/inference/compiler runs it without")
     size = (max(entry.min_size, 96),) * 2
     keras.utils.set_random_seed(0)
     model = build(entry, include_top=False, size=size)
