@@ -41,17 +41,17 @@ def run(tlkit, textures, tmp_path_factory):
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["predict", "cat.jpg"],
+        pytest.param(["predict", "cat.jpg"], marks=pytest.mark.every),
         ["predict", "cat.jpg", "--size", "128", "--resize", "crop", "--plot", "plot.png"],
-        ["extract", "cat.jpg", "-o", "f.npy", "--layer", "block3a_expand_bn"],
+        pytest.param(["extract", "cat.jpg", "-o", "f.npy", "--layer", "block3a_expand_bn"], marks=pytest.mark.every),
         ["extract", "cat.jpg", "-o", "f.h5", "--data-format", "channels_first", "--pooling", "none"],
         ["bottleneck", "{textures}", "-o", "b", "--size", "64"],
         ["predict", "cat.jpg", "--model", "{run}"],
         ["predict", "cat.jpg", "--model", "copy.keras", "--preprocess", "lite"],
         ["extract", "cat.jpg", "-o", "r.npy", "--model", "{run}"],
         ["evaluate", "{run}", "{textures}", "--report", "r.html"],
-        ["archs", "mobilenetv3small"],
-        ["inspect-h5", "{run}/model.keras"],
+        pytest.param(["archs", "mobilenetv3small"], marks=pytest.mark.every),
+        pytest.param(["inspect-h5", "{run}/model.keras"], marks=pytest.mark.every),
     ],
     ids=lambda words: "-".join(words[:1] + words[-2:]).replace("/", "_"),
 )

@@ -593,7 +593,7 @@ def _gru(layer: Layer) -> Tensor:
     units = recurrent.shape[0]
     gates = Tensor(writer.matmul(tensor.handle, writer.constant(kernel)), (steps, 3 * units))
     gates = layer.scaled(gates, -1, scale=None, offset=layer.weights.get("bias"))
-    inner, outer = (writer.constant(np.ascontiguousarray(part)) for part in np.split(recurrent, [2 * units], axis=1))
+    inner, outer = (writer.constant(part) for part in np.split(recurrent, [2 * units], axis=1))
     one = layer.number(1)
     state: Handle | None = None
     states = []

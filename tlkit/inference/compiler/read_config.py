@@ -9,6 +9,7 @@ from tlkit.inference.compiler.graph import Call, Graph, Ref, Unsupported
 
 _MODELS = {"Sequential", "Functional", "Model"}
 _OPERATIONS = "keras.src.ops."
+MOST_CALLS = 100_000
 
 
 def read_config(config: Mapping[str, Any]) -> Graph:
@@ -40,6 +41,8 @@ class _Reader:
         return self._functional(config, given, path)
 
     def _add(self, call: Call) -> Ref:
+        if len(self.calls) == MOST_CALLS:  # a model that calls another twice, which calls a third twice, and so on
+            raise Unsupported(call.name, f"is one of more than {MOST_CALLS:,} calls")
         self.calls.append(call)
         return Ref(len(self.calls) - 1)
 

@@ -18,6 +18,9 @@ Weights = list[tuple[str, Shape]]
 MOST_VALUES = 1_000_000_000
 """Values of an output or a weight; no image model comes near it."""
 
+MOST_CHANNELS = 10_000_000
+"""Values of a weight with one axis: a few of those are computed with here."""
+
 
 class _NoWriter:
     """A writer that computes nothing."""
@@ -51,16 +54,16 @@ def infer_shapes(graph: Graph, source: Tensor) -> tuple[dict[tuple[str, ...], tu
             found[call.layer] = call.kind, WEIGHTS[call.kind](call.settings, inputs[0] if inputs else ())
         arrays = {}
         for role, shape in found.get(call.layer, ("", []))[1]:
-            _check_size(call.name, shape)
+            _check_size(call.name, shape, MOST_CHANNELS if len(shape) == 1 else MOST_VALUES)
             arrays[role] = np.broadcast_to(np.float32(0), shape)
         tensors[number] = emit_call(call, arrays, tensors, writer)
-        _check_size(call.name, tensors[number].shape)
+        _check_size(call.name, tensors[number].shape, MOST_VALUES)
     shapes = {number: tensor.shape for number, tensor in tensors.items()}
     return {layer: entry for layer, entry in found.items() if entry[1]}, shapes
 
 
-def _check_size(name: str, shape: Shape) -> None:
-    if math.prod(shape) > MOST_VALUES:
+def _check_size(name: str, shape: Shape, most: int) -> None:
+    if math.prod(shape) > most:
         raise Unsupported(name, f"has {shape} values")
 
 
