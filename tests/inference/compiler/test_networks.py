@@ -53,9 +53,10 @@ def compiled(entry, model, include_top, outputs, preprocessor):
 @pytest.mark.usefixtures("let_go")
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_the_classifier_gives_what_keras_gives(entry):
-    preprocessor = preprocessor_for(entry, entry.input_size(None, include_top=True))
+    size = None if entry.fixed_shape or entry.fixed_top else (max(entry.min_size, 96),) * 2
+    preprocessor = preprocessor_for(entry, entry.input_size(size, include_top=True))
     keras.utils.set_random_seed(0)
-    model = build(entry, include_top=True)
+    model = build(entry, include_top=True, size=size)
     pixels = inputs_of(preprocessor)
     draw_statistics(model, preprocessor.to_model_input(pixels))
     (got,) = run(compiled(entry, model, True, [("", "none")], preprocessor), pixels)
