@@ -96,8 +96,8 @@ def test_ctrl_c_for_this_process_alone_ends_the_other_too(tmp_path):
     hang = f"open({str(mark)!r}, 'w').write(str(__import__('os').getpid()))\nwhile True: pass"
     call = SubprocessCall(exec, hang, path=FILE)
     child = wait_for(mark)
-    threading.Timer(0.1, os.kill, [os.getpid(), signal.SIGINT]).start()
     with pytest.raises(KeyboardInterrupt):
+        threading.Timer(0.1, os.kill, [os.getpid(), signal.SIGINT]).start()
         call.result()
     assert has_ended(child)
 
