@@ -108,39 +108,31 @@ def _conv(layer: Layer) -> Tensor:
     return _with_bias(layer, output, data_format)
 
 
-def _depthwise(kernel: np.ndarray) -> np.ndarray:
-    """Return a kernel ``(*sides, channels, multiplier)`` as one of as many groups as channels."""
-    *sides, channels, multiplier = kernel.shape
-    return kernel.reshape(*sides, 1, channels * multiplier)
+def _convolve_channels(layer: Layer, kernel: np.ndarray, data_format: str) -> Tensor:
+    """Convolve every channel by itself, with a kernel ``(*sides, channels, multiplier)``."""
+    *size, channels, multiplier = kernel.shape
+    rank, settings = len(size), layer.settings
+    settings.skip("filters", "kernel_size", "depth_multiplier", "groups")
+    return _convolve(
+        layer, layer.map(data_format, rank), kernel.reshape(*size, 1, channels * multiplier), data_format,
+        groups=channels,
+        strides=settings.sides("strides", 1, rank),
+        dilation=settings.sides("dilation_rate", 1, rank),
+        padding=settings.choice("padding", "valid", "valid", "same"),
+    )  # fmt: skip
 
 
 @LAYERS.row("DepthwiseConv1D", "DepthwiseConv2D")
 def _depthwise_conv(layer: Layer) -> Tensor:
-    kernel, settings = layer.weight("kernel"), layer.settings
-    rank, data_format = kernel.ndim - 2, layer.data_format()
-    settings.skip("kernel_size", "depth_multiplier", "filters", "groups")
-    output = _convolve(
-        layer, layer.map(data_format, rank), _depthwise(kernel), data_format,
-        groups=kernel.shape[-2],
-        strides=settings.sides("strides", 1, rank),
-        dilation=settings.sides("dilation_rate", 1, rank),
-        padding=settings.choice("padding", "valid", "valid", "same"),
-    )  # fmt: skip
-    return _with_bias(layer, output, data_format)
+    data_format = layer.data_format()
+    return _with_bias(layer, _convolve_channels(layer, layer.weight("kernel"), data_format), data_format)
 
 
 @LAYERS.row("SeparableConv1D", "SeparableConv2D")
 def _separable_conv(layer: Layer) -> Tensor:
-    kernel, settings = layer.weight("depthwise_kernel"), layer.settings
-    rank, data_format = kernel.ndim - 2, layer.data_format()
-    settings.skip("filters", "kernel_size", "depth_multiplier", "groups")
-    between = _convolve(
-        layer, layer.map(data_format, rank), _depthwise(kernel), data_format,
-        groups=kernel.shape[-2],
-        strides=settings.sides("strides", 1, rank),
-        dilation=settings.sides("dilation_rate", 1, rank),
-        padding=settings.choice("padding", "valid", "valid", "same"),
-    )  # fmt: skip
+    kernel, data_format = layer.weight("depthwise_kernel"), layer.data_format()
+    rank = kernel.ndim - 2
+    between = _convolve_channels(layer, kernel, data_format)
     ones = (1,) * rank
     output = _convolve(
         layer, between, layer.weight("pointwise_kernel"), data_format,
@@ -604,24 +596,14 @@ def _gru(layer: Layer) -> Tensor:
             both = writer.matmul(state, inner)
             update = writer.binary("add", update, writer.slice(both, 1, 0, units))
             reset = writer.binary("add", reset, writer.slice(both, 1, units, 2 * units))
-        update = _gate(layer, update, units, "recurrent_activation", "sigmoid")
+        update = layer.activated(Tensor(update, (units,)), "recurrent_activation", "sigmoid").handle
         if state is not None:
-            reset = _gate(layer, reset, units, "recurrent_activation", "sigmoid")
+            reset = layer.activated(Tensor(reset, (units,)), "recurrent_activation", "sigmoid").handle
             candidate = writer.binary("add", candidate, writer.matmul(writer.binary("multiply", reset, state), outer))
-        candidate = _gate(layer, candidate, units, "activation", "tanh")
+        candidate = layer.activated(Tensor(candidate, (units,)), "activation", "tanh").handle
         new = writer.binary("multiply", writer.binary("subtract", one, update), candidate)
         state = new if state is None else writer.binary("add", writer.binary("multiply", update, state), new)
         states.append(writer.reshape(state, (-1, 1, units)))
     if settings.get("return_sequences", False):
         return Tensor(writer.concatenate(states, 1), (steps, units))
     return Tensor(state, (units,))
-
-
-def _gate(layer: Layer, handle: Handle, units: int, key: str, default: str) -> Handle:
-    from tlkit.inference.compiler.activations import activate, activation_name
-
-    value = layer.settings.get(key, default)
-    result = activate(layer.writer, Tensor(handle, (units,)), activation_name(value) or "")
-    if result is None:
-        raise layer.settings.unsupported(f"{key} is {value!r}")
-    return result.handle

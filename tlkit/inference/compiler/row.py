@@ -74,13 +74,13 @@ class Layer:
             handle = self.writer.binary("add", handle, along(self.writer, tensor, axis, offset))
         return with_handle(tensor, handle)
 
-    def activated(self, tensor: Tensor) -> Tensor:
-        """Emit the activation that the settings name."""
-        value = self.settings.get("activation")
+    def activated(self, tensor: Tensor, key: str = "activation", default: str = "linear") -> Tensor:
+        """Emit the activation that a setting names."""
+        value = self.settings.get(key, default)
         name = activation_name(value)
         result = None if name is None else activate(self.writer, tensor, name)
         if result is None:
-            raise self.settings.unsupported(f"activation is {value!r}")
+            raise self.settings.unsupported(f"{key} is {value!r}")
         return result
 
     def number(self, value: float) -> Handle:
