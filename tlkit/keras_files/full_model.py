@@ -119,7 +119,7 @@ def read_model_arrays(
         report: Log what is upgraded and converted.
 
     Returns:
-        ``{path and name of a layer: {role: array}}``, in the layout of Keras 3.
+        ``{path and name of a layer: {key of :attr:`LayerSpec.keys`: array}}``, in the layout of Keras 3.
 
     Raises:
         WeightsError: It is damaged, or its weights do not match its own configuration.

@@ -5,8 +5,11 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import soundfile
 from helpers.program import environment
+from keras_writers.tagger import old_weights, write
 
 SCRIPT = """
 import json, sys
@@ -60,6 +63,15 @@ def test_nothing_that_only_runs_forward_starts_tensorflow(arguments, run, textur
     os.link(run / "model.keras", tmp_path / "copy.keras")
     words = [word.format(run=run, textures=textures) for word in arguments]
     assert heavy(*words, tmp_path=tmp_path) == []
+
+
+@pytest.mark.parametrize("words", [("predict",), pytest.param(("extract", "-o", "f.npy"), marks=pytest.mark.every)])
+def test_nothing_that_only_tags_music_starts_tensorflow(words, tmp_path):
+    tone = np.sin(np.arange(12_000 * 30) * 0.2)
+    soundfile.write(tmp_path / "tone.wav", 0.3 * tone, 12_000)
+    weights = write(tmp_path / "old.h5", old_weights())
+    ran = heavy(*words, "tone.wav", "--arch", "musictaggercrnn", "--weights", weights, tmp_path=tmp_path)
+    assert ran == []
 
 
 def test_the_keras_engine_starts_it(cat, tmp_path):

@@ -7,13 +7,18 @@ from typing import Any
 
 import numpy as np
 
+from tlkit.inference.compiler.attention import ATTENTION
 from tlkit.inference.compiler.graph import Call, Graph, Ref, Unsupported
 from tlkit.inference.compiler.layers import LAYERS
 from tlkit.inference.compiler.operations import OPERATIONS
-from tlkit.inference.compiler.row import Layer
+from tlkit.inference.compiler.recurrent import RECURRENT
+from tlkit.inference.compiler.row import Layer, Table
 from tlkit.inference.compiler.settings import Settings
 from tlkit.inference.compiler.tensors import Tensor
 from tlkit.inference.compiler.writer import Writer
+
+KINDS = Table({**LAYERS, **RECURRENT, **ATTENTION})
+"""Every kind of layer."""
 
 Arrays = Mapping[tuple[str, ...], Mapping[str, np.ndarray]]
 """The arrays of a network: by the layer's path and name, by weight."""
@@ -52,22 +57,20 @@ def emit_call(call: Call, weights: Mapping[str, np.ndarray], tensors: Mapping[in
     Raises:
         Unsupported: Its kind, or a setting, is not in the tables.
     """
-    row = (OPERATIONS if call.is_operation else LAYERS).get(call.kind)
-    if row is None:
-        raise Unsupported(call.name, f"is a {call.kind}")
-    settings = Settings(call.name, call.settings)
     layer = Layer(
         writer,
-        settings,
+        Settings(call.name, call.settings),
         weights,
         [tensors[ref.call] for ref in call.refs()],
         [_resolved(argument, tensors) for argument in call.arguments],
         {key: _resolved(value, tensors) for key, value in call.keywords.items()},
+        KINDS,
     )
-    result = row(layer)
     if not call.is_operation:
-        settings.finish()
-    return result
+        return KINDS.run(call.kind, layer)
+    if call.kind not in OPERATIONS:
+        raise Unsupported(call.name, f"is a {call.kind}")
+    return OPERATIONS[call.kind](layer)
 
 
 def _resolved(value: Any, tensors: Mapping[int, Tensor]) -> Any:

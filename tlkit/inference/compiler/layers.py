@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tlkit.inference.compiler.activations import leaky_relu
+from tlkit.inference.compiler.activations import above, leaky_relu
 from tlkit.inference.compiler.row import Layer, Table
 from tlkit.inference.compiler.tensors import (
     Tensor,
@@ -147,15 +147,19 @@ def _conv_transpose(layer: Layer) -> Tensor:
     rank, data_format = kernel.ndim - 2, layer.data_format()
     tensor = layer.map(data_format, rank)
     strides, size = settings.sides("strides", 1, rank), kernel.shape[:rank]
-    settings.only("output_padding")
+    added = settings.get("output_padding")
+    padded = None if added is None else settings.sides("output_padding", None, rank)
     settings.only("dilation_rate", 1, [1] * rank, (1,) * rank)
     settings.only("groups", 1)
     settings.skip("filters", "kernel_size")
     padding = settings.choice("padding", "valid", "valid", "same")
     begin, end, extra, sides = [], [], [], []
-    for side, extent, stride in zip(_sides(tensor, data_format), size, strides, strict=True):
+    for number, (side, extent, stride) in enumerate(zip(_sides(tensor, data_format), size, strides, strict=True)):
         full = (side - 1) * stride + extent
-        wanted = side * stride if padding == "same" else side * stride + max(extent - stride, 0)
+        if padded is not None:
+            wanted = (side - 1) * stride + padded[number] + (extent % 2 if padding == "same" else extent)
+        else:
+            wanted = side * stride if padding == "same" else side * stride + max(extent - stride, 0)
         cut = max(full - wanted, 0)
         begin.append(cut // 2)
         end.append(cut - cut // 2)
@@ -194,9 +198,26 @@ def _pool(how: str, rank: int) -> None:
         return Tensor(handle, (channels,))
 
 
+def _adaptive_pool(how: str, rank: int) -> None:
+    @LAYERS.row(f"Adaptive{'Max' if how == 'max' else 'Average'}Pooling{rank}D")
+    def pool(layer: Layer) -> Tensor:
+        data_format, writer = layer.data_format(), layer.writer
+        tensor, wanted = layer.map(data_format, rank), layer.settings.sides("output_size", 1, rank)
+        if not 1 <= min(wanted) <= max(wanted) <= _MOST_STEPS:
+            raise layer.settings.unsupported(f"output_size is {wanted}")
+        handle = tensor.handle
+        for axis, (side, steps) in enumerate(zip(_sides(tensor, data_format), wanted, strict=True), start=2):
+            windows = [(step * side // steps, -(-(step + 1) * side // steps)) for step in range(steps)]
+            parts = [writer.slice(handle, axis, *window) for window in windows]
+            handle = writer.concatenate([writer.reduce(how, part, [axis], keepdims=True) for part in parts], axis)
+        return Tensor(handle, map_shape(_channels(tensor, data_format), wanted, data_format), tensor.moved)
+
+
 for _rank in _RANKS.values():
     _pool("max", _rank)
     _pool("avg", _rank)
+    _adaptive_pool("max", _rank)
+    _adaptive_pool("mean", _rank)
 
 
 # --- margins and sizes -------------------------------------------------------------------------------------------
@@ -241,17 +262,91 @@ def _upsampling(layer: Layer) -> Tensor:
     return Tensor(handle, map_shape(_channels(tensor, data_format), sides, data_format), tensor.moved)
 
 
+@LAYERS.row("UpSampling1D", "UpSampling3D")
+def _repeating(layer: Layer) -> Tensor:
+    rank = len(layer.input.shape) - 1
+    data_format = layer.data_format()
+    tensor, factors = layer.map(data_format, rank), layer.settings.sides("size", 2, rank)
+    sides, handle = list(_sides(tensor, data_format)), tensor.handle
+    for number, factor in enumerate(factors):
+        handle = layer.writer.gather(handle, [place // factor for place in range(sides[number] * factor)], number + 2)
+        sides[number] *= factor
+    return Tensor(handle, map_shape(_channels(tensor, data_format), sides, data_format), tensor.moved)
+
+
+def _nearest(side: int, wanted: int) -> list[int]:
+    """Return which pixels TensorFlow takes, in its precision."""
+    places = (np.arange(wanted, dtype=np.float32) + np.float32(0.5)) * np.float32(side / wanted)
+    return [min(int(place), side - 1) for place in places]
+
+
+def _resized(layer: Layer, tensor: Tensor, sides: Sequence[int], how: str) -> Handle:
+    if how == "bilinear":
+        return layer.writer.resize(tensor.handle, sides, how)
+    handle = tensor.handle
+    for axis, (side, wanted) in enumerate(zip(_sides(tensor, layer.data_format()), sides, strict=True), start=2):
+        handle = layer.writer.gather(handle, _nearest(side, wanted), axis)
+    return handle
+
+
+def _part(layer: Layer, tensor: Tensor, sides: Sequence[int]) -> Tensor:
+    """Emit the middle of a map."""
+    data_format, handle = layer.data_format(), tensor.handle
+    for axis, (side, wanted) in enumerate(zip(_sides(tensor, data_format), sides, strict=True), start=2):
+        if wanted != side:
+            start = (side - wanted) // 2
+            handle = layer.writer.slice(handle, axis, start, start + wanted)
+    return Tensor(handle, map_shape(_channels(tensor, data_format), sides, data_format), tensor.moved)
+
+
+def _of_ratio(sides: Sequence[int], wanted: Sequence[int]) -> list[int]:
+    """Return each side of a map if the other stays, at the ratio that is wanted, as Keras rounds."""
+    (height, width), (tall, wide) = sides, wanted
+    return [int(np.float32(width * tall) / np.float32(wide)), int(np.float32(height * wide) / np.float32(tall))]
+
+
+def _cropped_to_ratio(layer: Layer, tensor: Tensor, wanted: Sequence[int]) -> Tensor:
+    sides = _sides(tensor, layer.data_format())
+    fitting = [max(min(side, most), 1) for side, most in zip(sides, _of_ratio(sides, wanted), strict=True)]
+    return _part(layer, tensor, fitting)
+
+
+def _padded_to_ratio(layer: Layer, tensor: Tensor, wanted: Sequence[int]) -> Tensor:
+    data_format = layer.data_format()
+    sides, value = _sides(tensor, data_format), float(layer.settings.get("fill_value", 0.0))
+    margins = [max(side, least) - side for side, least in zip(sides, _of_ratio(sides, wanted), strict=True)]
+    halves = [0, 0, *(margin // 2 for margin in margins)]
+    handle = layer.writer.pad(tensor.handle, halves, halves, value=value)
+    padded = [side + 2 * half for side, half in zip(sides, halves[2:], strict=True)]
+    return Tensor(handle, map_shape(_channels(tensor, data_format), padded, data_format), tensor.moved)
+
+
 @LAYERS.row("Resizing")
 def _resizing(layer: Layer) -> Tensor:
     settings, data_format = layer.settings, layer.data_format()
     tensor = layer.map(data_format, 2)
-    for key in ("crop_to_aspect_ratio", "pad_to_aspect_ratio", "antialias"):
-        settings.only(key, False)
-    settings.skip("fill_mode", "fill_value")
     sides = [int(settings.get("height")), int(settings.get("width"))]
-    how = settings.choice("interpolation", "bilinear", "bilinear")
-    handle = layer.writer.resize(tensor.handle, sides, how)
+    how = settings.choice("interpolation", "bilinear", "bilinear", "nearest")
+    settings.only("antialias", False)
+    settings.only("fill_mode", "constant")
+    settings.skip("fill_value")
+    if settings.get("crop_to_aspect_ratio", False):
+        tensor = _cropped_to_ratio(layer, tensor, sides)
+    if settings.get("pad_to_aspect_ratio", False):
+        tensor = _padded_to_ratio(layer, tensor, sides)
+    handle = _resized(layer, tensor, sides, how)
     return Tensor(handle, map_shape(_channels(tensor, data_format), sides, data_format), tensor.moved)
+
+
+@LAYERS.row("CenterCrop")
+def _center_crop(layer: Layer) -> Tensor:
+    settings, data_format = layer.settings, layer.data_format()
+    tensor = layer.map(data_format, 2)
+    wanted = [int(settings.get("height")), int(settings.get("width"))]
+    if all(side >= most for side, most in zip(_sides(tensor, data_format), wanted, strict=True)):
+        return _part(layer, tensor, wanted)
+    handle = layer.writer.resize(_cropped_to_ratio(layer, tensor, wanted).handle, wanted, "bilinear")
+    return Tensor(handle, map_shape(_channels(tensor, data_format), wanted, data_format), tensor.moved)
 
 
 # --- vectors -----------------------------------------------------------------------------------------------------
@@ -345,18 +440,49 @@ def _normalized(layer: Layer, handle: Handle, axes: Sequence[int], epsilon: floa
     return writer.binary("divide", centred, deviation)
 
 
+def _axes(layer: Layer, default: int = -1) -> list[int]:
+    """Return the setting ``axis`` as numbers from 0, in order."""
+    axis = layer.settings.get("axis", default)
+    rank = len(layer.input.shape) + 1
+    axes = [int(item) % rank for item in sorted(axis if isinstance(axis, list | tuple) else [axis])]
+    if axes != sorted(set(axes)) or 0 in axes:
+        raise layer.settings.unsupported(f"axis is {axis}")
+    return axes
+
+
+def _over(layer: Layer, tensor: Tensor, axes: Sequence[int], values: np.ndarray) -> tuple[Tensor, Handle]:
+    """Emit constants that differ along some axes; return the tensor in the order of these."""
+    if len(axes) == 1:
+        return tensor, along(layer.writer, tensor, axes[0], values)
+    shape = [side if place in axes else 1 for place, side in enumerate((1, *tensor.shape))]
+    values = np.broadcast_to(values, [shape[axis] for axis in axes]).reshape(shape)
+    return in_keras_order(layer.writer, tensor), layer.writer.constant(values)
+
+
 @LAYERS.row("LayerNormalization")
 def _layer_normalization(layer: Layer) -> Tensor:
-    settings, tensor = layer.settings, layer.input
-    axis = settings.get("axis", -1)
-    axes = list(axis) if isinstance(axis, list | tuple) else [axis]
+    settings, tensor, axes = layer.settings, layer.input, _axes(layer)
     settings.only("rms_scaling", False)
     settings.skip("center", "scale")
-    if len(axes) != 1:
-        raise settings.unsupported(f"axis is {axes}")
-    handle = _normalized(layer, tensor.handle, [tensor.axis(axes[0])], settings.get("epsilon", 0.001))
-    weights = layer.weights
-    return layer.scaled(with_handle(tensor, handle), axes[0], scale=weights.get("gamma"), offset=weights.get("beta"))
+    places = [tensor.axis(axis) for axis in axes]
+    tensor = with_handle(tensor, _normalized(layer, tensor.handle, places, settings.get("epsilon", 0.001)))
+    for operation, role in (("multiply", "gamma"), ("add", "beta")):
+        if role in layer.weights:
+            tensor, constant = _over(layer, tensor, axes, layer.weights[role])
+            tensor = with_handle(tensor, layer.writer.binary(operation, tensor.handle, constant))
+    return tensor
+
+
+@LAYERS.row("RMSNormalization")
+def _rms_normalization(layer: Layer) -> Tensor:
+    tensor, writer = layer.input, layer.writer
+    if _axes(layer) != [len(tensor.shape)]:
+        raise layer.settings.unsupported(f"axis is {layer.settings.get('axis')}")
+    squares = writer.binary("multiply", tensor.handle, tensor.handle)
+    mean = writer.reduce("mean", squares, [tensor.axis(-1)], keepdims=True)
+    deviation = writer.unary("sqrt", writer.binary("add", mean, layer.number(layer.settings.get("epsilon", 1e-6))))
+    divided = with_handle(tensor, writer.binary("divide", tensor.handle, deviation))
+    return layer.scaled(divided, -1, scale=layer.weight("scale"), offset=None)
 
 
 @LAYERS.row("GroupNormalization")
@@ -387,21 +513,19 @@ def _unit_normalization(layer: Layer) -> Tensor:
 
 @LAYERS.row("Normalization")
 def _normalization(layer: Layer) -> Tensor:
-    settings, tensor = layer.settings, layer.input
-    settings.only("invert", False)
-    axis = settings.get("axis", -1)
-    if isinstance(axis, list | tuple):
-        if len(axis) != 1:
-            raise settings.unsupported(f"axis is {axis}")
-        axis = axis[0]
+    settings, tensor, axes = layer.settings, layer.input, _axes(layer)
     mean, variance = settings.get("mean"), settings.get("variance")
     if mean is None or variance is None:
         mean, variance = layer.weight("mean"), layer.weight("variance")
-    mean, variance = (np.asarray(values, np.float32).reshape(-1) for values in (mean, variance))
+    mean, variance = (np.asarray(values, np.float32) for values in (mean, variance))
     deviation = np.maximum(np.sqrt(variance), np.float32(1e-7))
-    writer = layer.writer
-    centred = writer.binary("subtract", tensor.handle, along(writer, tensor, axis, mean))
-    return with_handle(tensor, writer.binary("divide", centred, along(writer, tensor, axis, deviation)))
+    steps = [("subtract", mean), ("divide", deviation)]
+    if settings.get("invert", False):
+        steps = [("multiply", deviation), ("add", mean)]
+    for operation, values in steps:
+        tensor, constant = _over(layer, tensor, axes, values)
+        tensor = with_handle(tensor, layer.writer.binary(operation, tensor.handle, constant))
+    return tensor
 
 
 @LAYERS.row("Rescaling")
@@ -454,7 +578,9 @@ def merged(layer: Layer, tensors: Sequence[Tensor], operation: str) -> Tensor:
 def _merge(kind: str, operation: str) -> None:
     @LAYERS.row(kind)
     def merge(layer: Layer) -> Tensor:
-        result = merged(layer, layer.inputs, operation)
+        most = max(len(tensor.shape) for tensor in layer.inputs)
+        padded = [(1,) * (most - len(tensor.shape)) + tensor.shape for tensor in layer.inputs]
+        result = merged(layer, [reshaped(layer, *pair) for pair in zip(layer.inputs, padded, strict=True)], operation)
         if kind != "Average":
             return result
         mean = layer.writer.binary("divide", result.handle, layer.number(len(layer.inputs)))
@@ -506,12 +632,13 @@ def _relu(layer: Layer) -> Tensor:
     settings, tensor, writer = layer.settings, layer.input, layer.writer
     most = settings.get("max_value")
     slope, threshold = settings.get("negative_slope", 0.0), settings.get("threshold", 0.0)
-    if threshold and (slope or most is not None):
-        raise settings.unsupported(f"threshold is {threshold} beside other settings")
     if threshold:
-        above = writer.unary("relu", writer.binary("subtract", tensor.handle, layer.number(threshold)))
-        kept = writer.unary("sign", above)
-        return with_handle(tensor, writer.binary("multiply", tensor.handle, kept))
+        kept = above(writer, tensor.handle, threshold)
+        kept = kept if most is None else writer.clip(kept, 0, most)
+        missing = writer.unary("relu", writer.binary("subtract", layer.number(threshold), tensor.handle))
+        return with_handle(
+            tensor, writer.binary("subtract", kept, writer.binary("multiply", missing, layer.number(slope)))
+        )
     if most is not None and not slope:
         return with_handle(tensor, writer.clip(tensor.handle, 0, most))
     handle = leaky_relu(writer, tensor.handle, slope)
@@ -546,64 +673,31 @@ def _prelu(layer: Layer) -> Tensor:
 
 @LAYERS.row("Softmax")
 def _softmax(layer: Layer) -> Tensor:
-    axis = layer.settings.get("axis", -1)
-    axes = list(axis) if isinstance(axis, list | tuple) else [axis]
-    if len(axes) != 1:
-        raise layer.settings.unsupported(f"axis is {axes}")
-    return with_handle(layer.input, layer.writer.softmax(layer.input.handle, layer.input.axis(axes[0])))
+    tensor, writer = layer.input, layer.writer
+    axes = [tensor.axis(axis) for axis in _axes(layer)]
+    if len(axes) == 1:
+        return with_handle(tensor, writer.softmax(tensor.handle, axes[0]))
+    moved = writer.binary("subtract", tensor.handle, writer.reduce("max", tensor.handle, axes, keepdims=True))
+    powers = writer.unary("exp", moved)
+    return with_handle(tensor, writer.binary("divide", powers, writer.reduce("sum", powers, axes, keepdims=True)))
 
 
 # --- layers that only work while training ------------------------------------------------------------------------
 
 
 @LAYERS.row(
-    "ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "Identity",
-    "RandomBrightness", "RandomContrast", "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom",
-    "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "StochasticDepth",
+    "ActivityRegularization", "AlphaDropout", "AugMix", "CutMix", "Dropout", "GaussianDropout", "GaussianNoise",
+    "Identity", "MixUp", "RandAugment", "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter",
+    "RandomContrast", "RandomElasticTransform", "RandomErasing", "RandomFlip", "RandomGaussianBlur", "RandomGrayscale",
+    "RandomHue", "RandomInvert", "RandomPerspective", "RandomPosterization", "RandomRotation", "RandomSaturation",
+    "RandomSharpness", "RandomShear", "RandomTranslation", "RandomZoom", "Solarization", "SpatialDropout1D",
+    "SpatialDropout2D", "SpatialDropout3D", "StochasticDepth",
 )  # fmt: skip
 def _unchanged(layer: Layer) -> Tensor:
     layer.settings.skip(
         "drop_path_rate", "l1", "l2", "stddev", "factor", "value_range", "mode", "data_format", "fill_mode",
-        "fill_value", "interpolation", "height_factor", "width_factor",
+        "fill_value", "interpolation", "height_factor", "width_factor", "x_factor", "y_factor", "brightness_factor",
+        "contrast_factor", "hue_factor", "saturation_factor", "addition_factor", "threshold_factor", "scale", "sigma",
+        "kernel_size", "alpha", "all_ops", "chain_depth", "num_chains", "num_ops",
     )  # fmt: skip
     return layer.input
-
-
-# --- sequences ---------------------------------------------------------------------------------------------------
-
-
-@LAYERS.row("GRU")
-def _gru(layer: Layer) -> Tensor:
-    settings, writer, tensor = layer.settings, layer.writer, layer.plain()
-    for key in ("go_backwards", "return_state", "reset_after", "time_major", "zero_output_for_mask"):
-        settings.only(key, False)
-    settings.skip("units", "use_bias", "dropout", "recurrent_dropout")
-    kernel, recurrent = layer.weight("kernel"), layer.weight("recurrent_kernel")
-    steps, _ = tensor.shape
-    if steps > _MOST_STEPS:
-        raise settings.unsupported(f"takes {steps} steps")
-    units = recurrent.shape[0]
-    gates = Tensor(writer.matmul(tensor.handle, writer.constant(kernel)), (steps, 3 * units))
-    gates = layer.scaled(gates, -1, scale=None, offset=layer.weights.get("bias"))
-    inner, outer = (writer.constant(part) for part in np.split(recurrent, [2 * units], axis=1))
-    one = layer.number(1)
-    state: Handle | None = None
-    states = []
-    for step in range(steps):
-        row = writer.reshape(writer.slice(gates.handle, 1, step, step + 1), (-1, 3 * units))
-        update, reset, candidate = (writer.slice(row, 1, part * units, (part + 1) * units) for part in range(3))
-        if state is not None:
-            both = writer.matmul(state, inner)
-            update = writer.binary("add", update, writer.slice(both, 1, 0, units))
-            reset = writer.binary("add", reset, writer.slice(both, 1, units, 2 * units))
-        update = layer.activated(Tensor(update, (units,)), "recurrent_activation", "sigmoid").handle
-        if state is not None:
-            reset = layer.activated(Tensor(reset, (units,)), "recurrent_activation", "sigmoid").handle
-            candidate = writer.binary("add", candidate, writer.matmul(writer.binary("multiply", reset, state), outer))
-        candidate = layer.activated(Tensor(candidate, (units,)), "activation", "tanh").handle
-        new = writer.binary("multiply", writer.binary("subtract", one, update), candidate)
-        state = new if state is None else writer.binary("add", writer.binary("multiply", update, state), new)
-        states.append(writer.reshape(state, (-1, 1, units)))
-    if settings.get("return_sequences", False):
-        return Tensor(writer.concatenate(states, 1), (steps, units))
-    return Tensor(state, (units,))

@@ -12,7 +12,7 @@ from tlkit.config import LoadOptions
 from tlkit.inference.compiler.graph import Graph, Shape, Unsupported
 from tlkit.inference.compiler.network import Network
 from tlkit.inference.compiler.read_config import read_config
-from tlkit.inference.compiler.shapes import infer_shapes
+from tlkit.inference.compiler.shapes import Weights, infer_shapes
 from tlkit.inference.compiler.tensors import Tensor
 from tlkit.keras_files import Header, LayerSpec, data_layout
 
@@ -83,6 +83,14 @@ def read_model_file(path: Path, options: LoadOptions | None = None) -> ModelNetw
     return ModelNetwork(Network(graph, read_arrays, data_format), shape, model.header)
 
 
+def _places(weights: Weights) -> tuple[str, ...]:
+    """Return where Keras 3 stores the weights of a layer made of parts; empty for all others."""
+    parts = [name.rpartition("/")[0] for name, _ in weights]
+    if not any(parts):
+        return ()
+    return tuple(f"{part}/vars/{parts[:number].count(part)}".lstrip("/") for number, part in enumerate(parts))
+
+
 def _expected(graph: Graph, shape: tuple[int | None, ...], data_format: str) -> list[LayerSpec]:
     """Return the layers that have weights, as a file is matched with them."""
     weights, _ = infer_shapes(graph, _source(shape, (224, 224), data_format))
@@ -93,8 +101,9 @@ def _expected(graph: Graph, shape: tuple[int | None, ...], data_format: str) -> 
         LayerSpec(
             layer[-1],
             kind,
-            tuple(tensors),
+            tuple((name.rpartition("/")[2], size) for name, size in tensors),
             layer[:-1],
+            variable_paths=_places(tensors),
             recurrent_activation=str(settings[layer].get("recurrent_activation") or ""),
             groups=settings[layer].get("groups") or 1,
         )

@@ -123,6 +123,10 @@ class OpenVINOWriter:
         fill = self.constant(np.float32(value)) if mode == "constant" else None
         return ops.pad(x, self._integers(begin), self._integers(end), mode, fill).output(0)
 
+    def gather(self, x: Any, indices: Sequence[int], axis: int) -> Any:
+        """Emit a gathering."""
+        return ops.gather(x, self._integers(indices), self._integers([axis])).output(0)
+
     def slice(self, x: Any, axis: int, start: int, stop: int, step: int = 1) -> Any:
         """Emit a slice."""
         parts = (self._integers([value]) for value in (start, stop, step, axis))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tlkit.inference.compiler.activations import ELEMENTWISE, gelu, leaky_relu
+from tlkit.inference.compiler.activations import ELEMENTWISE, gelu, leaky_relu, log_softmax
 from tlkit.inference.compiler.graph import constant_value
 from tlkit.inference.compiler.layers import alike, broadcast, concatenated, reshaped
 from tlkit.inference.compiler.row import Layer, Table
@@ -87,9 +87,9 @@ def _activation(kind: str, name: str) -> None:
 
 
 for _kind, _name in {
-    "HardSigmoid": "hard_sigmoid", "HardSilu": "hard_silu", "Relu": "relu", "Relu6": "relu6", "Selu": "selu",
-    "Sigmoid": "sigmoid", "Silu": "silu", "Softplus": "softplus", "Softsign": "softsign", "Cast": "linear",
-    "StopGradient": "linear",
+    "HardSigmoid": "hard_sigmoid", "HardSilu": "hard_silu", "LogSigmoid": "log_sigmoid", "Relu": "relu",
+    "Relu6": "relu6", "Selu": "selu", "Sigmoid": "sigmoid", "Silu": "silu", "Softplus": "softplus",
+    "Softsign": "softsign", "Cast": "linear", "StopGradient": "linear",
 }.items():  # fmt: skip
     _activation(_kind, _name)
 
@@ -127,6 +127,14 @@ def _softmax(layer: Layer) -> Tensor:
     return with_handle(tensor, layer.writer.softmax(tensor.handle, tensor.axis(axis)))
 
 
+@OPERATIONS.row("LogSoftmax")
+def _log_softmax(layer: Layer) -> Tensor:
+    tensor, axis = _tensor(layer), _argument(layer, 1, "axis", -1)
+    if not isinstance(axis, int):
+        raise layer.settings.unsupported(f"axis is {axis!r}")
+    return with_handle(tensor, log_softmax(layer.writer, tensor.handle, tensor.axis(axis)))
+
+
 @OPERATIONS.row("Clip")
 def _clip(layer: Layer) -> Tensor:
     tensor = _tensor(layer)
@@ -143,6 +151,9 @@ def _reduction(kind: str, how: str) -> None:
         axis, keepdims = _argument(layer, 1, "axis"), bool(_argument(layer, 2, "keepdims", False))
         layer.settings.only("initial")
         layer.settings.only("where")
+        layer.settings.only("weights")
+        if kind == "Average" and (len(layer.arguments) > 1 or layer.keywords.get("weights") is not None):
+            raise layer.settings.unsupported("weighs its values")
         rank = len(tensor.shape) + 1
         axes = [item % rank for item in _axes(layer, axis)]
         if 0 in axes:
@@ -156,7 +167,7 @@ def _reduction(kind: str, how: str) -> None:
         return Tensor(handle, tuple(side for place, side in sides if place not in axes))
 
 
-for _kind, _how in {"Mean": "mean", "Max": "max", "Min": "min", "Sum": "sum"}.items():
+for _kind, _how in {"Average": "mean", "Mean": "mean", "Max": "max", "Min": "min", "Sum": "sum"}.items():
     _reduction(_kind, _how)
 
 
@@ -169,11 +180,8 @@ def _axes(layer: Layer, axis: Any) -> Sequence[int]:
 
 @OPERATIONS.row("Concatenate")
 def _concatenate(layer: Layer) -> Tensor:
-    tensors = layer.arguments[0] if layer.arguments and isinstance(layer.arguments[0], list | tuple) else layer.inputs
-    if not all(isinstance(tensor, Tensor) for tensor in tensors):
-        raise layer.settings.unsupported("joins constants")
     axis = layer.keywords.get("axis", layer.settings.get("axis", -1))
-    return concatenated(layer, list(tensors), int(axis))
+    return concatenated(layer, _several(layer), int(axis))
 
 
 @OPERATIONS.row("Reshape")
@@ -215,44 +223,141 @@ def _squeeze(layer: Layer) -> Tensor:
     return reshaped(layer, tensor, kept)
 
 
-@OPERATIONS.row("GetItem")
-def _get_item(layer: Layer) -> Tensor:
+@OPERATIONS.row("Flip")
+def _flip(layer: Layer) -> Tensor:
     tensor = _tensor(layer)
-    keys = _keys(layer, _argument(layer, 1, "key"), len(tensor.shape) + 1)
-    shape = list(tensor.shape)
-    for axis, part in keys.items():
-        if axis == 0:
-            raise layer.settings.unsupported("takes some of the samples")
-        side = shape[axis - 1]
-        indices = range(side)[part]
-        if len(indices) < 1:
-            raise layer.settings.unsupported("takes nothing")
-        stop = indices[-1] + (1 if indices.step > 0 else -1)
-        if stop < 0:
-            stop = -side - 1  # before the first, as Python counts
-        handle = layer.writer.slice(tensor.handle, tensor.axis(axis), indices[0], stop, indices.step)
-        shape[axis - 1] = len(indices)
-        tensor = Tensor(handle, tuple(shape), tensor.moved)
+    for axis in _axes(layer, _argument(layer, 1, "axis")):
+        tensor = _part(layer, tensor, axis % (len(tensor.shape) + 1), slice(None, None, -1))
     return tensor
 
 
-def _keys(layer: Layer, key: Any, rank: int) -> dict[int, slice]:
-    """Return the slices that a key takes, by axis; those that take all are left out."""
+@OPERATIONS.row("Matmul")
+def _matmul(layer: Layer) -> Tensor:
+    one, other = (_argument(layer, place, name) for place, name in enumerate(("x1", "x2")))
+    if not isinstance(one, Tensor) or len(one.shape) < 2:
+        raise layer.settings.unsupported("is called on no tensor of matrices")
+    one = in_keras_order(layer.writer, one)
+    if isinstance(other, Tensor):
+        if len(other.shape) != len(one.shape):
+            raise layer.settings.unsupported("is called on tensors with different numbers of axes")
+        other = in_keras_order(layer.writer, other)
+        shape = (*broadcast([one.shape[:-2], other.shape[:-2]]), one.shape[-2], other.shape[-1])
+        return Tensor(layer.writer.matmul(one.handle, other.handle), shape)
+    matrix = _array(layer, other)
+    if matrix.ndim != 2:
+        raise layer.settings.unsupported(f"is called on constants of shape {matrix.shape}")
+    product = layer.writer.matmul(one.handle, layer.writer.constant(matrix))
+    return Tensor(product, (*one.shape[:-1], matrix.shape[1]))
+
+
+@OPERATIONS.row("Pad")
+def _pad(layer: Layer) -> Tensor:
+    tensor = in_keras_order(layer.writer, _tensor(layer))
+    width, mode = _argument(layer, 1, "pad_width"), _argument(layer, 2, "mode", "constant")
+    value = _argument(layer, 3, "constant_values", 0)
+    margins = _array(layer, width).astype(int)
+    if mode not in ("constant", "reflect", "symmetric") or not isinstance(value, int | float):
+        raise layer.settings.unsupported(f"mode is {mode!r} with {value!r}")
+    if margins.shape != (len(tensor.shape) + 1, 2) or margins[0].any() or margins.min() < 0:
+        raise layer.settings.unsupported(f"pad_width is {width!r}")
+    shape = tuple(int(side + sum(margin)) for side, margin in zip(tensor.shape, margins[1:], strict=True))
+    begin, end = margins.T.tolist()
+    return Tensor(layer.writer.pad(tensor.handle, begin, end, mode, float(value)), shape)
+
+
+@OPERATIONS.row("Stack")
+def _stack(layer: Layer) -> Tensor:
+    tensors = [in_keras_order(layer.writer, tensor) for tensor in _several(layer)]
+    axis = layer.keywords.get("axis", layer.settings.get("axis", 0))
+    place = axis % (len(tensors[0].shape) + 2)
+    if place == 0 or len({tensor.shape for tensor in tensors}) > 1:
+        raise layer.settings.unsupported("joins samples, or tensors of several shapes")
+    shape = tensors[0].shape
+    wider = (*shape[: place - 1], 1, *shape[place - 1 :])
+    return concatenated(layer, [reshaped(layer, tensor, wider) for tensor in tensors], place)
+
+
+def _several(layer: Layer) -> Sequence[Tensor]:
+    """Return the tensors of an operation that takes a list of them."""
+    given = layer.arguments[0] if layer.arguments and isinstance(layer.arguments[0], list | tuple) else layer.inputs
+    if not all(isinstance(tensor, Tensor) for tensor in given):
+        raise layer.settings.unsupported("joins constants")
+    return list(given)
+
+
+@OPERATIONS.row("Swapaxes")
+def _swapaxes(layer: Layer) -> Tensor:
+    tensor = in_keras_order(layer.writer, _tensor(layer))
+    axes = list(range(len(tensor.shape) + 1))
+    one, other = (_axes(layer, _argument(layer, place, f"axis{place}"))[0] % len(axes) for place in (1, 2))
+    axes[one], axes[other] = axes[other], axes[one]
+    if axes[0] != 0:
+        raise layer.settings.unsupported(f"axes are {one} and {other}")
+    return Tensor(layer.writer.transpose(tensor.handle, axes), tuple(tensor.shape[axis - 1] for axis in axes[1:]))
+
+
+@OPERATIONS.row("GetItem")
+def _get_item(layer: Layer) -> Tensor:
+    tensor, shape = _tensor(layer), []
+    axis = 0
+    for item in _keys(layer, _argument(layer, 1, "key"), len(tensor.shape) + 1):
+        if axis == 0 and item != slice(None):
+            raise layer.settings.unsupported("takes some of the samples")
+        if item is None:
+            shape.append(1)
+            continue
+        if isinstance(item, int):
+            side = tensor.shape[axis - 1]
+            if not -side <= item < side:
+                raise layer.settings.unsupported("takes nothing")
+            tensor = _part(layer, tensor, axis, slice(item % side, item % side + 1))
+        elif axis > 0:
+            tensor = _part(layer, tensor, axis, item)
+            shape.append(tensor.shape[axis - 1])
+        axis += 1
+    shape += tensor.shape[axis - 1 :]
+    return tensor if tuple(shape) == tensor.shape else reshaped(layer, tensor, shape)
+
+
+def _part(layer: Layer, tensor: Tensor, axis: int, part: slice) -> Tensor:
+    """Emit part of an axis."""
+    if axis == 0:
+        raise layer.settings.unsupported("takes some of the samples")
+    shape = list(tensor.shape)
+    side = shape[axis - 1]
+    indices = range(side)[part]
+    if len(indices) < 1:
+        raise layer.settings.unsupported("takes nothing")
+    if indices == range(side):
+        return tensor
+    stop = indices[-1] + (1 if indices.step > 0 else -1)
+    if stop < 0:
+        stop = -side - 1  # before the first, as Python counts
+    handle = layer.writer.slice(tensor.handle, tensor.axis(axis), indices[0], stop, indices.step)
+    shape[axis - 1] = len(indices)
+    return Tensor(handle, tuple(shape), tensor.moved)
+
+
+def _keys(layer: Layer, key: Any, rank: int) -> list[slice | int | None]:
+    """Return what a key takes of each axis; None for a new one."""
     if isinstance(key, dict) and key.get("class_name") == "__tuple__":
         key = key["config"]["value"]
     items = list(key) if isinstance(key, list | tuple) else [key]
     kinds = [item.get("class_name") if isinstance(item, dict) else None for item in items]
     if "__ellipsis__" in kinds:
         place = kinds.index("__ellipsis__")
-        items[place : place + 1] = [_ALL] * (rank - len(items) + 1)
-    found: dict[int, slice] = {}
-    for axis, item in enumerate(items):
-        if not isinstance(item, dict) or item.get("class_name") != "__slice__":
+        items[place : place + 1] = [_ALL] * (rank - len(items) + 1 + items.count(None))
+    found: list[slice | int | None] = []
+    for item in items:
+        if item is None or (isinstance(item, int) and not isinstance(item, bool)):
+            found.append(item)
+        elif isinstance(item, dict) and item.get("class_name") == "__slice__":
+            config = item["config"]
+            found.append(slice(config.get("start"), config.get("stop"), config.get("step")))
+        else:
             raise layer.settings.unsupported(f"takes {item!r}")
-        config = item["config"]
-        part = slice(config.get("start"), config.get("stop"), config.get("step"))
-        if part != slice(None):
-            found[axis] = part
+    if len(found) - found.count(None) > rank:
+        raise layer.settings.unsupported(f"takes {len(found)} axes of {rank}")
     return found
 
 

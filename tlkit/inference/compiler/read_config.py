@@ -9,6 +9,8 @@ from tlkit.inference.compiler.graph import Call, Graph, Ref, Unsupported
 
 _MODELS = {"Sequential", "Functional", "Model"}
 _OPERATIONS = "keras.src.ops."
+_TENSORS = ("inputs", "sequences", "query", "value", "key")
+"""Arguments of layers that may be given by name, in the order of their positions."""
 MOST_CALLS = 100_000
 
 
@@ -87,7 +89,7 @@ class _Reader:
                 outputs = outputs_of(name, index)
                 if outputs is None:
                     raise _Later
-                return outputs[output]
+                return _output(name, outputs, output)
             if isinstance(value, list | tuple):
                 return [resolve(item) for item in value]
             return value
@@ -110,7 +112,7 @@ class _Reader:
             outputs = outputs_of(name, index)
             if outputs is None:
                 raise Unsupported(name, "is no output of a call")
-            found.append(outputs[output])
+            found.append(_output(name, outputs, output))
         return found
 
     def _input(self, entry: Mapping[str, Any], path: tuple[str, ...]) -> Ref:
@@ -127,10 +129,15 @@ class _Reader:
         is_operation = str(entry.get("module") or "").startswith(_OPERATIONS)
         if is_operation:
             return [self._add(Call(kind, name, path, config, arguments, keywords, is_operation=True))]
-        given = {key: value for key, value in keywords.items() if key not in ("training", "mask") and value is not None}
+        given = {
+            key: value
+            for key, value in keywords.items()
+            if key != "training" and value is not None and value is not False
+        }
+        named = [given.pop(key) for key in _TENSORS if key in given]
         if given:
             raise Unsupported(name, f"is called with {', '.join(given)}")
-        tensors = list(_flat(arguments))
+        tensors = list(_flat((*arguments, *named)))
         if not all(isinstance(tensor, Ref) for tensor in tensors):
             raise Unsupported(name, "is called on constants")
         if kind in _MODELS:
@@ -139,6 +146,12 @@ class _Reader:
                 self.models[name] = outputs[0]
             return outputs
         return [self._add(Call(kind, name, path, config, tuple(tensors)))]
+
+
+def _output(name: str, outputs: Sequence[Ref], number: int) -> Ref:
+    if number >= len(outputs):
+        raise Unsupported(name, "gives several tensors")
+    return outputs[number]
 
 
 class _Later(Exception):

@@ -25,6 +25,7 @@ class Layer:
         inputs: The tensors it is called on, in order.
         arguments: Of an operation: all positional arguments, with the tensors among them.
         keywords: Of an operation: its keyword arguments.
+        table: What the layers compute that it may hold.
     """
 
     writer: Writer
@@ -33,6 +34,7 @@ class Layer:
     inputs: Sequence[Tensor] = ()
     arguments: Sequence[Any] = ()
     keywords: Mapping[str, Any] = field(default_factory=dict)
+    table: Table = field(default_factory=lambda: Table())
 
     @property
     def input(self) -> Tensor:
@@ -74,9 +76,21 @@ class Layer:
             handle = self.writer.binary("add", handle, along(self.writer, tensor, axis, offset))
         return with_handle(tensor, handle)
 
+    def inner(self, entry: Mapping[str, Any], weights: Mapping[str, np.ndarray], tensor: Tensor) -> Tensor:
+        """Emit a layer that this one holds, ``{"class_name": …, "config": …}``."""
+        settings = Settings(self.settings.layer, entry["config"])
+        return self.table.run(entry["class_name"], Layer(self.writer, settings, weights, [tensor], table=self.table))
+
+    def part(self, *path: str) -> Mapping[str, np.ndarray]:
+        """Return the arrays of a part of this layer, by name."""
+        start = "/".join(path) + "/"
+        return {name.removeprefix(start): array for name, array in self.weights.items() if name.startswith(start)}
+
     def activated(self, tensor: Tensor, key: str = "activation", default: str = "linear") -> Tensor:
         """Emit the activation that a setting names."""
         value = self.settings.get(key, default)
+        if isinstance(value, dict) and value.get("class_name") in self.table:  # a layer in place of a name
+            return self.inner(value, {}, tensor)
         name = activation_name(value)
         result = None if name is None else activate(self.writer, tensor, name)
         if result is None:
@@ -102,3 +116,15 @@ class Table(dict[str, Row]):
             return function
 
         return add
+
+    def run(self, kind: str, layer: Layer) -> Tensor:
+        """Emit a layer; all of its settings have to be read.
+
+        Raises:
+            Unsupported: Its kind, or a setting, is not in the table.
+        """
+        if kind not in self:
+            raise layer.settings.unsupported(f"is a {kind}")
+        result = self[kind](layer)
+        layer.settings.finish()
+        return result

@@ -86,6 +86,10 @@ class Writer(Protocol):
         """Emit values around a tensor: ``constant``, ``reflect`` or ``symmetric``."""
         ...
 
+    def gather(self, x: Handle, indices: Sequence[int], axis: int) -> Handle:
+        """Emit entries of an axis, in any order, as often as wanted."""
+        ...
+
     def slice(self, x: Handle, axis: int, start: int, stop: int, step: int = 1) -> Handle:
         """Emit part of an axis, as Python slices it."""
         ...

@@ -108,7 +108,7 @@ def read_arrays(plan: Plan) -> dict[tuple[str, ...], dict[str, np.ndarray]]:
         plan: The plan.
 
     Returns:
-        ``{path and name of a layer: {role: array}}``, in the layout of Keras 3.
+        ``{path and name of a layer: {key of :attr:`LayerSpec.keys`: array}}``, in the layout of Keras 3.
 
     Raises:
         WeightsError: A layer that was to be left out does more than sum channels.
@@ -116,7 +116,9 @@ def read_arrays(plan: Plan) -> dict[tuple[str, ...], dict[str, np.ndarray]]:
     """
     check_sums(plan.sums)
     return {
-        (*layer.expected.path, layer.expected.name): {tensor.role: _value(tensor) for tensor in layer.tensors}
+        (*layer.expected.path, layer.expected.name): {
+            key: _value(tensor) for key, tensor in zip(layer.expected.keys, layer.tensors, strict=True)
+        }
         for layer in plan.layers
     }
 

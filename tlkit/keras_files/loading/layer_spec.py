@@ -39,6 +39,15 @@ class LayerSpec:
     groups: int = 1
     in_classifier: bool = False
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What tells its tensors apart: their roles; with the part of the layer where parts have the same roles."""
+        roles = tuple(role for role, _ in self.tensors)
+        if len(set(roles)) == len(roles) or len(self.variable_paths) != len(roles):
+            return roles
+        parts = (path.partition("vars/")[0] for path in self.variable_paths)
+        return tuple(part + role for part, role in zip(parts, roles, strict=True))
+
 
 @dataclass(frozen=True)
 class TargetLayer:
@@ -60,10 +69,10 @@ def target_layers(model: Any) -> list[TargetLayer]:
 
 
 def layer_arrays(model: Any) -> dict[tuple[str, ...], dict[str, Any]]:
-    """Return the weights of a Keras model: ``{path and name of a layer: {role: array}}``."""
+    """Return the weights of a Keras model: ``{path and name of a layer: {key of :attr:`LayerSpec.keys`: array}}``."""
     return {
         (*target.spec.path, target.spec.name): {
-            role: variable.numpy() for (role, _), variable in zip(target.spec.tensors, target.variables, strict=True)
+            key: variable.numpy() for key, variable in zip(target.spec.keys, target.variables, strict=True)
         }
         for target in target_layers(model)
     }
