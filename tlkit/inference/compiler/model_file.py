@@ -74,7 +74,10 @@ def read_model_file(path: Path, options: LoadOptions | None = None) -> ModelNetw
     first = (data_layout(model.header.config) if model.header.config else None) == "channels_first"
     data_format = "channels_first" if first or (shape[2] not in (1, 3) and shape[0] in (1, 3)) else "channels_last"
 
-    expected = _expected(graph, shape, data_format)
+    try:
+        expected = _expected(graph, shape, data_format)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise Unsupported(path.name, f"its layers cannot be followed ({error!r})") from error
     first_read = iter([True])
 
     def read_arrays() -> Any:
