@@ -64,6 +64,11 @@ class LayerInfo:
         """Number of parameters, including non-trainable ones."""
         return sum(math.prod(shape) for _, shape in self.weights)
 
+    @property
+    def is_trainable(self) -> bool:
+        """True where training changes it; BatchNormalization without scale and offset still updates its statistics."""
+        return bool(self.weights) and self.kind != "Normalization"
+
     def line(self) -> str:
         """Return the line of a table."""
         weights = " ".join(f"{name}:{_cross(shape)}" for name, shape in self.weights)
