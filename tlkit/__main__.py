@@ -1,10 +1,12 @@
 """``tlkit`` and ``python -m tlkit``."""
 
+import gc
 import os
 
 
 def main() -> None:
     """Run the command line and end the process."""
+    gc.set_threshold(50_000)  # nothing that modules define as they are imported is garbage: a tenth of a short command
     try:
         from tlkit.cli import main
         from tlkit.cli.interrupts import run

@@ -8,7 +8,6 @@ from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
-import openvino
 
 from tlkit.errors import UsageError
 from tlkit.inference.base import Outputs
@@ -16,6 +15,7 @@ from tlkit.inference.compiler.graph import Unsupported
 from tlkit.inference.compiler.network import compile_network
 from tlkit.inference.lazy_model import LazyModel
 from tlkit.inference.openvino_cache import COMPILED, converted_model
+from tlkit.inference.openvino_runtime import openvino
 from tlkit.utils.logging import logger
 from tlkit.utils.processors import usable_processors
 

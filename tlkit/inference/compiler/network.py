@@ -135,9 +135,8 @@ def run_on_values(selection: Selection, values: np.ndarray) -> list[np.ndarray]:
     Raises:
         Unsupported: A kind of layer, or a setting, is not in the tables.
     """
-    import openvino
-
     from tlkit.inference.compiler.openvino_writer import OpenVINOWriter
+    from tlkit.inference.openvino_runtime import openvino
 
     network, writer = selection.network, OpenVINOWriter()
     given = writer.parameter([1, *values.shape[1:]], "float32")
