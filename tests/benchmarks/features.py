@@ -98,7 +98,7 @@ class Ours:
 
         with tempfile.TemporaryDirectory() as folder:
             start = time.perf_counter()
-            sources = expand_inputs([str(self.folder)])
+            sources = expand_inputs([str(self.folder)], self.extractor.modality)
             group = FileGroup(sources, sources, file_digests(sources, self.extractor.modality))
             computed = export_features(
                 Path(folder, "part"), self.extractor, {"": group},
@@ -115,7 +115,7 @@ class Ours:
 
         preprocessor = self.extractor.specs[0].network.preprocessor
         start = time.perf_counter()
-        sources = expand_inputs([str(self.folder)])
+        sources = expand_inputs([str(self.folder)], self.extractor.modality)
         assert sum(len(batch.positions) for batch in read_batches(sources, preprocessor, 8, digests=True)) == count
         return time.perf_counter() - start
 
