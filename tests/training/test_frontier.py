@@ -54,7 +54,7 @@ def network_of(name, frozen, size, *, batchnorm="frozen"):
     network = published_network(architecture, choice, include_top=False)
     spec = FeatureSpec.from_base(
         architecture, choice, preprocessor_for(architecture, (size, size)), layer=last, pooling="avg",
-        build=lambda: model, model=lambda: pooled, network=network,
+        model=lambda: pooled, network=network,
     )  # fmt: skip
     base = Base(model, pooled, spec, network)
     frozen = frozen if isinstance(frozen, int) else [layer.name for layer in model.layers].index(frozen) + 1

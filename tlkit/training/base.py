@@ -88,7 +88,7 @@ def load_base(plan: TrainingPlan) -> Base:
     network = published_network(plan.architecture, plan.weights, include_top=False)
     spec = FeatureSpec.from_base(
         plan.architecture, plan.weights, preprocessor, layer=last, pooling=pooling,
-        build=lambda: model, model=lambda: pooled, network=network,
+        model=lambda: pooled, network=network,
     )  # fmt: skip
     return Base(model, pooled, spec, network)
 
