@@ -68,6 +68,7 @@ class Predict(Network, total=False):
     labels: StrPath | None
     allow_private: bool
     batch_size: int
+    seed: int
     top: int
     plot: StrPath | None
     force: bool

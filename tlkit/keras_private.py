@@ -96,6 +96,14 @@ def flatten_layers(layer: Any) -> list[Any]:
     return list(layer._flatten_layers())
 
 
+def uninitialized(variable: Any) -> Any:
+    """Return the initializer of a variable that a ``StatelessScope`` left without values; None for any other.
+
+    Keras forgets the initializer of a variable once it has values. Source: ``keras/src/backend/common/variables.py``.
+    """
+    return variable._initializer
+
+
 _lock = threading.Lock()
 _users = 0
 _original: Any = None

@@ -52,7 +52,7 @@ def network_of(name, frozen, size, *, batchnorm="frozen"):
     choice = choose_weights(architecture, weights, include_top=False, size=sides)
     layers = layers_of(architecture, include_top=False)
     pooling = "avg" if len(layers[-1].shape) == 3 else "none"
-    base = Base(architecture, choice, preprocessor_for(architecture, sides), layers, pooling=pooling, seed=1)
+    base = Base(architecture, choice, preprocessor_for(architecture, sides), layers, pooling=pooling)
     frozen = frozen if isinstance(frozen, int) else [layer.name for layer in layers].index(frozen) + 1
     (stage,) = plan_stages(base, [FreezePoint(frozen, len(layers), "")], batchnorm=batchnorm)
     stage.freeze(base.model)

@@ -14,14 +14,14 @@ from tlkit.inference.compiler.read_config import read_config
 
 
 def published_network(architecture: Architecture, weights: WeightsChoice, *, include_top: bool) -> Network | None:
-    """Return an architecture as data; None where its layers are not, or where some of its weights are random.
+    """Return an architecture as data; None where its layers are not.
 
     Args:
         architecture: The registry entry.
         weights: Where its weights come from.
         include_top: With the ImageNet classifier or without.
     """
-    if weights.cache_key is None or not has_table(architecture):
+    if not has_table(architecture):
         return None
     return Network(
         published_graph(architecture, include_top=include_top),

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tlkit.keras_files.keras_file import KerasFile as KerasFile
     from tlkit.keras_files.keras_file import open_file as open_file
     from tlkit.keras_files.loading.assign import LoadReport as LoadReport
+    from tlkit.keras_files.loading.assign import assign_arrays as assign_arrays
     from tlkit.keras_files.loading.assign import assign_by_name as assign_by_name
     from tlkit.keras_files.loading.assign import match_by_name as match_by_name
     from tlkit.keras_files.loading.assign import read_arrays as read_arrays
@@ -67,7 +68,7 @@ _NAMES = {
     "hdf5.subprocess_guard": ("run_in_subprocess",),
     "hdf5.validate": ("SIGNATURE", "check_is_file", "is_archive", "is_hdf5", "structure_problem"),
     "keras_file": ("KerasFile", "open_file"),
-    "loading.assign": ("LoadReport", "assign_by_name", "match_by_name", "read_arrays", "report_of"),
+    "loading.assign": ("LoadReport", "assign_arrays", "assign_by_name", "match_by_name", "read_arrays", "report_of"),
     "loading.steps": ("Network", "layer_options", "read_network"),
     "loading.layer_spec": ("LayerSpec", "groups_of", "layer_arrays", "recurrent_activation_of", "target_layers"),
     "loading.load": ("load_weights", "require_loadable", "why_not"),

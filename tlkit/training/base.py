@@ -31,7 +31,6 @@ class Base:
         preprocessor: How a file becomes its input.
         layers: Its layers, in order.
         pooling: Of its output: ``avg``, ``max`` or ``none``.
-        seed: Draws random weights.
     """
 
     def __init__(
@@ -42,19 +41,15 @@ class Base:
         layers: Sequence[LayerInfo],
         *,
         pooling: str,
-        seed: int = 0,
     ) -> None:
-        self.layers, self._architecture, self._weights, self._seed = layers, architecture, weights, seed
+        self.layers, self._architecture, self._weights = layers, architecture, weights
         self._preprocessor, self._pooling = preprocessor, pooling
         self._network = published_network(architecture, weights, include_top=False)
 
     @classmethod
     def of(cls, plan: TrainingPlan) -> Base:
         """Return the base of a run."""
-        return cls(
-            plan.architecture, plan.weights, plan.preprocessor, plan.layers,
-            pooling=plan.head.pooling, seed=plan.config.seed,
-        )  # fmt: skip
+        return cls(plan.architecture, plan.weights, plan.preprocessor, plan.layers, pooling=plan.head.pooling)
 
     @cached_property
     def model(self) -> Any:
@@ -63,9 +58,6 @@ class Base:
         Raises:
             WeightsError: The weights do not fit.
         """
-        from tlkit.backend import keras
-
-        keras.utils.set_random_seed(self._seed)
         size = self._preprocessor.size
         model = build_pretrained(self._architecture, weights=self._weights, include_top=False, size=size).model
         model.trainable = False
@@ -83,7 +75,7 @@ class Base:
         """The output of ``pooled`` as features: what phase 1 learns from."""
         return FeatureSpec.from_base(
             self._architecture, self._weights, self._preprocessor, layer=self.layers[-1].name, pooling=self._pooling,
-            build=lambda: self.model, model=lambda: self.pooled, network=self._network,
+            model=lambda: self.pooled, network=self._network,
         )  # fmt: skip
 
     @cached_property

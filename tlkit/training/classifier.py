@@ -97,14 +97,14 @@ def _published_classifier(config: PredictConfig) -> Classifier:
         include_top=True,
         size=size,
         options=config.load,
+        seed=config.seed,
     )
-    identity = weights.cache_key
-    provenance = identity and Provenance(**architecture.spec_dict, weights=identity, layer=CLASSIFIER)
+    provenance = Provenance(**architecture.spec_dict, weights=weights.cache_key, layer=CLASSIFIER)
     return Classifier(
         LazyModel(
             lambda: build_pretrained(architecture, weights=weights, include_top=True, size=size).model,
             preprocessor,
-            provenance or None,
+            provenance,
             select(published_network(architecture, weights, include_top=True)),
         ),
         classes,

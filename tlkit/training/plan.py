@@ -128,7 +128,9 @@ def plan_training(config: FinetuneConfig, *, resumes: bool = False) -> TrainingP
         config.head, pooling=config.pooling, units=config.head_units, dropout=config.dropout,
         on_map=len(layers[-1].shape) == 3,
     )  # fmt: skip
-    weights = choose_weights(architecture, config.weights, include_top=False, size=size, options=config.load)
+    weights = choose_weights(
+        architecture, config.weights, include_top=False, size=size, options=config.load, seed=config.seed
+    )
     budget = cache_budget(config.cache_limit)
     if config.output is not None and not resumes:
         with suppress(OSError):  # creating it says more
