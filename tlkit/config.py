@@ -44,6 +44,7 @@ GROUPS = (DATA, NETWORK, HEAD, FREEZING, PHASE_1, PHASE_2, BOTH_PHASES, AUGMENTA
 """The headings of ``--help``, in order."""
 
 MAX_BATCH, MAX_SEED = 4096, 2**32 - 1
+MOST_THREADS = 1024
 
 
 def _classes() -> Any:
@@ -116,6 +117,10 @@ def _shared(config: Options, group: type[Options]) -> dict[str, Any]:
 class EngineOptions(Options):
     """What computes."""
 
+    threads: int | None = option(
+        None, group=EXECUTION, at_least=1, at_most=MOST_THREADS, metavar="N", unset="one per usable processor",
+        help="Threads that decode, and that run the network.",
+    )  # fmt: skip
     engine: Engine = option(
         "auto", group=EXECUTION,
         help="Inference backend. auto: OpenVINO if installed and no GPU is present, else Keras.",

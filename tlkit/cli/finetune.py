@@ -49,12 +49,12 @@ def finetune(context: click.Context, /, options: dict[str, Any], resume: str | N
     from tlkit import api
 
     if resume is not None:
-        typed = [flag for flag in typed_flags(context) if flag not in ("--data", "--resume", "--format")]
+        typed = [flag for flag in typed_flags(context) if flag not in ("--data", "--resume", "--threads", "--format")]
         if typed:
             raise click.UsageError(
                 f"--resume uses the saved options of the run; leave out {', '.join(typed)}.", ctx=context
             )
-        result = api.resume(resume, data=options.get("data"))
+        result = api.resume(resume, data=options.get("data"), threads=options.get("threads"))
     elif "data" not in options:
         raise click.UsageError("Missing argument 'DATA'.", ctx=context)
     else:

@@ -28,6 +28,7 @@ from tlkit.training.run_state import (
 from tlkit.training.split_data import SplitData
 from tlkit.training.start_keras import keras_starting
 from tlkit.utils.logging import logger
+from tlkit.utils.processors import use_threads
 from tlkit.utils.text import join_truncated
 
 
@@ -48,12 +49,13 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
         return _train(plan, images, folder)
 
 
-def resume(run: str, data: str | None = None) -> FinetuneResult:
+def resume(run: str, data: str | None = None, threads: int | None = None) -> FinetuneResult:
     """Resume an interrupted run after its last completed epoch.
 
     Args:
         run: The run folder.
         data: Where the images are now; None for where they were.
+        threads: Threads that decode, and that run the network; None for as many as it started with.
 
     Raises:
         RunError: It is not an interrupted run, another process trains it, or its weights file changed.
@@ -61,8 +63,10 @@ def resume(run: str, data: str | None = None) -> FinetuneResult:
     """
     with open_interrupted_run(Path(run)) as folder:
         state = read_state(folder)
-        if data is not None:
-            state = dataclasses.replace(state, config=dataclasses.replace(state.config, data=data))
+        saved = state.config
+        config = dataclasses.replace(saved, data=data or saved.data, threads=threads or saved.threads)
+        use_threads(config.threads)
+        state = dataclasses.replace(state, config=config)
         plan = plan_training(state.config, resumes=True)
         if plan.weights.digest != state.weights_digest:
             raise RunError(

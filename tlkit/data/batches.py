@@ -16,7 +16,7 @@ from tlkit.data.discovery import is_url
 from tlkit.data.memory import claims
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import InputError
-from tlkit.utils.processors import usable_processors
+from tlkit.utils.processors import decode_threads
 
 
 @dataclass(frozen=True)
@@ -68,13 +68,13 @@ def read_batches(
         batch_size: Samples in a batch; the last may have fewer.
         thumbnails: Also make thumbnails of this many of the first sources.
         digests: Also compute the SHA-256 of each file, of the very bytes that were decoded.
-        workers: Number of threads; decoders release the interpreter lock. None for one per processor, and more
-            where URLs are among the first sources.
+        workers: Number of threads; decoders release the interpreter lock. None for those of ``--threads``, and
+            more where URLs are among the first sources.
         on_download: Called, in one of the threads, with the number of URLs so far that have been read or failed.
     """
     if workers is None:
         urls = sum(map(is_url, sources[: 2 * batch_size]))
-        workers = max(2, usable_processors(), min(urls, DOWNLOADS))
+        workers = max(decode_threads(), min(urls, DOWNLOADS))
     downloaded = itertools.count(1)
 
     def read(position: int) -> _Sample | str:

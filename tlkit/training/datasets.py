@@ -16,7 +16,7 @@ import numpy as np
 from tlkit.data.memory import claims
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import DataError, InputError
-from tlkit.utils.processors import usable_processors
+from tlkit.utils.processors import decode_threads
 
 Arrays = tuple[np.ndarray, ...]
 Loader = Callable[[np.ndarray, np.ndarray, int], Arrays]
@@ -116,7 +116,7 @@ class ImageDataset:
     ) -> None:
         self.labels, self.variants = labels, variants
         self._files, self._preprocessor, self._compute, self._augment = files, preprocessor, compute, augment
-        self._pool = ThreadPoolExecutor(max(2, usable_processors()), thread_name_prefix="decode")
+        self._pool = ThreadPoolExecutor(decode_threads(), thread_name_prefix="decode")
 
     def loader(self) -> Loader:
         """Return what loads samples."""

@@ -13,6 +13,7 @@ from tlkit.inference.compiler.emit import Arrays, emit
 from tlkit.inference.compiler.graph import Graph, Ref
 from tlkit.inference.compiler.tensors import Tensor, as_map, in_keras_order
 from tlkit.inference.compiler.writer import Handle, Writer
+from tlkit.utils.processors import compute_threads
 
 if TYPE_CHECKING:
     import openvino
@@ -143,6 +144,7 @@ def run_on_values(selection: Selection, values: np.ndarray) -> list[np.ndarray]:
     source = Tensor(given, tuple(values.shape[1:]))
     tensors = emit(network.graph, network.read_arrays(), [output.ref for output in selection.outputs], source, writer)
     model = writer.model(given, [in_keras_order(writer, tensor).handle for tensor in tensors])
-    compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": compute_threads()}
+    compiled = openvino.Core().compile_model(model, "CPU", settings)
     rows = [list(compiled(values[number : number + 1]).values()) for number in range(len(values))]
     return [np.concatenate(arrays) for arrays in zip(*rows, strict=True)]
