@@ -23,7 +23,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit.architectures.random_weights import BY_ROLE, Initializer, initializer_of
+from tlkit.architectures.initializers import BY_ROLE, Initializer, initializer_of
 from tlkit.config import BuildOptions
 from tlkit.keras_files import LayerSpec, groups_of, layer_options, recurrent_activation_of
 from tlkit.keras_private import calls, positional_arguments, producer, uninitialized
@@ -49,7 +49,7 @@ class LayerInfo:
         inputs: The names of the layers that it is called on.
         options: Those that change what it computes, without defaults; of a model, its ``layers``.
         initializers: ``{name of a weight: its initializer}`` where it is not that of
-            :data:`tlkit.architectures.random_weights.BY_ROLE`.
+            :data:`tlkit.architectures.initializers.BY_ROLE`.
     """
 
     part: str
@@ -153,7 +153,7 @@ def _table(architecture: Architecture) -> Traversable | None:
     """Return the shipped table of an architecture; None if there is none."""
     alpha, file = architecture.options.alpha, None
     if architecture.options.depth_multiplier is None and (alpha is None or alpha in architecture.alphas):
-        file = resources.files("tlkit.architectures") / "data" / "layers" / _file_name(architecture)
+        file = resources.files(architecture.package) / "data" / "layers" / _file_name(architecture)
     return file if file is not None and file.is_file() else None
 
 

@@ -1,9 +1,7 @@
 """Random weights, drawn by NumPy from the distributions of Keras's initializers: the same for every engine.
 
-An initializer is a tuple of the name of its Keras function and its arguments: ``("constant", 0.0)``,
-``("variance_scaling", 1.0, "fan_avg", "uniform")``, which is ``glorot_uniform``. The draw of a weight depends on the
-seed, on the names of its layer and of the weight, and on its shape; not on other layers, so a base starts with the same
-weights with and without a classifier.
+The draw of a weight depends on the seed, on the names of its layer and of the weight, and on its shape; not on other
+layers, so a base starts with the same weights with and without a classifier.
 """
 
 from __future__ import annotations
@@ -11,37 +9,18 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tlkit.architectures.initializers import BY_ROLE, Initializer
 from tlkit.errors import ArchitectureError
 
 if TYPE_CHECKING:
     from tlkit.keras_files import LayerSpec
 
-Initializer = tuple[Any, ...]
-
 DRAW = 1
 """Version of the draw, part of the provenance: increment when the same seed gives other weights."""
-
-_ZEROS, _ONES = ("constant", 0.0), ("constant", 1.0)
-_GLOROT_UNIFORM = ("variance_scaling", 1.0, "fan_avg", "uniform")
-BY_ROLE: Mapping[str, Initializer] = {
-    "kernel": _GLOROT_UNIFORM,
-    "depthwise_kernel": _GLOROT_UNIFORM,
-    "pointwise_kernel": _GLOROT_UNIFORM,
-    "recurrent_kernel": ("orthogonal", 1.0),
-    "bias": _ZEROS,
-    "gamma": _ONES,
-    "beta": _ZEROS,
-    "moving_mean": _ZEROS,
-    "moving_variance": _ONES,
-    "mean": _ZEROS,
-    "variance": _ONES,
-    "count": _ZEROS,
-}
-"""The defaults of Keras's layers, by the name of the weight."""
 
 _TRUNCATED_STDDEV = 0.87962566103423978
 """Standard deviation of the standard normal distribution, cut off at two."""
@@ -52,43 +31,13 @@ def describe_draw(seed: int) -> str:
     return f"seed {seed}, draw {DRAW}, numpy {np.__version__}"  # NumPy may change its distributions
 
 
-def initializer_of(initializer: Any) -> Initializer:
-    """Return a Keras initializer as data; ``("unknown", name of its class)`` if it is none of Keras's.
-
-    Args:
-        initializer: A ``keras.initializers.Initializer``, or any other callable.
-    """
-    name = type(initializer).__name__
-    if not type(initializer).__module__.startswith("keras."):
-        return ("unknown", getattr(initializer, "__name__", name))
-    config = initializer.get_config()
-    if hasattr(initializer, "distribution"):  # of VarianceScaling and what derives from it: Glorot, He, LeCun
-        axes = (config["input_axes"], config["output_axes"])
-        own = (initializer.scale, initializer.mode, initializer.distribution)
-        return ("variance_scaling", *own, *(axes if None not in axes else ()))
-    match name:
-        case "Zeros":
-            return _ZEROS
-        case "Ones":
-            return _ONES
-        case "Constant" if isinstance(config["value"], int | float):
-            return ("constant", float(config["value"]))
-        case "RandomNormal" | "TruncatedNormal":
-            kind = "random_normal" if name == "RandomNormal" else "truncated_normal"
-            return (kind, config["mean"], config["stddev"])
-        case "RandomUniform":
-            return ("random_uniform", config["minval"], config["maxval"])
-        case "Orthogonal":
-            return ("orthogonal", config["gain"])
-    return ("unknown", name)
-
-
 def draw_layer(layer: LayerSpec, initializers: Mapping[str, Initializer], seed: int) -> dict[str, np.ndarray]:
     """Draw the weights of a layer.
 
     Args:
         layer: The layer.
-        initializers: ``{role: initializer}`` of weights that have another than their role's in :data:`BY_ROLE`.
+        initializers: ``{role: initializer}`` of weights that have another than
+            :data:`tlkit.architectures.initializers.BY_ROLE` gives them.
         seed: Random seed.
 
     Returns:
