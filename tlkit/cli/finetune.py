@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option(
     "--resume", cls=GroupedOption, metavar="RUN",
     help="Resume an interrupted run after its last completed epoch, with its saved options. Give DATA only if it has "
-    "moved.",
+    "moved; --threads may be another number.",
 )  # fmt: skip
 @format_option("text", "json")
 @click.pass_context
