@@ -16,9 +16,11 @@ print(time.perf_counter() - start, usage.ru_maxrss / 1024, status)
 
 def measure(command: list[str], **environment: str) -> tuple[float, float]:
     """Seconds, and the peak resident memory in MB, of a command that succeeds."""
+    variables = {**os.environ, **environment}
+    variables.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program is compiled
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", STOPWATCH, *map(str, command)],
-        env={**os.environ, **environment}, capture_output=True, text=True, check=True,
+        env=variables, capture_output=True, text=True, check=True,
     )  # fmt: skip
     seconds, memory, status = map(float, done.stdout.split())
     if status:
