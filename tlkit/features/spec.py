@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from tlkit.architectures.pretrained import WeightsChoice, build_pretrained, choo
 from tlkit.config import LoadOptions
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import UsageError
-from tlkit.features.published_network import published_network, select
+from tlkit.features.published_network import published_network
 from tlkit.inference.compiler.graph import Graph
 from tlkit.inference.compiler.model_file import ModelNetwork
 from tlkit.inference.compiler.network import Network
@@ -154,7 +154,7 @@ class FeatureSpec:
             layer=layer,
             pooling=pooling,
         )
-        selection = select(network, layer, pooling=pooling)
+        selection = partial(network.select, layer, pooling=pooling) if network else None
         return cls(LazyModel(model, preprocessor, provenance, selection), provenance)
 
     @classmethod
@@ -171,7 +171,7 @@ class FeatureSpec:
         """
         # which tensor a name means is up to the version of Keras that built the network
         provenance = dataclasses.replace(spec.provenance, layer=list(names), pooling="none", keras=version("keras"))
-        selection = select(network, *names)
+        selection = partial(network.select, *names) if network else None
         return cls(LazyModel(model, spec.network.preprocessor, provenance, selection), provenance, len(names))
 
     @classmethod
@@ -212,7 +212,7 @@ class FeatureSpec:
         provenance = Provenance(
             architecture=name, weights={"name": "run", "digest": digest}, layer=chosen, pooling=pooling
         )
-        selection = select(network.network if network else None, chosen, pooling=pooling)
+        selection = partial(network.network.select, chosen, pooling=pooling) if network else None
         return cls(
             LazyModel(lambda: _submodel(load(), chosen, pooling, preprocessor), preprocessor, provenance, selection),
             provenance,

@@ -34,6 +34,19 @@ class Network:
     read_arrays: Callable[[], Arrays]
     data_format: str = "channels_last"
 
+    def select(self, *names: str, pooling: str = "none") -> Selection:
+        """Select outputs.
+
+        Args:
+            names: Of the layers whose outputs are computed; none for what the whole network returns.
+            pooling: ``avg``, ``max`` or ``none``.
+
+        Raises:
+            Unsupported: There is no such layer, or it is called more than once.
+        """
+        refs = map(self.graph.output_of, names) if names else self.graph.outputs
+        return Selection(self, tuple(Output(ref, pooling) for ref in refs))
+
 
 @dataclass(frozen=True)
 class Output:
