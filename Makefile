@@ -55,6 +55,7 @@ check: $(READY)
 bench: $(READY)
 	$(PIP) '.[bench]'
 	python tests/benchmarks/inspect_h5.py
+	python tests/benchmarks/processes.py
 	python tests/benchmarks/features.py
 	python tests/benchmarks/finetune.py
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Required, TypedDict, TypeVar, Unpack, ove
 from tlkit import config
 from tlkit.errors import UsageError
 from tlkit.utils.options import Option, Options, options_of
+from tlkit.utils.processors import use_threads
 
 if TYPE_CHECKING:
     from tlkit.commands.archs import ArchitectureInfo, Architectures
@@ -29,6 +30,7 @@ StrPath = str | os.PathLike[str]
 Images = StrPath | Iterable[StrPath]
 SizeLike = int | str | tuple[int, int] | list[int]
 Function = TypeVar("Function", bound=Callable[..., Any])
+Job = TypeVar("Job", bound=config.EngineOptions)
 
 
 class Load(TypedDict, total=False):
@@ -55,6 +57,7 @@ class Network(Load, Width, total=False):
     data_format: config.DataFormat | None
     engine: config.Engine
     precision: config.Precision
+    threads: int | None
 
 
 class Predict(Network, total=False):
@@ -68,6 +71,7 @@ class Predict(Network, total=False):
     labels: StrPath | None
     allow_private: bool
     batch_size: int
+    seed: int
     top: int
     plot: StrPath | None
     force: bool
@@ -151,6 +155,7 @@ class Evaluate(TypedDict, total=False):
     batch_size: int
     engine: config.Engine
     precision: config.Precision
+    threads: int | None
 
 
 class Inspect(Load, Width, total=False):
@@ -167,6 +172,12 @@ class Convert(Load, Width, total=False):
     arch: Required[str]
     classes: int | None
     force: bool
+
+
+def _limited(checked: Job) -> Job:
+    """Set the number of threads of a job, before it imports what starts threads of its own."""
+    use_threads(checked.threads)
+    return checked
 
 
 def _documented(group: type[Options]) -> Callable[[Function], Function]:
@@ -199,9 +210,10 @@ def predict(images: Images, **options: Unpack[Predict]) -> Predictions:
     Raises:
         TlkitError: Invalid options, missing weights, an unreadable run.
     """
+    checked = _limited(config.PredictConfig.of({"images": images, **options}))
     from tlkit.commands.predict import predict as run
 
-    return run(config.PredictConfig.of({"images": images, **options}))
+    return run(checked)
 
 
 @_documented(config.ExtractConfig)
@@ -215,9 +227,10 @@ def extract(images: Images, **options: Unpack[Extract]) -> ExtractResult:
     Raises:
         TlkitError: Invalid options, missing weights, no readable image, a file that cannot be written.
     """
+    checked = _limited(config.ExtractConfig.of({"images": images, **options}))
     from tlkit.commands.extract import extract as run
 
-    return run(config.ExtractConfig.of({"images": images, **options}))
+    return run(checked)
 
 
 @_documented(config.BottleneckConfig)
@@ -231,9 +244,10 @@ def bottleneck(data: StrPath, **options: Unpack[BottleneckOptions]) -> Bottlenec
     Raises:
         TlkitError: Invalid options or data, missing weights, a directory that cannot be written to.
     """
+    checked = _limited(config.BottleneckConfig.of({"data": data, **options}))
     from tlkit.commands.bottleneck import bottleneck as run
 
-    return run(config.BottleneckConfig.of({"data": data, **options}))
+    return run(checked)
 
 
 @_documented(config.FinetuneConfig)
@@ -247,24 +261,28 @@ def finetune(data: StrPath, **options: Unpack[Finetune]) -> FinetuneResult:
     Raises:
         TlkitError: Invalid options or data, missing weights, a training that diverged.
     """
+    checked = _limited(config.FinetuneConfig.of({"data": data, **options}))
     from tlkit.commands.finetune import finetune as run
 
-    return run(config.FinetuneConfig.of({"data": data, **options}))
+    return run(checked)
 
 
-def resume(run: StrPath, *, data: StrPath | None = None) -> FinetuneResult:
+def resume(run: StrPath, *, data: StrPath | None = None, threads: int | None = None) -> FinetuneResult:
     """Resume an interrupted run after its last completed epoch, with its saved options.
 
     Args:
         run: The run directory.
         data: Where the data is now, only if it has moved.
+        threads: Threads that decode, and that run the network; None for as many as it started with.
 
     Raises:
         TlkitError: No such run, it is complete or in use, or its data or weights changed.
     """
+    limited = _limited(config.EngineOptions(threads=threads))
     from tlkit.commands.finetune import resume as resume_run
 
-    return resume_run(_checked("str", run=run, path=True), _checked("str", data=data, path=True, optional=True))
+    checked = _checked("str", run=run, path=True), _checked("str", data=data, path=True, optional=True)
+    return resume_run(*checked, limited.threads)
 
 
 @_documented(config.EvaluateConfig)
@@ -279,9 +297,10 @@ def evaluate(run: StrPath, data: StrPath, **options: Unpack[Evaluate]) -> Evalua
     Raises:
         TlkitError: No such run, classes that it does not have, no readable image.
     """
+    checked = _limited(config.EvaluateConfig.of({"run": run, "data": data, **options}))
     from tlkit.commands.evaluate import evaluate as measure
 
-    return measure(config.EvaluateConfig.of({"run": run, "data": data, **options}))
+    return measure(checked)
 
 
 @_documented(config.InspectConfig)

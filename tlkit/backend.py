@@ -15,7 +15,8 @@ from contextlib import contextmanager, nullcontext
 from tlkit.errors import TlkitError
 from tlkit.keras_private import bias_along_channels
 from tlkit.utils.keras_home import settings
-from tlkit.utils.logging import logger
+from tlkit.utils.logging import logger, warn_once
+from tlkit.utils.processors import thread_limit
 
 
 @contextmanager
@@ -44,6 +45,18 @@ def _stderr_held_back() -> Iterator[None]:
             os.close(real)
 
 
+def _limit_threads() -> None:
+    """Have TensorFlow start as many threads as tlkit, unless it has started."""
+    limit = thread_limit()
+    if limit is None:
+        return
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(limit)
+        tf.config.threading.set_inter_op_parallelism_threads(limit)
+    except RuntimeError:
+        warn_once(f"TensorFlow has started before and keeps its number of threads, not {limit}.")
+
+
 # tlkit's engines and its weight layouts are TensorFlow's. The variables are read at import only: whatever the user has
 # set, for processes that are started later, stays.
 _environment = {name: os.environ.get(name) for name in ("KERAS_BACKEND", "KERAS_HOME", "TF_CPP_MIN_LOG_LEVEL")}
@@ -56,6 +69,7 @@ try:
         import keras
         import tensorflow as tf
 
+        _limit_threads()
         tf.config.list_physical_devices()  # looks for a GPU now, while complaints are held back
 finally:
     for _name, _value in _environment.items():
@@ -86,6 +100,7 @@ def keras_scope() -> Iterator[None]:
     The settings are those of the process: networks are not built in several threads at once. What no scope can undo:
     ``keras.utils.set_random_seed``, which ``--seed`` calls, seeds Python, NumPy and TensorFlow.
     """
+    _limit_threads()
     data_format, floatx = keras.config.image_data_format(), keras.config.floatx()
     policy, level = keras.config.dtype_policy(), tf.get_logger().level
     keras.config.set_image_data_format("channels_last")

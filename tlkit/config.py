@@ -44,6 +44,7 @@ GROUPS = (DATA, NETWORK, HEAD, FREEZING, PHASE_1, PHASE_2, BOTH_PHASES, AUGMENTA
 """The headings of ``--help``, in order."""
 
 MAX_BATCH, MAX_SEED = 4096, 2**32 - 1
+MOST_THREADS = 1024
 
 
 def _classes() -> Any:
@@ -116,6 +117,10 @@ def _shared(config: Options, group: type[Options]) -> dict[str, Any]:
 class EngineOptions(Options):
     """What computes."""
 
+    threads: int | None = option(
+        None, group=EXECUTION, at_least=1, at_most=MOST_THREADS, metavar="N", unset="one per usable processor",
+        help="Threads that decode, and that run the network.",
+    )  # fmt: skip
     engine: Engine = option(
         "auto", group=EXECUTION,
         help="Inference backend. auto: OpenVINO if installed and no GPU is present, else Keras.",
@@ -174,8 +179,17 @@ def _batch_size(default: int | None = 32) -> Any:
     )  # fmt: skip
 
 
-def _seed() -> Any:
-    return option(0, group=EXECUTION, at_least=0, at_most=MAX_SEED, metavar="N", help="Random seed.")
+_DRAWS = "random weights (--weights none, and what --skip-mismatch leaves out)"
+
+
+def _seed(draws: str | None = None) -> Any:
+    text = f"Random seed of {draws}." if draws else "Random seed."
+    return option(0, group=EXECUTION, at_least=0, at_most=MAX_SEED, metavar="N", help=text)
+
+
+def _unused_seed(weights: str | None, *, skip_mismatch: bool) -> dict[str, str]:
+    """Return ``seed`` with the reason why it has no effect, where no weights are random."""
+    return {} if weights == "none" or skip_mismatch else {"seed": f"it draws {_DRAWS}"}
 
 
 def _val_split() -> Any:
@@ -217,6 +231,7 @@ class PredictConfig(BuildOptions, LoadOptions, EngineOptions):
     )  # fmt: skip
     allow_private: bool = _allow_private()
     batch_size: int = _batch_size()
+    seed: int = _seed(_DRAWS)
     top: int = option(5, group=OUTPUT, at_least=1, metavar="N", help="Number of classes to list per image.")
     plot: str | None = option(
         None, group=OUTPUT, path=True, metavar="FILE",
@@ -226,7 +241,8 @@ class PredictConfig(BuildOptions, LoadOptions, EngineOptions):
 
     def without_effect(self) -> dict[str, str]:
         """Return the options that have no effect beside the others, with the reason."""
-        return {} if self.plot else {"force": "there is no --plot to write"}
+        unused = {} if self.plot else {"force": "there is no --plot to write"}
+        return unused | _unused_seed(self.weights, skip_mismatch=self.skip_mismatch)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,7 +261,7 @@ class ExtractConfig(BuildOptions, LoadOptions, EngineOptions):
     resize: Resize | None = _resize("squash, or the run's")
     allow_private: bool = _allow_private()
     batch_size: int | None = _batch_size(None)
-    seed: int = _seed()
+    seed: int = _seed(_DRAWS)
     output: str = option(
         group=OUTPUT, short="-o", path=True, metavar="FILE", help="File to write: .npy, .h5 or .csv. Required."
     )
@@ -253,7 +269,7 @@ class ExtractConfig(BuildOptions, LoadOptions, EngineOptions):
 
     def without_effect(self) -> dict[str, str]:
         """Return the options that have no effect beside the others, with the reason."""
-        return {} if self.weights == "none" else {"seed": "it draws the random weights of --weights none"}
+        return _unused_seed(self.weights, skip_mismatch=self.skip_mismatch)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -269,7 +285,7 @@ class BottleneckConfig(BuildOptions, LoadOptions, EngineOptions):
     size: Size | None = _size()
     resize: Resize | None = _resize()
     batch_size: int | None = _batch_size(None)
-    seed: int = _seed()
+    seed: int = _seed(f"what --val-split holds out, and of {_DRAWS}")
     output: str = option(group=OUTPUT, short="-o", path=True, metavar="DIR", help="Directory to write to. Required.")
     format: FeatureFormat = option("npy", group=OUTPUT, help="File format of the features.")
     force: bool = _force("other features in DIR")

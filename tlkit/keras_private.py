@@ -7,7 +7,7 @@ function with the sources it names and run the tests. Importing this module impo
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -22,6 +22,23 @@ def calls(model: Any) -> Iterator[Any]:
     model = getattr(model, "_functional", None) or model  # of a Sequential
     for depth in sorted(model._nodes_by_depth, reverse=True):
         yield from model._nodes_by_depth[depth]
+
+
+def tensors_of(model: Any, names: Sequence[str]) -> list[Any]:
+    """Return the symbolic tensors that layers or operations of a functional model output.
+
+    Args:
+        model: The model.
+        names: Of layers that are called once, with one output.
+    """
+    outputs: dict[str, list[Any]] = {}
+    for call in calls(model):
+        outputs.setdefault(call.operation.name, []).extend(call.outputs)
+    tensors = []
+    for name in names:
+        (tensor,) = outputs[name]  # of several it would be any
+        tensors.append(tensor)
+    return tensors
 
 
 def call_arguments(call: Any) -> list[Any]:
@@ -77,6 +94,14 @@ def flatten_layers(layer: Any) -> list[Any]:
     Source: ``keras/src/layers/layer.py``.
     """
     return list(layer._flatten_layers())
+
+
+def uninitialized(variable: Any) -> Any:
+    """Return the initializer of a variable that a ``StatelessScope`` left without values; None for any other.
+
+    Keras forgets the initializer of a variable once it has values. Source: ``keras/src/backend/common/variables.py``.
+    """
+    return variable._initializer
 
 
 _lock = threading.Lock()

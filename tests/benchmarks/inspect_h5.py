@@ -5,13 +5,13 @@ Run with `make bench`. Commands take turns, so that whatever else the machine do
 
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import h5py
 import numpy as np
+from stopwatch import measure
 
 from tlkit.architectures.layer_tables import expected_layers
 from tlkit.architectures.registry.lookup import get_architecture
@@ -40,27 +40,6 @@ def write_groups(path: Path, count: int) -> Path:
         for number in range(count):
             file.create_group(f"group{number}")
     return path
-
-
-# Linux hands the peak memory of a process on to what it starts, so the stopwatch is a small process of its own.
-STOPWATCH = """
-import os, subprocess, sys, time
-start = time.perf_counter()
-process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
-_, status, usage = os.wait4(process.pid, 0)
-print(time.perf_counter() - start, usage.ru_maxrss / 1024, status)
-"""
-
-
-def measure(command: list[str]) -> tuple[float, float]:
-    """Seconds, and the peak resident memory in MB."""
-    words = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", STOPWATCH, *command], stdout=subprocess.PIPE, check=True
-    ).stdout.split()
-    seconds, memory, status = map(float, words)
-    if status:
-        raise SystemExit(f"{command} failed")
-    return seconds, memory
 
 
 def main() -> None:

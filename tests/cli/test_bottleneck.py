@@ -322,9 +322,20 @@ def test_the_cache_is_listed_and_cleared(tlkit, tmp_path, data):
     assert not [entry for entry in tlkit("cache", "--format", "json").json["entries"] if entry["kind"] == "features"]
 
 
+def test_a_seed_that_draws_nothing_is_warned_of(tlkit, tmp_path, data):
+    def warned(folder, name, *options):
+        ran = tlkit("bottleneck", folder, "-o", tmp_path / name, *TOY, "--seed", 3, *options)
+        assert ran.code == 0, ran.err
+        return "--seed has no effect" in ran.err
+
+    assert warned(data, "a")
+    assert not warned(data, "b", "--weights", "none")
+    assert not warned(data / "train", "c")  # it draws what is held out for validation
+
+
 def test_the_cache_stays_below_its_limit(tlkit, tmp_path, data, monkeypatch):
     monkeypatch.setenv("TLKIT_CACHE_DIR", str(tmp_path / "cache"))
-    command = ["finetune", data, *TRAIN, "--weights", "none"]
+    command = ["finetune", data, *TRAIN, "--engine", "keras"]  # which caches no converted network
     assert tlkit(*command, "-o", tmp_path / "run").code == 0
     (entry,) = tlkit("cache", "--format", "json").json["entries"]
     assert "32x32" in entry["what"]

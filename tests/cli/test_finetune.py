@@ -442,7 +442,7 @@ def test_every_choice_at_once_goes_on_after_kill_and_ends_where_a_second_run_doe
         killed = ["finetune", "--resume", tmp_path / "killed"]
     assert tlkit("predict", "--model", tmp_path / "killed", textures).code == 1
     shutil.copytree(tmp_path / "killed", tmp_path / "moved")
-    resumed = tlkit(*killed, "--format", "json")
+    resumed = tlkit(*killed, "--threads", 1, "--format", "json")  # the number of threads may be another
     assert resumed.code == 0
     assert "after epoch" in resumed.err
 

@@ -261,7 +261,10 @@ def test_options_without_effect_are_warned_of_from_everywhere(tlkit, textures, n
     assert "Warning: --seed has no effect" in tlkit("extract", *arguments, "--seed", 3).err
     (tmp_path / "c.yaml").write_text("seed: 3\n")
     assert "Warning: --seed has no effect" in tlkit("extract", *arguments, "--config", tmp_path / "c.yaml").err
-    assert "--seed" not in tlkit("extract", *arguments, "--seed", 3, "--weights", "none").err
+    for command, *given in (("extract", *arguments), ("predict", image, "--arch", "nothing")):
+        assert "Warning: --seed has no effect" in tlkit(command, *given, "--seed", 3).err
+        for random in (("--weights", "none"), ("--weights", "w.h5", "--skip-mismatch")):
+            assert "--seed" not in tlkit(command, *given, "--seed", 3, *random).err
     assert "--val-split has no effect" in scan_dataset(str(textures), val_split=0.3).warnings[0]
     assert scan_dataset(str(textures)).warnings == ()
     assert not [line for line in scan_dataset(str(textures / "train"), val_split=0.3).warnings if "val-split" in line]

@@ -1,5 +1,6 @@
 """``tlkit weights``: list, path, pull and verify."""
 
+import hashlib
 import subprocess
 import sys
 import threading
@@ -13,10 +14,12 @@ import numpy as np
 import pytest
 from cli.published import published, write_weights
 
+from tlkit import keras_files
 from tlkit.architectures.pretrained import choose_weights
 from tlkit.architectures.registry.lookup import all_architectures, get_architecture
 from tlkit.downloads import locate as locating
 from tlkit.downloads.locate import keras_weights_folder, weights_folder
+from tlkit.utils import findings
 
 LITE0 = get_architecture("efficientnetlite0").with_top
 
@@ -210,6 +213,35 @@ def test_verify_compares_digests(tlkit, tmp_path):
     assert ran.code == 1
     assert "expected md5:6d6bbae143d832006294945121d1f1fc" in ran.json[0]["problem"]
     assert (ran.json[0]["status"], ran.json[0]["digest"]) == ("bad", "md5:6d6bbae143d832006294945121d1f1fc")
+
+
+def test_what_was_verified_is_not_read_again_except_by_verify(tlkit, monkeypatch):
+    """Neither for a digest, Lite0's, nor for the layers of a file without one, MobileNet's."""
+    monkeypatch.setattr(findings, "SETTLED_NS", -(10**9))
+    mobilenet = write_weights(weights_folder() / published("mobilenet", top=True), "mobilenet", top=True)
+    read = []
+    digest, compare = hashlib.file_digest, keras_files.run_in_subprocess
+    monkeypatch.setattr(hashlib, "file_digest", lambda *given: read.append("digest") or digest(*given))
+    monkeypatch.setattr(keras_files, "run_in_subprocess", lambda *g, **o: read.append("layers") or compare(*g, **o))
+
+    def reads(act):
+        monkeypatch.setattr(findings, "_recalled", {})  # what a new process remembers
+        read.clear()
+        act()
+        return read.copy()
+
+    def choose():
+        for name in ("efficientnetlite0", "mobilenet"):
+            choose_weights(get_architecture(name), include_top=True)
+
+    assert reads(choose) == ["digest", "layers", "digest"]
+    assert reads(choose) == []
+    assert reads(lambda: tlkit("weights", "verify", lite0())) == ["digest"]
+    assert reads(lambda: tlkit("weights", "verify", "mobilenet")) == ["layers"]
+    with mobilenet.open("r+b") as file:
+        file.truncate(mobilenet.stat().st_size // 2)
+    ran = tlkit("weights", "path", "mobilenet", "--top")
+    assert f"{mobilenet} is not used" in ran.err
 
 
 def test_verify_takes_files_and_folders_and_knows_renamed_ones(tlkit, tmp_path):

@@ -73,7 +73,7 @@ def test_order_is_kept_when_the_first_image_is_the_last_to_be_decoded(tmp_path, 
     np.testing.assert_array_equal(batches[0].array[0], load_array(files[0]))
 
 
-def test_at_most_two_batches_are_read_ahead(tmp_path, noise, monkeypatch):
+def test_decoding_is_ahead_by_so_many_bytes(tmp_path, noise, monkeypatch):
     class ImmediateExecutor:
         """Runs a task when it is submitted: what was decoded is what was asked for, whatever the threads."""
 
@@ -89,12 +89,13 @@ def test_at_most_two_batches_are_read_ahead(tmp_path, noise, monkeypatch):
             pass
 
     monkeypatch.setattr("tlkit.data.batches.ThreadPoolExecutor", ImmediateExecutor)
+    monkeypatch.setattr("tlkit.data.batches.AHEAD_BYTES", 8 * load_array(str(noise(tmp_path / "a.png"))).nbytes)
     decoded = []
     load = ImagePreprocessor.load
     monkeypatch.setattr(ImagePreprocessor, "load", lambda self, source: decoded.append(source) or load(self, source))
     batches = read_batches([str(noise(tmp_path / "a.png"))] * 1000, PREPROCESSOR, 4)
     assert decoded == []
-    for count in (12, 16, 20):  # the batch itself, and two ahead
+    for count in (12, 16, 20):  # the batch itself, and eight ahead
         next(batches)
         assert len(decoded) == count
     batches.close()

@@ -1,9 +1,14 @@
 """Both engines against plain Keras, and against themselves: outputs do not depend on the batch."""
 
+import tomllib
+from pathlib import Path
+
 import numpy as np
 import pytest
 from helpers.statistics import draw_statistics
+from packaging.requirements import Requirement
 
+import tlkit
 from tlkit.architectures.build import build
 from tlkit.architectures.registry.lookup import all_architectures, get_architecture
 from tlkit.architectures.submodel import submodel
@@ -13,6 +18,7 @@ from tlkit.data.images.preprocessor import ImagePreprocessor
 from tlkit.errors import UsageError
 from tlkit.features.extractor import relative_error
 from tlkit.inference.base import run
+from tlkit.inference.keras_engine import KerasEngine
 from tlkit.inference.lazy_model import LazyModel
 from tlkit.inference.select import choose_engine, open_engine
 
@@ -133,4 +139,34 @@ def test_which_engine_runs(asked, installed, gpu, chosen):
 def test_an_engine_that_is_not_installed_is_refused():
     with pytest.raises(UsageError, match="not installed") as caught:
         choose_engine("openvino", installed=False, gpu=False)
-    assert "pip install" in caught.value.hint
+    assert "`pip install openvino`" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "python", "installed"),
+    [
+        ("linux", "x86_64", "3.11", True),
+        ("linux", "aarch64", "3.13", True),
+        ("linux", "armv7l", "3.11", False),
+        ("darwin", "arm64", "3.12", True),
+        ("darwin", "x86_64", "3.12", False),
+        ("win32", "AMD64", "3.13", True),
+        ("win32", "ARM64", "3.13", False),
+        ("linux", "x86_64", "3.15", False),
+    ],
+)
+def test_openvino_is_a_dependency_where_it_has_wheels(system, machine, python, installed):
+    pyproject = tomllib.loads((Path(tlkit.__file__).parents[1] / "pyproject.toml").read_text("utf-8"))
+    requirements = map(Requirement, pyproject["project"]["dependencies"])
+    there = {"sys_platform": system, "platform_machine": machine, "python_version": python}
+    found = [each for each in requirements if each.name == "openvino" and each.marker.evaluate(there)]
+    assert len(found) == installed
+
+
+def test_without_openvino_predict_goes_through_keras(cat, monkeypatch):
+    monkeypatch.setattr("tlkit.inference.select.find_spec", lambda name: None)
+    opened, submit = [], KerasEngine.submit
+    monkeypatch.setattr(KerasEngine, "submit", lambda self, pixels: opened.append(self) or submit(self, pixels))
+    (predicted,) = tlkit.predict(cat, top=1)
+    assert predicted.scores[0].name == "Egyptian_cat"
+    assert opened

@@ -10,6 +10,7 @@ from keras_writers.dialects import write_full_keras2, write_keras2
 
 from tlkit.errors import WeightsError
 from tlkit.keras_files import load_model, load_weights, start_verifying, verify, verify_readable
+from tlkit.utils import findings
 
 TWINS = networks.twins()
 
@@ -32,14 +33,15 @@ def started(monkeypatch):
 def forget(monkeypatch):
     """What a new process remembers: nothing."""
     monkeypatch.setattr(verify, "_calls", {})
-    monkeypatch.setattr(verify, "_whole", set())
+    monkeypatch.setattr(verify, "_whole", {})
+    monkeypatch.setattr(findings, "_recalled", {})
 
 
 @pytest.fixture
-def whole(tmp_path):
-    path = write_keras2(tmp_path / "whole.h5", TWINS)
-    os.utime(path, (1e9, 1e9))
-    return path
+def whole(tmp_path, monkeypatch):
+    """A file that counts as old, though it was written just now."""
+    monkeypatch.setattr(findings, "SETTLED_NS", -(10**9))
+    return write_keras2(tmp_path / "whole.h5", TWINS)
 
 
 def damaged(path):
@@ -73,7 +75,7 @@ def test_a_file_that_changed_is_read_again(started, whole, monkeypatch):
 
 
 def test_a_file_that_may_still_change_is_remembered_by_this_process_only(started, whole, monkeypatch):
-    os.utime(whole)
+    monkeypatch.setattr(findings, "SETTLED_NS", 10**10)
     verify_readable(whole)
     verify_readable(whole)
     assert len(started) == 1
@@ -112,16 +114,6 @@ def test_a_cache_that_cannot_be_written_is_no_error(started, whole, monkeypatch,
     verify_readable(whole)
     verify_readable(whole)
     assert started == ["whole.h5"]
-
-
-def test_verdicts_do_not_pile_up(started, whole, tmp_path, monkeypatch):
-    monkeypatch.setattr(verify, "MAX_VERDICTS", 2)
-    for number in range(5):
-        path = tmp_path / f"{number}.h5"
-        path.write_bytes(whole.read_bytes())
-        os.utime(path, (1e9, 1e9))
-        verify_readable(path)
-    assert len(list((verify._folder()).iterdir())) <= 2
 
 
 def test_no_file_is_an_error(tmp_path):

@@ -1,20 +1,22 @@
 """The frontier, and that training on it is training the whole network."""
 
+import dataclasses
+import math
+
 import numpy as np
 import pytest
 
 from tlkit.architectures.build import build
+from tlkit.architectures.layer_tables import layers_of
 from tlkit.architectures.preprocessor import preprocessor_for
-from tlkit.architectures.pretrained import build_pretrained, choose_weights
-from tlkit.architectures.registry.lookup import get_architecture
-from tlkit.architectures.submodel import submodel
+from tlkit.architectures.pretrained import choose_weights
+from tlkit.architectures.registry.lookup import all_architectures, get_architecture
 from tlkit.backend import keras
-from tlkit.features.published_network import published_network
-from tlkit.features.spec import FeatureSpec
+from tlkit.keras_private import tensors_of
 from tlkit.training.base import Base, plan_stages
 from tlkit.training.compile_options import Objective
 from tlkit.training.freeze import FreezePoint
-from tlkit.training.frontier import find_frontier
+from tlkit.training.frontier import find_frontier, nodes_of_model
 from tlkit.training.heads import choose_head
 from tlkit.training.history import Phase
 from tlkit.training.model import assemble_model, build_head, build_trainable_top, mixed_precision_scope
@@ -44,22 +46,16 @@ class Held(keras.utils.PyDataset):
 
 
 def network_of(name, frozen, size, *, batchnorm="frozen"):
-    keras.utils.set_random_seed(1)
     architecture = get_architecture(name)
     weights = "imagenet" if name in ("toy", "efficientnetlite0") else "none"
-    choice = choose_weights(architecture, weights, include_top=False, size=(size, size))
-    model = build_pretrained(architecture, weights=choice, include_top=False, size=(size, size)).model
-    last = model.layers[-1].name
-    pooled = submodel(model, last, "avg")
-    network = published_network(architecture, choice, include_top=False)
-    spec = FeatureSpec.from_base(
-        architecture, choice, preprocessor_for(architecture, (size, size)), layer=last, pooling="avg",
-        build=lambda: model, model=lambda: pooled, network=network,
-    )  # fmt: skip
-    base = Base(model, pooled, spec, network)
-    frozen = frozen if isinstance(frozen, int) else [layer.name for layer in model.layers].index(frozen) + 1
-    (stage,) = plan_stages(base, [FreezePoint(frozen, len(model.layers), "")], batchnorm=batchnorm)
-    stage.freeze(base)
+    sides = size if isinstance(size, tuple) else (size, size)
+    choice = choose_weights(architecture, weights, include_top=False, size=sides)
+    layers = layers_of(architecture, include_top=False)
+    pooling = "avg" if len(layers[-1].shape) == 3 else "none"
+    base = Base(architecture, choice, preprocessor_for(architecture, sides), layers, pooling=pooling)
+    frozen = frozen if isinstance(frozen, int) else [layer.name for layer in layers].index(frozen) + 1
+    (stage,) = plan_stages(base, [FreezePoint(frozen, len(layers), "")], batchnorm=batchnorm)
+    stage.freeze(base.model)
     return base, stage
 
 
@@ -81,11 +77,39 @@ def network_of(name, frozen, size, *, batchnorm="frozen"):
 )
 def test_the_frontier_is_where_least_is_cached(name, frozen, size, names):
     base, stage = network_of(name, frozen, size)
-    frontier = find_frontier(base.pooled, stage.trained)
-    assert frontier == stage.frontier
-    assert list(frontier.names) == names
+    frontier = stage.frontier
+    assert sorted(frontier.names) == sorted(names)
     assert frontier.is_input == (names == ["input_layer"])
-    assert frontier.bytes == 4 * sum(int(np.prod(shape)) for shape in frontier.shapes)
+    assert frontier.is_output == (names == ["avg_pool"])
+    shapes = [tensor.shape[1:] for tensor in tensors_of(base.pooled, frontier.names)]
+    assert frontier.bytes == 4 * sum(math.prod(shape) for shape in shapes)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        pytest.param(entry, id=entry.name, marks=[] if entry.name == "efficientnetlite0" else [pytest.mark.every])
+        for entry in all_architectures()
+    ],
+)
+def test_a_table_is_cut_where_the_keras_model_is(entry):
+    """At every tenth layer, with and without BatchNormalization; and what can train is what Keras can train."""
+    size = entry.input_size(None, include_top=False)
+    base, _ = network_of(entry.name, 1, size)
+    in_keras = nodes_of_model(base.pooled)
+    base.model.trainable = True
+    normalizes = keras.layers.BatchNormalization
+    for frozen in range(0, len(base.layers) + 1, 10):
+        for batchnorm in ("frozen", "train"):
+            (stage,) = plan_stages(base, [FreezePoint(frozen, len(base.layers), "")], batchnorm=batchnorm)
+            assert list(stage.trained) == [
+                layer.name for layer in base.model.layers[frozen:]
+                if (layer.trainable_variables and not isinstance(layer, normalizes))
+                or (isinstance(layer, normalizes) and batchnorm == "train")
+            ]  # fmt: skip
+            expected = find_frontier(in_keras, stage.trained)
+            assert sorted(stage.frontier.names) == sorted(expected.names)
+            assert dataclasses.replace(stage.frontier, names=()) == dataclasses.replace(expected, names=())
 
 
 @pytest.mark.parametrize(
@@ -120,7 +144,7 @@ def test_it_trains_as_the_whole_network_does(name, frozen, batchnorm, tmp_path):
             batches = Held([pictures], labels)
         else:
             frontier = stage.frontier
-            below = keras.Model(network.input, list(frontier.tensors))
+            below = keras.Model(network.input, tensors_of(network, frontier.names))
             rows = keras.tree.flatten(below.predict(pictures, verbose=0))
             model = build_trainable_top(network, frontier, head, batchnorm=batchnorm)
             batches = Held(rows, labels)
@@ -132,7 +156,7 @@ def test_it_trains_as_the_whole_network_does(name, frozen, batchnorm, tmp_path):
             for layer, values in zip(base.model.layers, before, strict=True)
             if any((now != value).any() for now, value in zip(layer.get_weights(), values, strict=True))
         }
-        assert changed == {layer.name for layer in stage.trained}
+        assert changed == {*stage.trained}
         # base, pooling and head as one model say what the part that trained says
         whole = assemble_model(base.model, "avg", head, name, base.spec.network.preprocessor)
         if way == "frontier":
@@ -164,7 +188,8 @@ def test_bfloat16_trains_and_leaves_float32_behind(name, frozen, tmp_path):
         network, frontier = base.pooled, stage.frontier
         keras.utils.set_random_seed(2)
         head = build_head(choose_head("linear"), network.output_shape[1:], 3)
-        rows = [np.random.default_rng(0).uniform(size=(8, *shape)).astype("f") for shape in frontier.shapes]
+        shapes = [tensor.shape[1:] for tensor in tensors_of(network, frontier.names)]
+        rows = [np.random.default_rng(0).uniform(size=(8, *shape)).astype("f") for shape in shapes]
         with mixed_precision_scope(precision, base.model):
             model = build_trainable_top(network, frontier, head)
             assert model(tuple(rows) if len(rows) > 1 else rows[0]).dtype == "float32"  # heads stay as they are

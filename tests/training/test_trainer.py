@@ -7,9 +7,10 @@ from tlkit.backend import keras
 from tlkit.data.images.augmentation import POLICIES, Augmenter
 from tlkit.data.images.preprocessor import ImagePreprocessor
 from tlkit.errors import DataError, RunError, TrainingError, UsageError
+from tlkit.training.batch_sequence import BatchSequence
 from tlkit.training.checkpoint import read_checkpoint
 from tlkit.training.compile_options import Objective, balanced_weights, make_optimizer
-from tlkit.training.datasets import BatchSequence, FeatureDataset, ImageDataset
+from tlkit.training.datasets import FeatureDataset, ImageDataset
 from tlkit.training.heads import choose_head
 from tlkit.training.model import build_head
 from tlkit.training.plan import PhasePlan

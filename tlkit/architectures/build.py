@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -12,8 +13,10 @@ from tlkit.backend import keras, keras_scope
 from tlkit.errors import ArchitectureError
 
 
-def build(architecture: Architecture, *, include_top: bool, size: tuple[int, int] | None = None) -> Any:
-    """Build an architecture with random weights.
+def build(
+    architecture: Architecture, *, include_top: bool, size: tuple[int, int] | None = None, initialize: bool = True
+) -> Any:
+    """Build an architecture with weights that Keras draws.
 
     Automatic layer names (``conv2d_17`` in InceptionV3) do not depend on what was built before.
 
@@ -21,6 +24,7 @@ def build(architecture: Architecture, *, include_top: bool, size: tuple[int, int
         architecture: The entry of the registry, with the arguments it is built with.
         include_top: With the published classifier, or without (a feature map).
         size: Input height and width; None for the default.
+        initialize: False leaves the weights without values: shapes and initializers alone, without the memory.
 
     Returns:
         A functional ``keras.Model``, input ``(batch, height, width, channels)`` or, channels first,
@@ -46,9 +50,14 @@ def build(architecture: Architecture, *, include_top: bool, size: tuple[int, int
         # the networks of keras.applications take their data format from this setting
         keras.config.set_image_data_format("channels_first" if architecture.is_channels_first else "channels_last")
         try:
-            return fresh_names.submit(make).result()
+            return fresh_names.submit(make if initialize else partial(_without_values, make)).result()
         except ValueError as error:
             if not architecture.arguments:
                 raise
             given = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in architecture.arguments.items())
             raise ArchitectureError(f"{architecture.name} cannot be built with {given}: {error}") from error
+
+
+def _without_values(make: Callable[[], Any]) -> Any:
+    with keras.StatelessScope(initialize_variables=False):  # a thread has a scope of its own
+        return make()

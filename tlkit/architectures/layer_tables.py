@@ -4,9 +4,9 @@
 ``top`` only with it; ``operation`` for what is no layer, such as the sum of two tensors), name, kind, output shape at
 the default size, its weights with their shapes in the layer's own order, and what else decides how files load:
 ``inputs=`` the layers it is called on, ``options=`` those that change what it computes and are not Keras's defaults,
-``groups=32`` of a convolution, ``recurrent_activation=hard_sigmoid`` of a recurrent layer. ``python -m
-tlkit.architectures.layer_tables [NAMES]`` writes the files again from the installed Keras; tests compare them with what
-it builds.
+``groups=32`` of a convolution, ``recurrent_activation=hard_sigmoid`` of a recurrent layer; and ``initializers=`` of
+weights that start otherwise than others of their name. ``python -m tlkit.architectures.layer_tables [NAMES]`` writes
+the files again from the installed Keras; tests compare them with what it builds.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tlkit.architectures.initializers import BY_ROLE, Initializer, initializer_of
 from tlkit.config import BuildOptions
 from tlkit.keras_files import LayerSpec, groups_of, layer_options, recurrent_activation_of
-from tlkit.keras_private import calls, positional_arguments, producer
+from tlkit.keras_private import calls, positional_arguments, producer, uninitialized
 
 if TYPE_CHECKING:
     from tlkit.architectures.architecture import Architecture
@@ -47,6 +48,8 @@ class LayerInfo:
         groups: Of a convolution.
         inputs: The names of the layers that it is called on.
         options: Those that change what it computes, without defaults; of a model, its ``layers``.
+        initializers: ``{name of a weight: its initializer}`` where it is not that of
+            :data:`tlkit.architectures.initializers.BY_ROLE`.
     """
 
     part: str
@@ -58,11 +61,17 @@ class LayerInfo:
     groups: int = 1
     inputs: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    initializers: Mapping[str, Initializer] = field(default_factory=dict)
 
     @property
     def parameters(self) -> int:
         """Number of parameters, including non-trainable ones."""
         return sum(math.prod(shape) for _, shape in self.weights)
+
+    @property
+    def is_trainable(self) -> bool:
+        """True where training changes it; BatchNormalization without scale and offset still updates its statistics."""
+        return bool(self.weights) and self.kind != "Normalization"
 
     def line(self) -> str:
         """Return the line of a table."""
@@ -70,7 +79,10 @@ class LayerInfo:
         extra = [f"groups={self.groups}"] if self.groups > 1 else []
         extra += [f"recurrent_activation={self.recurrent_activation}"] if self.recurrent_activation else []
         extra += [f"inputs={','.join(self.inputs)}"] if self.inputs else []
-        extra += [f"options={json.dumps(self.options, separators=(',', ':'))}"] if self.options else []
+        extra += [
+            f"{key}={json.dumps(values, separators=(',', ':'))}"
+            for key, values in (("options", self.options), ("initializers", self.initializers)) if values
+        ]  # fmt: skip
         return "\t".join((self.part, self.name, self.kind, _cross(self.shape), weights, *extra))
 
     @classmethod
@@ -83,6 +95,7 @@ class LayerInfo:
             part, name, kind, _uncross(shape), tuple((key, _uncross(value)) for key, value in pairs),
             fields.get("recurrent_activation", ""), int(fields.get("groups", 1)),
             tuple(filter(None, fields.get("inputs", "").split(","))), json.loads(fields.get("options", "{}")),
+            {key: tuple(values) for key, values in json.loads(fields.get("initializers", "{}")).items()},
         )  # fmt: skip
 
 
@@ -140,7 +153,7 @@ def _table(architecture: Architecture) -> Traversable | None:
     """Return the shipped table of an architecture; None if there is none."""
     alpha, file = architecture.options.alpha, None
     if architecture.options.depth_multiplier is None and (alpha is None or alpha in architecture.alphas):
-        file = resources.files("tlkit.architectures") / "data" / "layers" / _file_name(architecture)
+        file = resources.files(architecture.package) / "data" / "layers" / _file_name(architecture)
     return file if file is not None and file.is_file() else None
 
 
@@ -155,7 +168,7 @@ def _describe_built(architecture: Architecture, include_top: bool) -> tuple[Laye
 
     options = dataclasses.replace(architecture.options, data_format="channels_last")  # as in the shipped tables
     architecture = dataclasses.replace(architecture, options=options)
-    layers = describe(build(architecture, include_top=include_top))
+    layers = describe(build(architecture, include_top=include_top, initialize=False))
     if not include_top:
         return layers
     base = {layer.name for layer in layers_of(architecture, include_top=False)}
@@ -163,7 +176,10 @@ def _describe_built(architecture: Architecture, include_top: bool) -> tuple[Laye
 
 
 def describe(model: Any, part: str = "both") -> tuple[LayerInfo, ...]:
-    """Return the layers of a built Keras model, all marked as ``part``."""
+    """Return the layers of a built Keras model, all marked as ``part``.
+
+    Their initializers are known while the weights have no values: of ``build(…, initialize=False)``.
+    """
 
     def shape(layer: Any) -> Shape:
         output = layer.output[0] if isinstance(layer.output, list) else layer.output
@@ -174,7 +190,7 @@ def describe(model: Any, part: str = "both") -> tuple[LayerInfo, ...]:
         LayerInfo(
             part, layer.name, type(layer).__name__, shape(layer),
             tuple((_weight_name(layer, weight), tuple(weight.shape)) for weight in layer.weights),
-            recurrent_activation_of(layer), groups_of(layer), inputs[layer.name], _options(layer),
+            recurrent_activation_of(layer), groups_of(layer), inputs[layer.name], _options(layer), _initializers(layer),
         )
         for layer in model.layers
     )  # fmt: skip
@@ -225,6 +241,25 @@ def _weight_name(layer: Any, weight: Any) -> str:
         if any(weight is own for own in inner.weights):
             return f"{inner.name}/{weight.name}"
     return str(weight.name)
+
+
+def _initializers(layer: Any) -> dict[str, Initializer]:
+    """Return the initializers that are not the default of their weight."""
+    known = {
+        _weight_name(layer, weight): initializer_of(initializer)
+        for weight in layer.weights if (initializer := uninitialized(weight)) is not None
+    }  # fmt: skip
+    return {name: own for name, own in known.items() if own != BY_ROLE.get(name.rpartition("/")[2])}
+
+
+def initializers_of(architecture: Architecture, *, include_top: bool) -> dict[tuple[str, ...], dict[str, Initializer]]:
+    """Return ``{path and name of a layer: {role: initializer}}`` of weights that start otherwise than their role."""
+    found: dict[tuple[str, ...], dict[str, Initializer]] = {}
+    for layer in layers_of(architecture, include_top=include_top):
+        for name, initializer in layer.initializers.items():
+            *inner, role = name.split("/")
+            found.setdefault((layer.name, *inner), {})[role] = initializer
+    return found
 
 
 def expected_layers(architecture: Architecture, *, include_top: bool) -> list[LayerSpec]:
@@ -332,21 +367,20 @@ def catalog_lines(base: Any, whole: Any) -> list[str]:
 def _rest(layer: LayerInfo) -> tuple[Any, ...]:
     return (
         layer.name, layer.kind, layer.shape, layer.weights, layer.recurrent_activation, layer.groups, layer.inputs,
-        layer.options,
+        layer.options, layer.initializers,
     )  # fmt: skip
 
 
 def _write(names: Sequence[str]) -> None:
     from tlkit.architectures.build import build
     from tlkit.architectures.registry.lookup import all_architectures, get_architecture
-    from tlkit.backend import keras
 
     folder = Path(__file__).parent / "data" / "layers"
     for default in map(get_architecture, names) if names else all_architectures():
         for alpha in default.alphas or (None,):
             architecture = default.configured(BuildOptions(alpha=alpha, data_format="channels_last"))
-            with keras.StatelessScope(initialize_variables=False):  # shapes alone: no memory for weights
-                lines = catalog_lines(build(architecture, include_top=False), build(architecture, include_top=True))
+            base, whole = (build(architecture, include_top=top, initialize=False) for top in (False, True))
+            lines = catalog_lines(base, whole)
             (folder / _file_name(architecture)).write_text("\n".join(lines) + "\n", "utf-8")
             print(_file_name(architecture), len(lines), flush=True)
 

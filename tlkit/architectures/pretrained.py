@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from tlkit import keras_files
 from tlkit.architectures.architecture import Architecture
+from tlkit.architectures.layer_tables import initializers_of
+from tlkit.architectures.random_weights import describe_draw, draw_layer
 from tlkit.architectures.verify_weights import published_problem
 from tlkit.architectures.weights_compatibility import Expected, preprocess_of
 from tlkit.config import LoadOptions
@@ -22,31 +25,38 @@ from tlkit.utils.text import join_truncated, pluralize
 if TYPE_CHECKING:
     import numpy as np
 
-    from tlkit.keras_files import LoadReport
+    from tlkit.keras_files import LayerSpec, LoadReport
+
+    Arrays = dict[tuple[str, ...], dict[str, np.ndarray]]
 
 
 @dataclass(frozen=True)
 class WeightsChoice:
-    """The weights of a network; their file is on this machine and verified.
+    """The weights of a network; their file, if they have one, is on this machine and verified.
 
     Attributes:
         name: ``imagenet``, ``none``, or the given path.
         path: The file; None for random weights.
         digest: ``sha256:…`` of the file; None for random weights.
         options: How to load the file.
+        seed: Draws the random ones: all, or with ``skip_mismatch`` those that the file has nothing for.
     """
 
     name: str
     path: Path | None
     digest: str | None
     options: LoadOptions
+    seed: int = 0
 
     @property
-    def cache_key(self) -> dict[str, Any] | None:
-        """What determines every weight, for JSON; None if some are random."""
+    def cache_key(self) -> dict[str, Any]:
+        """What determines every weight, beside the architecture; for JSON."""
+        key: dict[str, Any] = {}
+        if self.digest is not None:
+            key = {"digest": self.digest, **({} if self.options == LoadOptions() else dataclasses.asdict(self.options))}
         if self.digest is None or self.options.skip_mismatch:
-            return None
-        return {"digest": self.digest, **({} if self.options == LoadOptions() else dataclasses.asdict(self.options))}
+            key["drawn"] = describe_draw(self.seed)
+        return key
 
     @property
     def file_options(self) -> LoadOptions:
@@ -78,6 +88,7 @@ def choose_weights(
     include_top: bool,
     size: tuple[int, int] | None = None,
     options: LoadOptions | None = None,
+    seed: int = 0,
 ) -> WeightsChoice:
     """Find the weights file, and download it if necessary. Keras is not imported.
 
@@ -87,6 +98,7 @@ def choose_weights(
         include_top: With the ImageNet classifier or without.
         size: Input height and width, on which some published weights depend; None for the default.
         options: How to load a file that leaves it open.
+        seed: Draws random weights.
 
     Raises:
         WeightsError: The weights cannot be found or downloaded.
@@ -94,7 +106,7 @@ def choose_weights(
     """
     if weights == "none" and options in (None, LoadOptions()):
         logger.warning("%s has random weights: its predictions are meaningless until it is trained.", architecture.name)
-        return WeightsChoice(weights, None, None, LoadOptions())
+        return WeightsChoice(weights, None, None, LoadOptions(), seed)
     given = check_weights(weights)
     if given is None and options not in (None, LoadOptions()):
         raise UsageError(
@@ -111,7 +123,7 @@ def choose_weights(
                 "Using the weights of %s for %dx%d: none were trained at %dx%d.",
                 architecture.name, architecture.size, architecture.size, *size,
             )  # fmt: skip
-    return WeightsChoice(weights, path, file_digest(path), options or LoadOptions())
+    return WeightsChoice(weights, path, file_digest(path), options or LoadOptions(), seed)
 
 
 def build_pretrained(
@@ -132,8 +144,8 @@ def build_pretrained(
         options: How to load a file that leaves it open.
 
     Raises:
-        ArchitectureError: The size does not fit.
         WeightsError: The weights cannot be found or do not fit. Never random weights instead.
+        ArchitectureError: The size does not fit, or random weights cannot be drawn.
     """
     architecture.input_size(size, include_top=include_top)  # refuse before anything is downloaded
     if isinstance(weights, str):
@@ -143,20 +155,48 @@ def build_pretrained(
     from tlkit.architectures.build import build  # Keras starts here
 
     model = build(architecture, include_top=include_top, size=size)
+    left = None
     if weights.path is not None:
         # a published file was verified when it was located, and one that was given just now
-        load_weights(model, weights.path, architecture, weights.file_options, verify=False)
+        left = load_weights(model, weights.path, architecture, weights.file_options, verify=False).left_random
+    draw_weights(model, architecture, include_top=include_top, names=left, seed=weights.seed)
     return Pretrained(model, weights.name, weights.digest)
 
 
-def read_weights(
-    architecture: Architecture, weights: WeightsChoice, *, include_top: bool
-) -> dict[tuple[str, ...], dict[str, np.ndarray]]:
-    """Read the weights of an architecture as arrays, without Keras.
+def draw_weights(
+    model: Any, architecture: Architecture, *, include_top: bool, names: Sequence[str] | None = None, seed: int = 0
+) -> None:
+    """Draw the random weights of a built model, the same as :func:`read_weights` returns.
+
+    Args:
+        model: The model; the weights are assigned to it.
+        architecture: Its registry entry.
+        include_top: With the ImageNet classifier or without.
+        names: The layers to draw; None for all.
+        seed: Random seed.
+
+    Raises:
+        ArchitectureError: An initializer is none of Keras's.
+    """
+    targets = [target for target in keras_files.target_layers(model) if names is None or target.spec.name in names]
+    drawn = _draw(architecture, [target.spec for target in targets], seed, include_top=include_top)
+    keras_files.assign_arrays(targets, drawn)
+
+
+def _draw(architecture: Architecture, layers: Sequence[LayerSpec], seed: int, *, include_top: bool) -> Arrays:
+    """Draw the weights of layers of an architecture."""
+    # where there is no table, asking for them takes seconds
+    initializers = initializers_of(architecture, include_top=include_top) if layers else {}
+    keys = {(*layer.path, layer.name): layer for layer in layers}
+    return {key: draw_layer(layer, initializers.get(key, {}), seed) for key, layer in keys.items()}
+
+
+def read_weights(architecture: Architecture, weights: WeightsChoice, *, include_top: bool) -> Arrays:
+    """Return the weights of an architecture as arrays, without Keras: read from their file, or drawn.
 
     Args:
         architecture: The registry entry.
-        weights: A file that has every weight.
+        weights: Where they come from.
         include_top: With the ImageNet classifier or without.
 
     Returns:
@@ -164,16 +204,21 @@ def read_weights(
 
     Raises:
         WeightsError: Not a weights file, damaged, or of another model.
+        ArchitectureError: Random weights cannot be drawn.
     """
-    path = weights.path
-    assert path is not None, "random weights have no file"
     expected = Expected.of(architecture, include_top=include_top)
+    arrays = {} if weights.path is None else _read(architecture, weights.path, weights, expected)
+    left = [layer for layer in expected.layers if (*layer.path, layer.name) not in arrays]
+    return arrays | _draw(architecture, left, weights.seed, include_top=include_top)
+
+
+def _read(architecture: Architecture, path: Path, weights: WeightsChoice, expected: Expected) -> Arrays:
     if not architecture.with_top.is_hdf5 and keras_files.is_torch_stream(path):
         from tlkit.architectures.efficientnet_lite_weights import keras_layout
 
         by_name = keras_layout(expected.layers, keras_files.read_torch_stream(path))
         report = keras_files.match_by_name(expected.layers, by_name, source=path.name)
-        arrays: dict[tuple[str, ...], dict[str, np.ndarray]] = {
+        arrays: Arrays = {
             (layer.name,): dict(zip([role for role, _ in layer.tensors], by_name[layer.name], strict=True))
             for layer in expected.layers
         }

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit import keras_files
+from tlkit import __version__, keras_files
 from tlkit.architectures.layer_tables import expected_layers
 from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.config import BuildOptions, LoadOptions
 from tlkit.downloads.locate import file_problem
 from tlkit.downloads.weights_file import WeightsFile
 from tlkit.errors import WeightsError
+from tlkit.utils.findings import recall, remember, same_version
 from tlkit.utils.text import join_truncated
 
 if TYPE_CHECKING:
@@ -26,21 +27,34 @@ LARGEST = 1e6
 def published_problem(file: WeightsFile, path: Path, *, thorough: bool = False) -> str | None:
     """Return what is wrong with a copy of a published file; None if nothing is.
 
-    Its digest decides where one was published, else its layers, compared with those of the architecture.
+    Its digest decides where one was published, else its layers, compared with those of the architecture. A version of a
+    file that was found good is not read again.
 
     Args:
         file: The published file.
         path: The copy.
-        thorough: Also compare the layers of a file with the right digest, and check the values of one without a digest.
+        thorough: Read it, whatever was found before; also compare the layers of a file with the right digest, and check
+            the values of one without a digest.
     """
     try:
-        wrong = file_problem(file, path) if file.digest else None
+        wrong = file_problem(file, path, read=thorough) if file.digest else None
         if not file.is_hdf5 or (file.digest and wrong is None and not thorough):
             return wrong
-        unfit = fit_problem(file, path, values=thorough and file.digest is None)
+        unfit = fit_problem(file, path, values=file.digest is None) if thorough else _unfit_once(file, path)
     except OSError as error:
         return f"it cannot be read: {error.strerror}"
     return f"{wrong}; {unfit}" if wrong and unfit else wrong or unfit
+
+
+def _unfit_once(file: WeightsFile, path: Path) -> str | None:
+    """Return :func:`fit_problem`; a version of a file that fits is not read again."""
+    question, status = f"fits {file.name}, as tlkit {__version__} compares", path.stat()
+    if recall(question, path, status):
+        return None
+    unfit = fit_problem(file, path)
+    if unfit is None and same_version(status, path.stat()):
+        remember(question, path, status, "yes")
+    return unfit
 
 
 def fit_problem(file: WeightsFile, path: Path, *, values: bool = False) -> str | None:

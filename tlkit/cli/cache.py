@@ -88,15 +88,18 @@ def clear(kinds: tuple[str, ...], output_format: str) -> None:
     """Remove cached features and models, or the KINDs that are named (features, models, weights).
 
     What another process is using is not removed, and what tlkit did not write neither. Weights are removed only if
-    named. Exit code 1 if something must not be removed.
+    named. Without KINDs, digests of files are forgotten too. Exit code 1 if something must not be removed.
     """
     from tlkit.utils.cache_dir import LIMITED, remove
+    from tlkit.utils.findings import forget
     from tlkit.utils.text import format_bytes
 
     for kind in kinds:
         if kind not in _KINDS:
             raise ConfigError(f"KIND is {kind!r}; expected {join_or(_KINDS)}.", hint=did_you_mean(kind, _KINDS))
     cached = [entry for entry in _entries() if entry.kind in (kinds or LIMITED)]
+    if not kinds:
+        forget()
     removed, failed = [], []
     for entry in cached:
         try:

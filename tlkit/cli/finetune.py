@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option(
     "--resume", cls=GroupedOption, metavar="RUN",
     help="Resume an interrupted run after its last completed epoch, with its saved options. Give DATA only if it has "
-    "moved.",
+    "moved; --threads may be another number.",
 )  # fmt: skip
 @format_option("text", "json")
 @click.pass_context
@@ -49,12 +49,12 @@ def finetune(context: click.Context, /, options: dict[str, Any], resume: str | N
     from tlkit import api
 
     if resume is not None:
-        typed = [flag for flag in typed_flags(context) if flag not in ("--data", "--resume", "--format")]
+        typed = [flag for flag in typed_flags(context) if flag not in ("--data", "--resume", "--threads", "--format")]
         if typed:
             raise click.UsageError(
                 f"--resume uses the saved options of the run; leave out {', '.join(typed)}.", ctx=context
             )
-        result = api.resume(resume, data=options.get("data"))
+        result = api.resume(resume, data=options.get("data"), threads=options.get("threads"))
     elif "data" not in options:
         raise click.UsageError("Missing argument 'DATA'.", ctx=context)
     else:

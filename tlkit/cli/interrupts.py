@@ -84,8 +84,16 @@ def _end_when_it_takes_long(reader: int) -> None:
         # not through sys.stderr, which the interrupted code may hold
         lines = [*(f"Warning: {note}" for note in resume_notes()), _MESSAGES[_number()]]
         with suppress(OSError):
-            os.write(2, "".join(f"{line}\n" for line in lines).encode(errors="backslashreplace"))
+            os.write(_stderr(), "".join(f"{line}\n" for line in lines).encode(errors="backslashreplace"))
     _end(128 + _number())
+
+
+def _stderr() -> int:
+    """Return the descriptor of stderr, which is not 2 while TensorFlow starts."""
+    try:
+        return sys.stderr.fileno()
+    except (OSError, ValueError, AttributeError):
+        return 2
 
 
 def _end(code: int) -> NoReturn:

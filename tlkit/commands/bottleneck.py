@@ -109,6 +109,8 @@ def bottleneck(config: BottleneckConfig) -> BottleneckResult:
     extractor = FeatureExtractor(spec, engine=config.engine, precision=config.precision)
     for warning in dataset.warnings:
         logger.warning(warning)
+    if config.seed and not (dataset.held_out or config.weights == "none" or config.skip_mismatch):
+        logger.warning("--seed has no effect: %s has a validation folder, and no weights are random.", config.data)
     try:
         output.mkdir(parents=True, exist_ok=True)
         with locked(output / LOCK, remove=True):

@@ -83,10 +83,11 @@ def convert_h5(config: ConvertConfig) -> Converted:
     include_top = _has_top(source, architecture, config.load)
 
     from tlkit.architectures.build import build
-    from tlkit.architectures.pretrained import load_weights
+    from tlkit.architectures.pretrained import draw_weights, load_weights
 
     model = build(architecture, include_top=include_top)
     report = load_weights(model, source, architecture, config.load)
+    draw_weights(model, architecture, include_top=include_top, names=report.left_random)
     try:
         with atomic_write(output) as part:
             model.save_weights(part)

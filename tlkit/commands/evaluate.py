@@ -19,7 +19,7 @@ from tlkit.data.modality import Modality
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import DataError, UsageError
 from tlkit.inference.loop import forward
-from tlkit.inference.select import open_engine
+from tlkit.inference.select import open_engine, resolve_engine
 from tlkit.reporting.metrics import Evaluation
 from tlkit.training.classifier import choose_classifier
 from tlkit.training.reproduce import command_line, versions
@@ -87,7 +87,6 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
         logger.warning(warning)
 
     trained_on = read_digests(folder, TRAIN)
-    engine = open_engine(classifier.network, engine=config.engine, precision=config.precision)
     files = labelled.split.files
     outputs: list[np.ndarray] = []
     positions: list[int] = []
@@ -95,7 +94,7 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
     skipped = list(labelled.skipped)
     for batch in forward(
         files,
-        engine,
+        lambda: open_engine(classifier.network, engine=config.engine, precision=config.precision),
         preprocessor=preprocessor,
         batch_size=config.batch_size,
         description="evaluate",
@@ -125,7 +124,7 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
         preprocessor=preprocessor,
     )
     if config.report is not None:
-        _write_report(result, config, Path(config.report), engine.name)
+        _write_report(result, config, Path(config.report), resolve_engine(config.engine))
     return result
 
 

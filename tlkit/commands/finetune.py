@@ -10,6 +10,8 @@ from tlkit.data.layout import TEST, TRAIN, VALIDATION
 from tlkit.errors import RunError
 from tlkit.features.cache import FeatureCache
 from tlkit.inference.select import resolve_engine
+from tlkit.training.base import Base, plan_stages
+from tlkit.training.batches import TrainingBatches
 from tlkit.training.plan import TrainingPlan, plan_training
 from tlkit.training.reproduce import versions
 from tlkit.training.result import FinetuneResult
@@ -24,7 +26,9 @@ from tlkit.training.run_state import (
     write_state,
 )
 from tlkit.training.split_data import SplitData
+from tlkit.training.start_keras import keras_starting
 from tlkit.utils.logging import logger
+from tlkit.utils.processors import use_threads
 from tlkit.utils.text import join_truncated
 
 
@@ -45,12 +49,13 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
         return _train(plan, images, folder)
 
 
-def resume(run: str, data: str | None = None) -> FinetuneResult:
+def resume(run: str, data: str | None = None, threads: int | None = None) -> FinetuneResult:
     """Resume an interrupted run after its last completed epoch.
 
     Args:
         run: The run folder.
         data: Where the images are now; None for where they were.
+        threads: Threads that decode, and that run the network; None for as many as it started with.
 
     Raises:
         RunError: It is not an interrupted run, another process trains it, or its weights file changed.
@@ -58,8 +63,10 @@ def resume(run: str, data: str | None = None) -> FinetuneResult:
     """
     with open_interrupted_run(Path(run)) as folder:
         state = read_state(folder)
-        if data is not None:
-            state = dataclasses.replace(state, config=dataclasses.replace(state.config, data=data))
+        saved = state.config
+        config = dataclasses.replace(saved, data=data or saved.data, threads=threads or saved.threads)
+        use_threads(config.threads)
+        state = dataclasses.replace(state, config=config)
         plan = plan_training(state.config, resumes=True)
         if plan.weights.digest != state.weights_digest:
             raise RunError(
@@ -89,33 +96,31 @@ def _changed_versions(state: RunState) -> list[str]:
 
 def _train(plan: TrainingPlan, images: SplitData, folder: Path) -> FinetuneResult:
     """Train a run in its locked folder, from the last checkpoint where there is one, and save it."""
-    # TensorFlow starts here: everything that can be refused has been
-    from tlkit.backend import keras
-    from tlkit.training.base import load_base, plan_stages
-    from tlkit.training.batches import TrainingBatches
-    from tlkit.training.checkpoint import read_checkpoint
-    from tlkit.training.compile_options import Objective
-    from tlkit.training.evaluate import evaluate
-    from tlkit.training.model import assemble_model, build_head, build_trainable_top, mixed_precision_scope
-    from tlkit.training.save_run import save_run
-    from tlkit.training.trainer import Trainer
-
     config = plan.config
 
-    # Load the base, find what each stage of phase 2 trains, and freeze it.
-    keras.utils.set_random_seed(config.seed)
-    base = load_base(plan)
+    # Find what each stage of phase 2 trains, and the frontier below it.
+    base = Base.of(plan)
     stages = plan_stages(base, plan.freeze_points, batchnorm=config.batchnorm)
-    base.model.trainable = False
 
     # Run the frozen part once per image: the pooled base for phase 1, the frontier for phase 2.
     data = TrainingBatches(plan, images, base, stages)
     with FeatureCache(folder / FEATURES) as cache:
-        data.prepare(cache)
+        with keras_starting():
+            data.prepare(cache)
+
+        # TensorFlow has started: everything that can be refused has been, and from here on it trains.
+        from tlkit.backend import keras
+        from tlkit.training.checkpoint import read_checkpoint
+        from tlkit.training.compile_options import Objective
+        from tlkit.training.evaluate import evaluate
+        from tlkit.training.model import assemble_model, build_head, build_trainable_top, mixed_precision_scope
+        from tlkit.training.save_run import save_run
+        from tlkit.training.trainer import Trainer
 
         # Phase 1: train the head on the features of the frozen base.
+        feature_shape = base.pooled.output_shape[1:]
         keras.utils.set_random_seed(config.seed)  # the same head whether features were cached or not
-        head = build_head(plan.head, base.feature_shape, len(images.classes), plan.preprocessor.data_format)
+        head = build_head(plan.head, feature_shape, len(images.classes), plan.preprocessor.data_format)
         trainer = Trainer(
             Objective.for_labels(config, images.splits[TRAIN].labels, len(images.classes)),
             folder,
@@ -129,7 +134,7 @@ def _train(plan: TrainingPlan, images: SplitData, folder: Path) -> FinetuneResul
 
         # Phase 2: unfreeze the top of the base and train it with the head, stage by stage.
         for number, stage in enumerate(stages):
-            stage.freeze(base)
+            stage.freeze(base.model)
             phase = plan.finetune_phase(number)
             if trainer.is_done(phase):
                 continue

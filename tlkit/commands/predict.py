@@ -17,6 +17,7 @@ from tlkit.data.discovery import expand_inputs, near_names, report_left_out
 from tlkit.data.modality import IMAGE
 from tlkit.errors import UsageError
 from tlkit.features.extractor import compare_with_float32
+from tlkit.inference.base import Engine
 from tlkit.inference.loop import forward
 from tlkit.inference.select import open_engine
 from tlkit.reporting.plots import check_plot_path, is_plot, plot_predictions
@@ -118,9 +119,12 @@ def predict(config: PredictConfig) -> Predictions:
     report_left_out(left_out, modality)
     names = [without_password(source) for source in sources]
 
-    engine = open_engine(classifier.network, engine=config.engine, precision=config.precision)
-    if config.precision != "float32":
-        compare_with_float32(classifier.network, engine, sources)
+    def engine() -> Engine:
+        opened = open_engine(classifier.network, engine=config.engine, precision=config.precision)
+        if config.precision != "float32":
+            compare_with_float32(classifier.network, opened, sources)
+        return opened
+
     predictions: list[Prediction | None] = [None] * len(sources)
     for batch in forward(
         sources,

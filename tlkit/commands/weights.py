@@ -226,5 +226,5 @@ def _verify(path: Path, file: WeightsFile | None) -> FileStatus:
 
 def _by_digest(path: Path) -> WeightsFile | None:
     """Return the published file with these bytes, whatever its name is."""
-    digests = {file_digest(path, algorithm) for algorithm in ("md5", "sha256")}
+    digests = {file_digest(path, algorithm, read=True) for algorithm in ("md5", "sha256")}
     return next((file for file in known_files().values() if file.digest in digests), None)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import math
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -16,7 +19,7 @@ from tlkit.data.discovery import is_url
 from tlkit.data.memory import claims
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import InputError
-from tlkit.utils.processors import usable_processors
+from tlkit.utils.processors import decode_threads
 
 
 @dataclass(frozen=True)
@@ -47,34 +50,40 @@ DOWNLOADS = 8
 _Sample = tuple[np.ndarray, bytes, Image.Image | None]
 
 
-def read_batches(
+AHEAD_BYTES = 2**25
+"""Decoded samples that wait for the network, in bytes: enough to be busy while an engine is opened."""
+
+
+@contextmanager
+def decoding(
     sources: Sequence[str],
     preprocessor: Preprocessor,
-    batch_size: int,
     *,
     thumbnails: int = 0,
     digests: bool = False,
     workers: int | None = None,
     on_download: Callable[[int], object] | None = None,
-) -> Iterator[Batch]:
-    """Decode ``sources`` in threads and yield them as batches, in order.
-
-    Every source is in exactly one batch, as a sample or as a failure. At most three batches are held in memory,
-    however many sources there are.
+) -> Iterator[Callable[[int], Iterator[Batch]]]:
+    """Decode ``sources`` in threads during the block, ahead of whoever takes them, by :data:`AHEAD_BYTES`.
 
     Args:
         sources: Files and URLs.
         preprocessor: Turns them into arrays.
-        batch_size: Samples in a batch; the last may have fewer.
         thumbnails: Also make thumbnails of this many of the first sources.
         digests: Also compute the SHA-256 of each file, of the very bytes that were decoded.
-        workers: Number of threads; decoders release the interpreter lock. None for one per processor, and more
-            where URLs are among the first sources.
+        workers: Number of threads; decoders release the interpreter lock. None for those of ``--threads``, and
+            more where URLs are among the first sources.
         on_download: Called, in one of the threads, with the number of URLs so far that have been read or failed.
+
+    Yields:
+        What returns the batches, in order, given the samples in a batch; the last may have fewer. Every source is in
+        exactly one batch, as a sample or as a failure.
     """
     if workers is None:
-        urls = sum(map(is_url, sources[: 2 * batch_size]))
-        workers = max(2, usable_processors(), min(urls, DOWNLOADS))
+        urls = sum(map(is_url, sources[: 2 * DOWNLOADS]))
+        workers = max(decode_threads(), min(urls, DOWNLOADS))
+    sample_bytes = math.prod((*preprocessor.size, preprocessor.channels)) * np.dtype(preprocessor.dtype).itemsize
+    most = max(2 * workers, AHEAD_BYTES // sample_bytes)
     downloaded = itertools.count(1)
 
     def read(position: int) -> _Sample | str:
@@ -104,16 +113,15 @@ def read_batches(
     remaining = iter(range(len(sources)))
 
     def fill() -> None:
-        while len(ahead) < 2 * batch_size and (position := next(remaining, None)) is not None:
+        while len(ahead) < most and (position := next(remaining, None)) is not None:
             ahead.append((position, pool.submit(read, position)))
 
-    try:
-        fill()
+    def batches(size: int) -> Iterator[Batch]:
         while ahead:
             samples: list[_Sample] = []
             positions: list[int] = []
             failed: list[tuple[int, str]] = []
-            while ahead and len(samples) < batch_size:
+            while ahead and len(samples) < size:
                 position, future = ahead.popleft()
                 result = future.result()
                 if isinstance(result, str):
@@ -130,8 +138,27 @@ def read_batches(
                 tuple(thumbnail for _, _, thumbnail in samples if thumbnail is not None),
                 tuple(digest for _, digest, _ in samples),
             )
+
+    try:
+        fill()
+        yield batches
     finally:
         # when the consumer stops early, on Ctrl-C for example, don't wait for a slow server
         pool.shutdown(wait=False, cancel_futures=True)
         if "tlkit.data.url" in sys.modules:
             sys.modules["tlkit.data.url"].hang_up_all()
+
+
+def read_batches(
+    sources: Sequence[str], preprocessor: Preprocessor, batch_size: int, **options: Any
+) -> Iterator[Batch]:
+    """Decode ``sources`` in threads and yield them as batches, in order.
+
+    Args:
+        sources: Files and URLs.
+        preprocessor: Turns them into arrays.
+        batch_size: Samples in a batch; the last may have fewer.
+        options: As for :func:`decoding`.
+    """
+    with decoding(sources, preprocessor, **options) as batches:
+        yield from batches(batch_size)

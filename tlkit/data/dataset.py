@@ -44,6 +44,7 @@ class Dataset:
         warnings: Problems to know about before trusting results.
         skipped: ``(path, reason)`` of folders and images that cannot be read, as far as names and first bytes tell.
         left_out: Number of files in class folders that are something else, by the end of their names.
+        held_out: True if ``validation`` was drawn from the folders of ``train``.
     """
 
     classes: tuple[str, ...]
@@ -52,6 +53,7 @@ class Dataset:
     warnings: tuple[str, ...] = ()
     skipped: tuple[tuple[str, str], ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
+    held_out: bool = False
 
 
 ClassFiles = dict[str, list[str]]
@@ -100,7 +102,8 @@ def scan_dataset(
     left_out.report(modality)
     classes = _checked_classes(by_split, root, modality, unreadable, left_out)
     digest_of = _digest_files(by_split, modality)
-    if VALIDATION not in by_split:
+    held_out = VALIDATION not in by_split
+    if held_out:
         by_split[TRAIN], by_split[VALIDATION] = _hold_out(by_split[TRAIN], val_split, seed, digest_of)
         if not any(by_split[VALIDATION].values()):
             raise DataError(
@@ -113,7 +116,9 @@ def scan_dataset(
     warnings += describe_copies(folder, by_split, digest_of, modality)
     splits = {name: _as_split(found, classes) for name, found in by_split.items()}
     digests = {name: tuple(digest_of[file] for file in split.files) for name, split in splits.items()}
-    return Dataset(classes, splits, digests, tuple(warnings), tuple(left_out.skipped), left_out.endings)
+    return Dataset(
+        classes, splits, digests, tuple(warnings), tuple(left_out.skipped), left_out.endings, held_out=held_out
+    )
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any
 from tlkit.data.discovery import is_url
 from tlkit.data.modality import Modality
 from tlkit.utils.logging import progress_bar
-from tlkit.utils.processors import usable_processors
+from tlkit.utils.processors import decode_threads
 from tlkit.utils.text import pluralize
 
 _AHEAD = 4096
@@ -28,7 +28,7 @@ Digest = bytes | None
 def file_digests(sources: Sequence[str], modality: Modality) -> list[Digest]:
     """Compute the SHA-256 of every file's bytes, in order; None for URLs and for files that cannot be read."""
     with (
-        ThreadPoolExecutor(max(2, usable_processors())) as pool,
+        ThreadPoolExecutor(decode_threads()) as pool,
         progress_bar(total=len(sources), unit="file", description="hashing files") as bar,
     ):
         digests: list[Digest] = []

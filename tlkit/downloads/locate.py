@@ -126,9 +126,15 @@ def urls(file: WeightsFile) -> tuple[str, ...]:
     return (*((f"{url.rstrip('/')}/{file.name}",) if url else ()), *((file.url,) if file.url else ()))
 
 
-def file_problem(file: WeightsFile, path: Path) -> str | None:
-    """Return what is wrong with a copy: its digest, or its structure where none was published; None if nothing is."""
-    return digest_problem(path, file.digest) if file.digest else structure_problem(path)
+def file_problem(file: WeightsFile, path: Path, *, read: bool = False) -> str | None:
+    """Return what is wrong with a copy: its digest, or its structure where none was published; None if nothing is.
+
+    Args:
+        file: The published file.
+        path: The copy.
+        read: Read its bytes, whatever digest is remembered.
+    """
+    return digest_problem(path, file.digest, read=read) if file.digest else structure_problem(path)
 
 
 def find_local(file: WeightsFile, problem: Callable[[Path], str | None] | None = None) -> LocalFile | NeedsDownload:

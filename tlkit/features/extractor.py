@@ -128,12 +128,11 @@ class FeatureExtractor:
                 for number, store in enumerate(stores)
                 if any((key := keys[place]) is None or key not in store.rows for place in missing)
             ]
-            engine = self._open(files, [chosen[number] for number in lacking], [stores[number] for number in lacking])
             for batch in forward(
                 [files[place // count] for place in missing],
-                engine,
+                lambda: self._open(files, [chosen[each] for each in lacking], [stores[each] for each in lacking]),
                 preprocessor=self.specs[0].network.preprocessor,
-                batch_size=batch_size or engine.batch,
+                batch_size=batch_size,
                 description=description,
                 digests=True,
                 transform=None if variants is None else lambda batch: augment_batch(batch, variants, missing),

@@ -2,56 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.layer_tables import has_table, network_config
 from tlkit.architectures.pretrained import WeightsChoice, read_weights
 from tlkit.inference.compiler.graph import Graph
-from tlkit.inference.compiler.network import Network, Output, Selection
+from tlkit.inference.compiler.network import Network
 from tlkit.inference.compiler.read_config import read_config
 
 
 def published_network(architecture: Architecture, weights: WeightsChoice, *, include_top: bool) -> Network | None:
-    """Return an architecture as data; None where its layers are not, or where some of its weights are random.
+    """Return an architecture as data; None where its layers are not.
 
     Args:
         architecture: The registry entry.
         weights: Where its weights come from.
         include_top: With the ImageNet classifier or without.
     """
-    if weights.cache_key is None or not has_table(architecture):
+    if not has_table(architecture):
         return None
     return Network(
         published_graph(architecture, include_top=include_top),
         lambda: read_weights(architecture, weights, include_top=include_top),
     )
-
-
-def select(network: Network | None, *names: str, pooling: str = "none") -> Callable[[], Selection] | None:
-    """Return what selects outputs of a network, by the names of layers; None where there is no network.
-
-    Args:
-        network: The network.
-        names: Of the layers; none for the outputs of the whole network.
-        pooling: ``avg``, ``max`` or ``none``.
-    """
-    if network is None:
-        return None
-    known = network
-
-    def selection() -> Selection:
-        if not names:
-            return whole(known)
-        return Selection(known, tuple(Output(known.graph.output_of(name), pooling) for name in names))
-
-    return selection
-
-
-def whole(network: Network) -> Selection:
-    """Select the outputs of the whole network."""
-    return Selection(network, tuple(Output(ref) for ref in network.graph.outputs))
 
 
 @cache

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from tlkit.architectures.pretrained import WeightsChoice, build_pretrained, choo
 from tlkit.config import LoadOptions
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import UsageError
-from tlkit.features.published_network import published_network, select
+from tlkit.features.published_network import published_network
 from tlkit.inference.compiler.graph import Graph
 from tlkit.inference.compiler.model_file import ModelNetwork
 from tlkit.inference.compiler.network import Network
@@ -78,7 +77,7 @@ class FeatureSpec:
     ) -> FeatureSpec:
         """Describe the features of a layer of a published architecture.
 
-        Keras starts only when they have to be computed, or where weights are random.
+        Keras starts only when they have to be computed, and only where nothing else computes them.
 
         Args:
             architecture: The row of the registry.
@@ -114,17 +113,14 @@ class FeatureSpec:
         side = architecture.input_size(size, include_top=include_top)
         preprocessor = preprocessor_for(architecture, side, resize, allow_private=allow_private)
         pooling = _pooling(pooling, len((whole if include_top else base)[chosen].shape) == 3, chosen)
-        choice = choose_weights(architecture, weights, include_top=include_top, size=side, options=load)
+        choice = choose_weights(architecture, weights, include_top=include_top, size=side, options=load, seed=seed)
 
         @cache
         def build() -> Any:
-            from tlkit.backend import keras
-
-            keras.utils.set_random_seed(seed)
             return build_pretrained(architecture, weights=choice, include_top=include_top, size=side).model
 
         return cls.from_base(
-            architecture, choice, preprocessor, layer=chosen, pooling=pooling, build=build,
+            architecture, choice, preprocessor, layer=chosen, pooling=pooling,
             model=lambda: _submodel(build(), chosen, pooling, preprocessor),
             network=published_network(architecture, choice, include_top=include_top),
         )  # fmt: skip
@@ -138,7 +134,6 @@ class FeatureSpec:
         *,
         layer: str,
         pooling: str,
-        build: Callable[[], Any],
         model: Callable[[], Any],
         network: Network | None,
     ) -> FeatureSpec:
@@ -150,19 +145,17 @@ class FeatureSpec:
             preprocessor: How a file becomes its input.
             layer: The layer.
             pooling: ``avg``, ``max`` or ``none``.
-            build: Return the whole network: random weights are identified by their values.
             model: Return the model from the input to the pooled layer.
             network: The same network without Keras, where it is known.
         """
-        identity = weights.cache_key
         provenance = Provenance(
             **architecture.spec_dict,
-            weights={"name": Path(weights.name).name, **(identity or {"digest": _values_digest(build())})},
+            weights={"name": Path(weights.name).name, **weights.cache_key},
             layer=layer,
             pooling=pooling,
         )
-        selection = select(network, layer, pooling=pooling)
-        return cls(LazyModel(model, preprocessor, provenance if identity else None, selection), provenance)
+        selection = partial(network.select, layer, pooling=pooling) if network else None
+        return cls(LazyModel(model, preprocessor, provenance, selection), provenance)
 
     @classmethod
     def from_tensors(
@@ -178,9 +171,8 @@ class FeatureSpec:
         """
         # which tensor a name means is up to the version of Keras that built the network
         provenance = dataclasses.replace(spec.provenance, layer=list(names), pooling="none", keras=version("keras"))
-        cached = provenance if spec.network.provenance else None
-        selection = select(network, *names)
-        return cls(LazyModel(model, spec.network.preprocessor, cached, selection), provenance, len(names))
+        selection = partial(network.select, *names) if network else None
+        return cls(LazyModel(model, spec.network.preprocessor, provenance, selection), provenance, len(names))
 
     @classmethod
     def from_model(
@@ -220,7 +212,7 @@ class FeatureSpec:
         provenance = Provenance(
             architecture=name, weights={"name": "run", "digest": digest}, layer=chosen, pooling=pooling
         )
-        selection = select(network.network if network else None, chosen, pooling=pooling)
+        selection = partial(network.network.select, chosen, pooling=pooling) if network else None
         return cls(
             LazyModel(lambda: _submodel(load(), chosen, pooling, preprocessor), preprocessor, provenance, selection),
             provenance,
@@ -253,10 +245,3 @@ def _pooling(asked: str | None, is_map: bool, layer: str) -> str:
             f"--pooling {asked} applies to feature maps, and {layer} does not output one.", hint="Leave --pooling out."
         )
     return asked or ("avg" if is_map else "none")
-
-
-def _values_digest(model: Any) -> str:
-    digest = hashlib.sha256()
-    for weight in model.weights:
-        digest.update(weight.numpy().tobytes())
-    return f"values:{digest.hexdigest()}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from tlkit.data.batches import Batch, read_batches
+from tlkit.data.batches import Batch, decoding
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import WeightsError
 from tlkit.inference.base import Engine, Outputs
@@ -38,22 +38,22 @@ class ForwardBatch:
 
 def forward(
     sources: Sequence[str],
-    engine: Engine,
+    open_engine: Callable[[], Engine],
     *,
     preprocessor: Preprocessor,
-    batch_size: int,
+    batch_size: int | None,
     description: str,
     thumbnails: int = 0,
     digests: bool = False,
     transform: Callable[[Batch], np.ndarray] | None = None,
 ) -> Iterator[ForwardBatch]:
-    """Run a network on files and URLs.
+    """Run a network on files and URLs. The first of them are decoded while the network is made ready.
 
     Args:
         sources: Files and URLs.
-        engine: The network.
+        open_engine: Makes the network ready.
         preprocessor: From a file to the input of the network.
-        batch_size: Samples per batch.
+        batch_size: Samples per batch; None for the engine's own number.
         description: Label of the progress bar.
         thumbnails: Return thumbnails of this many of the first sources.
         digests: Return the digests of the files.
@@ -67,7 +67,14 @@ def forward(
     """
     started: deque[tuple[Batch, Future[Outputs]]] = deque()
 
-    with progress_bar(total=len(sources), unit=preprocessor.modality.singular, description=description) as bar:
+    def show_downloads(number: int) -> None:
+        bar.set_postfix_str(f"{number} downloaded")
+
+    with (
+        progress_bar(total=len(sources), unit=preprocessor.modality.singular, description=description) as bar,
+        decoding(sources, preprocessor, thumbnails=thumbnails, digests=digests, on_download=show_downloads) as batches,
+    ):
+        engine = open_engine()
 
         def finish() -> ForwardBatch:
             batch, future = started.popleft()
@@ -77,12 +84,7 @@ def forward(
             bar.update(len(batch.positions) + len(batch.failed))
             return ForwardBatch(batch.positions, outputs, batch.failed, batch.digests, batch.thumbnails)
 
-        def show_downloads(number: int) -> None:
-            bar.set_postfix_str(f"{number} downloaded")
-
-        for batch in read_batches(
-            sources, preprocessor, batch_size, thumbnails=thumbnails, digests=digests, on_download=show_downloads
-        ):
+        for batch in batches(batch_size or engine.batch):
             started.append((batch, engine.submit(transform(batch) if transform else batch.array)))
             if len(started) > 1:
                 yield finish()

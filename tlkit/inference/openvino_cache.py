@@ -137,13 +137,11 @@ def _definition(graph: Any) -> Any:
 
 
 def _convert(network: LazyModel, folder: Path) -> None:
-    import openvino
-    from openvino.frontend import FrontEndManager
-
     from tlkit.inference.frozen_graph import frozen_graph
+    from tlkit.inference.openvino_runtime import openvino
 
     # the front end itself: openvino.convert_model also sends telemetry
-    front_end = FrontEndManager().load_by_framework("tf")
+    front_end = openvino.frontend.FrontEndManager().load_by_framework("tf")
     graph = folder / "graph.pb"
     # unrolled: the front end cannot convert TensorFlow's loops over lists of tensors
     graph.write_bytes(_definition(frozen_graph(network, unroll=True)).SerializeToString())

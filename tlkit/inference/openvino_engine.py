@@ -1,4 +1,4 @@
-"""Run a network with OpenVINO on the CPU: one image per request, one request per core."""
+"""Run a network with OpenVINO on the CPU: one image per request, one request per thread."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
-import openvino
 
 from tlkit.errors import UsageError
 from tlkit.inference.base import Outputs
@@ -16,8 +15,9 @@ from tlkit.inference.compiler.graph import Unsupported
 from tlkit.inference.compiler.network import compile_network
 from tlkit.inference.lazy_model import LazyModel
 from tlkit.inference.openvino_cache import COMPILED, converted_model
+from tlkit.inference.openvino_runtime import openvino
 from tlkit.utils.logging import logger
-from tlkit.utils.processors import usable_processors
+from tlkit.utils.processors import compute_threads
 
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
@@ -25,8 +25,8 @@ _HINTS = {"float32": "f32", "bfloat16": "bf16"}
 class OpenVINOEngine:
     """The ``openvino`` engine; see :class:`tlkit.inference.base.Engine`.
 
-    Images go one by one to as many streams as there are cores: at least as fast as large batches, and no output can
-    depend on another image.
+    Images go one by one to as many streams as there are threads: at least as fast as large batches, and no output can
+    depend on another image, nor on the number of threads.
     """
 
     name = "openvino"
@@ -40,11 +40,11 @@ class OpenVINOEngine:
                 "This processor has no bfloat16 instructions: it would be slower and less accurate.",
                 hint="Leave --precision out.",
             )
-        cores = usable_processors()
+        threads = compute_threads()
         options: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": _HINTS[precision],  # by default it computes in bf16 if it can
-            "NUM_STREAMS": cores,
-            "INFERENCE_NUM_THREADS": cores,
+            "NUM_STREAMS": threads,
+            "INFERENCE_NUM_THREADS": threads,
         }
         model = _from_data(network)
         if model is not None:
@@ -53,7 +53,7 @@ class OpenVINOEngine:
         else:
             compiled = _compile_converted(core, network, options)
         self.shapes = tuple(tuple(output.shape)[1:] for output in compiled.outputs)
-        self._queue = openvino.AsyncInferQueue(compiled, 2 * cores)
+        self._queue = openvino.AsyncInferQueue(compiled, 2 * threads)
         self._queue.set_callback(_store)
         # the interpreter must not exit while a request may still call back, whatever the reason it exits
         weakref.finalize(self, self._queue.wait_all)

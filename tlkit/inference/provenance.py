@@ -22,8 +22,8 @@ class Provenance:
 
     Attributes:
         architecture: Name in the registry.
-        weights: ``digest`` of the weights file or of the values, and how it was loaded where that is not the default;
-            its file ``name`` is informative and is not compared.
+        weights: ``digest`` of the weights file, and how it was loaded where that is not the default; ``drawn``: what
+            decides random weights; its file ``name`` is informative and is not compared.
         layer: Name of the output layer; a list for several outputs.
         pooling: ``avg``, ``max`` or ``none``; a list for several outputs that differ.
         alpha: Width multiplier.

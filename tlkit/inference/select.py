@@ -11,8 +11,6 @@ from tlkit.errors import UsageError
 from tlkit.inference.base import Engine
 from tlkit.inference.lazy_model import LazyModel
 
-INSTALL = "pip install 'tlkit[openvino]'"
-
 
 def choose_engine(requested: str, *, installed: bool, gpu: bool) -> Literal["keras", "openvino"]:
     """Return ``keras`` or ``openvino``.
@@ -28,7 +26,11 @@ def choose_engine(requested: str, *, installed: bool, gpu: bool) -> Literal["ker
     if requested == "auto":
         return "openvino" if installed and not gpu else "keras"
     if requested == "openvino" and not installed:
-        raise UsageError("--engine openvino needs OpenVINO, which is not installed.", hint=f"Run `{INSTALL}`.")
+        raise UsageError(
+            "--engine openvino needs OpenVINO, which is not installed.",
+            hint="It comes with tlkit where there are packages of it (Linux, Windows, macOS on Apple silicon): run "
+            "`pip install openvino`, or leave --engine out.",
+        )
     return "openvino" if requested == "openvino" else "keras"
 
 

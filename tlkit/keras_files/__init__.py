@@ -35,13 +35,11 @@ if TYPE_CHECKING:
     from tlkit.keras_files.keras_file import KerasFile as KerasFile
     from tlkit.keras_files.keras_file import open_file as open_file
     from tlkit.keras_files.loading.assign import LoadReport as LoadReport
+    from tlkit.keras_files.loading.assign import assign_arrays as assign_arrays
     from tlkit.keras_files.loading.assign import assign_by_name as assign_by_name
     from tlkit.keras_files.loading.assign import match_by_name as match_by_name
     from tlkit.keras_files.loading.assign import read_arrays as read_arrays
     from tlkit.keras_files.loading.assign import report_of as report_of
-    from tlkit.keras_files.loading.computation import Network as Network
-    from tlkit.keras_files.loading.computation import layer_options as layer_options
-    from tlkit.keras_files.loading.computation import read_network as read_network
     from tlkit.keras_files.loading.layer_spec import LayerSpec as LayerSpec
     from tlkit.keras_files.loading.layer_spec import groups_of as groups_of
     from tlkit.keras_files.loading.layer_spec import layer_arrays as layer_arrays
@@ -52,6 +50,9 @@ if TYPE_CHECKING:
     from tlkit.keras_files.loading.load import why_not as why_not
     from tlkit.keras_files.loading.plan import Plan as Plan
     from tlkit.keras_files.loading.plan import plan_loading as plan_loading
+    from tlkit.keras_files.loading.steps import Network as Network
+    from tlkit.keras_files.loading.steps import layer_options as layer_options
+    from tlkit.keras_files.loading.steps import read_network as read_network
     from tlkit.keras_files.model_config import ConfigLayer as ConfigLayer
     from tlkit.keras_files.model_config import data_layout as data_layout
     from tlkit.keras_files.torch_legacy_reader import read_torch_stream as read_torch_stream
@@ -67,8 +68,8 @@ _NAMES = {
     "hdf5.subprocess_guard": ("run_in_subprocess",),
     "hdf5.validate": ("SIGNATURE", "check_is_file", "is_archive", "is_hdf5", "structure_problem"),
     "keras_file": ("KerasFile", "open_file"),
-    "loading.assign": ("LoadReport", "assign_by_name", "match_by_name", "read_arrays", "report_of"),
-    "loading.computation": ("Network", "layer_options", "read_network"),
+    "loading.assign": ("LoadReport", "assign_arrays", "assign_by_name", "match_by_name", "read_arrays", "report_of"),
+    "loading.steps": ("Network", "layer_options", "read_network"),
     "loading.layer_spec": ("LayerSpec", "groups_of", "layer_arrays", "recurrent_activation_of", "target_layers"),
     "loading.load": ("load_weights", "require_loadable", "why_not"),
     "loading.plan": ("Plan", "plan_loading"),

@@ -1,33 +1,29 @@
 """Find damage in a weights or model file before this process opens it.
 
-The file is read in a process of its own. A file found whole is not read again: its verdict is an empty file in tlkit's
-cache, named by a hash of its path, inode, size and times.
+The file is read in a process of its own. A version of it that was found whole is not read again
+(:mod:`tlkit.utils.findings`).
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
+import os
 import threading
-import time
-from contextlib import suppress
 from pathlib import Path
 
 from tlkit import __version__
 from tlkit.keras_files.foreign import foreign_error, foreign_file
 from tlkit.keras_files.hdf5.subprocess_guard import SubprocessCall
 from tlkit.keras_files.hdf5.validate import check_is_file, is_archive, is_hdf5
-from tlkit.utils.cache_dir import VERIFIED, cache_folder, create_folder
+from tlkit.utils.findings import recall, remember, same_version
 
 CHECKS = 2
 """Version of what is checked, increased with it: files found whole by less are read again. 2 added the CRC-32."""
-MAX_VERDICTS = 1000
-_VERDICT = re.compile(r"[0-9a-f]{64}")
-_SETTLED = 2
-"""Seconds after which a file that changes has another modification time, on every file system."""
+READABLE, CRC = (f"{check} by tlkit {__version__}, {CHECKS}" for check in ("whole", "CRC-32"))
+_WHOLE = "whole"
 
-_calls: dict[str, SubprocessCall[None]] = {}
-_whole: set[str] = set()
+_calls: dict[Path, tuple[os.stat_result, SubprocessCall[None]]] = {}
+_whole: dict[tuple[str, Path], os.stat_result] = {}
+"""Of each check, the version of a file that this process found whole; it may be too new to be remembered."""
 _lock = threading.Lock()
 
 
@@ -48,28 +44,25 @@ def verify_readable(path: Path) -> None:
     Raises:
         WeightsError: It is damaged, points outside itself, or is packed with a filter that is not installed.
     """
-    key = _start(path)
-    call = _calls.get(key)
-    if key in _whole or call is None:
+    _start(path)
+    started = _calls.get(path.resolve())
+    if started is None or _is_whole(READABLE, path, started[0]):
         return
-    call.result()
-    _whole.update((key, _key(path, "CRC-32")))  # opening it compares that too
-    with suppress(OSError):  # a read-only home: this process remembers
-        _remember(key, path)
+    started[1].result()
+    for check in (READABLE, CRC):  # opening it compares that too
+        _found_whole(check, path, started[0])
 
 
-def _start(path: Path) -> str:
+def _start(path: Path) -> None:
     check_is_file(path)
     if not is_hdf5(path) and (not is_archive(path) or foreign_file(path)):
         raise foreign_error(path)
-    key = _key(path)
+    status, key = path.stat(), path.resolve()
     with _lock:
-        if key not in _whole and key not in _calls:
-            if (_folder() / key).exists():
-                _whole.add(key)
-            else:
-                _calls[key] = SubprocessCall(_read, path, path=path)
-    return key
+        if _is_whole(READABLE, path, status):
+            _calls.pop(key, None)
+        elif key not in _calls or not same_version(_calls[key][0], status):
+            _calls[key] = status, SubprocessCall(_read, path, path=path)
 
 
 def check_crc(path: Path) -> None:
@@ -80,36 +73,21 @@ def check_crc(path: Path) -> None:
     """
     from tlkit.keras_files.hdf5.keras_archive import compare_crc
 
-    key = _key(path, "CRC-32")
-    if key in _whole or (_folder() / key).exists():
-        return
-    compare_crc(path)
-    _whole.add(key)
-    with suppress(OSError):
-        _remember(key, path)
-
-
-def _key(path: Path, *check: str) -> str:
     status = path.stat()
-    times = status.st_mtime_ns, status.st_ctime_ns  # the time of change too: the modification time can be set back
-    what = (path.resolve(), status.st_ino, status.st_size, *times, __version__, CHECKS, *check)
-    return hashlib.sha256(repr(what).encode("utf-8", "surrogateescape")).hexdigest()
+    if not _is_whole(CRC, path, status):
+        compare_crc(path)
+        _found_whole(CRC, path, status)
 
 
-def _folder() -> Path:
-    return cache_folder() / VERIFIED
+def _is_whole(check: str, path: Path, status: os.stat_result) -> bool:
+    known = _whole.get((check, path.resolve()))
+    return (known is not None and same_version(known, status)) or recall(check, path.resolve(), status) == _WHOLE
 
 
-def _remember(key: str, path: Path) -> None:
-    if time.time() - path.stat().st_mtime < _SETTLED:
-        return  # it may change once more without getting another modification time
-    folder = _folder()
-    create_folder(folder)
-    (folder / key).touch()
-    verdicts = [path for path in folder.iterdir() if _VERDICT.fullmatch(path.name)]
-    if len(verdicts) > MAX_VERDICTS:
-        for verdict in sorted(verdicts, key=lambda verdict: verdict.stat().st_mtime)[: len(verdicts) // 2]:
-            verdict.unlink(missing_ok=True)
+def _found_whole(check: str, path: Path, status: os.stat_result) -> None:
+    _whole[check, path.resolve()] = status
+    if same_version(status, path.stat()):
+        remember(check, path.resolve(), status, _WHOLE)
 
 
 def _read(path: Path) -> None:

@@ -1,44 +1,108 @@
-"""The pretrained base, and where phase 2 stages it."""
+"""The pretrained base, and where phase 2 cuts it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any
 
-from tlkit.architectures.pretrained import build_pretrained
-from tlkit.architectures.submodel import submodel
-from tlkit.backend import keras
-from tlkit.features.published_network import published_network
+from tlkit.architectures.architecture import Architecture
+from tlkit.architectures.layer_tables import LayerInfo, expected_layers, has_table
+from tlkit.architectures.pretrained import WeightsChoice, build_pretrained
+from tlkit.data.preprocessor import Preprocessor
+from tlkit.features.published_network import published_graph, published_network
 from tlkit.features.spec import FeatureSpec
-from tlkit.inference.compiler.network import Network
+from tlkit.inference.compiler.graph import Unsupported
+from tlkit.inference.compiler.tensors import Tensor
 from tlkit.training.freeze import FreezePoint
-from tlkit.training.frontier import Frontier, find_frontier
+from tlkit.training.frontier import Frontier, Node, find_frontier, nodes_of_graph, nodes_of_model
 from tlkit.training.plan import TrainingPlan
 from tlkit.utils.logging import logger
 from tlkit.utils.text import join_truncated, pluralize
 
 
-@dataclass(frozen=True)
 class Base:
-    """A pretrained base.
+    """A pretrained base without its classifier. Keras builds it when something trains, or runs on Keras.
 
-    Attributes:
-        model: The base without its classifier, as a functional ``keras.Model``.
-        pooled: The base and its pooling; it shares the layers of ``model``.
-        spec: The output of ``pooled`` as features: what phase 1 learns from.
-        network: ``model`` without Keras, where it is known.
+    Args:
+        architecture: The registry entry.
+        weights: Where its weights come from.
+        preprocessor: How a file becomes its input.
+        layers: Its layers, in order.
+        pooling: Of its output: ``avg``, ``max`` or ``none``.
     """
 
-    model: Any
-    pooled: Any
-    spec: FeatureSpec
-    network: Network | None
+    def __init__(
+        self,
+        architecture: Architecture,
+        weights: WeightsChoice,
+        preprocessor: Preprocessor,
+        layers: Sequence[LayerInfo],
+        *,
+        pooling: str,
+    ) -> None:
+        self.layers, self._architecture, self._weights = layers, architecture, weights
+        self._preprocessor, self._pooling = preprocessor, pooling
+        self._network = published_network(architecture, weights, include_top=False)
 
-    @property
-    def feature_shape(self) -> tuple[int, ...]:
-        """Shape of the features of one image."""
-        return tuple(self.pooled.output_shape[1:])
+    @classmethod
+    def of(cls, plan: TrainingPlan) -> Base:
+        """Return the base of a run."""
+        return cls(plan.architecture, plan.weights, plan.preprocessor, plan.layers, pooling=plan.head.pooling)
+
+    @cached_property
+    def model(self) -> Any:
+        """The base as a functional ``keras.Model``, frozen.
+
+        Raises:
+            WeightsError: The weights do not fit.
+        """
+        size = self._preprocessor.size
+        model = build_pretrained(self._architecture, weights=self._weights, include_top=False, size=size).model
+        model.trainable = False
+        return model
+
+    @cached_property
+    def pooled(self) -> Any:
+        """The base and its pooling, as a functional ``keras.Model``; it shares the layers of ``model``."""
+        from tlkit.architectures.submodel import submodel
+
+        return submodel(self.model, self.layers[-1].name, self._pooling, self._preprocessor.data_format)
+
+    @cached_property
+    def spec(self) -> FeatureSpec:
+        """The output of ``pooled`` as features: what phase 1 learns from."""
+        return FeatureSpec.from_base(
+            self._architecture, self._weights, self._preprocessor, layer=self.layers[-1].name, pooling=self._pooling,
+            model=lambda: self.pooled, network=self._network,
+        )  # fmt: skip
+
+    @cached_property
+    def nodes(self) -> list[Node]:
+        """The calls of ``pooled``, inputs first: from the table of the architecture, or else from Keras."""
+        if has_table(self._architecture):
+            graph = published_graph(self._architecture, include_top=False)
+            expected = expected_layers(self._architecture, include_top=False)
+            source = Tensor(None, (*self._preprocessor.size, self._preprocessor.channels), moved=True)
+            try:
+                return nodes_of_graph(graph, expected, source, self._pooling)
+            except Unsupported as reason:
+                logger.debug("The base is cut in Keras: %s.", reason)
+        return nodes_of_model(self.pooled)
+
+    def spec_of(self, frontier: Frontier) -> FeatureSpec:
+        """Return the tensors of a frontier as features."""
+        if frontier.is_output:
+            return self.spec
+        model = partial(self._submodel, frontier)
+        return FeatureSpec.from_tensors(self.spec, frontier.names, model, self._network)
+
+    def _submodel(self, frontier: Frontier) -> Any:
+        from tlkit.backend import keras
+        from tlkit.keras_private import tensors_of
+
+        return keras.Model(self.pooled.input, tensors_of(self.pooled, frontier.names))
 
 
 @dataclass(frozen=True)
@@ -47,54 +111,35 @@ class Stage:
 
     Attributes:
         freeze_point: Where the base is cut into frozen and trainable layers.
-        unfrozen: Layers whose ``trainable`` is True in this stage.
-        trained: Those of them that have something to train.
+        unfrozen: Names of the layers whose ``trainable`` is True in this stage.
+        trained: Of those of them that have something to train.
         frontier: The tensors that cross from frozen to trainable layers.
         spec: Those tensors as features.
     """
 
     freeze_point: FreezePoint
-    unfrozen: tuple[Any, ...]
-    trained: tuple[Any, ...]
+    unfrozen: tuple[str, ...]
+    trained: tuple[str, ...]
     frontier: Frontier
     spec: FeatureSpec
 
     def report(self, number: int | None, *, batchnorm: str) -> None:
         """Report what trains in a stage of phase 2; ``number`` is None for the only one."""
         logger.info("Phase 2%s: %s.", f", stage {number}" if number else "", self.freeze_point.description)
-        names = join_truncated([layer.name for layer in self.trained], most=3) if self.trained else "none"
+        names = join_truncated(self.trained, most=3) if self.trained else "none"
         logger.info("Training the head and %s: %s.", pluralize(len(self.trained), "layer"), names)
         statistics = "in inference mode" if batchnorm == "frozen" else "updates its statistics"
         logger.info("BatchNormalization: %s.", statistics)
 
-    def freeze(self, base: Base) -> None:
-        """Set ``trainable`` of every layer of the base for this stage."""
-        base.model.trainable = True
-        unfrozen = {id(layer) for layer in self.unfrozen}
-        for layer in base.model.layers:
-            layer.trainable = id(layer) in unfrozen
-
-
-def load_base(plan: TrainingPlan) -> Base:
-    """Build the base with its pretrained weights.
-
-    Raises:
-        WeightsError: The weights do not fit.
-    """
-    preprocessor, pooling = plan.preprocessor, plan.head.pooling
-    model = build_pretrained(plan.architecture, weights=plan.weights, include_top=False, size=preprocessor.size).model
-    last = model.layers[-1].name
-    pooled = submodel(model, last, pooling, preprocessor.data_format)
-    network = published_network(plan.architecture, plan.weights, include_top=False)
-    spec = FeatureSpec.from_base(
-        plan.architecture, plan.weights, preprocessor, layer=last, pooling=pooling,
-        build=lambda: model, model=lambda: pooled, network=network,
-    )  # fmt: skip
-    return Base(model, pooled, spec, network)
+    def freeze(self, model: Any) -> None:
+        """Set ``trainable`` of every layer of the base, a ``keras.Model``, for this stage."""
+        model.trainable = True
+        for layer in model.layers:
+            layer.trainable = layer.name in self.unfrozen
 
 
 def plan_stages(base: Base, freeze_points: Sequence[FreezePoint], *, batchnorm: str) -> list[Stage]:
-    """Stage the base at every freeze point.
+    """Cut the base at every freeze point.
 
     Args:
         base: The base.
@@ -102,24 +147,13 @@ def plan_stages(base: Base, freeze_points: Sequence[FreezePoint], *, batchnorm: 
         batchnorm: ``frozen`` leaves BatchNormalization out: in inference mode it keeps the statistics that the layers
             around it rely on, and that a few images would spoil. ``train`` trains it too.
     """
-    normalization = keras.layers.BatchNormalization
-    base.model.trainable = True
     stages: list[Stage] = []
     for freeze_point in freeze_points:
-        above = base.model.layers[freeze_point.frozen :]
-        unfrozen = [layer for layer in above if batchnorm == "train" or not isinstance(layer, normalization)]
-        # a BatchNormalization without scale and offset still updates its statistics
-        trained = [layer for layer in unfrozen if layer.trainable_variables or isinstance(layer, normalization)]
-        frontier = find_frontier(base.pooled, trained)
-        if frontier.tensors[0] is base.pooled.outputs[0]:  # nothing of the base trains
-            spec = base.spec
-        else:
-            same = [stage.spec for stage in stages if stage.frontier.names == frontier.names]
-            model = _tensors(base, frontier)
-            spec = same[0] if same else FeatureSpec.from_tensors(base.spec, frontier.names, model, base.network)
-        stages.append(Stage(freeze_point, tuple(unfrozen), tuple(trained), frontier, spec))
+        above = base.layers[freeze_point.frozen :]
+        unfrozen = [layer for layer in above if batchnorm == "train" or layer.kind != "BatchNormalization"]
+        trained = tuple(layer.name for layer in unfrozen if layer.is_trainable)
+        frontier = find_frontier(base.nodes, trained)
+        same = [stage.spec for stage in stages if stage.frontier.names == frontier.names]
+        spec = same[0] if same else base.spec_of(frontier)
+        stages.append(Stage(freeze_point, tuple(layer.name for layer in unfrozen), trained, frontier, spec))
     return stages
-
-
-def _tensors(base: Base, frontier: Frontier) -> Any:
-    return lambda: keras.Model(base.pooled.input, list(frontier.tensors))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tlkit.data.images.augmentation import AugmentedCopies, Augmenter
 from tlkit.data.layout import TRAIN
 from tlkit.errors import FeatureError
 from tlkit.features.cache import FeatureCache
@@ -19,12 +18,16 @@ from tlkit.features.store import FeatureStore
 from tlkit.inference.base import run
 from tlkit.inference.provenance import Provenance
 from tlkit.training.base import Base, Stage
-from tlkit.training.datasets import BatchSequence, FeatureDataset, ImageDataset
+from tlkit.training.datasets import FeatureDataset, ImageDataset
 from tlkit.training.plan import TrainingPlan
 from tlkit.training.precomputed import open_precomputed
 from tlkit.training.split_data import SplitData
 from tlkit.utils.logging import logger
 from tlkit.utils.text import format_bytes, pluralize
+
+if TYPE_CHECKING:
+    from tlkit.data.images.augmentation import AugmentedCopies, Augmenter
+    from tlkit.training.batch_sequence import BatchSequence
 
 
 class TrainingBatches:
@@ -43,9 +46,15 @@ class TrainingBatches:
         specs = {id(spec): spec for spec in (base.spec, *(stage.spec for stage in stages))}
         self._extractor = FeatureExtractor(*specs.values(), engine=config.engine, precision=config.precision)
         self._whole_base = [stage.spec for stage in stages if stage.frontier.is_input]
-        self._copies = (
-            AugmentedCopies(config.augment, config.augment_copies, config.seed) if config.augment_copies else None
-        )
+        self._augmenter: Augmenter | None = None
+        self._copies: AugmentedCopies | None = None
+        if config.augment != "none":
+            from tlkit.data.images.augmentation import AugmentedCopies, Augmenter  # need Keras
+
+            if config.augment_copies:
+                self._copies = AugmentedCopies(config.augment, config.augment_copies, config.seed)
+            else:
+                self._augmenter = Augmenter(config.augment)
         self._cached = self._choose_cached(plan.cache_budget_bytes, base, stages)
         used = [spec for spec in specs.values() if spec is not base.spec or config.epochs or not stages]
         given = [base.spec] if config.features is not None else []
@@ -59,7 +68,7 @@ class TrainingBatches:
     def _choose_cached(self, budget: int, base: Base, stages: Sequence[Stage]) -> list[FeatureSpec]:
         """Choose the specs whose features fit the budget, in the order of the phases; report those that do not."""
         config, modality = self._config, self._images.preprocessor.modality
-        sizes = [(base.spec, 4 * math.prod(base.feature_shape), "the base")]
+        sizes = [(base.spec, 4 * base.nodes[-1].size, "the base")]
         sizes += [
             (stage.spec, stage.frontier.bytes, f"the base through {stage.freeze_point.last_frozen_layer}")
             for stage in stages
@@ -153,6 +162,8 @@ class TrainingBatches:
             spec: Which features of its images.
             phase: Number of the phase, which seeds order and augmentation; None for a fixed order.
         """
+        from tlkit.training.batch_sequence import BatchSequence  # needs Keras
+
         config = self._config
         seed = None if phase is None else 1000 * config.seed + phase  # other draws for every seed and phase
         number = self._extractor.specs.index(spec)
@@ -162,27 +173,20 @@ class TrainingBatches:
     def _from_images(self, split: str, spec: FeatureSpec, number: int, seed: int) -> ImageDataset:
         files = self._images.splits[split]
         engine = None if spec in self._whole_base else self._extractor.engine(number)
-        augmented = split == TRAIN and self._config.augment != "none"
         return ImageDataset(
             files.files,
             files.labels,
             preprocessor=self._images.preprocessor,
             compute=None if engine is None else lambda pixels: run(engine, pixels),
-            augment=self._augmentation(seed) if augmented else None,
-            variants=self._copies.count if augmented and self._copies else 1,
+            augment=self._augmentation(seed) if split == TRAIN else None,
+            variants=self._copies.count if split == TRAIN and self._copies else 1,
         )
 
-    def _augmentation(self, seed: int) -> _Augmentation:
-        return _Augmentation(self._copies or Augmenter(self._config.augment), self._images.digests(TRAIN), seed)
-
-
-class _Augmentation:
-    """Augments a training image: as its cached variants would be, or differently in each epoch."""
-
-    def __init__(self, augmenter: AugmentedCopies | Augmenter, digests: Sequence[bytes | None], seed: int) -> None:
-        self._augmenter, self._digests, self._seed = augmenter, digests, seed
-
-    def __call__(self, pixels: np.ndarray, sample: int, variant: int, epoch: int) -> np.ndarray:
-        if isinstance(self._augmenter, AugmentedCopies):
-            return self._augmenter.make(pixels, self._digests[sample] or b"", variant)
-        return self._augmenter(pixels, (self._seed, epoch, sample))
+    def _augmentation(self, seed: int) -> Callable[[np.ndarray, int, int, int], np.ndarray] | None:
+        """Return what augments a training image: as its cached variants would be, or differently in each epoch."""
+        digests, copies, augmenter = self._images.digests(TRAIN), self._copies, self._augmenter
+        if copies is not None:
+            return lambda pixels, sample, variant, epoch: copies.make(pixels, digests[sample] or b"", variant)
+        if augmenter is not None:
+            return lambda pixels, sample, variant, epoch: augmenter(pixels, (seed, epoch, sample))
+        return None

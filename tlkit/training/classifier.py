@@ -21,7 +21,7 @@ from tlkit.config import DEFAULT_ARCHITECTURE, PredictConfig
 from tlkit.data.discovery import near_names
 from tlkit.data.images.preprocessor import ImagePreprocessor
 from tlkit.errors import ModelError, UsageError
-from tlkit.features.published_network import published_network, select, whole
+from tlkit.features.published_network import published_network
 from tlkit.inference.compiler.graph import Unsupported
 from tlkit.inference.compiler.model_file import read_model_file
 from tlkit.inference.compiler.network import Selection, run_on_values
@@ -97,15 +97,16 @@ def _published_classifier(config: PredictConfig) -> Classifier:
         include_top=True,
         size=size,
         options=config.load,
+        seed=config.seed,
     )
-    identity = weights.cache_key
-    provenance = identity and Provenance(**architecture.spec_dict, weights=identity, layer=CLASSIFIER)
+    provenance = Provenance(**architecture.spec_dict, weights=weights.cache_key, layer=CLASSIFIER)
+    network = published_network(architecture, weights, include_top=True)
     return Classifier(
         LazyModel(
             lambda: build_pretrained(architecture, weights=weights, include_top=True, size=size).model,
             preprocessor,
-            provenance or None,
-            select(published_network(architecture, weights, include_top=True)),
+            provenance,
+            network.select if network else None,
         ),
         classes,
     )
@@ -149,7 +150,7 @@ def _run_classifier(config: PredictConfig, folder: Path) -> Classifier:
             lambda: load_model(folder, record),
             preprocessor,
             provenance,
-            lambda: whole(load_network(folder, record).network),
+            lambda: load_network(folder, record).network.select(),
         ),
         [(name, name) for name in record.classes],
     )
@@ -223,7 +224,7 @@ def _without_keras(path: Path, config: PredictConfig) -> _ModelFile:
     graph, shape = model.network.graph, model.input_shape
     shapes = model.shapes(config.size or (224, 224))
     count = _count(path, tuple((None, *shapes[ref.call]) for ref in graph.outputs))
-    selection = whole(model.network)
+    selection = model.network.select()
     ends = model_ends(graph, shape, model.network.read_arrays, lambda values: run_on_values(selection, values)[0])
     load = cache(lambda: keras_files.load_model(path, config.load).model)
     return _ModelFile((None, *shape), count, ends, model.header.config, load, lambda: selection)

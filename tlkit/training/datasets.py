@@ -1,4 +1,4 @@
-"""What ``model.fit`` reads: labelled feature vectors, or images decoded in every epoch, in batches."""
+"""Labelled samples: features that are cached, or images decoded in every epoch."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
-from tlkit.backend import keras
 from tlkit.data.memory import claims
 from tlkit.data.preprocessor import Preprocessor
-from tlkit.errors import DataError, InputError, TlkitError
-from tlkit.utils.processors import usable_processors
+from tlkit.errors import DataError, InputError
+from tlkit.utils.processors import decode_threads
 
 Arrays = tuple[np.ndarray, ...]
 Loader = Callable[[np.ndarray, np.ndarray, int], Arrays]
@@ -117,7 +116,7 @@ class ImageDataset:
     ) -> None:
         self.labels, self.variants = labels, variants
         self._files, self._preprocessor, self._compute, self._augment = files, preprocessor, compute, augment
-        self._pool = ThreadPoolExecutor(max(2, usable_processors()), thread_name_prefix="decode")
+        self._pool = ThreadPoolExecutor(decode_threads(), thread_name_prefix="decode")
 
     def loader(self) -> Loader:
         """Return what loads samples."""
@@ -137,52 +136,3 @@ class ImageDataset:
                 return self._preprocessor.to_array(self._preprocessor.load(file))
         except InputError as error:
             raise DataError(f"{file} could be read before and cannot be now: {error.message}.") from error
-
-
-class BatchSequence(keras.utils.PyDataset):
-    """Batches for ``model.fit``, ``(inputs, labels)``.
-
-    The order of an epoch is a function of seed and epoch alone, so that training resumes anywhere.
-
-    Args:
-        data: The samples.
-        batch_size: Samples per batch; the last batch may have fewer.
-        seed: Draws an order, and a variant of each sample, in every epoch; None for the order as it is.
-    """
-
-    def __init__(self, data: LabelledData, *, batch_size: int, seed: int | None = None) -> None:
-        super().__init__(workers=1, use_multiprocessing=False)  # decoding has threads of its own
-        self.failure: TlkitError | None = None
-        """The error that ended an epoch: TensorFlow passes on its text alone."""
-        self.samples = len(data.labels)
-        self._labels, self._variants, self._load = data.labels, data.variants, data.loader()
-        self._batch_size, self._seed = batch_size, seed
-        self.epoch = 0
-
-    @property
-    def epoch(self) -> int:
-        """The epoch, from 0; setting it draws its order."""
-        return self._epoch
-
-    @epoch.setter
-    def epoch(self, number: int) -> None:
-        self._epoch = number
-        self._order, self._chosen = np.arange(self.samples), np.zeros(self.samples, np.int64)
-        if self._seed is not None:
-            random = np.random.default_rng([self._seed, number])
-            self._order = random.permutation(self.samples)
-            if self._variants > 1:
-                self._chosen = random.integers(self._variants, size=self.samples)
-
-    def __len__(self) -> int:
-        return -(-self.samples // self._batch_size)
-
-    def __getitem__(self, index: int) -> tuple[Any, np.ndarray]:
-        batch = slice(index * self._batch_size, (index + 1) * self._batch_size)
-        samples = self._order[batch]
-        try:
-            inputs = self._load(samples, self._chosen[batch], self.epoch)
-        except TlkitError as error:
-            self.failure = error
-            raise
-        return inputs if len(inputs) > 1 else inputs[0], self._labels[samples]

@@ -8,7 +8,7 @@ import numpy as np
 
 from tlkit.backend import keras_scope
 from tlkit.reporting.metrics import Evaluation
-from tlkit.training.datasets import BatchSequence
+from tlkit.training.batch_sequence import BatchSequence
 from tlkit.training.split_data import SplitData
 
 

@@ -1,16 +1,43 @@
 """The frontier of a network: the cut tensors, which cross from frozen layers to trainable ones.
 
-What lies below it outputs the same numbers for an image in every epoch, so it needs to run only once.
+What lies below it outputs the same numbers for an image in every epoch, so it needs to run only once. A network is
+cut as data, so that TensorFlow need not have started.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tlkit.inference.compiler.graph import Graph
+from tlkit.inference.compiler.shapes import infer_shapes
+from tlkit.inference.compiler.tensors import Tensor
+from tlkit.keras_files import LayerSpec
 from tlkit.keras_private import calls
+
+
+@dataclass(frozen=True)
+class Node:
+    """One call of a layer or an operation.
+
+    Attributes:
+        name: Of the layer of the network that is called, or of the operation.
+        inputs: Numbers of the nodes that it is called on.
+        shape: Of its output, for one image.
+        has_weights: Whether the layer has weights.
+    """
+
+    name: str
+    inputs: tuple[int, ...]
+    shape: tuple[int, ...]
+    has_weights: bool
+
+    @property
+    def size(self) -> int:
+        """Number of values of its output, for one image."""
+        return math.prod(self.shape)
 
 
 @dataclass(frozen=True)
@@ -18,89 +45,118 @@ class Frontier:
     """The tensors that cross from frozen layers to trainable ones.
 
     Attributes:
-        tensors: Symbolic tensors of the network; the trainable part depends on the image through them alone.
-        names: Names of the layers (or operations) that output them.
-        shapes: Shape of each, for one image.
+        names: Names of the layers (or operations) that output them; the trainable part depends on the image through
+            these alone.
+        bytes: Size of the tensors of one image as float32, in bytes.
         is_input: No layer with weights lies below: the tensor is the input of the network.
+        is_output: No trainable layer lies above: the tensor is the output of the network.
     """
 
-    tensors: tuple[Any, ...]
     names: tuple[str, ...]
-    shapes: tuple[tuple[int, ...], ...]
+    bytes: int
     is_input: bool
-
-    @property
-    def bytes(self) -> int:
-        """Size of the tensors of one image as float32, in bytes."""
-        return 4 * sum(math.prod(shape) for shape in self.shapes)
+    is_output: bool
 
 
-def find_frontier(network: Any, trained: Collection[Any]) -> Frontier:
+def nodes_of_graph(graph: Graph, layers: Sequence[LayerSpec], source: Tensor, pooling: str) -> list[Node]:
+    """Return the calls of a network of one output that is known as data, inputs first, and its pooling.
+
+    Args:
+        graph: The network.
+        layers: Those of its layers that have weights.
+        source: Its input, without a value.
+        pooling: ``avg``, ``max`` or ``none``, over height and width.
+
+    Raises:
+        Unsupported: The shapes of a layer are not known.
+    """
+    weights, shapes = infer_shapes(
+        graph, source, {(*layer.path, layer.name): (layer.kind, list(layer.tensors)) for layer in layers}
+    )
+    nodes = [
+        Node(
+            call.layer[0],  # a layer that is a model itself is frozen or trained as one, and not cut inside
+            tuple(ref.call for ref in call.refs()),
+            shapes[number],
+            call.layer in weights or bool(call.path),
+        )
+        for number, call in enumerate(graph.calls)
+    ]
+    (output,) = graph.outputs
+    if pooling != "none":
+        nodes.append(Node(f"{pooling}_pool", (output.call,), nodes[output.call].shape[-1:], has_weights=False))
+    return nodes
+
+
+def nodes_of_model(model: Any) -> list[Node]:
+    """Return the calls of a functional ``keras.Model``, inputs first."""
+    numbers: dict[int, int] = {}
+    nodes: list[Node] = []
+    for call in calls(model):
+        for tensor in call.outputs:
+            numbers[id(tensor)] = len(nodes)
+        nodes.append(
+            Node(
+                call.operation.name,
+                tuple(numbers[id(tensor)] for tensor in call.input_tensors),
+                tuple(call.outputs[0].shape[1:]),
+                bool(getattr(call.operation, "weights", ())),  # an operation that is no layer has none
+            )
+        )
+    return nodes
+
+
+def find_frontier(nodes: Sequence[Node], trained: Collection[str]) -> Frontier:
     """Cut a network as late as possible: everything that no trainable layer feeds is below.
 
     Operations without weights move above the cut where that leaves less to cache, as with a pooling that shares its
     input with convolutions.
 
     Args:
-        network: A functional ``keras.Model`` of one input.
-        trained: Its trainable layers.
+        nodes: Its calls, inputs first; the last one returns the output.
+        trained: Names of its trainable layers.
     """
-    trains = {id(layer) for layer in trained}
-    nodes = list(calls(network))
+    last = len(nodes) - 1
     changing: set[int] = set()
-    producer: dict[int, Any] = {}
-    for node in nodes:
-        for tensor in node.outputs:
-            producer[id(tensor)] = node
-        if id(node.operation) in trains or any(id(tensor) in changing for tensor in node.input_tensors):
-            changing.update(id(tensor) for tensor in node.outputs)
-    crossing: dict[int, Any] = {}
-    for node in nodes:
-        if id(node.outputs[0]) in changing:
-            crossing.update((id(tensor), tensor) for tensor in node.input_tensors if id(tensor) not in changing)
-    crossing.update((id(tensor), tensor) for tensor in network.outputs if id(tensor) not in changing)
-    _pull_back(crossing, producer)
-    if not any(_weights(node.operation) for node in _below(crossing.values(), producer)):
-        crossing = {id(tensor): tensor for tensor in network.inputs}
-    tensors = tuple(tensor for node in nodes for tensor in node.outputs if id(tensor) in crossing)
+    crossing: set[int] = set()
+    for number, node in enumerate(nodes):
+        if node.name in trained or not changing.isdisjoint(node.inputs):
+            changing.add(number)
+            crossing.update(node.inputs)
+    crossing -= changing
+    if last not in changing:
+        crossing.add(last)
+    _pull_back(crossing, nodes)
+    if not any(nodes[number].has_weights for number in _below(crossing, nodes)):
+        crossing = {number for number, node in enumerate(nodes) if not node.inputs}
+    ordered = sorted(crossing)
     return Frontier(
-        tensors,
-        tuple(producer[id(tensor)].operation.name for tensor in tensors),
-        tuple(tuple(tensor.shape[1:]) for tensor in tensors),
-        is_input=[id(tensor) for tensor in tensors] == [id(tensor) for tensor in network.inputs],
+        tuple(nodes[number].name for number in ordered),
+        4 * sum(nodes[number].size for number in ordered),
+        is_input=all(not nodes[number].inputs for number in ordered),
+        is_output=ordered == [last],
     )
 
 
-def _weights(operation: Any) -> Any:
-    return getattr(operation, "weights", ())  # an operation that is no layer has none
-
-
-def _size(tensor: Any) -> int:
-    return math.prod(tensor.shape[1:])
-
-
-def _pull_back(crossing: dict[int, Any], producer: dict[int, Any]) -> None:
+def _pull_back(crossing: set[int], nodes: Sequence[Node]) -> None:
     """Replace tensors by what they are computed from, where that is smaller."""
-    waiting = list(crossing)
+    waiting = sorted(crossing)
     while waiting:
-        key = waiting.pop()
-        node = producer[key]
-        if key not in crossing or _weights(node.operation) or not node.input_tensors or len(node.outputs) > 1:
+        number = waiting.pop()
+        node = nodes[number]
+        if number not in crossing or node.has_weights or not node.inputs:
             continue
-        new = {id(tensor): tensor for tensor in node.input_tensors if id(tensor) not in crossing}
-        if sum(map(_size, new.values())) < _size(crossing[key]):
-            del crossing[key]
-            crossing.update(new)
-            waiting = list(crossing)
+        new = set(node.inputs) - crossing
+        if sum(nodes[each].size for each in new) < node.size:
+            crossing.remove(number)
+            crossing |= new
+            waiting = sorted(crossing)
 
 
-def _below(tensors: Collection[Any], producer: dict[int, Any]) -> Iterator[Any]:
+def _below(crossing: Collection[int], nodes: Sequence[Node]) -> Iterator[int]:
     """Yield the calls that tensors are computed by."""
-    seen: set[int] = set()
-    waiting = list(tensors)
-    while waiting:
-        node = producer[id(waiting.pop())]
-        if id(node) not in seen:
-            seen.add(id(node))
-            yield node
-            waiting += node.input_tensors
+    wanted = set(crossing)
+    for number in range(len(nodes) - 1, -1, -1):
+        if number in wanted:
+            wanted.update(nodes[number].inputs)
+            yield number

@@ -9,6 +9,7 @@ from typing import Any
 from tlkit.architectures.submodel import pooling_layer
 from tlkit.backend import keras, keras_scope
 from tlkit.data.preprocessor import Preprocessor
+from tlkit.keras_private import tensors_of
 from tlkit.training.frontier import Frontier
 from tlkit.training.heads import Head
 
@@ -74,12 +75,13 @@ def build_trainable_top(network: Any, frontier: Frontier, head: Any, *, batchnor
     Returns:
         A ``keras.Model`` with one input per tensor of the frontier.
     """
-    inputs: Any = [keras.Input(shape, name=f"frontier_{number}") for number, shape in enumerate(frontier.shapes)]
+    tensors = network.outputs if frontier.is_output else tensors_of(network, frontier.names)
+    inputs: Any = [keras.Input(tensor.shape[1:], name=f"frontier_{number}") for number, tensor in enumerate(tensors)]
     if len(inputs) == 1:
         inputs = inputs[0]
-    if frontier.tensors[0] is network.outputs[0]:
+    if frontier.is_output:
         return keras.Model(inputs, head(inputs))
-    part = keras.Model(list(frontier.tensors), network.output)
+    part = keras.Model(tensors, network.output)
     return keras.Model(inputs, head(part(inputs, training=None if batchnorm == "train" else False)))
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlkit.architectures.architecture import Architecture
-from tlkit.architectures.layer_tables import layers_of
+from tlkit.architectures.layer_tables import LayerInfo, layers_of
 from tlkit.architectures.preprocessor import preprocessor_for, refuse_image_options
 from tlkit.architectures.pretrained import WeightsChoice, choose_weights
 from tlkit.architectures.registry.lookup import get_architecture
@@ -60,7 +60,7 @@ class TrainingPlan:
         weights: Where its weights come from.
         preprocessor: How a file becomes its input.
         head: The classifier.
-        layer_names: Names of the layers of the base, in order.
+        layers: The layers of the base, in order.
         freeze_points: Where the base is cut, one per stage; empty without phase 2.
         dataset: The images.
         cache_budget_bytes: Bytes that cached features may take.
@@ -72,7 +72,7 @@ class TrainingPlan:
     weights: WeightsChoice
     preprocessor: Preprocessor
     head: Head
-    layer_names: tuple[str, ...]
+    layers: tuple[LayerInfo, ...]
     freeze_points: tuple[FreezePoint, ...]
     dataset: Dataset
     cache_budget_bytes: int
@@ -81,8 +81,8 @@ class TrainingPlan:
     @property
     def freeze_point(self) -> FreezePoint:
         """Where the base is cut in the last stage; without phase 2 every layer is frozen."""
-        names = self.layer_names
-        return self.freeze_points[-1] if self.freeze_points else FreezePoint(len(names), len(names), names[-1])
+        count = len(self.layers)
+        return self.freeze_points[-1] if self.freeze_points else FreezePoint(count, count, self.layers[-1].name)
 
     @property
     def head_phase(self) -> PhasePlan | None:
@@ -123,13 +123,14 @@ def plan_training(config: FinetuneConfig, *, resumes: bool = False) -> TrainingP
     refuse_image_options(architecture, **{"--augment": None if config.augment == "none" else config.augment})
     preprocessor = preprocessor_for(architecture, size, config.resize)
     layers = layers_of(architecture, include_top=False)
-    names = tuple(layer.name for layer in layers)
-    freeze_points = _freeze_points(architecture, names, config)
+    freeze_points = _freeze_points(architecture, [layer.name for layer in layers], config)
     head = choose_head(
         config.head, pooling=config.pooling, units=config.head_units, dropout=config.dropout,
         on_map=len(layers[-1].shape) == 3,
     )  # fmt: skip
-    weights = choose_weights(architecture, config.weights, include_top=False, size=size, options=config.load)
+    weights = choose_weights(
+        architecture, config.weights, include_top=False, size=size, options=config.load, seed=config.seed
+    )
     budget = cache_budget(config.cache_limit)
     if config.output is not None and not resumes:
         with suppress(OSError):  # creating it says more
@@ -141,7 +142,7 @@ def plan_training(config: FinetuneConfig, *, resumes: bool = False) -> TrainingP
         logger.warning(warning)
     _report_data(dataset, preprocessor.modality)
     return TrainingPlan(
-        config, architecture, weights, preprocessor, head, names, freeze_points, dataset, budget, dataset.warnings
+        config, architecture, weights, preprocessor, head, layers, freeze_points, dataset, budget, dataset.warnings
     )
 
 

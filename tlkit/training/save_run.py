@@ -59,7 +59,7 @@ def save_run(
         classes=images.classes,
         images={name: len(split.files) for name, split in images.splits.items()},
         freeze_point=plan.freeze_point,
-        trained=tuple(layer.name for layer in last.trained) if last else (),
+        trained=last.trained if last else (),
         phases=tuple(phases),
         evaluations=evaluations,
         skipped=tuple(images.skipped),

@@ -14,9 +14,9 @@ import numpy as np
 from tlkit.backend import keras, keras_scope
 from tlkit.errors import RunError, TrainingError
 from tlkit.inference.grouped_conv import with_native_grouped_conv
+from tlkit.training.batch_sequence import BatchSequence
 from tlkit.training.checkpoint import Checkpoint, CheckpointWriter
 from tlkit.training.compile_options import Objective, make_optimizer
-from tlkit.training.datasets import BatchSequence
 from tlkit.training.history import Phase
 from tlkit.training.plan import PhasePlan
 from tlkit.utils.interrupt import raise_if_interrupted

@@ -27,7 +27,7 @@ KINDS = ("features", "models", "weights")
 LIMITED = ("features", "models")
 LOCK = "lock"
 VERIFIED = "verified"
-"""The folder of verdicts on files, :mod:`tlkit.keras_files.verify`."""
+"""The folder of what was found out about files, :mod:`tlkit.utils.findings`."""
 _KEY = re.compile(r"[0-9a-f]{32}")
 OWN_FILES = re.compile(
     r"rows-\d+\.bin|index\.bin|provenance\.json|notes\.json|lock|model\.xml|model\.bin|graph\.pb|blobs|\.part-.*",

@@ -43,7 +43,7 @@ def warn_skipped(skipped: Sequence[tuple[str, str]], *, before: int = 0) -> None
 
 
 def progress_bar(*, total: int | None, unit: str, description: str, scale: bool = False) -> Any:
-    """Return a tqdm bar; it draws only on a terminal, and not at all with ``-q``.
+    """Return a tqdm bar; it draws only on a terminal, not at all with ``-q``, and not for a single file or image.
 
     Args:
         total: Number of units; None if unknown.
@@ -51,9 +51,11 @@ def progress_bar(*, total: int | None, unit: str, description: str, scale: bool 
         description: Label in front of the bar.
         scale: Abbreviate 1,200,000 as 1.2M.
     """
+    quiet = not logger.isEnabledFor(logging.INFO)
+    if quiet or (total == 1 and not scale) or not _is_terminal():
+        return _NoBar()  # importing tqdm takes as long as running a small network
     from tqdm import tqdm
 
-    quiet = not logger.isEnabledFor(logging.INFO)
     # tqdm draws nothing on a terminal that reports no size, as a pseudo-terminal may
     size: dict[str, Any] = {"dynamic_ncols": True} if _has_size() else {"ncols": 80, "nrows": 24}
     return tqdm(
@@ -62,9 +64,34 @@ def progress_bar(*, total: int | None, unit: str, description: str, scale: bool 
         unit_scale=scale,
         desc=description,
         leave=False,
-        disable=True if quiet else None,
         **size,
     )
+
+
+def _is_terminal() -> bool:
+    try:
+        return sys.stderr.isatty()
+    except (ValueError, AttributeError):  # closed
+        return False
+
+
+class _NoBar:
+    """A bar that draws nothing."""
+
+    def __enter__(self) -> _NoBar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def update(self, number: int) -> None:
+        pass
+
+    def set_postfix_str(self, text: str) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
 
 
 def _has_size() -> bool:

@@ -49,6 +49,12 @@ def run(tlkit, textures, tmp_path_factory):
         pytest.param(["extract", "cat.jpg", "-o", "f.npy", "--layer", "block3a_expand_bn"], marks=pytest.mark.every),
         ["extract", "cat.jpg", "-o", "f.h5", "--data-format", "channels_first", "--pooling", "none"],
         ["bottleneck", "{textures}", "-o", "b", "--size", "64"],
+        ["predict", "cat.jpg", "--weights", "none", "--seed", "3", "--size", "64"],
+        ["extract", "cat.jpg", "-o", "n.npy", "--weights", "none"],
+        pytest.param(
+            ["bottleneck", "{textures}", "-o", "n", "--size", "64", "--weights", "none"], marks=pytest.mark.every
+        ),
+        ["predict", "cat.jpg", "--weights", "{run}/model.keras", "--skip-mismatch"],
         ["predict", "cat.jpg", "--model", "{run}"],
         ["predict", "cat.jpg", "--model", "copy.keras", "--preprocess", "lite"],
         ["extract", "cat.jpg", "-o", "r.npy", "--model", "{run}"],

@@ -8,7 +8,10 @@ import threading
 import time
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
+from helpers.program import environment
 
 from tlkit.errors import ConfigError, WeightsError
 from tlkit.keras_files import run_in_subprocess
@@ -121,8 +124,31 @@ def has_ended(process):
     return False
 
 
-def test_nothing_in_tlkit_forks():
+def test_only_what_has_no_threads_yet_forks():
     import tlkit
 
     sources = Path(tlkit.__file__).parent.rglob("*.py")
-    assert [path for path in sources if "os.fork(" in path.read_text("utf-8")] == []
+    assert [path.name for path in sources if "os.fork(" in path.read_text("utf-8")] == ["spare_process.py"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks a spare process on Linux alone")
+@pytest.mark.parametrize("arguments", [["{file}"], ["--help"], ["missing.h5"], ["crash.h5"]], ids=str)
+def test_a_spare_process_reads_the_file_or_ends(arguments, tmp_path):
+    """The program ends as without it; nothing is left behind, and a crash of the reader is damage of the file."""
+    with h5py.File(tmp_path / "file.h5", "w") as file:
+        file["kernel"] = np.zeros(3, "f")
+    (tmp_path / "crash.h5").write_bytes((tmp_path / "file.h5").read_bytes())
+    words = [word.format(file="file.h5") for word in arguments]
+    code = "import tlkit.keras_files.hdf5.spare_process as spare; spare.fork_spare = lambda: None; "
+    script = "from tlkit.__main__ import main; main()"
+    if words == ["crash.h5"]:
+        (tmp_path / "crash.py").write_text("import os\ndef inspect(*_): os.abort()")
+        script = "import crash, tlkit.commands.inspect_h5 as command; command._inspect = crash.inspect; " + script
+    ran = [
+        subprocess.run(
+            [sys.executable, "-c", start + script, "inspect-h5", *words],
+            cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60,
+        )
+        for start in ("", code)
+    ]  # fmt: skip
+    assert (ran[0].returncode, ran[0].stdout, ran[0].stderr) == (ran[1].returncode, ran[1].stdout, ran[1].stderr)

@@ -16,7 +16,8 @@ from tlkit.architectures.weights_compatibility import preprocess_of
 from tlkit.backend import keras
 from tlkit.config import BuildOptions, LoadOptions
 from tlkit.errors import WeightsError
-from tlkit.keras_files.loading.computation import differences, read_network
+from tlkit.keras_files.loading.computation import differences
+from tlkit.keras_files.loading.steps import read_network
 
 L = keras.layers
 pytestmark = pytest.mark.usefixtures("toy")

@@ -13,6 +13,7 @@ from tlkit.inference.compiler.emit import Arrays, emit
 from tlkit.inference.compiler.graph import Graph, Ref
 from tlkit.inference.compiler.tensors import Tensor, as_map, in_keras_order
 from tlkit.inference.compiler.writer import Handle, Writer
+from tlkit.utils.processors import compute_threads
 
 if TYPE_CHECKING:
     import openvino
@@ -32,6 +33,19 @@ class Network:
     graph: Graph
     read_arrays: Callable[[], Arrays]
     data_format: str = "channels_last"
+
+    def select(self, *names: str, pooling: str = "none") -> Selection:
+        """Select outputs.
+
+        Args:
+            names: Of the layers whose outputs are computed; none for what the whole network returns.
+            pooling: ``avg``, ``max`` or ``none``.
+
+        Raises:
+            Unsupported: There is no such layer, or it is called more than once.
+        """
+        refs = map(self.graph.output_of, names) if names else self.graph.outputs
+        return Selection(self, tuple(Output(ref, pooling) for ref in refs))
 
 
 @dataclass(frozen=True)
@@ -135,15 +149,15 @@ def run_on_values(selection: Selection, values: np.ndarray) -> list[np.ndarray]:
     Raises:
         Unsupported: A kind of layer, or a setting, is not in the tables.
     """
-    import openvino
-
     from tlkit.inference.compiler.openvino_writer import OpenVINOWriter
+    from tlkit.inference.openvino_runtime import openvino
 
     network, writer = selection.network, OpenVINOWriter()
     given = writer.parameter([1, *values.shape[1:]], "float32")
     source = Tensor(given, tuple(values.shape[1:]))
     tensors = emit(network.graph, network.read_arrays(), [output.ref for output in selection.outputs], source, writer)
     model = writer.model(given, [in_keras_order(writer, tensor).handle for tensor in tensors])
-    compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": compute_threads()}
+    compiled = openvino.Core().compile_model(model, "CPU", settings)
     rows = [list(compiled(values[number : number + 1]).values()) for number in range(len(values))]
     return [np.concatenate(arrays) for arrays in zip(*rows, strict=True)]

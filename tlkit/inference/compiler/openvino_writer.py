@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import openvino
-from openvino import opset13 as ops
 
 from tlkit.inference.compiler.writer import Axes
+from tlkit.inference.openvino_runtime import openvino
+
+ops = openvino.opset13
 
 _UNARY = {
     "abs": ops.abs, "ceil": ops.ceiling, "cos": ops.cos, "erf": ops.erf, "exp": ops.exp, "floor": ops.floor,

@@ -38,12 +38,15 @@ class _NoWriter:
         return lambda *arguments, **keywords: None
 
 
-def infer_shapes(graph: Graph, source: Tensor) -> tuple[dict[tuple[str, ...], tuple[str, Weights]], dict[int, Shape]]:
+def infer_shapes(
+    graph: Graph, source: Tensor, weights: Mapping[tuple[str, ...], tuple[str, Weights]] | None = None
+) -> tuple[dict[tuple[str, ...], tuple[str, Weights]], dict[int, Shape]]:
     """Return the weights that each layer of a graph expects, in order, and the shape of each call's output.
 
     Args:
         graph: The network.
         source: Its input, without a value.
+        weights: Those of every layer; None where the settings tell.
 
     Returns:
         ``{path and name: (kind, weights)}``, and ``{number of the call: shape}``, without the batch.
@@ -53,12 +56,12 @@ def infer_shapes(graph: Graph, source: Tensor) -> tuple[dict[tuple[str, ...], tu
     """
     writer: Any = _NoWriter()
     tensors: dict[int, Tensor] = {}
-    found: dict[tuple[str, ...], tuple[str, Weights]] = {}
+    found: dict[tuple[str, ...], tuple[str, Weights]] = dict(weights or {})
     for number, call in enumerate(graph.calls):
         if call.kind == "InputLayer":
             tensors[number] = source
             continue
-        if not call.is_operation and call.layer not in found and call.kind in WEIGHTS:
+        if weights is None and not call.is_operation and call.layer not in found and call.kind in WEIGHTS:
             inputs = [tensors[ref.call].shape for ref in call.refs()]
             found[call.layer] = call.kind, _weights(call.kind, call.settings, inputs)
         arrays = {}

@@ -18,16 +18,16 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from tlkit.errors import WeightsError
+from tlkit.keras_files.hdf5.spare_process import SpareProcess, take_spare
 from tlkit.utils.logging import logger
 
 Result = TypeVar("Result")
 
+_PACKAGES = str(Path(__file__).parents[3])
+
 CPU_SECONDS = 120
 """Processor time that reading a file may take; the 100,000 groups of a hostile one take 5 seconds."""
-_START = (
-    "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); "
-    "from tlkit.keras_files.hdf5.worker import main; main()"
-)
+_START = "import sys; sys.path.insert(0, sys.argv.pop()); from tlkit.keras_files.hdf5.worker import serve; serve()"
 
 
 class SubprocessCall(Generic[Result]):
@@ -46,16 +46,14 @@ class SubprocessCall(Generic[Result]):
         self._path, self._cpu_seconds = path, cpu_seconds
         self._lock = threading.Lock()
         self._outcome: tuple[Any, Exception | None] | None = None
-        # -P: without it, a pickle.py in the current folder would be imported
-        command = [sys.executable, "-P", *(["-B"] if sys.dont_write_bytecode else []), "-c", _START]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._process = take_spare() or _start()
         # a call whose result nobody waits for ends with it
         weakref.finalize(self, _abandon, self._process)
         pipe, self._process.stdin = self._process.stdin, None
         assert pipe is not None
         try:
             with pipe:
-                pickle.dump([*sys.path, str(Path(__file__).parents[3])], pipe)
+                pickle.dump([*sys.path, _PACKAGES], pipe)
                 pickle.dump((logger.getEffectiveLevel(), cpu_seconds), pipe)
                 pickle.dump((function, arguments), pipe)
         except BrokenPipeError:  # it has ended already; result() reports how
@@ -111,7 +109,13 @@ class SubprocessCall(Generic[Result]):
         _abandon(self._process)
 
 
-def _abandon(process: subprocess.Popen[bytes]) -> None:
+def _start() -> subprocess.Popen[bytes]:
+    # -P: without it, a pickle.py in the current folder would be imported
+    command = [sys.executable, "-P", *(["-B"] if sys.dont_write_bytecode else []), "-c", _START, _PACKAGES]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+def _abandon(process: subprocess.Popen[bytes] | SpareProcess) -> None:
     process.kill()
     process.wait()
     if process.stdout:

@@ -9,8 +9,9 @@ import sys
 from typing import Any
 
 
-def main() -> None:
+def serve() -> None:
     """Read a request from stdin, answer on stdout and end."""
+    sys.path[:] = pickle.load(sys.stdin.buffer)
     answer = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever else prints must not end up in the answer
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:

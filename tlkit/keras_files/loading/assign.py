@@ -84,6 +84,17 @@ def match_by_name(
     )
 
 
+def assign_arrays(targets: Sequence[TargetLayer], arrays: Mapping[tuple[str, ...], Mapping[str, np.ndarray]]) -> None:
+    """Assign every layer the arrays under its path and name; the counterpart of ``layer_arrays``.
+
+    Args:
+        targets: Layers of a model.
+        arrays: ``{path and name of a layer: {role: array}}``, of the shapes that the layers have.
+    """
+    own = [(target, arrays[*target.spec.path, target.spec.name]) for target in targets]
+    _set([(target, [values[role] for role, _ in target.spec.tensors]) for target, values in own])
+
+
 def assign_plan(targets: Sequence[TargetLayer], plan: Plan) -> LoadReport:
     """Carry out a plan. Every value is read, checked and converted before the first is set.
 

@@ -12,9 +12,9 @@ from tlkit.config import LoadOptions
 from tlkit.errors import WeightsError
 from tlkit.keras_files.keras_file import KerasFile, open_file
 from tlkit.keras_files.loading.assign import LoadReport, assign_plan
-from tlkit.keras_files.loading.computation import Network, read_network
 from tlkit.keras_files.loading.layer_spec import target_layers
 from tlkit.keras_files.loading.plan import Plan, plan_loading
+from tlkit.keras_files.loading.steps import Network, read_network
 from tlkit.keras_files.types import TITLES
 from tlkit.keras_files.verify import verify_readable
 from tlkit.utils.text import join_truncated, pluralize

@@ -18,12 +18,13 @@ from tlkit.config import LoadOptions
 from tlkit.keras_files.keras_file import KerasFile
 from tlkit.keras_files.layers import SavedLayer
 from tlkit.keras_files.legacy_names import numbered, snake_case
-from tlkit.keras_files.loading.computation import Network, differences, read_network
+from tlkit.keras_files.loading.computation import differences
 from tlkit.keras_files.loading.grouped_conv import CHECKED, without_sums
 from tlkit.keras_files.loading.layer_matching import BETWEEN, Matching, matchings
 from tlkit.keras_files.loading.layer_spec import LayerSpec
 from tlkit.keras_files.loading.layout import LayoutHints, decide_layout
 from tlkit.keras_files.loading.lora import merge_lora
+from tlkit.keras_files.loading.steps import Network, read_network
 from tlkit.keras_files.loading.tensor_matching import LayerMatch, match_layer
 from tlkit.keras_files.loading.transforms import Conversion
 from tlkit.keras_files.types import Header
