@@ -9,7 +9,7 @@ def main() -> None:
     """Run the command line and end the process."""
     gc.set_threshold(50_000)  # nothing that modules define as they are imported is garbage: a tenth of a short command
     if "inspect-h5" in sys.argv[1:3]:
-        from tlkit.keras_files.hdf5.spare_process import fork_spare
+        from tlkit.keras_files import fork_spare
 
         fork_spare()
     try:

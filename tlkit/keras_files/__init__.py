@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tlkit.keras_files.full_model import describe_model as describe_model
     from tlkit.keras_files.full_model import load_model as load_model
     from tlkit.keras_files.full_model import read_model_arrays as read_model_arrays
+    from tlkit.keras_files.hdf5.spare_process import fork_spare as fork_spare
     from tlkit.keras_files.hdf5.subprocess_guard import run_in_subprocess as run_in_subprocess
     from tlkit.keras_files.hdf5.validate import SIGNATURE as SIGNATURE
     from tlkit.keras_files.hdf5.validate import check_is_file as check_is_file
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "foreign": ("foreign_error", "foreign_folder", "is_torch_stream"),
     "full_model": ("LoadedModel", "ModelDescription", "describe_model", "load_model", "read_model_arrays"),
+    "hdf5.spare_process": ("fork_spare",),
     "hdf5.subprocess_guard": ("run_in_subprocess",),
     "hdf5.validate": ("SIGNATURE", "check_is_file", "is_archive", "is_hdf5", "structure_problem"),
     "keras_file": ("KerasFile", "open_file"),
