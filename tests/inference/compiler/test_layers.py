@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from tlkit.inference.compiler.emit import KINDS
 from tlkit.inference.compiler.graph import Call, Graph, Ref, Unsupported
+from tlkit.inference.compiler.layers import LAYERS
 from tlkit.inference.compiler.network import Network, Output, Selection, run_on_values
 from tlkit.inference.compiler.read_config import read_config
 from tlkit.inference.compiler.shapes import WEIGHTS, infer_shapes, keys_of
@@ -464,5 +464,5 @@ def test_every_kind_is_tested():
         "AdditiveAttention", "Attention", "Dot", "MultiHeadAttention",  # NETWORKS
         "CustomScaleLayer", "LayerScale", "StochasticDepth", "RepeatVector", "SpatialDropout1D", "SpatialDropout3D",
     }  # fmt: skip
-    assert {*KINDS} == tested | others
-    assert {*WEIGHTS} <= {*KINDS}
+    assert {*LAYERS} == tested | others
+    assert {*WEIGHTS} <= {*LAYERS}

@@ -7,18 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from tlkit.inference.compiler.attention import ATTENTION
 from tlkit.inference.compiler.graph import Call, Graph, Ref, Unsupported
 from tlkit.inference.compiler.layers import LAYERS
 from tlkit.inference.compiler.operations import OPERATIONS
-from tlkit.inference.compiler.recurrent import RECURRENT
-from tlkit.inference.compiler.row import Layer, Table
+from tlkit.inference.compiler.row import Layer
 from tlkit.inference.compiler.settings import Settings
 from tlkit.inference.compiler.tensors import Tensor
 from tlkit.inference.compiler.writer import Writer
-
-KINDS = Table({**LAYERS, **RECURRENT, **ATTENTION})
-"""Every kind of layer."""
 
 Arrays = Mapping[tuple[str, ...], Mapping[str, np.ndarray]]
 """The arrays of a network: by the layer's path and name, by weight."""
@@ -64,10 +59,10 @@ def emit_call(call: Call, weights: Mapping[str, np.ndarray], tensors: Mapping[in
         [tensors[ref.call] for ref in call.refs()],
         [_resolved(argument, tensors) for argument in call.arguments],
         {key: _resolved(value, tensors) for key, value in call.keywords.items()},
-        KINDS,
+        LAYERS,
     )
     if not call.is_operation:
-        return KINDS.run(call.kind, layer)
+        return LAYERS.run(call.kind, layer)
     if call.kind not in OPERATIONS:
         raise Unsupported(call.name, f"is a {call.kind}")
     return OPERATIONS[call.kind](layer)

@@ -9,7 +9,8 @@ import numpy as np
 
 from tlkit.inference.compiler.activations import ELEMENTWISE, gelu, leaky_relu, log_softmax
 from tlkit.inference.compiler.graph import constant_value
-from tlkit.inference.compiler.layers import alike, broadcast, concatenated, reshaped
+from tlkit.inference.compiler.layers.merging import alike, broadcast, concatenated
+from tlkit.inference.compiler.layers.vectors import reshaped
 from tlkit.inference.compiler.row import Layer, Table
 from tlkit.inference.compiler.tensors import Tensor, constant_for, in_keras_order, with_handle
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from tlkit.inference.compiler.attention import einsum_shapes
 from tlkit.inference.compiler.emit import emit_call
 from tlkit.inference.compiler.graph import Graph, Shape, Unsupported
-from tlkit.inference.compiler.recurrent import backward_entry
+from tlkit.inference.compiler.layers.attention import einsum_shapes
+from tlkit.inference.compiler.layers.recurrent import backward_entry
 from tlkit.inference.compiler.tensors import Tensor
 
 Weights = list[tuple[str, Shape]]
@@ -65,8 +65,8 @@ def infer_shapes(
             inputs = [tensors[ref.call].shape for ref in call.refs()]
             found[call.layer] = call.kind, _weights(call.kind, call.settings, inputs)
         arrays = {}
-        weights = found.get(call.layer, ("", []))[1]
-        for key, (_, shape) in zip(keys_of(weights), weights, strict=True):
+        own = found.get(call.layer, ("", []))[1]
+        for key, (_, shape) in zip(keys_of(own), own, strict=True):
             _check_size(call.name, shape, MOST_CHANNELS if len(shape) == 1 else MOST_VALUES)
             arrays[key] = np.broadcast_to(np.float32(0), shape)
         tensors[number] = emit_call(call, arrays, tensors, writer)

@@ -10,16 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from tlkit.inference.compiler.layers import concatenated, merged
-from tlkit.inference.compiler.row import Layer, Table
+from tlkit.inference.compiler.layers.merging import concatenated, merged
+from tlkit.inference.compiler.layers.table import LAYERS, MOST_STEPS
+from tlkit.inference.compiler.row import Layer
 from tlkit.inference.compiler.tensors import Tensor, in_keras_order
 from tlkit.inference.compiler.writer import Handle
-
-RECURRENT = Table()
-"""By class."""
-
-_MOST_STEPS = 1000
-"""Steps that are written out one by one."""
 
 States = Sequence[Handle] | None
 """What a cell keeps, its output first; None before the first step, where all is zero."""
@@ -35,7 +30,7 @@ def _run(layer: Layer, cell: Callable[[Handle, States], list[Handle]], bias: np.
     if len(tensor.shape) != 2:
         raise settings.unsupported(f"is called on {len(tensor.shape)} axes")
     steps, width = tensor.shape[0], kernel.shape[1]
-    if steps > _MOST_STEPS:
+    if steps > MOST_STEPS:
         raise settings.unsupported(f"takes {steps} steps")
     gates = Tensor(writer.matmul(tensor.handle, writer.constant(kernel)), (steps, width))
     gates = layer.scaled(gates, -1, scale=None, offset=bias)
@@ -81,7 +76,7 @@ def _mixed(layer: Layer, update: Handle, candidate: Handle, states: States) -> l
     return [new if states is None else writer.binary("add", writer.binary("multiply", update, states[0]), new)]
 
 
-@RECURRENT.row("GRU")
+@LAYERS.row("GRU")
 def _gru(layer: Layer) -> Tensor:
     if layer.settings.get("reset_after", True):
         return _gru_reset_after(layer)
@@ -120,7 +115,7 @@ def _gru_reset_after(layer: Layer) -> Tensor:
     return _run(layer, cell, first)
 
 
-@RECURRENT.row("LSTM")
+@LAYERS.row("LSTM")
 def _lstm(layer: Layer) -> Tensor:
     writer, recurrent = layer.writer, _constant(layer, "recurrent_kernel")
     layer.settings.skip("unit_forget_bias")
@@ -137,7 +132,7 @@ def _lstm(layer: Layer) -> Tensor:
     return _run(layer, cell, layer.weights.get("bias"))
 
 
-@RECURRENT.row("SimpleRNN")
+@LAYERS.row("SimpleRNN")
 def _simple_rnn(layer: Layer) -> Tensor:
     writer, recurrent = layer.writer, _constant(layer, "recurrent_kernel")
 
@@ -159,7 +154,7 @@ def backward_entry(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**forward, "config": settings}
 
 
-@RECURRENT.row("Bidirectional")
+@LAYERS.row("Bidirectional")
 def _bidirectional(layer: Layer) -> Tensor:
     settings, writer, tensor = layer.settings, layer.writer, layer.plain()
     forward = settings.get("layer")
@@ -180,7 +175,7 @@ def _bidirectional(layer: Layer) -> Tensor:
     return Tensor(writer.binary("divide", both.handle, layer.number(2)), both.shape)
 
 
-@RECURRENT.row("TimeDistributed")
+@LAYERS.row("TimeDistributed")
 def _time_distributed(layer: Layer) -> Tensor:
     tensor, writer = layer.plain(), layer.writer
     steps, *shape = tensor.shape
@@ -190,7 +185,7 @@ def _time_distributed(layer: Layer) -> Tensor:
     return Tensor(writer.reshape(output.handle, (-1, steps, *output.shape)), (steps, *output.shape))
 
 
-@RECURRENT.row("SpectralNormalization")
+@LAYERS.row("SpectralNormalization")
 def _spectral_normalization(layer: Layer) -> Tensor:
     layer.settings.skip("power_iterations")  # the kernel of a file is normalized
     return layer.inner(layer.settings.get("layer"), layer.weights, layer.input)

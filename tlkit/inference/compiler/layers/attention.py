@@ -13,12 +13,10 @@ from typing import Any
 import numpy as np
 
 from tlkit.inference.compiler.graph import Shape
-from tlkit.inference.compiler.row import Layer, Table
+from tlkit.inference.compiler.layers.table import LAYERS
+from tlkit.inference.compiler.row import Layer
 from tlkit.inference.compiler.tensors import Tensor, in_keras_order
 from tlkit.inference.compiler.writer import Handle
-
-ATTENTION = Table()
-"""By class."""
 
 
 def _query_value_key(layer: Layer) -> list[Tensor]:
@@ -28,7 +26,7 @@ def _query_value_key(layer: Layer) -> list[Tensor]:
     return [query, value, *(key or [value])]
 
 
-@ATTENTION.row("Attention")
+@LAYERS.row("Attention")
 def _attention(layer: Layer) -> Tensor:
     layer.settings.choice("score_mode", "dot", "dot")
     layer.settings.skip("dropout", "use_scale")
@@ -39,7 +37,7 @@ def _attention(layer: Layer) -> Tensor:
     return _attended(layer, scores, query, value)
 
 
-@ATTENTION.row("AdditiveAttention")
+@LAYERS.row("AdditiveAttention")
 def _additive_attention(layer: Layer) -> Tensor:
     layer.settings.skip("dropout", "use_scale")
     writer = layer.writer
@@ -64,7 +62,7 @@ def _attended(layer: Layer, scores: Handle, query: Tensor, value: Tensor) -> Ten
     return Tensor(handle, (query.shape[0], value.shape[1]))
 
 
-@ATTENTION.row("MultiHeadAttention")
+@LAYERS.row("MultiHeadAttention")
 def _multi_head_attention(layer: Layer) -> Tensor:
     settings, writer = layer.settings, layer.writer
     heads, size = int(settings.get("num_heads")), int(settings.get("key_dim"))
@@ -136,7 +134,7 @@ def einsum_shapes(settings: Mapping[str, Any], shape: Shape) -> tuple[Shape, Sha
     return kernel, tuple(sizes[label] if label in axes else 1 for label in right[first:]), output
 
 
-@ATTENTION.row("EinsumDense")
+@LAYERS.row("EinsumDense")
 def _einsum_dense(layer: Layer) -> Tensor:
     settings, writer, tensor = layer.settings, layer.writer, layer.plain()
     values = {key: settings.get(key) for key in ("equation", "output_shape", "bias_axes")}
@@ -165,7 +163,7 @@ def _einsum_dense(layer: Layer) -> Tensor:
     return layer.activated(Tensor(handle, output_shape))
 
 
-@ATTENTION.row("Dot")
+@LAYERS.row("Dot")
 def _dot(layer: Layer) -> Tensor:
     settings, writer = layer.settings, layer.writer
     settings.only("normalize", False)
