@@ -67,7 +67,7 @@ def test_options_are_listed_as_the_user_types_them(tmp_path):
     assert cells == {
         "RUN": "/r", "DATA": "/d", "--split": "– (test, else validation)", "--batch-size": "32", "--report": "–",
         "--force": "no",
-        "--engine": "keras", "--precision": "float32",
+        "--engine": "keras", "--precision": "float32", "--threads": "– (one per usable processor)",
     }  # fmt: skip
 
 

@@ -198,7 +198,8 @@ def test_it_does_not_pile_up(tmp_path, settled, monkeypatch):
     assert 2 <= len(stored()) <= 4
 
 
-def test_clear_forgets(path, read, settled, tlkit):
+def test_clear_forgets(path, read, settled, tlkit, monkeypatch, tmp_path):
+    monkeypatch.setenv("TLKIT_CACHE_DIR", str(tmp_path / "own"))  # other tests share their converted networks
     file_digest(path)
     assert tlkit("cache", "--format", "json").json["entries"] == []
     assert tlkit("cache", "clear", "features").code == 0
