@@ -16,6 +16,11 @@ from tlkit.inference.compiler.tensors import (
 from tlkit.inference.compiler.writer import Handle
 
 
+def _map_of(tensor: Tensor, handle: Handle, sides: Sequence[int], data_format: str) -> Tensor:
+    """Return a map with the channels of another and sides of its own."""
+    return Tensor(handle, map_shape(channels_of(tensor, data_format), sides, data_format), tensor.moved)
+
+
 @LAYERS.row("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D")
 def _zero_padding(layer: Layer) -> Tensor:
     rank, data_format = len(layer.input.shape) - 1, layer.data_format()
@@ -42,7 +47,7 @@ def _cropping(layer: Layer) -> Tensor:
             raise layer.settings.unsupported("crops all of its input")
         if before or behind:
             handle = layer.writer.slice(handle, number + 2, before, side - behind)
-    return Tensor(handle, map_shape(channels_of(tensor, data_format), sides, data_format), tensor.moved)
+    return _map_of(tensor, handle, sides, data_format)
 
 
 @LAYERS.row("UpSampling2D")
@@ -52,7 +57,7 @@ def _upsampling(layer: Layer) -> Tensor:
     how = layer.settings.choice("interpolation", "nearest", "nearest", "bilinear")
     sides = [side * factor for side, factor in zip(sides_of(tensor, data_format), factors, strict=True)]
     handle = layer.writer.resize(tensor.handle, sides, how)
-    return Tensor(handle, map_shape(channels_of(tensor, data_format), sides, data_format), tensor.moved)
+    return _map_of(tensor, handle, sides, data_format)
 
 
 @LAYERS.row("UpSampling1D", "UpSampling3D")
@@ -64,7 +69,7 @@ def _repeating(layer: Layer) -> Tensor:
     for number, factor in enumerate(factors):
         handle = layer.writer.gather(handle, [place // factor for place in range(sides[number] * factor)], number + 2)
         sides[number] *= factor
-    return Tensor(handle, map_shape(channels_of(tensor, data_format), sides, data_format), tensor.moved)
+    return _map_of(tensor, handle, sides, data_format)
 
 
 def _nearest(side: int, wanted: int) -> list[int]:
@@ -89,7 +94,7 @@ def _part(layer: Layer, tensor: Tensor, sides: Sequence[int]) -> Tensor:
         if wanted != side:
             start = (side - wanted) // 2
             handle = layer.writer.slice(handle, axis, start, start + wanted)
-    return Tensor(handle, map_shape(channels_of(tensor, data_format), sides, data_format), tensor.moved)
+    return _map_of(tensor, handle, sides, data_format)
 
 
 def _of_ratio(sides: Sequence[int], wanted: Sequence[int]) -> list[int]:
@@ -111,7 +116,7 @@ def _padded_to_ratio(layer: Layer, tensor: Tensor, wanted: Sequence[int]) -> Ten
     halves = [0, 0, *(margin // 2 for margin in margins)]
     handle = layer.writer.pad(tensor.handle, halves, halves, value=value)
     padded = [side + 2 * half for side, half in zip(sides, halves[2:], strict=True)]
-    return Tensor(handle, map_shape(channels_of(tensor, data_format), padded, data_format), tensor.moved)
+    return _map_of(tensor, handle, padded, data_format)
 
 
 @LAYERS.row("Resizing")
@@ -128,7 +133,7 @@ def _resizing(layer: Layer) -> Tensor:
     if settings.get("pad_to_aspect_ratio", False):
         tensor = _padded_to_ratio(layer, tensor, sides)
     handle = _resized(layer, tensor, sides, how)
-    return Tensor(handle, map_shape(channels_of(tensor, data_format), sides, data_format), tensor.moved)
+    return _map_of(tensor, handle, sides, data_format)
 
 
 @LAYERS.row("CenterCrop")
@@ -139,4 +144,4 @@ def _center_crop(layer: Layer) -> Tensor:
     if all(side >= most for side, most in zip(sides_of(tensor, data_format), wanted, strict=True)):
         return _part(layer, tensor, wanted)
     handle = layer.writer.resize(_cropped_to_ratio(layer, tensor, wanted).handle, wanted, "bilinear")
-    return Tensor(handle, map_shape(channels_of(tensor, data_format), wanted, data_format), tensor.moved)
+    return _map_of(tensor, handle, wanted, data_format)
