@@ -42,16 +42,12 @@ def converted(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def let_go():
-    """A graph and its constants are a ring that only the collector opens; large networks would fill the memory."""
-    yield
-    gc.collect()
-
-
 @pytest.fixture(autouse=True)
 def _give_memory_back():
-    """What large networks leave free goes back to the system: the other worker needs it."""
+    """What large networks leave goes back to the system, because the other worker needs it.
+
+    A graph and its constants are a ring that only the collector opens.
+    """
     yield
     resident = Path("/proc/self/statm")  # Linux
     if resident.exists() and int(resident.read_text().split()[1]) * resource.getpagesize() > 4 * 2**30:

@@ -48,7 +48,6 @@ def assert_alike(one, other):
     assert np.abs(one - other).max() <= 1e-4 * max(1.0, np.abs(one).max())
 
 
-@pytest.mark.usefixtures("let_go")
 # EfficientNetB0 starts with constants a channel. VGG16 at 64: as wide as it has channels, where Keras goes wrong.
 @pytest.mark.parametrize(
     ("name", "size", "layer", "engine"),
@@ -65,7 +64,6 @@ def test_both_layouts_give_the_same(name, size, layer, engine):
 
 
 @pytest.mark.every
-@pytest.mark.usefixtures("let_go")
 @pytest.mark.parametrize("engine", ["keras", "openvino"])
 @pytest.mark.parametrize(
     "entry", [entry for entry in all_architectures() if entry.channels_first], ids=lambda entry: entry.name
@@ -200,7 +198,6 @@ def test_the_default_weights_are_those_of_the_default_variant(entry, top):
 WIDTHS = [(entry.name, alpha) for entry in all_architectures() for alpha in entry.alphas if alpha != 1]
 
 
-@pytest.mark.usefixtures("let_go")
 @pytest.mark.parametrize(
     ("name", "alpha"),
     [pytest.param(*width, marks=[] if width == ("mobilenetv2", 1.3) else [pytest.mark.every]) for width in WIDTHS],

@@ -49,7 +49,6 @@ def small():
     return keras.Model(inputs, [y, keras.layers.Dense(5, activation="softmax")(keras.layers.Flatten()(y))])
 
 
-@pytest.mark.usefixtures("let_go")
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_features_are_those_of_keras(entry, engine):
@@ -105,7 +104,6 @@ def test_one_channel_and_channels_first(engine):
     np.testing.assert_allclose(got, pixels / 255, atol=1e-6)
 
 
-@pytest.mark.usefixtures("let_go")
 @pytest.mark.parametrize("engine", [pytest.param("keras", marks=pytest.mark.every), "openvino"])
 def test_bfloat16_is_less_exact_and_not_far_off(engine):
     keras.utils.set_random_seed(0)

@@ -61,7 +61,6 @@ def compiled(entry, model, include_top, outputs, preprocessor):
     return OpenVINOEngine(LazyModel(no_keras, preprocessor, None, lambda: Selection(network, chosen)))
 
 
-@pytest.mark.usefixtures("let_go")
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_the_classifier_gives_what_keras_gives(entry):
     size = None if entry.fixed_shape or entry.fixed_top else (max(entry.min_size, 96),) * 2
@@ -76,7 +75,6 @@ def test_the_classifier_gives_what_keras_gives(entry):
     assert relative_error(got, expected) < LIMIT
 
 
-@pytest.mark.usefixtures("let_go")
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_every_block_and_the_pooled_base_give_what_keras_gives(entry):
     size = None if entry.fixed_shape else (max(entry.min_size, 75), max(entry.min_size, 90))
