@@ -141,7 +141,7 @@ def test_weights_of_a_subclassed_model_are_weights_of_keras_3(own):
         (("blocks",), "block_1"): 1, (("blocks", "block_1"), "project"): 2, (("blocks", "block_1"), "norm"): 4,
         (("heads",), "dense"): 2, (("heads",), "dense_1"): 2,
         (("base",), given[0]): 2, (("base",), given[1]): 4,
-        ((), model.memory.name): 3, ((), "early_memory"): 3, ((), "multi_head_attention"): 8,
+        ((), model.memory.name): 3, ((), "early_memory"): 3, ((), model.attention.name): 8,
     }  # fmt: skip
     kinds = {layer.name: layer.kind for layer in found.layers}
     assert (kinds["early_memory"], kinds["norm"], kinds["my_stem"]) == ("gru", "batch_normalization", "conv2d")
