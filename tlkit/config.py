@@ -31,6 +31,7 @@ Precision = Literal["float32", "bfloat16"]
 Preprocess = Literal["caffe", "tf", "torch", "lite", "unit", "none"]
 Resize = Literal["squash", "crop"]
 Schedule = Literal["constant", "linear", "cosine"]
+Keep = Literal["best", "last"]
 """Learning-rate schedules: constant, linear or half-cosine decay to 0."""
 Split = Literal["test", "validation", "train"]
 
@@ -368,9 +369,14 @@ class FinetuneConfig(WidthOptions, LoadOptions, EngineOptions):
 
     momentum: float = option(0.9, group=BOTH_PHASES, at_least=0, below=1, metavar="X", help="Momentum of SGD.")
     patience: int | None = option(
-        None, group=BOTH_PHASES, at_least=1, metavar="N", unset="train all epochs, use the last",
+        None, group=BOTH_PHASES, at_least=1, metavar="N", unset="train all epochs",
         help="Early stopping: end a phase after N epochs without improvement and restore the best weights "
         "(validation accuracy, then loss).",
+    )  # fmt: skip
+    keep: Keep = option(
+        "best", group=BOTH_PHASES,
+        help="Weights that the run keeps. best: of the best epoch of any phase on validation (accuracy, then loss), "
+        "the head alone included. last: of the last epoch.",
     )  # fmt: skip
     class_weight: ClassWeight = option(
         "none", group=BOTH_PHASES, help="auto: weight classes equally, however many images each has."

@@ -73,6 +73,8 @@ def _echo_text(result: FinetuneResult) -> None:
             f"{phase.name:<10} {pluralize(len(phase.epochs), 'epoch'):>9}  {phase.seconds:6.1f} s  "
             f"validation accuracy {phase.val_accuracy:.3f}{f' (epoch {phase.best})' if phase.best else ''}"
         )
+    if result.outcome.line:
+        echo(result.outcome.line)
     if result.test_accuracy is not None:
         echo(f"test accuracy {result.test_accuracy:.3f}")
     if result.skipped:

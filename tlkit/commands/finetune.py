@@ -125,6 +125,7 @@ def _train(plan: TrainingPlan, images: SplitData, folder: Path) -> FinetuneResul
             Objective.for_labels(config, images.splits[TRAIN].labels, len(images.classes)),
             folder,
             read_checkpoint(folder),
+            keeps_best=config.keep == "best",
         )
         if plan.head_phase and not trainer.is_done(plan.head_phase):
             logger.info("Phase 1: training the head on features of the frozen base.")
@@ -145,7 +146,8 @@ def _train(plan: TrainingPlan, images: SplitData, folder: Path) -> FinetuneResul
                 top = build_trainable_top(base.pooled, stage.frontier, head, batchnorm=config.batchnorm)
                 trainer.train(phase, top, *batches)
 
-        # Evaluate the trained part in float32, on the tensors of the last frontier.
+        # Keep the best epoch of any phase, and evaluate it in float32, on the tensors of the last frontier.
+        trainer.restore_kept()
         last = stages[-1].spec if stages else base.spec
         top = build_trainable_top(base.pooled, stages[-1].frontier, head) if stages else head
         evaluations = {

@@ -60,6 +60,7 @@ class Page:
         sections: Metrics by split.
         history: Epochs of each phase, as for :func:`tlkit.reporting.plots.draw_history`.
         phases: Summary of each phase: ``name``, ``epochs``, ``best_epoch``, ``seconds``, ``val_accuracy``.
+        outcome: What fine-tuning changed, in a line; empty where nothing was fine-tuned.
         balance: ``{split: {class: number of files}}``.
         arguments: Effective value of every option, by its name on the command line.
         versions: Version of each package.
@@ -74,6 +75,7 @@ class Page:
     sections: Sequence[Section]
     history: Sequence[tuple[str, Sequence[Mapping[str, float]]]] = ()
     phases: Sequence[Mapping[str, Any]] = ()
+    outcome: str = ""
     balance: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     arguments: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)

@@ -15,7 +15,7 @@ from tlkit.errors import RunError
 from tlkit.training.history import CHECKPOINT, Phase
 from tlkit.utils.atomic_write import atomic_write
 
-_KINDS = ("variables", "optimizer", "best")
+_KINDS = ("variables", "optimizer", "best", "kept")
 
 
 @dataclass
@@ -26,13 +26,15 @@ class Checkpoint:
         phases: The phases so far; the last is in progress.
         variables: Variables of the model of that phase, in its order.
         optimizer: Variables of its optimizer.
-        best: Variables at the best epoch so far, with early stopping.
+        best: Variables at the best epoch of that phase so far, with early stopping.
+        kept: Variables at the best epoch of all phases so far, where the run keeps that one.
     """
 
     phases: list[Phase]
     variables: list[np.ndarray]
     optimizer: list[np.ndarray]
     best: list[np.ndarray]
+    kept: list[np.ndarray]
 
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:

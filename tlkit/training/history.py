@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +35,11 @@ class Phase:
         """Validation accuracy of the resulting weights, 0 to 1."""
         return self.epochs[(self.best or len(self.epochs)) - 1]["val_accuracy"]
 
+    @property
+    def is_fine_tuning(self) -> bool:
+        """True for phase 2 and its stages."""
+        return self.name != "head"
+
     def summary(self) -> dict[str, Any]:
         """Return ``name``, ``epochs``, ``best_epoch``, ``seconds`` and ``val_accuracy``."""
         return {
@@ -44,3 +49,81 @@ class Phase:
             "seconds": round(self.seconds, 3),
             "val_accuracy": self.val_accuracy,
         }
+
+
+def merit(epoch: Mapping[str, float]) -> tuple[float, float]:
+    """Rank epochs by validation accuracy, then by a lower validation loss."""
+    return epoch["val_accuracy"], -epoch["val_loss"]
+
+
+def best_epoch(phases: Sequence[Phase]) -> tuple[Phase, int]:
+    """Return the best epoch of all phases, the first of equals: its phase, and its number from 1.
+
+    Args:
+        phases: At least one has an epoch.
+    """
+    epochs = [(phase, number) for phase in phases for number in range(1, len(phase.epochs) + 1)]
+    return max(epochs, key=lambda found: merit(found[0].epochs[found[1] - 1]))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What fine-tuning made of the head that phase 1 trained.
+
+    Attributes:
+        kept: ``head`` or ``finetune``: which phase the weights of the run are of.
+        head: Validation accuracy of the head alone, 0 to 1; None without phase 1.
+        fine_tuned: Validation accuracy after phase 2; None without it.
+        last: Validation accuracy of the last epoch.
+    """
+
+    kept: str
+    head: float | None
+    fine_tuned: float | None
+    last: float
+
+    @classmethod
+    def of(cls, phases: Sequence[Phase], *, keeps_best: bool) -> Outcome:
+        """Compare the phases of a run.
+
+        Args:
+            phases: In order; at least one has an epoch.
+            keeps_best: The run keeps its best epoch; otherwise its last.
+        """
+
+        def accuracy(part: Sequence[Phase]) -> float | None:
+            if not part:
+                return None
+            phase, epoch = best_epoch(part) if keeps_best else (part[-1], part[-1].best or len(part[-1].epochs))
+            return phase.epochs[epoch - 1]["val_accuracy"]
+
+        tuned = [phase for phase in phases if phase.is_fine_tuning]
+        kept = best_epoch(phases)[0] if keeps_best else phases[-1]
+        return cls(
+            "finetune" if kept.is_fine_tuning else "head",
+            accuracy([phase for phase in phases if not phase.is_fine_tuning]),
+            accuracy(tuned),
+            phases[-1].epochs[-1]["val_accuracy"],
+        )
+
+    @property
+    def line(self) -> str | None:
+        """What phase 2 changed, as one line; None without both phases."""
+        if self.head is None or self.fine_tuned is None:
+            return None
+        if self.kept == "head":
+            return (
+                f"Fine-tuning did not help: the head of phase 1 is kept ({self.head:.3f}, and {self.fine_tuned:.3f} at "
+                "best after it)."
+            )
+        return f"Fine-tuning: {self.head:.3f} → {self.fine_tuned:.3f}."
+
+    def collapse(self, classes: int) -> str | None:
+        """Return a warning where phase 2 lost more than half of what the head had above chance; else None."""
+        chance = 1 / classes
+        if self.head is None or self.fine_tuned is None or self.last - chance >= (self.head - chance) / 2:
+            return None
+        return (
+            f"Phase 2 collapsed: validation accuracy fell from {self.head:.3f} to {self.last:.3f}. Try a lower "
+            "--finetune-lr, or --freeze a later layer."
+        )

@@ -9,7 +9,7 @@ from typing import Any
 
 from tlkit.reporting.metrics import Evaluation
 from tlkit.training.freeze import FreezePoint
-from tlkit.training.history import Phase
+from tlkit.training.history import Outcome, Phase
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class FinetuneResult:
         freeze_point: Where the base was cut, in the last stage of phase 2.
         trained: Layers of the base that trained in phase 2.
         phases: The phases that ran.
+        outcome: What phase 2 made of the head, and which of them the run keeps.
         evaluations: Evaluation on ``validation`` and, where there is one, ``test``: the trained part in float32, on
             frozen features of the chosen precision. Epochs in bfloat16 may report slightly other numbers.
         skipped: ``(path, reason)`` of images that could not be read.
@@ -38,6 +39,7 @@ class FinetuneResult:
     freeze_point: FreezePoint
     trained: tuple[str, ...]
     phases: tuple[Phase, ...]
+    outcome: Outcome
     evaluations: Mapping[str, Evaluation]
     skipped: tuple[tuple[str, str], ...]
     left_out: Mapping[str, int]
@@ -71,6 +73,7 @@ class FinetuneResult:
             "val_accuracy": self.val_accuracy,
             "test_accuracy": self.test_accuracy,
             "phases": [phase.summary() for phase in self.phases],
+            "kept": self.outcome.kept,
             **{split: evaluation.summary() for split, evaluation in self.evaluations.items()},
             "freeze": self.freeze,
             "trained": list(self.trained),

@@ -14,7 +14,7 @@ from tlkit.reporting.metrics import Evaluation
 from tlkit.reporting.page import Page, draw_section, write_page
 from tlkit.reporting.plots import draw_history
 from tlkit.training.base import Stage
-from tlkit.training.history import Phase
+from tlkit.training.history import Outcome, Phase
 from tlkit.training.plan import TrainingPlan
 from tlkit.training.reproduce import command_line, effective_options, versions
 from tlkit.training.result import FinetuneResult
@@ -53,6 +53,10 @@ def save_run(
         RunError: The folder cannot be written to.
     """
     last = stages[-1] if stages else None
+    outcome = Outcome.of(phases, keeps_best=plan.config.keep == "best")
+    collapse = outcome.collapse(len(images.classes))
+    if collapse:
+        logger.warning(collapse)
     result = FinetuneResult(
         run=folder,
         architecture=plan.architecture.name,
@@ -61,10 +65,11 @@ def save_run(
         freeze_point=plan.freeze_point,
         trained=last.trained if last else (),
         phases=tuple(phases),
+        outcome=outcome,
         evaluations=evaluations,
         skipped=tuple(images.skipped),
         left_out=plan.dataset.left_out,
-        warnings=(*plan.warnings, *images.warnings),
+        warnings=(*plan.warnings, *images.warnings, *([collapse] if collapse else ())),
     )
     options = _resolved_options(result, plan)
     record = _record(result, plan, images, features, options)
@@ -122,6 +127,7 @@ def _record(
             "val_accuracy": result.val_accuracy,
             "test_accuracy": result.test_accuracy,
             "phases": [phase.summary() for phase in result.phases],
+            "kept": result.outcome.kept,
             **{split: evaluation.summary() for split, evaluation in result.evaluations.items()},
         },
         command=command_line("finetune", dataclasses.replace(config, data=options["data"], output=options["output"])),
@@ -163,6 +169,7 @@ def _write_report(result: FinetuneResult, record: RunRecord, images: SplitData, 
         sections=sections,
         history=history,
         phases=record.results["phases"],
+        outcome=result.outcome.line or "",
         balance=record.data,
         arguments=options,
         versions=record.versions,

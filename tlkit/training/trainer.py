@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from tlkit.inference.grouped_conv import with_native_grouped_conv
 from tlkit.training.batch_sequence import BatchSequence
 from tlkit.training.checkpoint import Checkpoint, CheckpointWriter
 from tlkit.training.compile_options import Objective, make_optimizer
-from tlkit.training.history import Phase
+from tlkit.training.history import Phase, best_epoch, merit
 from tlkit.training.plan import PhasePlan
 from tlkit.utils.interrupt import raise_if_interrupted
 from tlkit.utils.logging import logger, progress_bar
@@ -30,12 +30,16 @@ class Trainer:
         objective: What is minimised.
         folder: Where a checkpoint is written after every epoch.
         checkpoint: Where an interrupted process left the run.
+        keeps_best: Keep the weights of the best epoch of all phases; otherwise those of the last.
     """
 
-    def __init__(self, objective: Objective, folder: Path, checkpoint: Checkpoint | None = None) -> None:
+    def __init__(
+        self, objective: Objective, folder: Path, checkpoint: Checkpoint | None = None, *, keeps_best: bool = False
+    ) -> None:
         self._objective, self._resumed = objective, checkpoint
         self._writer = CheckpointWriter(folder)
         self.phases: list[Phase] = checkpoint.phases[:-1] if checkpoint else []
+        self._kept = _KeptWeights() if keeps_best else None
 
     def is_done(self, plan: PhasePlan) -> bool:
         """Return True where a phase had ended before the run was interrupted."""
@@ -63,7 +67,9 @@ class Trainer:
         optimizer = make_optimizer(plan, len(train))
         model.compile(optimizer=optimizer, loss=self._objective.loss, metrics=["accuracy"])
         optimizer.build(model.trainable_variables)
-        callback = _CheckpointCallback(plan, self.phases, self._writer, train, validation)
+        if self._kept:
+            self._kept.add(model.variables)
+        callback = _CheckpointCallback(plan, self.phases, self._writer, train, validation, self._kept)
         if self._resumed and self._resumed.phases[-1].name == plan.name:
             callback.restore(self._resumed, model)
             logger.info("Resuming %s after epoch %d.", plan.name, len(callback.phase.epochs))
@@ -84,6 +90,43 @@ class Trainer:
             _assign(model.variables, callback.best)
         return callback.phase
 
+    def restore_kept(self) -> None:
+        """Give the model the weights that the run keeps, and note in the phase which epoch they are of."""
+        if self._kept is None:
+            return
+        phase, epoch = best_epoch(self.phases)
+        self._kept.restore()
+        if epoch < len(phase.epochs):
+            phase.best = epoch
+        if (phase, epoch) != (self.phases[-1], len(self.phases[-1].epochs)):
+            logger.info("Restoring the weights of %s epoch %d, the best of the run.", phase.name, epoch)
+
+
+class _KeptWeights:
+    """The weights at the best epoch of all phases; layers that train in a later phase had their first ones then."""
+
+    def __init__(self) -> None:
+        self._values: dict[int, tuple[Any, np.ndarray]] = {}
+
+    def add(self, variables: Sequence[Any]) -> None:
+        """Remember the values of variables that are not known yet."""
+        for variable in variables:
+            self._values.setdefault(id(variable), (variable, variable.numpy()))
+
+    def replace(self, variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:
+        """Remember these values."""
+        for variable, value in zip(variables, values, strict=True):
+            self._values[id(variable)] = variable, value
+
+    def of(self, variables: Sequence[Any]) -> list[np.ndarray]:
+        """Return the values of variables."""
+        return [self._values[id(variable)][1] for variable in variables]
+
+    def restore(self) -> None:
+        """Assign all of them."""
+        for variable, value in self._values.values():
+            variable.assign(value)
+
 
 class _CheckpointCallback(keras.callbacks.Callback):
     """Report each epoch, store it in memory and on disk, and remember the best one."""
@@ -95,11 +138,13 @@ class _CheckpointCallback(keras.callbacks.Callback):
         writer: CheckpointWriter,
         train: BatchSequence,
         validation: BatchSequence,
+        kept: _KeptWeights | None,
     ) -> None:
         super().__init__()
         self.phase = Phase(plan.name)
         self.best: list[np.ndarray] = []
         self._plan, self._before, self._writer, self._train = plan, list(before), writer, train
+        self._kept = kept
         self._batches = [len(train), len(validation)]
         self._started = 0.0
         self._bar: Any = None
@@ -110,6 +155,8 @@ class _CheckpointCallback(keras.callbacks.Callback):
         try:
             _assign(model.variables, checkpoint.variables)
             _assign(model.optimizer.variables, checkpoint.optimizer)
+            if self._kept:
+                self._kept.replace(model.variables, checkpoint.kept)
         except ValueError as error:
             raise RunError(
                 f"The checkpoint does not fit the model that Keras {keras.__version__} builds: {error}.",
@@ -160,7 +207,7 @@ class _CheckpointCallback(keras.callbacks.Callback):
             plan.name, epoch + 1, plan.epochs, *values.values(),
         )  # fmt: skip
         if plan.patience is not None:
-            if phase.best is None or _merit(values) > _merit(phase.epochs[phase.best - 1]):
+            if phase.best is None or merit(values) > merit(phase.epochs[phase.best - 1]):
                 phase.best = epoch + 1
                 self.best = [variable.numpy() for variable in self.model.variables]
             if self._is_out_of_patience():
@@ -168,19 +215,21 @@ class _CheckpointCallback(keras.callbacks.Callback):
                 logger.info("Early stopping: no improvement for %d epochs.", plan.patience)
             if self.is_over():
                 logger.info("Restoring the weights of epoch %d, the best.", phase.best)
+        variables = [variable.numpy() for variable in self.model.variables]
+        kept: list[np.ndarray] = []
+        if self._kept:
+            if best_epoch([*self._before, phase]) == (phase, epoch + 1):
+                self._kept.replace(self.model.variables, variables)
+            kept = self._kept.of(self.model.variables)
         self._writer.write(
             Checkpoint(
                 [*self._before, dataclasses.replace(phase, epochs=list(phase.epochs))],
-                [variable.numpy() for variable in self.model.variables],
+                variables,
                 [variable.numpy() for variable in self.model.optimizer.variables],
                 self.best,
+                kept,
             )
         )
-
-
-def _merit(epoch: Mapping[str, float]) -> tuple[float, float]:
-    """Rank epochs by validation accuracy, then by a lower validation loss."""
-    return epoch["val_accuracy"], -epoch["val_loss"]
 
 
 def _assign(variables: Any, values: Sequence[np.ndarray]) -> None:
