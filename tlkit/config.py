@@ -26,13 +26,14 @@ FeatureFormat = Literal["npy", "hdf5"]
 HeadKind = Literal["dense", "linear", "flatten"]
 Layout = Literal["tf", "th"]
 Optimizer = Literal["sgd", "rmsprop", "adam", "adamw"]
+HeadOptimizer = Literal["lbfgs", "sgd", "rmsprop", "adam", "adamw"]
 Pooling = Literal["avg", "max", "none"]
 Precision = Literal["float32", "bfloat16"]
 Preprocess = Literal["caffe", "tf", "torch", "lite", "unit", "none"]
 Resize = Literal["squash", "crop"]
 Schedule = Literal["constant", "linear", "cosine"]
-Keep = Literal["best", "last"]
 """Learning-rate schedules: constant, linear or half-cosine decay to 0."""
+Keep = Literal["best", "last"]
 Split = Literal["test", "validation", "train"]
 
 DATA, NETWORK, HEAD, FREEZING = "Data", "Network", "Head", "Freezing"
@@ -352,7 +353,11 @@ class FinetuneConfig(WidthOptions, LoadOptions, EngineOptions):
     )  # fmt: skip
 
     epochs: int = option(10, group=PHASE_1, at_least=0, metavar="N", help="Epochs of phase 1; 0 skips it.")
-    optimizer: Optimizer = option("rmsprop", group=PHASE_1, help="Optimizer of phase 1.")
+    optimizer: HeadOptimizer | None = option(
+        None, group=PHASE_1, unset="lbfgs for --head linear, else rmsprop",
+        help="Optimizer of phase 1. lbfgs: logistic regression, its L2 penalty chosen by cross-validation; a linear head "
+        "in less than a second, without --epochs and --lr.",
+    )  # fmt: skip
     lr: float = option(1e-3, group=PHASE_1, above=0, metavar="RATE", help="Learning rate of phase 1.")
     schedule: Schedule = option(
         "constant", group=PHASE_1, help="Learning-rate schedule of phase 1; linear and cosine decay to 0."
@@ -424,18 +429,41 @@ class FinetuneConfig(WidthOptions, LoadOptions, EngineOptions):
                 "--features holds features of unchanged images, which --augment changes.",
                 hint="Leave one of them out; --augment-copies caches features of augmented images.",
             )
+        if self.optimizer == "lbfgs" and (reason := self._why_not_lbfgs()):
+            raise UsageError(f"--optimizer lbfgs {reason[0]}.", hint=reason[1])
         if self.stages is not None and (self.freeze, self.unfreeze, self.unfreeze_blocks) != (None, None, None):
             raise UsageError(
                 "--stages has freeze points of its own.", hint="Leave out --freeze, --unfreeze and --unfreeze-blocks."
             )
+
+    @property
+    def head_optimizer(self) -> HeadOptimizer:
+        """The optimizer of phase 1: L-BFGS where it can be and none was asked for."""
+        return self.optimizer or ("rmsprop" if self._why_not_lbfgs() else "lbfgs")
+
+    def _why_not_lbfgs(self) -> tuple[str, str] | None:
+        """Return why L-BFGS cannot train the head, and what to do instead; None where it can."""
+        if self.head != "linear":
+            return f"fits a linear head, not --head {self.head}", "Add --head linear, or use --optimizer rmsprop."
+        if self.dropout:
+            return "trains without Dropout", "Leave out --dropout, or use --optimizer rmsprop."
+        if self.augment != "none" and self.augment_copies is None:
+            return (
+                "needs features that stay the same, and --augment changes the images in every epoch",
+                "Add --augment-copies, or use --optimizer rmsprop.",
+            )
+        return None
 
     def without_effect(self) -> dict[str, str]:
         """Return the options that have no effect beside the others, with the reason."""
         reasons: dict[str, str] = {}
         if not self.epochs:
             reasons |= dict.fromkeys(("optimizer", "lr", "schedule"), "--epochs 0 skips phase 1")
+        elif self.head_optimizer == "lbfgs":
+            fits = "L-BFGS, the optimizer of --head linear, fits the head to its optimum"
+            reasons |= dict.fromkeys(("epochs", "lr", "schedule"), fits)
         if "sgd" not in (
-            self.optimizer if self.epochs else "",
+            self.head_optimizer if self.epochs else "",
             self.finetune_optimizer if self.finetune_epochs else "",
         ):
             reasons["momentum"] = "no phase uses sgd"

@@ -44,7 +44,7 @@ def faces(random: np.random.Generator) -> Drawn:
 
 def textures(random: np.random.Generator) -> Drawn:
     """Small cut-outs of surfaces, in grey, turned: which surface? 12 training images a class."""
-    for name in ("brick", "grass", "gravel", "moon", "retina", "ihc", "hubble_deep_field"):
+    for name in ("brick", "grass", "gravel", "moon", "ihc", "hubble_deep_field"):
         photograph = np.asarray(Image.fromarray(_photograph(name)).convert("L"))
         for split, cut in _cut_outs(photograph, 48, (12, 8, 40), random):
             yield split, name, np.rot90(cut, random.integers(4))
@@ -59,7 +59,9 @@ def photographs(random: np.random.Generator) -> Drawn:
 
 def letters(random: np.random.Generator) -> Drawn:
     """Letters in the fonts of Matplotlib, shifted, turned and shaded: one font is in one split; 24 training images a class."""
-    fonts = [path for path in sorted(Path(matplotlib.get_data_path(), "fonts", "ttf").glob("*.ttf")) if _has_letters(path)]
+    fonts = [
+        path for path in sorted(Path(matplotlib.get_data_path(), "fonts", "ttf").glob("*.ttf")) if _has_letters(path)
+    ]
     for split, chosen in _parts(random.permutation(len(fonts)), _shares(len(fonts))):
         for letter in "ABDEGKMQRS":
             for _ in range({"train": 24, "validation": 12, "test": 40}[split]):
@@ -121,7 +123,9 @@ def _cut_outs(
 
 def _has_letters(path: Path) -> bool:
     font = get_font(str(path))
-    return FontProperties(fname=path).get_name() != "DejaVu Sans Display" and all(map(font.get_char_index, range(65, 91)))
+    return FontProperties(fname=path).get_name() != "DejaVu Sans Display" and all(
+        map(font.get_char_index, range(65, 91))
+    )
 
 
 def _drawn(letter: str, path: Path, random: np.random.Generator) -> np.ndarray:

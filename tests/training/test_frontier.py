@@ -14,12 +14,12 @@ from tlkit.architectures.registry.lookup import all_architectures, get_architect
 from tlkit.backend import keras
 from tlkit.keras_private import tensors_of
 from tlkit.training.base import Base, plan_stages
-from tlkit.training.compile_options import Objective
 from tlkit.training.freeze import FreezePoint
 from tlkit.training.frontier import find_frontier, nodes_of_model
 from tlkit.training.heads import choose_head
 from tlkit.training.history import Phase
 from tlkit.training.model import assemble_model, build_head, build_trainable_top, mixed_precision_scope
+from tlkit.training.objective import Objective
 from tlkit.training.plan import PhasePlan
 from tlkit.training.trainer import Trainer
 

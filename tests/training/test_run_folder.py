@@ -52,7 +52,7 @@ def run(tmp_path, model):
     """A run folder with the model and the digest in its record."""
     folder = tmp_path / "run"
     folder.mkdir()
-    write_model(folder, model, [])
+    write_model(folder, model.save, [])
     record = RunRecord(
         architecture="toy", classes=["a", "b"], preprocessing="tf", size=(8, 8), resize="squash", weights={}, head={},
         freeze={}, arguments={}, versions={}, created="", data={}, results={}, model_digest=file_digest(folder / MODEL),

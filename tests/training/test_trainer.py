@@ -9,7 +9,7 @@ from tlkit.data.images.preprocessor import ImagePreprocessor
 from tlkit.errors import DataError, RunError, TrainingError, UsageError
 from tlkit.training.batch_sequence import BatchSequence
 from tlkit.training.checkpoint import read_checkpoint
-from tlkit.training.compile_options import Objective, balanced_weights, make_optimizer
+from tlkit.training.compile_options import make_optimizer
 from tlkit.training.datasets import FeatureDataset, ImageDataset
 from tlkit.training.heads import choose_head
 from tlkit.training.model import build_head
@@ -162,7 +162,7 @@ def test_label_smoothing_is_that_of_keras():
     probabilities = np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]], np.float32)
     labels = np.array([0, 1])
     expected = keras.losses.categorical_crossentropy(np.eye(3)[labels], probabilities, label_smoothing=0.2)
-    np.testing.assert_allclose(Objective(3, 0.2).loss(labels, probabilities), expected, rtol=1e-6)
+    np.testing.assert_allclose(make_loss(Objective(3, 0.2))(labels, probabilities), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["sgd", "rmsprop", "adam", "adamw"])

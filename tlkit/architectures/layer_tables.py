@@ -3,7 +3,8 @@
 ``data/layers/NAME.tsv`` holds one layer per line: where it occurs (``both``, ``base`` only without the classifier,
 ``top`` only with it; ``operation`` for what is no layer, such as the sum of two tensors), name, kind, output shape at
 the default size, its weights with their shapes in the layer's own order, and what else decides how files load:
-``inputs=`` the layers it is called on, ``options=`` those that change what it computes and are not Keras's defaults,
+``inputs=`` the layers it is called on, ``options=`` those that change what it computes or how it trains and are not
+Keras's defaults,
 ``groups=32`` of a convolution, ``recurrent_activation=hard_sigmoid`` of a recurrent layer; and ``initializers=`` of
 weights that start otherwise than others of their name. ``python -m tlkit.architectures.layer_tables [NAMES]`` writes
 the files again from the installed Keras; tests compare them with what it builds.
@@ -225,10 +226,16 @@ def _options(layer: Any) -> dict[str, Any]:
         inner = [item for item in layer.layers if type(item).__name__ != "InputLayer"]
         return {"layers": [{"class_name": type(item).__name__, "config": {"name": item.name, **_options(item)}}
                            for item in inner]}  # fmt: skip
+    config = layer.get_config()
+    training = {key: config[key] for key, default in _TRAINING.items() if config.get(key, default) != default}
     options: dict[str, Any] = json.loads(
-        json.dumps(layer_options(type(layer).__name__, layer.get_config()), default=_as_list)
+        json.dumps({**layer_options(type(layer).__name__, config), **training}, default=_as_list)
     )
     return options
+
+
+_TRAINING = {"rate": None, "momentum": 0.99}
+"""Options of Dropout and BatchNormalization that training alone uses, with Keras's defaults."""
 
 
 def _as_list(value: Any) -> Any:
@@ -299,60 +306,10 @@ def expected_layers(architecture: Architecture, *, include_top: bool) -> list[La
     return expected
 
 
-def network_config(architecture: Architecture, *, include_top: bool) -> dict[str, Any]:
-    """Return what an architecture computes as a model config, from its table: only what changes numbers is in it."""
+def operations_of(architecture: Architecture) -> tuple[LayerInfo, ...]:
+    """Return what an architecture computes beside its layers, such as the sum of two tensors, from its table."""
     table = _table(architecture)
-    rows = [
-        *layers_of(architecture, include_top=include_top),
-        *(row for row in (_rows(table) if table else ()) if row.part == "operation"),
-    ]
-    taken = {name for row in rows for name in row.inputs}
-    return {
-        "layers": [
-            {
-                "module": "keras.src.ops.numpy" if row.part == "operation" else "keras.layers",
-                "class_name": row.kind,
-                "name": row.name,
-                "config": {
-                    "name": row.name,
-                    "batch_shape": (None, *row.shape),
-                    **_of_shape(row, architecture),
-                    **row.options,
-                },
-                "inbound_nodes": [_node(row)] if row.inputs else [],
-            }
-            for row in rows
-        ],
-        "name": architecture.name,
-        "input_layers": [[row.name, 0, 0] for row in rows if row.kind == "InputLayer"],
-        "output_layers": [[row.name, 0, 0] for row in rows if row.name not in taken and row.part != "operation"],
-    }
-
-
-_DOWNSAMPLING = ("efficientnetb", "mobilenetv2", "mobilenetv3", "nasnet")
-"""Architectures that pad in front of a convolution of stride 2 by whether the map is even: by ``correct_pad`` of
-``keras/src/applications/imagenet_utils.py``. Tables have the padding of the default size."""
-
-
-def _of_shape(row: LayerInfo, architecture: Architecture) -> dict[str, Any]:
-    """Return what a layer computes that depends on the input size, or that the table leaves to the shape."""
-    if row.kind.startswith("Global"):
-        return {"keepdims": len(row.shape) > 1}
-    is_named = not row.name.startswith("zero_padding2d")
-    if row.kind == "ZeroPadding2D" and is_named and architecture.name.startswith(_DOWNSAMPLING):
-        return {"downsampling": [behind for _, behind in row.options["padding"]]}
-    return {}
-
-
-def _node(row: LayerInfo) -> dict[str, Any]:
-    arguments: list[Any] = [
-        {"class_name": "__keras_tensor__", "config": {"keras_history": [name, 0, 0]}} for name in row.inputs
-    ]
-    if row.part != "operation" and len(arguments) > 1:
-        arguments = [arguments]
-    for position, value in row.options.get("constants", ()):
-        arguments.insert(position, value)
-    return {"args": arguments, "kwargs": {}}
+    return tuple(row for row in (_rows(table) if table else ()) if row.part == "operation")
 
 
 def catalog_lines(base: Any, whole: Any) -> list[str]:

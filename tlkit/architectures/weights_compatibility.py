@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from tlkit import keras_files
 from tlkit.architectures.architecture import Architecture
-from tlkit.architectures.layer_tables import expected_layers, network_config
+from tlkit.architectures.keras_config import network_config
+from tlkit.architectures.layer_tables import expected_layers
 from tlkit.config import LoadOptions
 
 if TYPE_CHECKING:

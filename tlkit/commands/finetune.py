@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 from tlkit.config import FinetuneConfig
@@ -10,9 +13,12 @@ from tlkit.data.layout import TEST, TRAIN, VALIDATION
 from tlkit.errors import RunError
 from tlkit.features.cache import FeatureCache
 from tlkit.inference.select import resolve_engine
-from tlkit.training.base import Base, plan_stages
+from tlkit.training.base import Base, Stage, plan_stages
 from tlkit.training.batches import TrainingBatches
-from tlkit.training.plan import TrainingPlan, plan_training
+from tlkit.training.linear_head import evaluate_linear_head, fit_linear_head
+from tlkit.training.linear_model import write_linear_model
+from tlkit.training.objective import Objective
+from tlkit.training.plan import LBFGS, TrainingPlan, plan_training
 from tlkit.training.reproduce import versions
 from tlkit.training.result import FinetuneResult
 from tlkit.training.run_state import (
@@ -25,6 +31,7 @@ from tlkit.training.run_state import (
     report_resumable,
     write_state,
 )
+from tlkit.training.save_run import Trained, save_run
 from tlkit.training.split_data import SplitData
 from tlkit.training.start_keras import keras_starting
 from tlkit.utils.logging import logger
@@ -96,66 +103,91 @@ def _changed_versions(state: RunState) -> list[str]:
 
 def _train(plan: TrainingPlan, images: SplitData, folder: Path) -> FinetuneResult:
     """Train a run in its locked folder, from the last checkpoint where there is one, and save it."""
-    config = plan.config
-
     # Find what each stage of phase 2 trains, and the frontier below it.
     base = Base.of(plan)
-    stages = plan_stages(base, plan.freeze_points, batchnorm=config.batchnorm)
+    stages = plan_stages(base, plan.freeze_points, batchnorm=plan.config.batchnorm)
 
     # Run the frozen part once per image: the pooled base for phase 1, the frontier for phase 2.
     data = TrainingBatches(plan, images, base, stages)
     with FeatureCache(folder / FEATURES) as cache:
-        with keras_starting():
+        with keras_starting() if plan.needs_keras else nullcontext():
             data.prepare(cache)
+        if plan.needs_keras:
+            trained = _train_with_keras(plan, images, base, stages, data, folder)
+        else:
+            trained = _fit_head(plan, images, base, data)
+    return save_run(folder, plan, images, stages, trained, data.provenance)
 
-        # TensorFlow has started: everything that can be refused has been, and from here on it trains.
-        from tlkit.backend import keras
-        from tlkit.training.checkpoint import read_checkpoint
-        from tlkit.training.compile_options import Objective
-        from tlkit.training.evaluate import evaluate
-        from tlkit.training.model import assemble_model, build_head, build_trainable_top, mixed_precision_scope
-        from tlkit.training.save_run import save_run
-        from tlkit.training.trainer import Trainer
 
-        # Phase 1: train the head on the features of the frozen base.
-        feature_shape = base.pooled.output_shape[1:]
-        keras.utils.set_random_seed(config.seed)  # the same head whether features were cached or not
-        head = build_head(plan.head, feature_shape, len(images.classes), plan.preprocessor.data_format)
-        trainer = Trainer(
-            Objective.for_labels(config, images.splits[TRAIN].labels, len(images.classes)),
-            folder,
-            read_checkpoint(folder),
-            keeps_best=config.keep == "best",
-        )
-        if plan.head_phase and not trainer.is_done(plan.head_phase):
-            logger.info("Phase 1: training the head on features of the frozen base.")
+def _fit_head(plan: TrainingPlan, images: SplitData, base: Base, data: TrainingBatches) -> Trained:
+    """Fit a linear head on the features of the frozen base, and nothing else: TensorFlow does not start."""
+    head, phase = fit_linear_head(plan.config, images, data, base.spec)
+    evaluations = {
+        split: evaluate_linear_head(head, images, data, base.spec, split)
+        for split in (VALIDATION, TEST)
+        if split in images.splits
+    }
+    return Trained([phase], evaluations, partial(write_linear_model, plan, base, head))
+
+
+def _train_with_keras(
+    plan: TrainingPlan, images: SplitData, base: Base, stages: Sequence[Stage], data: TrainingBatches, folder: Path
+) -> Trained:
+    """Train the head, then the top of the base with it."""
+    # TensorFlow has started: everything that can be refused has been, and from here on it trains.
+    from tlkit.backend import keras
+    from tlkit.training.checkpoint import read_checkpoint
+    from tlkit.training.evaluate import evaluate
+    from tlkit.training.model import (
+        assemble_model,
+        build_head,
+        build_trainable_top,
+        mixed_precision_scope,
+        set_linear_head,
+    )
+    from tlkit.training.trainer import Trainer
+
+    # Phase 1: train the head on the features of the frozen base.
+    config = plan.config
+    feature_shape = base.pooled.output_shape[1:]
+    keras.utils.set_random_seed(config.seed)  # the same head whether features were cached or not
+    head = build_head(plan.head, feature_shape, len(images.classes), plan.preprocessor.data_format)
+    objective = Objective.for_labels(config, images.splits[TRAIN].labels, len(images.classes))
+    trainer = Trainer(objective, folder, read_checkpoint(folder), keeps_best=config.keep == "best")
+    if plan.head_phase and not trainer.is_done(plan.head_phase):
+        logger.info("Phase 1: training the head on features of the frozen base.")
+        if plan.head_phase.optimizer == LBFGS:
+            fitted, phase = fit_linear_head(config, images, data, base.spec)
+            set_linear_head(head, fitted)
+            trainer.add(phase)
+        else:
             trainer.train(
                 plan.head_phase, head, data.batches(TRAIN, base.spec, phase=0), data.batches(VALIDATION, base.spec)
             )
 
-        # Phase 2: unfreeze the top of the base and train it with the head, stage by stage.
-        for number, stage in enumerate(stages):
-            stage.freeze(base.model)
-            phase = plan.finetune_phase(number)
-            if trainer.is_done(phase):
-                continue
-            stage.report(number + 1 if len(stages) > 1 else None, batchnorm=config.batchnorm)
-            # before the layers change their precision: an engine opened now computes in its own
-            batches = data.batches(TRAIN, stage.spec, phase=number + 1), data.batches(VALIDATION, stage.spec)
-            with mixed_precision_scope(config.precision, base.model):
-                top = build_trainable_top(base.pooled, stage.frontier, head, batchnorm=config.batchnorm)
-                trainer.train(phase, top, *batches)
+    # Phase 2: unfreeze the top of the base and train it with the head, stage by stage.
+    for number, stage in enumerate(stages):
+        stage.freeze(base.model)
+        phase_plan = plan.finetune_phase(number)
+        if trainer.is_done(phase_plan):
+            continue
+        stage.report(number + 1 if len(stages) > 1 else None, batchnorm=config.batchnorm)
+        # before the layers change their precision: an engine opened now computes in its own
+        batches = data.batches(TRAIN, stage.spec, phase=number + 1), data.batches(VALIDATION, stage.spec)
+        with mixed_precision_scope(config.precision, base.model):
+            top = build_trainable_top(base.pooled, stage.frontier, head, batchnorm=config.batchnorm)
+            trainer.train(phase_plan, top, *batches)
 
-        # Keep the best epoch of any phase, and evaluate it in float32, on the tensors of the last frontier.
-        trainer.restore_kept()
-        last = stages[-1].spec if stages else base.spec
-        top = build_trainable_top(base.pooled, stages[-1].frontier, head) if stages else head
-        evaluations = {
-            split: evaluate(top, data.batches(split, last), images, split)
-            for split in (VALIDATION, TEST)
-            if split in images.splits
-        }
+    # Keep the best epoch of any phase, and evaluate it in float32, on the tensors of the last frontier.
+    trainer.restore_kept()
+    last = stages[-1].spec if stages else base.spec
+    top = build_trainable_top(base.pooled, stages[-1].frontier, head) if stages else head
+    evaluations = {
+        split: evaluate(top, data.batches(split, last), images, split)
+        for split in (VALIDATION, TEST)
+        if split in images.splits
+    }
 
-    # Join base, pooling and head into one model and save the run.
+    # Join base, pooling and head into one model, which is never compiled: its file has no state of an optimizer.
     model = assemble_model(base.model, plan.head.pooling, head, plan.architecture.name, plan.preprocessor)
-    return save_run(folder, plan, images, stages, trainer.phases, evaluations, model, data.provenance)
+    return Trained(trainer.phases, evaluations, model.save)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cache
 
 from tlkit.architectures.architecture import Architecture
-from tlkit.architectures.layer_tables import has_table, network_config
+from tlkit.architectures.keras_config import network_config
+from tlkit.architectures.layer_tables import has_table
 from tlkit.architectures.pretrained import WeightsChoice, read_weights
 from tlkit.inference.compiler.graph import Graph
 from tlkit.inference.compiler.network import Network
@@ -31,5 +32,4 @@ def published_network(architecture: Architecture, weights: WeightsChoice, *, inc
 @cache
 def published_graph(architecture: Architecture, *, include_top: bool) -> Graph:
     """Return the layers of an architecture, from its table."""
-    config = network_config(architecture, include_top=include_top)
-    return read_config({"class_name": "Functional", "config": config})
+    return read_config(network_config(architecture, include_top=include_top))

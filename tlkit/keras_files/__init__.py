@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from tlkit.keras_files.verify import check_crc as check_crc
     from tlkit.keras_files.verify import start_verifying as start_verifying
     from tlkit.keras_files.verify import verify_readable as verify_readable
+    from tlkit.keras_files.write_archive import write_archive as write_archive
 
 _NAMES = {
     "foreign": ("foreign_error", "foreign_folder", "is_torch_stream"),
@@ -79,6 +80,7 @@ _NAMES = {
     "torch_legacy_reader": ("read_torch_stream",),
     "types": ("FEATURES", "Header"),
     "verify": ("check_crc", "start_verifying", "verify_readable"),
+    "write_archive": ("write_archive",),
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}
 

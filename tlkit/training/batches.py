@@ -18,7 +18,7 @@ from tlkit.features.store import FeatureStore
 from tlkit.inference.base import run
 from tlkit.inference.provenance import Provenance
 from tlkit.training.base import Base, Stage
-from tlkit.training.datasets import FeatureDataset, ImageDataset
+from tlkit.training.datasets import FeatureDataset, ImageDataset, LabelledData
 from tlkit.training.plan import TrainingPlan
 from tlkit.training.precomputed import open_precomputed
 from tlkit.training.split_data import SplitData
@@ -164,11 +164,22 @@ class TrainingBatches:
         """
         from tlkit.training.batch_sequence import BatchSequence  # needs Keras
 
-        config = self._config
-        seed = None if phase is None else 1000 * config.seed + phase  # other draws for every seed and phase
+        seed = None if phase is None else self._seed(phase)
+        return BatchSequence(self.samples(split, spec, phase=phase or 0), batch_size=self._config.batch_size, seed=seed)
+
+    def samples(self, split: str, spec: FeatureSpec, *, phase: int = 0) -> LabelledData:
+        """Return the samples of a split, to load by number.
+
+        Args:
+            split: Name of the split, such as ``train``.
+            spec: Which features of its images.
+            phase: Number of the phase, which seeds augmentation.
+        """
         number = self._extractor.specs.index(spec)
-        data = self._features.get((split, number)) or self._from_images(split, spec, number, seed or 0)
-        return BatchSequence(data, batch_size=config.batch_size, seed=seed)
+        return self._features.get((split, number)) or self._from_images(split, spec, number, self._seed(phase))
+
+    def _seed(self, phase: int) -> int:
+        return 1000 * self._config.seed + phase  # other draws for every seed and phase
 
     def _from_images(self, split: str, spec: FeatureSpec, number: int, seed: int) -> ImageDataset:
         files = self._images.splits[split]

@@ -12,6 +12,7 @@ from tlkit.data.preprocessor import Preprocessor
 from tlkit.keras_private import tensors_of
 from tlkit.training.frontier import Frontier
 from tlkit.training.heads import Head
+from tlkit.training.logistic_regression import LogisticRegression
 
 layers = keras.layers
 
@@ -38,6 +39,11 @@ def build_head(head: Head, feature_shape: Sequence[int], classes: int, data_form
         x = layers.Dropout(head.dropout, name="dropout")(x)
     x = layers.Dense(classes, activation="softmax", name="predictions")(x)
     return keras.Model(inputs, x, name="head")
+
+
+def set_linear_head(head: Any, fitted: LogisticRegression) -> None:
+    """Give a linear head of :func:`build_head` the weights that were fitted."""
+    head.get_layer("predictions").set_weights([fitted.kernel, fitted.bias])
 
 
 @keras_scope()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlkit.architectures.architecture import Architecture
-from tlkit.architectures.layer_tables import LayerInfo, layers_of
+from tlkit.architectures.layer_tables import LayerInfo, has_table, layers_of
 from tlkit.architectures.preprocessor import preprocessor_for, refuse_image_options
 from tlkit.architectures.pretrained import WeightsChoice, choose_weights
 from tlkit.architectures.registry.lookup import get_architecture
@@ -25,6 +25,9 @@ from tlkit.utils.cache_dir import cache_budget
 from tlkit.utils.logging import logger
 from tlkit.utils.text import join_truncated, pluralize
 
+LBFGS = "lbfgs"
+"""The optimizer that fits a linear head without Keras."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PhasePlan:
@@ -33,7 +36,7 @@ class PhasePlan:
     Attributes:
         name: ``head``, ``finetune``, or ``finetune-2`` and so on for stages.
         epochs: Number of epochs, at most.
-        optimizer: One of :data:`tlkit.config.Optimizer`.
+        optimizer: One of :data:`tlkit.config.HeadOptimizer`.
         lr: Learning rate at the start.
         schedule: One of :data:`tlkit.config.Schedule`.
         momentum: Momentum of SGD.
@@ -85,13 +88,20 @@ class TrainingPlan:
         return self.freeze_points[-1] if self.freeze_points else FreezePoint(count, count, self.layers[-1].name)
 
     @property
+    def needs_keras(self) -> bool:
+        """False where nothing needs gradients and the model can be written as data."""
+        is_fitted = self.head_phase is not None and self.head_phase.optimizer == LBFGS and not self.freeze_points
+        is_data = has_table(self.architecture) and self.preprocessor.data_format == "channels_last"
+        return not (is_fitted and is_data)
+
+    @property
     def head_phase(self) -> PhasePlan | None:
         """Phase 1; None without one."""
         config = self.config
         if not config.epochs:
             return None
         return PhasePlan(
-            name="head", epochs=config.epochs, optimizer=config.optimizer, lr=config.lr, schedule=config.schedule,
+            name="head", epochs=config.epochs, optimizer=config.head_optimizer, lr=config.lr, schedule=config.schedule,
             momentum=config.momentum, patience=config.patience,
         )  # fmt: skip
 

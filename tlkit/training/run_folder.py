@@ -9,7 +9,7 @@ import csv
 import dataclasses
 import json
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,16 +105,20 @@ class RunRecord:
         )  # fmt: skip
 
 
-def write_model(folder: Path, model: Any, phases: Sequence[Phase]) -> None:
+def write_model(folder: Path, save_model: Callable[[Path], None], phases: Sequence[Phase]) -> None:
     """Write the model and its training history; each file is whole or absent.
+
+    Args:
+        folder: The run folder.
+        save_model: Write the model to a ``.keras`` file: the weights without the state of an optimizer.
+        phases: The history.
 
     Raises:
         RunError: The folder cannot be written to.
     """
     with _writing(folder):
         with atomic_write(folder / MODEL) as part:
-            # this model was never compiled: the file holds the weights without the state of an optimizer
-            model.save(part)
+            save_model(part)
         with atomic_write(folder / HISTORY) as part, part.open("w", newline="") as file:
             columns = ("phase", "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds")
             writer = csv.DictWriter(file, columns)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,14 +28,27 @@ from tlkit.utils.logging import logger
 from tlkit.utils.text import format_bytes, pluralize
 
 
+@dataclass(frozen=True)
+class Trained:
+    """What training made.
+
+    Attributes:
+        phases: The history of each phase.
+        evaluations: Evaluation of each split, by its name.
+        save_model: Write the finished model, from image to class probabilities, to a ``.keras`` file.
+    """
+
+    phases: Sequence[Phase]
+    evaluations: Mapping[str, Evaluation]
+    save_model: Callable[[Path], None]
+
+
 def save_run(
     folder: Path,
     plan: TrainingPlan,
     images: SplitData,
     stages: Sequence[Stage],
-    phases: Sequence[Phase],
-    evaluations: Mapping[str, Evaluation],
-    model: Any,
+    trained: Trained,
     features: Provenance,
 ) -> FinetuneResult:
     """Save a run; its record is written last, because a folder that has one is complete.
@@ -44,16 +58,14 @@ def save_run(
         plan: What was decided.
         images: What it was trained on.
         stages: The stages of phase 2.
-        phases: The history of each phase.
-        evaluations: Evaluation of each split, by its name.
-        model: The finished model, from image to class probabilities.
+        trained: What training made.
         features: What decided the features of phase 1.
 
     Raises:
         RunError: The folder cannot be written to.
     """
     last = stages[-1] if stages else None
-    outcome = Outcome.of(phases, keeps_best=plan.config.keep == "best")
+    outcome = Outcome.of(trained.phases, keeps_best=plan.config.keep == "best")
     collapse = outcome.collapse(len(images.classes))
     if collapse:
         logger.warning(collapse)
@@ -64,16 +76,16 @@ def save_run(
         images={name: len(split.files) for name, split in images.splits.items()},
         freeze_point=plan.freeze_point,
         trained=last.trained if last else (),
-        phases=tuple(phases),
+        phases=tuple(trained.phases),
         outcome=outcome,
-        evaluations=evaluations,
+        evaluations=trained.evaluations,
         skipped=tuple(images.skipped),
         left_out=plan.dataset.left_out,
         warnings=(*plan.warnings, *images.warnings, *([collapse] if collapse else ())),
     )
     options = _resolved_options(result, plan)
     record = _record(result, plan, images, features, options)
-    write_model(folder, model, phases)
+    write_model(folder, trained.save_model, trained.phases)
     write_digests(folder, images.digests_by_file(plan.config.data))
     record = dataclasses.replace(record, model_digest=file_digest(folder / MODEL))
     try:
@@ -98,6 +110,7 @@ def _resolved_options(result: FinetuneResult, plan: TrainingPlan) -> dict[str, A
         "pooling": head.pooling,
         "head_units": head.units or None,
         "dropout": head.dropout,
+        "optimizer": config.head_optimizer,
         "freeze": config.freeze if elsewhere or not plan.freeze_points else result.freeze_point.last_frozen_layer,
         "cache_limit": format_bytes(plan.cache_budget_bytes),
     }

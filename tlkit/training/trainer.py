@@ -16,8 +16,9 @@ from tlkit.errors import RunError, TrainingError
 from tlkit.inference.grouped_conv import with_native_grouped_conv
 from tlkit.training.batch_sequence import BatchSequence
 from tlkit.training.checkpoint import Checkpoint, CheckpointWriter
-from tlkit.training.compile_options import Objective, make_optimizer
+from tlkit.training.compile_options import make_loss, make_optimizer
 from tlkit.training.history import Phase, best_epoch, merit
+from tlkit.training.objective import Objective
 from tlkit.training.plan import PhasePlan
 from tlkit.utils.interrupt import raise_if_interrupted
 from tlkit.utils.logging import logger, progress_bar
@@ -45,6 +46,10 @@ class Trainer:
         """Return True where a phase had ended before the run was interrupted."""
         return any(phase.name == plan.name for phase in self.phases)
 
+    def add(self, phase: Phase) -> None:
+        """Add a phase that ended without this trainer."""
+        self.phases.append(phase)
+
     @keras_scope()
     def train(self, plan: PhasePlan, model: Any, train: BatchSequence, validation: BatchSequence) -> Phase:
         """Train a model for one phase.
@@ -65,7 +70,7 @@ class Trainer:
         # another model of the same layers: a compiled model saves its loss, with which the file may not load
         model = with_native_grouped_conv(model)
         optimizer = make_optimizer(plan, len(train))
-        model.compile(optimizer=optimizer, loss=self._objective.loss, metrics=["accuracy"])
+        model.compile(optimizer=optimizer, loss=make_loss(self._objective), metrics=["accuracy"])
         optimizer.build(model.trainable_variables)
         if self._kept:
             self._kept.add(model.variables)

@@ -9,7 +9,8 @@ import tlkit
 from tlkit import keras_files
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.build import build
-from tlkit.architectures.layer_tables import describe, expected_layers, layers_of, network_config
+from tlkit.architectures.keras_config import network_config
+from tlkit.architectures.layer_tables import describe, expected_layers, layers_of
 from tlkit.architectures.pretrained import build_pretrained
 from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.architectures.weights_compatibility import preprocess_of

@@ -1,0 +1,93 @@
+"""Phase 1 without Keras: a linear head by logistic regression on the features of the frozen base."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+
+from tlkit.config import FinetuneConfig
+from tlkit.data.layout import TRAIN, VALIDATION
+from tlkit.errors import TrainingError
+from tlkit.features.spec import FeatureSpec
+from tlkit.reporting.metrics import Evaluation
+from tlkit.training.batches import TrainingBatches
+from tlkit.training.datasets import LabelledData
+from tlkit.training.history import Phase
+from tlkit.training.logistic_regression import LogisticRegression, fit_logistic_regression
+from tlkit.training.objective import Objective
+from tlkit.training.split_data import SplitData
+from tlkit.utils.logging import logger
+
+_AT_ONCE = 1024
+"""Samples to load at once."""
+
+
+def fit_linear_head(
+    config: FinetuneConfig, images: SplitData, data: TrainingBatches, spec: FeatureSpec
+) -> tuple[LogisticRegression, Phase]:
+    """Fit a linear head, and return it with its history: one epoch.
+
+    Args:
+        config: Class weights, label smoothing, and the seed that draws the folds of the cross-validation.
+        images: The splits.
+        data: Their features; all augmented variants of an image are used.
+        spec: Which of them; one vector an image.
+
+    Raises:
+        TrainingError: The features are not finite.
+        DataError: An image can no longer be read.
+    """
+    started = time.perf_counter()
+    train, validation = data.samples(TRAIN, spec), data.samples(VALIDATION, spec)
+    objective = Objective.for_labels(config, train.labels, len(images.classes))
+    features, samples = _load(train)
+    labels = train.labels[samples]
+    if not np.isfinite(features).all():
+        raise TrainingError(
+            "Features of the base are not finite.", hint="Check its weights: `tlkit inspect-h5 FILE --stats`."
+        )
+    head = fit_logistic_regression(features, labels, samples, objective, seed=config.seed)
+    loss, accuracy = _compare(head, features, labels, objective)
+    val_loss, val_accuracy = _compare(head, _load(validation)[0], validation.labels, objective)
+    epoch = {"epoch": 1, "loss": loss, "accuracy": accuracy, "val_loss": val_loss, "val_accuracy": val_accuracy}
+    logger.info(
+        "head: logistic regression with L2 of %.1e: loss %.4f, acc %.3f, val_loss %.4f, val_acc %.3f",
+        head.strength, loss, accuracy, val_loss, val_accuracy,
+    )  # fmt: skip
+    return head, Phase("head", [{**epoch, "seconds": time.perf_counter() - started}])
+
+
+def evaluate_linear_head(
+    head: LogisticRegression, images: SplitData, data: TrainingBatches, spec: FeatureSpec, split: str
+) -> Evaluation:
+    """Compare the predictions of a linear head with the labels of a split."""
+    probabilities = head.probabilities(_load(data.samples(split, spec))[0])
+    return Evaluation(images.classes, images.splits[split].labels, probabilities)
+
+
+def _load(data: LabelledData) -> tuple[np.ndarray, np.ndarray]:
+    """Return all samples, ``(rows, features)`` float32, and the number of the sample that each row is of."""
+    load = data.loader()
+    samples = np.repeat(np.arange(len(data.labels)), data.variants)
+    variants = np.tile(np.arange(data.variants), len(data.labels))
+    parts = []
+    for start in range(0, len(samples), _AT_ONCE):
+        rows = slice(start, start + _AT_ONCE)
+        (outputs,) = load(samples[rows], variants[rows], 0)
+        parts.append(outputs)
+    return np.concatenate(parts), samples
+
+
+def _compare(
+    head: LogisticRegression, features: np.ndarray, labels: np.ndarray, objective: Objective
+) -> tuple[float, float]:
+    """Return loss and accuracy, every sample weighted alike."""
+    probabilities = head.probabilities(features)
+    with np.errstate(divide="ignore"):
+        logarithms = np.log(probabilities)
+    loss = -np.where(objective.expected(labels) > 0, objective.expected(labels) * logarithms, 0).sum(axis=1).mean()
+    return min(float(loss), -math.log(np.finfo(np.float32).tiny)), float(
+        (probabilities.argmax(axis=1) == labels).mean()
+    )
