@@ -355,8 +355,8 @@ class FinetuneConfig(WidthOptions, LoadOptions, EngineOptions):
     epochs: int = option(10, group=PHASE_1, at_least=0, metavar="N", help="Epochs of phase 1; 0 skips it.")
     optimizer: HeadOptimizer | None = option(
         None, group=PHASE_1, unset="lbfgs for --head linear, else rmsprop",
-        help="Optimizer of phase 1. lbfgs: logistic regression, its L2 penalty chosen by cross-validation; a linear head "
-        "in less than a second, without --epochs and --lr.",
+        help="Optimizer of phase 1. lbfgs: logistic regression, its L2 penalty chosen by cross-validation; a linear "
+        "head in less than a second, without --epochs and --lr.",
     )  # fmt: skip
     lr: float = option(1e-3, group=PHASE_1, above=0, metavar="RATE", help="Learning rate of phase 1.")
     schedule: Schedule = option(

@@ -9,10 +9,11 @@ from tlkit.data.images.preprocessor import ImagePreprocessor
 from tlkit.errors import DataError, RunError, TrainingError, UsageError
 from tlkit.training.batch_sequence import BatchSequence
 from tlkit.training.checkpoint import read_checkpoint
-from tlkit.training.compile_options import make_optimizer
+from tlkit.training.compile_options import make_loss, make_optimizer
 from tlkit.training.datasets import FeatureDataset, ImageDataset
 from tlkit.training.heads import choose_head
 from tlkit.training.model import build_head
+from tlkit.training.objective import Objective, balanced_weights
 from tlkit.training.plan import PhasePlan
 from tlkit.training.trainer import Trainer
 

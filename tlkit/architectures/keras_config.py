@@ -137,12 +137,8 @@ def _entry(row: LayerInfo, architecture: Architecture) -> Config:
     elif row.kind == "Sequential":
         config["layers"] = _inner_layers(row)
     else:
-        config |= {
-            **_REQUIRED.get(row.kind, {}),
-            **row.options,
-            **_of_shape(row, architecture),
-            **_of_weights(row.kind, dict(row.weights)),
-        }
+        config |= {**_REQUIRED.get(row.kind, {}), **row.options, **_of_shape(row, architecture)}
+        config |= _of_weights(row.kind, dict(row.weights))
         if row.groups > 1:
             config["groups"] = row.groups
     return layer(row.kind, config, row.inputs, module=_MODULES.get(row.kind, "keras.layers"))

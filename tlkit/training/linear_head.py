@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 
 import numpy as np
@@ -22,6 +21,8 @@ from tlkit.utils.logging import logger
 
 _AT_ONCE = 1024
 """Samples to load at once."""
+_LEAST = 1e-7
+"""Probabilities below count as this in a loss, as in Keras."""
 
 
 def fit_linear_head(
@@ -85,9 +86,6 @@ def _compare(
 ) -> tuple[float, float]:
     """Return loss and accuracy, every sample weighted alike."""
     probabilities = head.probabilities(features)
-    with np.errstate(divide="ignore"):
-        logarithms = np.log(probabilities)
-    loss = -np.where(objective.expected(labels) > 0, objective.expected(labels) * logarithms, 0).sum(axis=1).mean()
-    return min(float(loss), -math.log(np.finfo(np.float32).tiny)), float(
-        (probabilities.argmax(axis=1) == labels).mean()
-    )
+    logarithms = np.log(np.maximum(probabilities, _LEAST))
+    loss = -(objective.expected(labels) * logarithms).sum(axis=1).mean()
+    return float(loss), float((probabilities.argmax(axis=1) == labels).mean())

@@ -5,19 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from tlkit.training.objective import Objective
 from tlkit.utils.interrupt import raise_if_interrupted
+from tlkit.utils.processors import compute_threads
 
-STRENGTHS = tuple(10.0 ** (power / 2) for power in range(0, -13, -1))
+STRENGTHS: tuple[float, ...] = tuple(10.0 ** (power / 2) for power in range(0, -13, -1))
 """Strengths of the L2 penalty that cross-validation chooses from, strong ones first: per sample, of features of mean
 squared length 1."""
 
+_TYPICAL = 1e-4
+"""The strength where nothing can be left out to choose it on."""
 _FOLDS = 5
 _MOST_SAMPLES = 10_000
 """Samples that the strength is chosen on, at most: it hardly changes with more."""
 _MOST_IN_BASIS = 5_000
 """Samples up to which features of more dimensions are rotated into as many as there are samples."""
+_WORTH_THREADS = 30_000_000
+"""Multiplications above which several threads are worth it; below, they wait for each other, for seconds where other
+processes run too."""
 _WORSE = 2
 """Weaker penalties without improvement after which the choice ends."""
 
@@ -66,10 +73,12 @@ def fit_logistic_regression(
     problem = _Problem.of(centred, labels, objective)
     random = np.random.default_rng(seed)
     folds = _folds(labels, images, random)
-    chosen = random.permutation(len(labels))[:_MOST_SAMPLES]
-    strength = _choose_strength(problem, folds, np.sort(chosen))
+    chosen = np.sort(random.permutation(len(labels))[:_MOST_SAMPLES])
     start = np.zeros((problem.features.shape[1] + 1, objective.classes))
-    matrix = _fit(problem, strength, start, tolerance=1e-5).astype(np.float32)
+    products = problem.features.size * objective.classes
+    with threadpool_limits(1 if products < _WORTH_THREADS else compute_threads(), "blas"):
+        strength = _choose_strength(problem, folds, chosen)
+        matrix = _fit(problem, strength, start, tolerance=1e-5).astype(np.float32)
     kernel = (matrix[:-1] if basis is None else basis @ matrix[:-1]) / np.float32(scale)
     return LogisticRegression(kernel, matrix[-1] - mean @ kernel, strength)
 
@@ -126,7 +135,8 @@ def _fit(problem: _Problem, strength: float, start: np.ndarray, *, tolerance: fl
         problem.loss, start.ravel(), args=(strength,), jac=True, method="L-BFGS-B",
         options={"gtol": tolerance, "ftol": 1e-9, "maxiter": 1000},
     )  # fmt: skip
-    return found.x.reshape(start.shape)
+    solution: np.ndarray = found.x.reshape(start.shape)
+    return solution
 
 
 def _choose_strength(problem: _Problem, folds: np.ndarray, rows: np.ndarray) -> float:
@@ -139,21 +149,21 @@ def _choose_strength(problem: _Problem, folds: np.ndarray, rows: np.ndarray) -> 
     """
     numbers = [fold for fold in range(_FOLDS) if (folds[rows] == fold).any()]
     if len(numbers) < 2:  # one image a class: nothing can be left out
-        return STRENGTHS[len(STRENGTHS) // 2]
+        return _TYPICAL
     parts = [(problem.part(rows[folds[rows] != fold]), problem.part(rows[folds[rows] == fold])) for fold in numbers]
     shares = [problem.weights[rows[folds[rows] == fold]].sum() for fold in numbers]
     shape = (problem.features.shape[1] + 1, problem.expected.shape[1])
     solutions = [np.zeros(shape) for _ in parts]
-    losses: list[float] = []
+    losses = np.array([])
     for strength in STRENGTHS:
         solutions = [
             _fit(kept, strength, before, tolerance=1e-4) for (kept, _), before in zip(parts, solutions, strict=True)
         ]
         left_out = [held.loss(each, 0.0)[0] for (_, held), each in zip(parts, solutions, strict=True)]
-        losses.append(float(np.dot(shares, left_out)))
-        if len(losses) - 1 - int(np.argmin(losses)) >= _WORSE:
+        losses = np.append(losses, np.dot(shares, left_out))
+        if len(losses) > losses.argmin() + _WORSE:
             break
-    return STRENGTHS[int(np.argmin(losses))]
+    return STRENGTHS[losses.argmin()]
 
 
 def _folds(labels: np.ndarray, images: np.ndarray, random: np.random.Generator) -> np.ndarray:

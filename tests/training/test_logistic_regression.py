@@ -1,0 +1,107 @@
+"""A linear head is fitted to the optimum that scikit-learn finds."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
+
+from tlkit.training.logistic_regression import STRENGTHS, fit_logistic_regression
+from tlkit.training.objective import Objective, balanced_weights
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    with threadpool_limits(1):
+        yield
+
+
+@pytest.fixture(scope="module")
+def digits():
+    features, labels = load_digits(return_X_y=True)
+    return features.astype("float32"), labels
+
+
+def fit(features, labels, **options):
+    return fit_logistic_regression(
+        features, labels, np.arange(len(labels)), Objective(int(labels.max()) + 1, **options)
+    )
+
+
+def scale_of(features):
+    return np.sqrt(np.square(features - features.mean(axis=0)).sum(axis=1).mean())
+
+
+def wide(features):
+    """The features in a space of more dimensions than there are samples, turned."""
+    rotation, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(300, features.shape[1])))
+    return (features @ rotation.T + 3).astype("float32")
+
+
+@pytest.mark.parametrize("widen", [False, True], ids=["tall", "wide"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_it_is_the_optimum_that_scikit_learn_finds(digits, widen, weighted):
+    features, labels = digits[0][:200], digits[1][:200]
+    kept = (labels > 2) | (np.arange(200) < 60)  # classes of different sizes
+    features, labels = features[kept], labels[kept]
+    weights = balanced_weights(labels, 10) if weighted else None
+    found = fit(wide(features) if widen else features, labels, class_weight=weights)
+    assert found.strength in STRENGTHS
+    inverse = 1 / (found.strength * len(labels))
+    reference = LogisticRegression(
+        C=inverse, class_weight="balanced" if weighted else None, tol=1e-6, max_iter=10_000
+    ).fit((features - features.mean(axis=0)) / scale_of(features), labels)
+    others = digits[0][1000:1200]
+    expected = reference.predict_proba((others - features.mean(axis=0)) / scale_of(features))
+    given = found.probabilities(wide(others) if widen else others)
+    assert given.dtype == np.float32
+    np.testing.assert_allclose(given, expected, atol=0.02)
+
+
+def test_the_strength_generalizes(digits):
+    features, labels = digits
+    found = fit(features[:300], labels[:300])
+    accuracies = [
+        LogisticRegression(C=power, max_iter=10_000)
+        .fit(features[:300] / scale_of(features), labels[:300])
+        .score(features[300:] / scale_of(features), labels[300:])
+        for power in 10.0 ** np.arange(-2, 5)
+    ]
+    assert max(accuracies) - min(accuracies) > 0.05
+    own = (found.probabilities(features[300:]).argmax(axis=1) == labels[300:]).mean()
+    assert own > max(accuracies) - 0.01
+
+
+def test_noise_gets_a_strong_penalty():
+    random = np.random.default_rng(0)
+    features, labels = random.normal(size=(200, 50)).astype("float32"), random.integers(2, size=200)
+    found = fit(features, labels)
+    assert found.strength >= 0.1
+    assert np.abs(found.probabilities(features) - 0.5).max() < 0.3
+
+
+def test_augmented_versions_of_an_image_are_in_one_fold():
+    """Were they not, noise would look like something to learn: every image left out has a copy that is not."""
+    random = np.random.default_rng(0)
+    features, labels = random.normal(size=(60, 50)).astype("float32"), np.tile([0, 1], 30)
+    images = np.repeat(np.arange(60), 4)
+    found = fit_logistic_regression(features[images], labels[images], images, Objective(2))
+    assert found.strength >= 0.1
+
+
+def test_smoothed_labels_are_less_certain(digits):
+    features, labels = digits
+    sure, smoothed = (fit(features[:300], labels[:300], label_smoothing=share) for share in (0, 0.2))
+    assert sure.probabilities(features[:300]).max(axis=1).mean() > 0.97
+    assert smoothed.probabilities(features[:300]).max(axis=1).mean() < 0.83  # 1 - 0.2 + 0.2 / 10
+
+
+def test_one_image_a_class_is_enough():
+    features = np.eye(3, 7, dtype="float32")
+    found = fit(features, np.arange(3))
+    assert found.probabilities(features).argmax(axis=1).tolist() == [0, 1, 2]
+
+
+def test_features_that_are_all_alike_give_the_shares_of_the_classes():
+    found = fit(np.ones((8, 4), "float32"), np.array([0, 0, 0, 0, 0, 0, 1, 1]))
+    np.testing.assert_allclose(found.probabilities(np.ones((1, 4), "float32")), [[0.75, 0.25]], atol=1e-3)
