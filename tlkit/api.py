@@ -112,6 +112,7 @@ class BottleneckOptions(Network, total=False):
 class Finetune(Network, total=False):
     """Keywords of :class:`tlkit.config.FinetuneConfig`."""
 
+    recipe: config.Recipe
     val_split: float
     features: StrPath | None
     arch: str
@@ -127,7 +128,7 @@ class Finetune(Network, total=False):
     stage_decay: float
     batchnorm: config.BatchNorm
     epochs: int
-    optimizer: config.Optimizer
+    optimizer: config.HeadOptimizer | None
     lr: float
     schedule: config.Schedule
     finetune_epochs: int

@@ -6,9 +6,12 @@ the Python API are checked by them, and every wrong value raises the same :class
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from importlib import resources
+from typing import Any, Literal, Self, get_args
 
+from tlkit.config_file import read_options
 from tlkit.errors import UsageError
 from tlkit.utils.options import Options, Size, option, options_of
 
@@ -30,19 +33,20 @@ HeadOptimizer = Literal["lbfgs", "sgd", "rmsprop", "adam", "adamw"]
 Pooling = Literal["avg", "max", "none"]
 Precision = Literal["float32", "bfloat16"]
 Preprocess = Literal["caffe", "tf", "torch", "lite", "unit", "none"]
+Recipe = Literal["classic", "fast", "strong", "2017", "2016"]
 Resize = Literal["squash", "crop"]
 Schedule = Literal["constant", "linear", "cosine"]
 """Learning-rate schedules: constant, linear or half-cosine decay to 0."""
 Keep = Literal["best", "last"]
 Split = Literal["test", "validation", "train"]
 
-DATA, NETWORK, HEAD, FREEZING = "Data", "Network", "Head", "Freezing"
+RECIPE, DATA, NETWORK, HEAD, FREEZING = "Recipe", "Data", "Network", "Head", "Freezing"
 FREEZE_OPTIONS = ("freeze", "unfreeze", "unfreeze_blocks", "stages")
 """Options of finetune that exclude each other."""
 
 PHASE_1, PHASE_2, BOTH_PHASES = "Phase 1 (head)", "Phase 2 (fine-tuning)", "Both phases"
 AUGMENTATION, EXECUTION, OUTPUT = "Augmentation", "Execution", "Output"
-GROUPS = (DATA, NETWORK, HEAD, FREEZING, PHASE_1, PHASE_2, BOTH_PHASES, AUGMENTATION, EXECUTION, OUTPUT)
+GROUPS = (RECIPE, DATA, NETWORK, HEAD, FREEZING, PHASE_1, PHASE_2, BOTH_PHASES, AUGMENTATION, EXECUTION, OUTPUT)
 """The headings of ``--help``, in order."""
 
 MAX_BATCH, MAX_SEED = 4096, 2**32 - 1
@@ -297,6 +301,13 @@ class BottleneckConfig(BuildOptions, LoadOptions, EngineOptions):
 class FinetuneConfig(WidthOptions, LoadOptions, EngineOptions):
     """Options of `tlkit finetune`."""
 
+    recipe: Recipe = option(
+        "classic", group=RECIPE,
+        help="Options to start from; any other option wins. classic: a new head, then the top of the base at a low "
+        "rate. fast: a linear head alone, in seconds. strong: the best accuracy for the time. 2017, 2016: as published, "
+        "with InceptionV3 and VGG16 unless --arch is given.",
+    )  # fmt: skip
+
     data: str = _data()
     val_split: float = _val_split()
     features: str | None = option(
@@ -435,6 +446,32 @@ class FinetuneConfig(WidthOptions, LoadOptions, EngineOptions):
             raise UsageError(
                 "--stages has freeze points of its own.", hint="Leave out --freeze, --unfreeze and --unfreeze-blocks."
             )
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """Build from a recipe, and names and values that win over it; warn of options that have no effect."""
+        recipe = str(values.get("recipe", "classic"))  # a year may come as a number
+        if recipe in get_args(Recipe):
+            values = {**cls.recipe_values(recipe, values), **values, "recipe": recipe}
+        return super().of(values)
+
+    @classmethod
+    def recipe_values(cls, recipe: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the options of a recipe, without those that contradict ``values``."""
+        items = {item.flag[2:]: item for item in options_of(cls)}
+        with resources.as_file(resources.files("tlkit") / "recipes" / f"{recipe}.yaml") as path:
+            texts = read_options(path, items)
+        found = {items[name].name: items[name].check(items[name].parse(text)) for name, text in texts.items()}
+        if any(values.get(name) is not None for name in FREEZE_OPTIONS):
+            found = {name: value for name, value in found.items() if name not in FREEZE_OPTIONS}
+        return found
+
+    def given(self) -> dict[str, Any]:
+        """Return the options that differ from those of the recipe."""
+        recipe = self.recipe_values(self.recipe, {})
+        values = {item.name: (getattr(self, item.name), recipe.get(item.name, item.default))
+                  for item in options_of(type(self))}  # fmt: skip
+        return {name: value for name, (value, default) in values.items() if value != default}
 
     @property
     def head_optimizer(self) -> HeadOptimizer:

@@ -44,7 +44,7 @@ def finetune(context: click.Context, /, options: dict[str, Any], resume: str | N
         tlkit finetune data/
         tlkit finetune data/ --arch inceptionv3 --freeze mixed8 -o flowers
         tlkit finetune data/ --augment light --augment-copies 5 --patience 3
-        tlkit finetune data/ --config configs/thorough.yaml --epochs 20
+        tlkit finetune data/ --recipe strong --arch resnet50
     """
     from tlkit import api
 

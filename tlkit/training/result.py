@@ -25,6 +25,7 @@ class FinetuneResult:
         trained: Layers of the base that trained in phase 2.
         phases: The phases that ran.
         outcome: What phase 2 made of the head, and which of them the run keeps.
+        recipe: The recipe that its options started from.
         evaluations: Evaluation on ``validation`` and, where there is one, ``test``: the trained part in float32, on
             frozen features of the chosen precision. Epochs in bfloat16 may report slightly other numbers.
         skipped: ``(path, reason)`` of images that could not be read.
@@ -40,6 +41,7 @@ class FinetuneResult:
     trained: tuple[str, ...]
     phases: tuple[Phase, ...]
     outcome: Outcome
+    recipe: str
     evaluations: Mapping[str, Evaluation]
     skipped: tuple[tuple[str, str], ...]
     left_out: Mapping[str, int]
@@ -73,6 +75,7 @@ class FinetuneResult:
             "val_accuracy": self.val_accuracy,
             "test_accuracy": self.test_accuracy,
             "phases": [phase.summary() for phase in self.phases],
+            "recipe": self.recipe,
             "kept": self.outcome.kept,
             **{split: evaluation.summary() for split, evaluation in self.evaluations.items()},
             "freeze": self.freeze,

@@ -78,6 +78,7 @@ def save_run(
         trained=last.trained if last else (),
         phases=tuple(trained.phases),
         outcome=outcome,
+        recipe=plan.config.recipe,
         evaluations=trained.evaluations,
         skipped=tuple(images.skipped),
         left_out=plan.dataset.left_out,
@@ -140,6 +141,7 @@ def _record(
             "val_accuracy": result.val_accuracy,
             "test_accuracy": result.test_accuracy,
             "phases": [phase.summary() for phase in result.phases],
+            "recipe": result.recipe,
             "kept": result.outcome.kept,
             **{split: evaluation.summary() for split, evaluation in result.evaluations.items()},
         },
@@ -170,6 +172,7 @@ def _write_report(result: FinetuneResult, record: RunRecord, images: SplitData, 
         highlights.append(("test accuracy", f"{result.test_accuracy:.3f}"))
     highlights += [
         ("base", record.architecture),
+        ("recipe", result.recipe),
         ("fine-tuned", pluralize(len(result.trained), "layer")),
         ("classes", f"{len(result.classes):,}"),
         (f"training {preprocessor.modality.plural}", f"{result.images['train']:,}"),

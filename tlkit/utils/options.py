@@ -325,9 +325,9 @@ class Options:
         """Return the words of the command line that ask for these options; defaults are left out."""
         given, arguments, words = self.given(), [], []
         for item in options_of(type(self)):
-            if item.name not in given:
+            value = given.get(item.name)
+            if value is None:
                 continue
-            value = given[item.name]
             if item.argument:
                 arguments += list(value) if isinstance(value, tuple) else [value]
             elif item.kind == "bool":
