@@ -129,6 +129,14 @@ class Finetune(Network, total=False):
     batchnorm: config.BatchNorm
     epochs: int
     optimizer: config.HeadOptimizer | None
+    warmup_epochs: float
+    weight_decay: float | None
+    layer_decay: float
+    clip_norm: float | None
+    ema: bool
+    nesterov: bool
+    mixup: float | None
+    cutmix: float | None
     lr: float
     schedule: config.Schedule
     finetune_epochs: int

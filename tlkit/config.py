@@ -304,8 +304,8 @@ class FinetuneConfig(WidthOptions, LoadOptions, EngineOptions):
     recipe: Recipe = option(
         "classic", group=RECIPE,
         help="Options to start from; any other option wins. classic: a new head, then the top of the base at a low "
-        "rate. fast: a linear head alone, in seconds. strong: the best accuracy for the time. 2017, 2016: as published, "
-        "with InceptionV3 and VGG16 unless --arch is given.",
+        "rate. fast: a linear head alone, in seconds. strong: the best accuracy for the time. 2017, 2016: as published "
+        "(InceptionV3, VGG16, unless --arch is given).",
     )  # fmt: skip
 
     data: str = _data()
@@ -383,7 +383,30 @@ class FinetuneConfig(WidthOptions, LoadOptions, EngineOptions):
         "constant", group=PHASE_2, help="Learning-rate schedule of phase 2; linear and cosine decay to 0."
     )
 
+    warmup_epochs: float = option(
+        0.0, group=PHASE_2, at_least=0, metavar="N",
+        help="Raise the learning rate from 0 over the first N epochs of phase 2, or of each stage.",
+    )  # fmt: skip
+    weight_decay: float | None = option(
+        None, group=PHASE_2, at_least=0, metavar="X", unset="none; 0.004 of adamw",
+        help="Decoupled weight decay in phase 2, not of biases and BatchNorm.",
+    )  # fmt: skip
+    layer_decay: float = option(
+        1.0, group=PHASE_2, above=0, at_most=1, metavar="X",
+        help="Layer-wise learning-rate decay in phase 2: the topmost block trains at X times the rate of the head, the "
+        "one below at X times that, and so on.",
+    )  # fmt: skip
+    clip_norm: float | None = option(
+        None, group=PHASE_2, above=0, metavar="X", unset="not clipped",
+        help="Clip gradients in phase 2 to this global norm.",
+    )  # fmt: skip
+    ema: bool = option(
+        False, group=PHASE_2,
+        help="Validate and keep an exponential moving average of the weights in phase 2, over a tenth of its batches.",
+    )  # fmt: skip
+
     momentum: float = option(0.9, group=BOTH_PHASES, at_least=0, below=1, metavar="X", help="Momentum of SGD.")
+    nesterov: bool = option(False, group=BOTH_PHASES, help="Nesterov momentum, of SGD.")
     patience: int | None = option(
         None, group=BOTH_PHASES, at_least=1, metavar="N", unset="train all epochs",
         help="Early stopping: end a phase after N epochs without improvement and restore the best weights "
@@ -413,6 +436,15 @@ class FinetuneConfig(WidthOptions, LoadOptions, EngineOptions):
         help="Precompute features for K augmented versions of each image; each epoch samples one.",
     )  # fmt: skip
 
+    mixup: float | None = option(
+        None, group=AUGMENTATION, above=0, at_most=100, metavar="A", unset="not mixed",
+        help="MixUp in phase 2: blend each image with another, by a share of Beta(A, A), and their labels alike.",
+    )  # fmt: skip
+    cutmix: float | None = option(
+        None, group=AUGMENTATION, above=0, at_most=100, metavar="A", unset="not mixed",
+        help="CutMix in phase 2: replace a box of each image by that of another. With both, each batch draws one.",
+    )  # fmt: skip
+
     batch_size: int = _batch_size()
     seed: int = _seed()
     cache_limit: str | None = option(
@@ -439,6 +471,16 @@ class FinetuneConfig(WidthOptions, LoadOptions, EngineOptions):
             raise UsageError(
                 "--features holds features of unchanged images, which --augment changes.",
                 hint="Leave one of them out; --augment-copies caches features of augmented images.",
+            )
+        if (self.mixup or self.cutmix) and (self.augment == "none" or self.augment_copies is not None):
+            raise UsageError(
+                f"{'--mixup' if self.mixup else '--cutmix'} mixes images that are augmented in every epoch.",
+                hint="Add --augment light, recipe2017 or randaugment, without --augment-copies.",
+            )
+        if self.finetune_epochs and self.warmup_epochs >= self.finetune_epochs:
+            raise UsageError(
+                f"--warmup-epochs {self.warmup_epochs:g} leaves none of the {self.finetune_epochs} epochs of phase 2.",
+                hint="Use fewer, or more --finetune-epochs.",
             )
         if self.optimizer == "lbfgs" and (reason := self._why_not_lbfgs()):
             raise UsageError(f"--optimizer lbfgs {reason[0]}.", hint=reason[1])
@@ -503,13 +545,16 @@ class FinetuneConfig(WidthOptions, LoadOptions, EngineOptions):
             self.head_optimizer if self.epochs else "",
             self.finetune_optimizer if self.finetune_epochs else "",
         ):
-            reasons["momentum"] = "no phase uses sgd"
+            reasons |= dict.fromkeys(("momentum", "nesterov"), "no phase uses sgd")
+        elif not self.momentum:
+            reasons["nesterov"] = "--momentum is 0"
         if self.stages is None or len([stage for stage in self.stages.split(",") if stage.strip()]) < 2:
             reasons["stage_decay"] = "there are no --stages to decay over"
         if not self.finetune_epochs:
             names = (
                 "freeze", "unfreeze", "unfreeze_blocks", "stages", "stage_decay", "batchnorm", "finetune_optimizer",
-                "finetune_lr", "finetune_schedule",
+                "finetune_lr", "finetune_schedule", "warmup_epochs", "weight_decay", "layer_decay", "clip_norm", "ema",
+                "mixup", "cutmix",
             )  # fmt: skip
             reasons |= dict.fromkeys(names, "--finetune-epochs 0 skips phase 2")
         return reasons

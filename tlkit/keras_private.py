@@ -163,3 +163,19 @@ def _fixed_add(operations: Any) -> Any:
         return original(x1, x2)
 
     return add
+
+
+def moving_averages(optimizer: Any) -> list[Any]:
+    """Return the averages that an optimizer with ``use_ema`` keeps, in the order of the variables it was built for.
+
+    Source: ``keras/src/optimizers/base_optimizer.py``.
+    """
+    return list(optimizer._model_variables_moving_average)
+
+
+def variable_index(optimizer: Any, variable: Any) -> int:
+    """Return the position of a variable among those that an optimizer was built for, given as ``update_step`` gets it.
+
+    Source: ``keras/src/optimizers/base_optimizer.py``.
+    """
+    return int(optimizer._get_variable_index(variable))

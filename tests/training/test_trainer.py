@@ -79,8 +79,11 @@ def test_what_is_broken_off_ends_as_if_it_was_not(tmp_path, stop, patience):
             held_out = Breaking(held_out, break_after)
         plans = (
             plan(schedule="cosine", patience=patience),
-            plan(name="finetune", optimizer="sgd", schedule="linear", patience=patience),
-        )
+            plan(
+                name="finetune", optimizer="sgd", schedule="linear", patience=patience, nesterov=True, warmup_epochs=1,
+                weight_decay=0.01, clip_norm=1.0, ema=True,
+            ),
+        )  # fmt: skip
         for each in plans:
             training.train(each, head, batches(1), held_out)
         return head.get_weights(), [[{**epoch, "seconds": 0} for epoch in phase.epochs] for phase in training.phases]

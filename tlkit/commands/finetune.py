@@ -140,6 +140,7 @@ def _train_with_keras(
     from tlkit.training.evaluate import evaluate
     from tlkit.training.model import (
         assemble_model,
+        batchnorm_scope,
         build_head,
         build_trainable_top,
         mixed_precision_scope,
@@ -173,10 +174,11 @@ def _train_with_keras(
             continue
         stage.report(number + 1 if len(stages) > 1 else None, batchnorm=config.batchnorm)
         # before the layers change their precision: an engine opened now computes in its own
-        batches = data.batches(TRAIN, stage.spec, phase=number + 1), data.batches(VALIDATION, stage.spec)
-        with mixed_precision_scope(config.precision, base.model):
+        train = data.batches(TRAIN, stage.spec, phase=number + 1, mixes=phase_plan.mixes)
+        validation = data.batches(VALIDATION, stage.spec, mixes=phase_plan.mixes)
+        with mixed_precision_scope(config.precision, base.model), batchnorm_scope(base.model, len(train)):
             top = build_trainable_top(base.pooled, stage.frontier, head, batchnorm=config.batchnorm)
-            trainer.train(phase_plan, top, *batches)
+            trainer.train(phase_plan, top, train, validation, stage.rate_factors(base, config.layer_decay))
 
     # Keep the best epoch of any phase, and evaluate it in float32, on the tensors of the last frontier.
     trainer.restore_kept()

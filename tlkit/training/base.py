@@ -15,7 +15,7 @@ from tlkit.features.published_network import published_graph, published_network
 from tlkit.features.spec import FeatureSpec
 from tlkit.inference.compiler.graph import Unsupported
 from tlkit.inference.compiler.tensors import Tensor
-from tlkit.training.freeze import FreezePoint
+from tlkit.training.freeze import FreezePoint, depth_in_blocks
 from tlkit.training.frontier import Frontier, Node, find_frontier, nodes_of_graph, nodes_of_model
 from tlkit.training.plan import TrainingPlan
 from tlkit.utils.logging import logger
@@ -62,6 +62,11 @@ class Base:
         model = build_pretrained(self._architecture, weights=self._weights, include_top=False, size=size).model
         model.trainable = False
         return model
+
+    @property
+    def depths(self) -> dict[str, int]:
+        """How many blocks from the top each layer is, from 1."""
+        return depth_in_blocks(self._architecture, [layer.name for layer in self.layers])
 
     @cached_property
     def pooled(self) -> Any:
@@ -130,6 +135,22 @@ class Stage:
         logger.info("Training the head and %s: %s.", pluralize(len(self.trained), "layer"), names)
         statistics = "in inference mode" if batchnorm == "frozen" else "updates its statistics"
         logger.info("BatchNormalization: %s.", statistics)
+
+    def rate_factors(self, base: Base, decay: float) -> dict[str, float]:
+        """Return factors of the learning rate of the variables that train, by their ``path``: lower in deeper blocks.
+
+        Args:
+            base: The base, after :meth:`freeze`.
+            decay: Factor from each block to the one below it, and from the head to the topmost; 1 for none.
+        """
+        if decay == 1:
+            return {}
+        depths = base.depths
+        return {
+            variable.path: decay ** depths[layer.name]
+            for layer in base.model.layers
+            for variable in layer.trainable_variables
+        }
 
     def freeze(self, model: Any) -> None:
         """Set ``trainable`` of every layer of the base, a ``keras.Model``, for this stage."""

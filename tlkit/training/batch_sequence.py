@@ -20,15 +20,19 @@ class BatchSequence(keras.utils.PyDataset):
         data: The samples.
         batch_size: Samples per batch; the last batch may have fewer.
         seed: Draws an order, and a variant of each sample, in every epoch; None for the order as it is.
+        classes: Labels are rows of so many probabilities, as mixed images have them; None for numbers of classes.
     """
 
-    def __init__(self, data: LabelledData, *, batch_size: int, seed: int | None = None) -> None:
+    def __init__(
+        self, data: LabelledData, *, batch_size: int, seed: int | None = None, classes: int | None = None
+    ) -> None:
         super().__init__(workers=1, use_multiprocessing=False)  # decoding has threads of its own
         self.failure: TlkitError | None = None
         """The error that ended an epoch: TensorFlow passes on its text alone."""
         self.samples = len(data.labels)
         self._labels, self._variants, self._load = data.labels, data.variants, data.loader()
-        self._batch_size, self._seed = batch_size, seed
+        self._batch_size, self._seed, self._mixer = batch_size, seed, data.mixer
+        self._rows = None if classes is None else np.eye(classes, dtype=np.float32)
         self.epoch = 0
 
     @property
@@ -57,4 +61,11 @@ class BatchSequence(keras.utils.PyDataset):
         except TlkitError as error:
             self.failure = error
             raise
-        return inputs if len(inputs) > 1 else inputs[0], self._labels[samples]
+        return inputs if len(inputs) > 1 else inputs[0], self._targets(samples)
+
+    def _targets(self, samples: np.ndarray) -> np.ndarray:
+        labels: np.ndarray = self._labels[samples]
+        if self._rows is None:
+            return labels
+        rows: np.ndarray = self._rows[labels]
+        return rows if self._mixer is None else self._mixer.draw(samples, self.epoch).labels(rows)

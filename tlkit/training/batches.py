@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tlkit.data.images.mixing import Mixer
 from tlkit.data.layout import TRAIN
 from tlkit.errors import FeatureError
 from tlkit.features.cache import FeatureCache
@@ -154,35 +155,43 @@ class TrainingBatches:
             except (FeatureError, OSError) as error:
                 cache.use_fallback(error)
 
-    def batches(self, split: str, spec: FeatureSpec, *, phase: int | None = None) -> BatchSequence:
+    def batches(self, split: str, spec: FeatureSpec, *, phase: int | None = None, mixes: bool = False) -> BatchSequence:
         """Return the batches of a split.
 
         Args:
             split: Name of the split, such as ``train``.
             spec: Which features of its images.
             phase: Number of the phase, which seeds order and augmentation; None for a fixed order.
+            mixes: Labels are rows of probabilities; training images are mixed.
         """
         from tlkit.training.batch_sequence import BatchSequence  # needs Keras
 
         seed = None if phase is None else self._seed(phase)
-        return BatchSequence(self.samples(split, spec, phase=phase or 0), batch_size=self._config.batch_size, seed=seed)
+        return BatchSequence(
+            self.samples(split, spec, phase=phase or 0, mixes=mixes),
+            batch_size=self._config.batch_size,
+            seed=seed,
+            classes=len(self._images.classes) if mixes else None,
+        )
 
-    def samples(self, split: str, spec: FeatureSpec, *, phase: int = 0) -> LabelledData:
+    def samples(self, split: str, spec: FeatureSpec, *, phase: int = 0, mixes: bool = False) -> LabelledData:
         """Return the samples of a split, to load by number.
 
         Args:
             split: Name of the split, such as ``train``.
             spec: Which features of its images.
             phase: Number of the phase, which seeds augmentation.
+            mixes: Training images are mixed.
         """
         number = self._extractor.specs.index(spec)
-        return self._features.get((split, number)) or self._from_images(split, spec, number, self._seed(phase))
+        return self._features.get((split, number)) or self._from_images(split, spec, number, self._seed(phase), mixes)
 
     def _seed(self, phase: int) -> int:
         return 1000 * self._config.seed + phase  # other draws for every seed and phase
 
-    def _from_images(self, split: str, spec: FeatureSpec, number: int, seed: int) -> ImageDataset:
-        files = self._images.splits[split]
+    def _from_images(self, split: str, spec: FeatureSpec, number: int, seed: int, mixes: bool) -> ImageDataset:
+        files, config = self._images.splits[split], self._config
+        mixer = Mixer(config.mixup, config.cutmix, self._images.preprocessor.size, seed)
         engine = None if spec in self._whole_base else self._extractor.engine(number)
         return ImageDataset(
             files.files,
@@ -191,6 +200,7 @@ class TrainingBatches:
             compute=None if engine is None else lambda pixels: run(engine, pixels),
             augment=self._augmentation(seed) if split == TRAIN else None,
             variants=self._copies.count if split == TRAIN and self._copies else 1,
+            mixer=mixer if mixes and split == TRAIN else None,
         )
 
     def _augmentation(self, seed: int) -> Callable[[np.ndarray, int, int, int], np.ndarray] | None:

@@ -1,16 +1,28 @@
-"""What ``compile`` and ``fit`` take: loss, optimizer, learning-rate schedule."""
+"""What ``compile`` takes: the loss, and the optimizer with its rates by step and by layer."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from tlkit.backend import keras
+from tlkit.keras_private import variable_index
 from tlkit.training.objective import Objective
 from tlkit.training.plan import PhasePlan
 
+_NOT_DECAYED = ["bias", "gamma", "beta"]
+_LONGEST_EMA = 0.999
 
-def make_loss(objective: Objective) -> Any:
-    """Return the cross-entropy of labels ``(batch,)`` and probabilities ``(batch, classes)``, for ``compile``."""
+
+def make_loss(objective: Objective, *, mixes: bool = False) -> Any:
+    """Return the cross-entropy of labels and probabilities ``(batch, classes)``, for ``compile``.
+
+    Args:
+        objective: What is minimised.
+        mixes: Labels are ``(batch, classes)`` probabilities; otherwise ``(batch,)`` numbers of classes.
+    """
+    if mixes:
+        return keras.losses.CategoricalCrossentropy(label_smoothing=objective.label_smoothing)
     if not objective.label_smoothing:
         return "sparse_categorical_crossentropy"
 
@@ -21,19 +33,71 @@ def make_loss(objective: Objective) -> Any:
     return smoothed_crossentropy
 
 
-def make_optimizer(plan: PhasePlan, steps: int) -> Any:
+def make_optimizer(plan: PhasePlan, steps: int, factors: Mapping[str, float] | None = None) -> Any:
     """Return the optimizer of a phase.
 
     Args:
         plan: The phase.
         steps: Batches per epoch.
+        factors: Of the learning rate of variables, by their ``path``; 1 for the others.
     """
+    kinds = {
+        "sgd": keras.optimizers.SGD, "rmsprop": keras.optimizers.RMSprop,
+        "adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW,
+    }  # fmt: skip
+    options: dict[str, Any] = {"momentum": plan.momentum, "nesterov": plan.nesterov} if plan.optimizer == "sgd" else {}
+    if plan.weight_decay is not None:
+        options["weight_decay"] = plan.weight_decay
+    if plan.clip_norm is not None:
+        options["global_clipnorm"] = plan.clip_norm
+    if plan.ema:
+        options |= {"use_ema": True, "ema_momentum": ema_momentum(steps * plan.epochs)}
+    kind = kinds[plan.optimizer]
+    optimizer = (_with_factors(kind, factors) if factors else kind)(_rate(plan, steps), **options)
+    if plan.weight_decay is not None:
+        optimizer.exclude_from_weight_decay(var_names=_NOT_DECAYED)
+    return optimizer
+
+
+def ema_momentum(steps: int) -> float:
+    """Return the momentum of an average over a tenth of the batches of a phase, at most a thousand."""
+    return min(_LONGEST_EMA, max(0.5, 1 - 10 / steps))
+
+
+def _rate(plan: PhasePlan, steps: int) -> Any:
+    schedules = keras.optimizers.schedules
+    warm = round(plan.warmup_epochs * steps)
+    left = steps * plan.epochs - warm
     rate: Any = plan.lr
     if plan.schedule == "linear":
-        rate = keras.optimizers.schedules.PolynomialDecay(plan.lr, steps * plan.epochs, end_learning_rate=0.0)
+        rate = schedules.PolynomialDecay(plan.lr, left, end_learning_rate=0.0)
     elif plan.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(plan.lr, steps * plan.epochs)
-    if plan.optimizer == "sgd":
-        return keras.optimizers.SGD(rate, momentum=plan.momentum)
-    kinds = {"rmsprop": keras.optimizers.RMSprop, "adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}
-    return kinds[plan.optimizer](rate)
+        rate = schedules.CosineDecay(plan.lr, left)
+    return _warmed_up(plan.lr, rate, warm) if warm else rate
+
+
+def _warmed_up(peak: float, rate: Any, steps: int) -> Any:
+    """Return a schedule that rises to ``peak`` in a number of steps, and goes on with a rate or schedule."""
+
+    class Warmup(keras.optimizers.schedules.LearningRateSchedule):
+        def __call__(self, step: Any) -> Any:
+            step = keras.ops.cast(step, "float32")
+            after = rate(keras.ops.maximum(step - steps, 0)) if callable(rate) else rate
+            return keras.ops.where(step < steps, peak * (step + 1) / steps, after)
+
+    return Warmup()
+
+
+def _with_factors(kind: Any, factors: Mapping[str, float]) -> Any:
+    """Return a kind of optimizer that multiplies the learning rate of each variable by its factor."""
+
+    class WithFactors(kind):
+        def build(self, variables: Any) -> None:
+            self._factors = [factors.get(variable.path, 1.0) for variable in variables]
+            super().build(variables)
+
+        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+            factor = self._factors[variable_index(self, variable)]  # TensorFlow's own variable, which has no path
+            super().update_step(gradient, variable, learning_rate * factor)
+
+    return WithFactors

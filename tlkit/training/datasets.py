@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
+from tlkit.data.images.mixing import Mixer
 from tlkit.data.memory import claims
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import DataError, InputError
@@ -34,6 +35,11 @@ class LabelledData(Protocol):
     @property
     def variants(self) -> int:
         """Augmented variants per sample."""
+        ...
+
+    @property
+    def mixer(self) -> Mixer | None:
+        """What mixes the images of a batch, and so their labels; None where nothing does."""
         ...
 
     def loader(self) -> Loader:
@@ -58,6 +64,10 @@ class FeatureDataset:
     labels: np.ndarray
     shapes: tuple[tuple[int, ...], ...]
     memory: int | None = None
+
+    @property
+    def mixer(self) -> None:
+        """Features are not mixed."""
 
     @property
     def variants(self) -> int:
@@ -102,6 +112,7 @@ class ImageDataset:
             nothing is frozen, so that samples are inputs of the network itself.
         augment: Replace pixels ``(height, width, channels)`` of a sample: pixels, its number, its variant, the epoch.
         variants: Augmented variants per image; one is drawn in each epoch.
+        mixer: Mixes the images of a batch.
     """
 
     def __init__(
@@ -113,8 +124,9 @@ class ImageDataset:
         compute: Callable[[np.ndarray], Arrays] | None = None,
         augment: Callable[[np.ndarray, int, int, int], np.ndarray] | None = None,
         variants: int = 1,
+        mixer: Mixer | None = None,
     ) -> None:
-        self.labels, self.variants = labels, variants
+        self.labels, self.variants, self.mixer = labels, variants, mixer
         self._files, self._preprocessor, self._compute, self._augment = files, preprocessor, compute, augment
         self._pool = ThreadPoolExecutor(decode_threads(), thread_name_prefix="decode")
 
@@ -127,6 +139,8 @@ class ImageDataset:
         if self._augment is not None:
             chosen = zip(pixels, samples.tolist(), variants.tolist(), strict=True)
             pixels = np.stack([self._augment(*each, epoch) for each in chosen])
+        if self.mixer is not None:
+            pixels = self.mixer.draw(samples, epoch).pixels(pixels)
         return (self._preprocessor.to_model_input(pixels),) if self._compute is None else self._compute(pixels)
 
     def _read(self, sample: int) -> np.ndarray:

@@ -85,6 +85,17 @@ def resolve_freeze_point(
     return FreezePoint(frozen, total, layers[frozen - 1] if frozen else None, notes)
 
 
+def depth_in_blocks(architecture: Architecture, layers: Sequence[str]) -> dict[str, int]:
+    """Return how many blocks from the top each layer is: 1 in the topmost block and above it.
+
+    Args:
+        architecture: The architecture of the base.
+        layers: Names of its layers, in order.
+    """
+    ends = [layers.index(name) for name in architecture.blocks]
+    return {name: max(1, sum(end >= position for end in ends)) for position, name in enumerate(layers)}
+
+
 def resolve_stages(architecture: Architecture, layers: Sequence[str], stages: Sequence[str]) -> tuple[FreezePoint, ...]:
     """Resolve the freeze points of staged unfreezing, from the top of the base down.
 

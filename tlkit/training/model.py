@@ -92,6 +92,28 @@ def build_trainable_top(network: Any, frontier: Frontier, head: Any, *, batchnor
 
 
 @contextmanager
+def batchnorm_scope(network: Any, steps: int) -> Iterator[None]:
+    """Let BatchNormalization that trains average its statistics over about an epoch inside the block.
+
+    The usual momentum of 0.99 averages over hundreds of batches: after a few epochs of a few batches the statistics are
+    still on their way from those of ImageNet.
+
+    Args:
+        network: The base; of its BatchNormalization, those with ``trainable`` train.
+        steps: Batches per epoch.
+    """
+    kind = keras.layers.BatchNormalization
+    before = [(layer, layer.momentum) for layer in network.layers if isinstance(layer, kind) and layer.trainable]
+    for layer, momentum in before:
+        layer.momentum = min(momentum, max(0.5, 1 - 1 / steps))
+    try:
+        yield
+    finally:
+        for layer, momentum in before:
+            layer.momentum = momentum
+
+
+@contextmanager
 def mixed_precision_scope(precision: str, network: Any) -> Iterator[None]:
     """Compute the layers of a network in mixed ``precision`` inside the block; their weights stay float32.
 

@@ -42,6 +42,12 @@ class PhasePlan:
         momentum: Momentum of SGD.
         patience: Epochs without improvement after which the phase ends and its best weights are restored; None to
             train all epochs.
+        nesterov: Nesterov momentum, of SGD.
+        warmup_epochs: Epochs over which the learning rate rises from 0.
+        weight_decay: Decoupled weight decay; None for the optimizer's own.
+        clip_norm: Global norm that gradients are clipped to; None for none.
+        ema: Validate and keep an average of the weights.
+        mixes: Labels are mixed, as images are: rows of probabilities.
     """
 
     name: str
@@ -51,6 +57,12 @@ class PhasePlan:
     schedule: str = "constant"
     momentum: float = 0.9
     patience: int | None = None
+    nesterov: bool = False
+    warmup_epochs: float = 0.0
+    weight_decay: float | None = None
+    clip_norm: float | None = None
+    ema: bool = False
+    mixes: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,7 +114,7 @@ class TrainingPlan:
             return None
         return PhasePlan(
             name="head", epochs=config.epochs, optimizer=config.head_optimizer, lr=config.lr, schedule=config.schedule,
-            momentum=config.momentum, patience=config.patience,
+            momentum=config.momentum, patience=config.patience, nesterov=config.nesterov,
         )  # fmt: skip
 
     def finetune_phase(self, number: int) -> PhasePlan:
@@ -112,7 +124,9 @@ class TrainingPlan:
             name="finetune" if len(self.freeze_points) == 1 else f"finetune-{number + 1}",
             epochs=config.finetune_epochs, optimizer=config.finetune_optimizer,
             lr=config.finetune_lr * config.stage_decay**number, schedule=config.finetune_schedule,
-            momentum=config.momentum, patience=config.patience,
+            momentum=config.momentum, patience=config.patience, nesterov=config.nesterov,
+            warmup_epochs=config.warmup_epochs, weight_decay=config.weight_decay, clip_norm=config.clip_norm,
+            ema=config.ema, mixes=bool(config.mixup or config.cutmix),
         )  # fmt: skip
 
 

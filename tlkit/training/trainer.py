@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,11 @@ import numpy as np
 from tlkit.backend import keras, keras_scope
 from tlkit.errors import RunError, TrainingError
 from tlkit.inference.grouped_conv import with_native_grouped_conv
+from tlkit.keras_private import moving_averages
 from tlkit.training.batch_sequence import BatchSequence
 from tlkit.training.checkpoint import Checkpoint, CheckpointWriter
 from tlkit.training.compile_options import make_loss, make_optimizer
+from tlkit.training.forecast import report_epoch_time
 from tlkit.training.history import Phase, best_epoch, merit
 from tlkit.training.objective import Objective
 from tlkit.training.plan import PhasePlan
@@ -51,7 +53,14 @@ class Trainer:
         self.phases.append(phase)
 
     @keras_scope()
-    def train(self, plan: PhasePlan, model: Any, train: BatchSequence, validation: BatchSequence) -> Phase:
+    def train(
+        self,
+        plan: PhasePlan,
+        model: Any,
+        train: BatchSequence,
+        validation: BatchSequence,
+        rate_factors: Mapping[str, float] | None = None,
+    ) -> Phase:
         """Train a model for one phase.
 
         It is compiled for every phase, because Keras reads ``trainable`` when it compiles.
@@ -61,6 +70,7 @@ class Trainer:
             model: Its output is ``(batch, classes)`` probabilities.
             train: Training batches; ``epoch`` is set before each epoch.
             validation: Validation batches, in a fixed order.
+            rate_factors: Of the learning rate of variables, by their ``path``; 1 for the others.
 
         Raises:
             TrainingError: The loss is not finite.
@@ -69,8 +79,9 @@ class Trainer:
         """
         # another model of the same layers: a compiled model saves its loss, with which the file may not load
         model = with_native_grouped_conv(model)
-        optimizer = make_optimizer(plan, len(train))
-        model.compile(optimizer=optimizer, loss=make_loss(self._objective), metrics=["accuracy"])
+        optimizer = make_optimizer(plan, len(train), rate_factors)
+        loss = make_loss(self._objective, mixes=plan.mixes)
+        model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
         optimizer.build(model.trainable_variables)
         if self._kept:
             self._kept.add(model.variables)
@@ -81,6 +92,8 @@ class Trainer:
         self.phases.append(callback.phase)
         if not callback.is_over():
             try:
+                if callback.phase.is_fine_tuning:
+                    report_epoch_time(model, train, validation, self._objective.class_weight)
                 model.fit(
                     train, validation_data=validation, initial_epoch=len(callback.phase.epochs), epochs=plan.epochs,
                     shuffle=False, verbose=0, class_weight=self._objective.class_weight, callbacks=[callback],
@@ -91,6 +104,8 @@ class Trainer:
             finally:
                 callback.close_bar()
                 self._writer.wait()
+        if plan.ema:
+            _assign(model.trainable_variables, [average.numpy() for average in moving_averages(optimizer)])
         if plan.patience is not None:
             _assign(model.variables, callback.best)
         return callback.phase
@@ -153,6 +168,7 @@ class _CheckpointCallback(keras.callbacks.Callback):
         self._batches = [len(train), len(validation)]
         self._started = 0.0
         self._bar: Any = None
+        self._trained: list[np.ndarray] = []
 
     def restore(self, checkpoint: Checkpoint, model: Any) -> None:
         """Restore the state after the last completed epoch."""
@@ -191,6 +207,13 @@ class _CheckpointCallback(keras.callbacks.Callback):
         raise_if_interrupted()
         self._bar.update(1)
 
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Validate the average of the weights, until the end of the epoch."""
+        if self._plan.ema:
+            self._trained = [variable.numpy() for variable in self.model.trainable_variables]
+            averages = moving_averages(self.model.optimizer)
+            _assign(self.model.trainable_variables, [average.numpy() for average in averages])
+
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
         raise_if_interrupted()
         self._bar.update(1)
@@ -226,6 +249,9 @@ class _CheckpointCallback(keras.callbacks.Callback):
             if best_epoch([*self._before, phase]) == (phase, epoch + 1):
                 self._kept.replace(self.model.variables, variables)
             kept = self._kept.of(self.model.variables)
+        if plan.ema:
+            _assign(self.model.trainable_variables, self._trained)
+            variables = [variable.numpy() for variable in self.model.variables]
         self._writer.write(
             Checkpoint(
                 [*self._before, dataclasses.replace(phase, epochs=list(phase.epochs))],
