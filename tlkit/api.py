@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tlkit.commands.convert_h5 import Converted
     from tlkit.commands.evaluate import EvaluationResult
     from tlkit.commands.extract import ExtractResult
+    from tlkit.commands.find_lr import FoundRate
     from tlkit.commands.inspect_h5 import Inspection
     from tlkit.commands.predict import Predictions
     from tlkit.commands.weights import FileStatus
@@ -109,8 +110,8 @@ class BottleneckOptions(Network, total=False):
     force: bool
 
 
-class Finetune(Network, total=False):
-    """Keywords of :class:`tlkit.config.FinetuneConfig`."""
+class Training(Network, total=False):
+    """Keywords of :class:`tlkit.config.TrainingOptions`."""
 
     recipe: config.Recipe
     val_split: float
@@ -137,11 +138,11 @@ class Finetune(Network, total=False):
     nesterov: bool
     mixup: float | None
     cutmix: float | None
-    lr: float
+    lr: config.Rate
     schedule: config.Schedule
     finetune_epochs: int
     finetune_optimizer: config.Optimizer
-    finetune_lr: float
+    finetune_lr: config.Rate
     finetune_schedule: config.Schedule
     momentum: float
     patience: int | None
@@ -152,7 +153,20 @@ class Finetune(Network, total=False):
     batch_size: int
     seed: int
     cache_limit: str | None
+
+
+class Finetune(Training, total=False):
+    """Keywords of :class:`tlkit.config.FinetuneConfig`."""
+
     output: StrPath | None
+
+
+class FindLr(Training, total=False):
+    """Keywords of :class:`tlkit.config.FindLrConfig`."""
+
+    phase: config.TestedPhase | None
+    plot: StrPath | None
+    force: bool
 
 
 class Evaluate(TypedDict, total=False):
@@ -272,6 +286,23 @@ def finetune(data: StrPath, **options: Unpack[Finetune]) -> FinetuneResult:
     """
     checked = _limited(config.FinetuneConfig.of({"data": data, **options}))
     from tlkit.commands.finetune import finetune as run
+
+    return run(checked)
+
+
+@_documented(config.FindLrConfig)
+def find_lr(data: StrPath, **options: Unpack[FindLr]) -> FoundRate:
+    """Find a learning rate: train a few batches while it rises, and see when the loss does.
+
+    Args:
+        data: As for :func:`finetune`.
+        options: See below.
+
+    Raises:
+        TlkitError: Invalid options or data, missing weights, losses that say nothing.
+    """
+    checked = _limited(config.FindLrConfig.of({"data": data, **options}))
+    from tlkit.commands.find_lr import find_lr as run
 
     return run(checked)
 

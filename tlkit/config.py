@@ -19,6 +19,7 @@ DEFAULT_ARCHITECTURE = "efficientnetlite0"
 """The default base: its weights come with tlkit."""
 
 DEFAULT_VAL_SPLIT = 0.2
+AUTO = "auto"
 
 Augment = Literal["none", "light", "recipe2017", "randaugment"]
 BatchNorm = Literal["frozen", "train"]
@@ -33,12 +34,15 @@ HeadOptimizer = Literal["lbfgs", "sgd", "rmsprop", "adam", "adamw"]
 Pooling = Literal["avg", "max", "none"]
 Precision = Literal["float32", "bfloat16"]
 Preprocess = Literal["caffe", "tf", "torch", "lite", "unit", "none"]
+Rate = float | Literal["auto"]
+"""A learning rate, or a range test finds one."""
 Recipe = Literal["classic", "fast", "strong", "2017", "2016"]
 Resize = Literal["squash", "crop"]
 Schedule = Literal["constant", "linear", "cosine"]
 """Learning-rate schedules: constant, linear or half-cosine decay to 0."""
 Keep = Literal["best", "last"]
 Split = Literal["test", "validation", "train"]
+TestedPhase = Literal["head", "finetune"]
 
 RECIPE, DATA, NETWORK, HEAD, FREEZING = "Recipe", "Data", "Network", "Head", "Freezing"
 FREEZE_OPTIONS = ("freeze", "unfreeze", "unfreeze_blocks", "stages")
@@ -298,8 +302,8 @@ class BottleneckConfig(BuildOptions, LoadOptions, EngineOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinetuneConfig(WidthOptions, LoadOptions, EngineOptions):
-    """Options of `tlkit finetune`."""
+class TrainingOptions(WidthOptions, LoadOptions, EngineOptions):
+    """How a classifier is trained: what finetune and find-lr have in common."""
 
     recipe: Recipe = option(
         "classic", group=RECIPE,
@@ -369,7 +373,10 @@ class FinetuneConfig(WidthOptions, LoadOptions, EngineOptions):
         help="Optimizer of phase 1. lbfgs: logistic regression, its L2 penalty chosen by cross-validation; a linear "
         "head in less than a second, without --epochs and --lr.",
     )  # fmt: skip
-    lr: float = option(1e-3, group=PHASE_1, above=0, metavar="RATE", help="Learning rate of phase 1.")
+    lr: Rate = option(
+        1e-3, group=PHASE_1, above=0, metavar="RATE|auto",
+        help="Learning rate of phase 1; auto: from a range test, as `tlkit find-lr` shows it.",
+    )  # fmt: skip
     schedule: Schedule = option(
         "constant", group=PHASE_1, help="Learning-rate schedule of phase 1; linear and cosine decay to 0."
     )
@@ -378,7 +385,10 @@ class FinetuneConfig(WidthOptions, LoadOptions, EngineOptions):
         5, group=PHASE_2, at_least=0, metavar="N", help="Epochs of phase 2, or of each stage; 0 skips it."
     )
     finetune_optimizer: Optimizer = option("sgd", group=PHASE_2, help="Optimizer of phase 2.")
-    finetune_lr: float = option(1e-4, group=PHASE_2, above=0, metavar="RATE", help="Learning rate of phase 2.")
+    finetune_lr: Rate = option(
+        1e-4, group=PHASE_2, above=0, metavar="RATE|auto",
+        help="Learning rate of phase 2; auto: from a range test at its start, or at that of each stage.",
+    )  # fmt: skip
     finetune_schedule: Schedule = option(
         "constant", group=PHASE_2, help="Learning-rate schedule of phase 2; linear and cosine decay to 0."
     )
@@ -451,11 +461,6 @@ class FinetuneConfig(WidthOptions, LoadOptions, EngineOptions):
         None, group=EXECUTION, metavar="SIZE", unset="half of the free disk, at most TLKIT_CACHE_LIMIT",
         help="Disk space for cached outputs of the frozen part (500MB, 20GB); without enough, it is recomputed in "
         "every epoch.",
-    )  # fmt: skip
-
-    output: str | None = option(
-        None, group=OUTPUT, short="-o", path=True, metavar="RUN", unset="runs/ARCH-N, the next free N",
-        help="Run directory to create.",
     )  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -550,6 +555,8 @@ class FinetuneConfig(WidthOptions, LoadOptions, EngineOptions):
             reasons["nesterov"] = "--momentum is 0"
         if self.stages is None or len([stage for stage in self.stages.split(",") if stage.strip()]) < 2:
             reasons["stage_decay"] = "there are no --stages to decay over"
+        elif self.finetune_lr == AUTO:
+            reasons["stage_decay"] = "--finetune-lr auto finds a rate for each stage"
         if not self.finetune_epochs:
             names = (
                 "freeze", "unfreeze", "unfreeze_blocks", "stages", "stage_decay", "batchnorm", "finetune_optimizer",
@@ -558,6 +565,56 @@ class FinetuneConfig(WidthOptions, LoadOptions, EngineOptions):
             )  # fmt: skip
             reasons |= dict.fromkeys(names, "--finetune-epochs 0 skips phase 2")
         return reasons
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneConfig(TrainingOptions):
+    """Options of `tlkit finetune`."""
+
+    output: str | None = option(
+        None, group=OUTPUT, short="-o", path=True, metavar="RUN", unset="runs/ARCH-N, the next free N",
+        help="Run directory to create.",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class FindLrConfig(TrainingOptions):
+    """Options of `tlkit find-lr`."""
+
+    phase: TestedPhase | None = option(
+        None, group=OUTPUT, unset="finetune; head where --finetune-epochs is 0",
+        help="Phase to find a learning rate for: of the head alone, or of the top of the base with the trained head.",
+    )  # fmt: skip
+    plot: str | None = option(
+        None, group=OUTPUT, path=True, metavar="FILE", help="Draw the loss over the learning rate."
+    )
+    force: bool = _force("FILE of --plot if tlkit did not draw it")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.tested == "finetune" and not self.finetune_epochs:
+            raise UsageError("--phase finetune: --finetune-epochs is 0.", hint="Leave --finetune-epochs out.")
+        if self.tested == "head" and not self.epochs:
+            raise UsageError("--phase head: --epochs is 0.", hint="Leave --epochs out.")
+        if self.tested == "head" and self.head_optimizer == "lbfgs":
+            raise UsageError(
+                "L-BFGS, the optimizer of --head linear, has no learning rate.",
+                hint="Use --phase finetune, or --optimizer rmsprop.",
+            )
+
+    @property
+    def tested(self) -> TestedPhase:
+        """The phase to find a rate for."""
+        return self.phase or ("finetune" if self.finetune_epochs else "head")
+
+    def without_effect(self) -> dict[str, str]:
+        """Return the options that have no effect beside the others, with the reason."""
+        names = ["finetune_lr", "finetune_schedule", "warmup_epochs", "ema", "patience", "keep", "stage_decay"]
+        reasons = dict.fromkeys(names, "find-lr trains a few batches, at rates of its own")
+        if self.tested == "head":
+            head = ("lr", "schedule", "freeze", "unfreeze", "unfreeze_blocks", "stages", "finetune_optimizer")
+            reasons |= dict.fromkeys(head, "find-lr --phase head trains a few batches of phase 1")
+        return super().without_effect() | reasons | ({} if self.plot else {"force": "there is no --plot to write"})
 
 
 @dataclass(frozen=True, kw_only=True)

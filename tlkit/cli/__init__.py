@@ -12,6 +12,7 @@ COMMANDS = {
     "extract": "tlkit.cli.extract:extract",
     "bottleneck": "tlkit.cli.bottleneck:bottleneck",
     "finetune": "tlkit.cli.finetune:finetune",
+    "find-lr": "tlkit.cli.find_lr:find_lr",
     "evaluate": "tlkit.cli.evaluate:evaluate",
     "archs": "tlkit.cli.archs:archs",
     "inspect-h5": "tlkit.cli.inspect_h5:inspect_h5",

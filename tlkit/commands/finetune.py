@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from tlkit.training.batches import TrainingBatches
 from tlkit.training.linear_head import evaluate_linear_head, fit_linear_head
 from tlkit.training.linear_model import write_linear_model
 from tlkit.training.objective import Objective
-from tlkit.training.plan import LBFGS, TrainingPlan, plan_training
+from tlkit.training.plan import TrainingPlan, plan_training
 from tlkit.training.reproduce import versions
 from tlkit.training.result import FinetuneResult
 from tlkit.training.run_state import (
@@ -27,6 +27,7 @@ from tlkit.training.run_state import (
     create_run_dir,
     open_interrupted_run,
     read_state,
+    refuse_occupied,
     refuse_other_images,
     report_resumable,
     write_state,
@@ -45,11 +46,15 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
     Raises:
         TlkitError: Options, data or weights that cannot be used; nothing is left behind then.
     """
+    if config.output is not None:
+        with suppress(OSError):  # creating it says more
+            refuse_occupied(Path(config.output))  # before every image is read
     plan = plan_training(config)
     with create_run_dir(config.output, plan.architecture.name) as folder:
         # the engine of today, whatever is installed on the day of a resume; given features may be of either
         engine = resolve_engine(config.engine) if config.features is None else config.engine
         plan = dataclasses.replace(plan, config=dataclasses.replace(plan.config, engine=engine))
+        assert isinstance(plan.config, FinetuneConfig)
         images = SplitData(plan.dataset, plan.preprocessor, config.batch_size)
         state = RunState(plan.config, versions(), plan.weights.digest, plan.cache_budget_bytes, images.fingerprint())
         write_state(folder, state)
@@ -74,7 +79,7 @@ def resume(run: str, data: str | None = None, threads: int | None = None) -> Fin
         config = dataclasses.replace(saved, data=data or saved.data, threads=threads or saved.threads)
         use_threads(config.threads)
         state = dataclasses.replace(state, config=config)
-        plan = plan_training(state.config, resumes=True)
+        plan = plan_training(state.config)
         if plan.weights.digest != state.weights_digest:
             raise RunError(
                 f"The weights {plan.weights.name} are not those that the run started with.",
@@ -135,50 +140,29 @@ def _train_with_keras(
 ) -> Trained:
     """Train the head, then the top of the base with it."""
     # TensorFlow has started: everything that can be refused has been, and from here on it trains.
-    from tlkit.backend import keras
     from tlkit.training.checkpoint import read_checkpoint
     from tlkit.training.evaluate import evaluate
-    from tlkit.training.model import (
-        assemble_model,
-        batchnorm_scope,
-        build_head,
-        build_trainable_top,
-        mixed_precision_scope,
-        set_linear_head,
-    )
+    from tlkit.training.model import assemble_model, build_trainable_top
+    from tlkit.training.phases import new_head, train_head, unfrozen_top
     from tlkit.training.trainer import Trainer
 
-    # Phase 1: train the head on the features of the frozen base.
     config = plan.config
-    feature_shape = base.pooled.output_shape[1:]
-    keras.utils.set_random_seed(config.seed)  # the same head whether features were cached or not
-    head = build_head(plan.head, feature_shape, len(images.classes), plan.preprocessor.data_format)
     objective = Objective.for_labels(config, images.splits[TRAIN].labels, len(images.classes))
     trainer = Trainer(objective, folder, read_checkpoint(folder), keeps_best=config.keep == "best")
+    head = new_head(plan, images, base)
+
+    # Phase 1: train the head on the features of the frozen base.
     if plan.head_phase and not trainer.is_done(plan.head_phase):
-        logger.info("Phase 1: training the head on features of the frozen base.")
-        if plan.head_phase.optimizer == LBFGS:
-            fitted, phase = fit_linear_head(config, images, data, base.spec)
-            set_linear_head(head, fitted)
-            trainer.add(phase)
-        else:
-            trainer.train(
-                plan.head_phase, head, data.batches(TRAIN, base.spec, phase=0), data.batches(VALIDATION, base.spec)
-            )
+        train_head(plan.head_phase, head, plan, images, base, data, trainer)
 
     # Phase 2: unfreeze the top of the base and train it with the head, stage by stage.
     for number, stage in enumerate(stages):
-        stage.freeze(base.model)
-        phase_plan = plan.finetune_phase(number)
-        if trainer.is_done(phase_plan):
+        phase = plan.finetune_phase(number)
+        if trainer.is_done(phase):
             continue
         stage.report(number + 1 if len(stages) > 1 else None, batchnorm=config.batchnorm)
-        # before the layers change their precision: an engine opened now computes in its own
-        train = data.batches(TRAIN, stage.spec, phase=number + 1, mixes=phase_plan.mixes)
-        validation = data.batches(VALIDATION, stage.spec, mixes=phase_plan.mixes)
-        with mixed_precision_scope(config.precision, base.model), batchnorm_scope(base.model, len(train)):
-            top = build_trainable_top(base.pooled, stage.frontier, head, batchnorm=config.batchnorm)
-            trainer.train(phase_plan, top, train, validation, stage.rate_factors(base, config.layer_decay))
+        with unfrozen_top(phase, number, stage, head, plan, base, data) as top:
+            trainer.train(phase, top.model, top.train, top.validation, top.rate_factors)
 
     # Keep the best epoch of any phase, and evaluate it in float32, on the tensors of the last frontier.
     trainer.restore_kept()

@@ -50,7 +50,7 @@ def _figure(width: float, height: float) -> Any:
 
 
 def is_plot(path: Path) -> bool:
-    """Return True if a file is a plot that :func:`plot_predictions` wrote."""
+    """Return True if a file is a plot that :func:`plot_predictions` or :func:`plot_learning_rates` wrote."""
     return has_mark(path, _MARK)
 
 
@@ -98,6 +98,30 @@ def plot_predictions(rows: Sequence[tuple[Image.Image, str, Sequence[tuple[str, 
         bar_axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "25%", "50%", "75%", "100%"])
         bar_axes.set_xlabel("probability", color=_TEXT)
         _style(bar_axes)
+    _save(figure, path)
+
+
+def plot_learning_rates(rates: Sequence[float], losses: Sequence[float], suggested: float, path: Path) -> None:
+    """Draw the loss over the learning rate, and the rate that is suggested.
+
+    Args:
+        rates: Rising.
+        losses: Of a batch at each; the last may not be finite.
+        suggested: One of the rates, or between them.
+        path: The file to write; its extension selects the format.
+
+    Raises:
+        TlkitError: It cannot be written.
+    """
+    figure = _figure(6.5, 3.8)
+    axes = figure.subplots()
+    axes.plot(rates, losses, color=_BAR)
+    axes.axvline(suggested, color=_PHASE_COLORS[1], linestyle="--", label=f"suggested: {suggested:g}")
+    axes.set_xscale("log")
+    axes.set_xlabel("learning rate", color=_TEXT)
+    axes.set_ylabel("loss of a batch", color=_TEXT)
+    axes.legend(frameon=False)
+    _style(axes)
     _save(figure, path)
 
 

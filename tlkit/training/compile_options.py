@@ -68,6 +68,7 @@ def _rate(plan: PhasePlan, steps: int) -> Any:
     schedules = keras.optimizers.schedules
     warm = round(plan.warmup_epochs * steps)
     left = steps * plan.epochs - warm
+    assert plan.lr is not None  # a range test has found it
     rate: Any = plan.lr
     if plan.schedule == "linear":
         rate = schedules.PolynomialDecay(plan.lr, left, end_learning_rate=0.0)

@@ -19,11 +19,13 @@ class Phase:
         epochs: One mapping per epoch: ``epoch``, ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy``,
             ``seconds``.
         best: The epoch whose weights were restored, counted from 1; None for the last.
+        lr: The learning rate at its highest; None where the optimizer has none.
     """
 
     name: str
     epochs: list[Mapping[str, float]] = field(default_factory=list)
     best: int | None = None
+    lr: float | None = None
 
     @property
     def seconds(self) -> float:
@@ -41,11 +43,12 @@ class Phase:
         return self.name != "head"
 
     def summary(self) -> dict[str, Any]:
-        """Return ``name``, ``epochs``, ``best_epoch``, ``seconds`` and ``val_accuracy``."""
+        """Return ``name``, ``epochs``, ``best_epoch``, ``learning_rate``, ``seconds`` and ``val_accuracy``."""
         return {
             "name": self.name,
             "epochs": len(self.epochs),
             "best_epoch": self.best or len(self.epochs),
+            "learning_rate": self.lr,
             "seconds": round(self.seconds, 3),
             "val_accuracy": self.val_accuracy,
         }

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from tlkit.config import FinetuneConfig
+from tlkit.config import TrainingOptions
 from tlkit.data.layout import TRAIN, VALIDATION
 from tlkit.errors import TrainingError
 from tlkit.features.spec import FeatureSpec
@@ -26,7 +26,7 @@ _LEAST = 1e-7
 
 
 def fit_linear_head(
-    config: FinetuneConfig, images: SplitData, data: TrainingBatches, spec: FeatureSpec
+    config: TrainingOptions, images: SplitData, data: TrainingBatches, spec: FeatureSpec
 ) -> tuple[LogisticRegression, Phase]:
     """Fit a linear head, and return it with its history: one epoch.
 

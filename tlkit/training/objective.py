@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tlkit.config import FinetuneConfig
+from tlkit.config import TrainingOptions
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Objective:
     class_weight: Mapping[int, float] | None = None
 
     @classmethod
-    def for_labels(cls, config: FinetuneConfig, labels: np.ndarray, classes: int) -> Objective:
+    def for_labels(cls, config: TrainingOptions, labels: np.ndarray, classes: int) -> Objective:
         """Return the objective that a config asks for.
 
         Args:

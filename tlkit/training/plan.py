@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.layer_tables import LayerInfo, has_table, layers_of
 from tlkit.architectures.preprocessor import preprocessor_for, refuse_image_options
 from tlkit.architectures.pretrained import WeightsChoice, choose_weights
 from tlkit.architectures.registry.lookup import get_architecture
-from tlkit.config import FinetuneConfig
+from tlkit.config import Rate, TrainingOptions
 from tlkit.data.dataset import Dataset, scan_dataset
 from tlkit.data.modality import Modality
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import UsageError
 from tlkit.training.freeze import FreezePoint, resolve_freeze_point, resolve_stages
 from tlkit.training.heads import Head, choose_head
-from tlkit.training.run_state import refuse_occupied
 from tlkit.utils.cache_dir import cache_budget
 from tlkit.utils.logging import logger
 from tlkit.utils.text import join_truncated, pluralize
@@ -37,7 +34,7 @@ class PhasePlan:
         name: ``head``, ``finetune``, or ``finetune-2`` and so on for stages.
         epochs: Number of epochs, at most.
         optimizer: One of :data:`tlkit.config.HeadOptimizer`.
-        lr: Learning rate at the start.
+        lr: Learning rate at its highest; None to find one by a range test.
         schedule: One of :data:`tlkit.config.Schedule`.
         momentum: Momentum of SGD.
         patience: Epochs without improvement after which the phase ends and its best weights are restored; None to
@@ -53,7 +50,7 @@ class PhasePlan:
     name: str
     epochs: int
     optimizer: str
-    lr: float
+    lr: float | None
     schedule: str = "constant"
     momentum: float = 0.9
     patience: int | None = None
@@ -82,7 +79,7 @@ class TrainingPlan:
         warnings: What to know before trusting the run.
     """
 
-    config: FinetuneConfig
+    config: TrainingOptions
     architecture: Architecture
     weights: WeightsChoice
     preprocessor: Preprocessor
@@ -113,7 +110,8 @@ class TrainingPlan:
         if not config.epochs:
             return None
         return PhasePlan(
-            name="head", epochs=config.epochs, optimizer=config.head_optimizer, lr=config.lr, schedule=config.schedule,
+            name="head", epochs=config.epochs, optimizer=config.head_optimizer,
+            lr=_rate(config.lr), schedule=config.schedule,
             momentum=config.momentum, patience=config.patience, nesterov=config.nesterov,
         )  # fmt: skip
 
@@ -123,19 +121,23 @@ class TrainingPlan:
         return PhasePlan(
             name="finetune" if len(self.freeze_points) == 1 else f"finetune-{number + 1}",
             epochs=config.finetune_epochs, optimizer=config.finetune_optimizer,
-            lr=config.finetune_lr * config.stage_decay**number, schedule=config.finetune_schedule,
+            lr=_rate(config.finetune_lr, config.stage_decay**number),
+            schedule=config.finetune_schedule,
             momentum=config.momentum, patience=config.patience, nesterov=config.nesterov,
             warmup_epochs=config.warmup_epochs, weight_decay=config.weight_decay, clip_norm=config.clip_norm,
             ema=config.ema, mixes=bool(config.mixup or config.cutmix),
         )  # fmt: skip
 
 
-def plan_training(config: FinetuneConfig, *, resumes: bool = False) -> TrainingPlan:
+def _rate(rate: Rate, factor: float = 1.0) -> float | None:
+    return None if isinstance(rate, str) else rate * factor
+
+
+def plan_training(config: TrainingOptions) -> TrainingPlan:
     """Decide what a run will do; refuse what can be refused before TensorFlow starts.
 
     Args:
         config: What was asked for.
-        resumes: The output folder holds the run.
 
     Raises:
         TlkitError: Options, data or weights that cannot be used.
@@ -156,9 +158,6 @@ def plan_training(config: FinetuneConfig, *, resumes: bool = False) -> TrainingP
         architecture, config.weights, include_top=False, size=size, options=config.load, seed=config.seed
     )
     budget = cache_budget(config.cache_limit)
-    if config.output is not None and not resumes:
-        with suppress(OSError):  # creating it says more
-            refuse_occupied(Path(config.output))  # before every image is read
     dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed, modality=preprocessor.modality)
     for note in (note for freeze_point in freeze_points for note in freeze_point.notes):
         logger.info(note)
@@ -171,7 +170,7 @@ def plan_training(config: FinetuneConfig, *, resumes: bool = False) -> TrainingP
 
 
 def _freeze_points(
-    architecture: Architecture, layers: Sequence[str], config: FinetuneConfig
+    architecture: Architecture, layers: Sequence[str], config: TrainingOptions
 ) -> tuple[FreezePoint, ...]:
     one = resolve_freeze_point(
         architecture, layers, freeze=config.freeze, unfreeze=config.unfreeze, unfreeze_blocks=config.unfreeze_blocks

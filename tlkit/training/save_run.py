@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tlkit.config import FinetuneConfig
 from tlkit.inference.provenance import Provenance
 from tlkit.reporting.metrics import Evaluation
 from tlkit.reporting.page import Page, draw_section, write_page
@@ -121,6 +122,7 @@ def _record(
     result: FinetuneResult, plan: TrainingPlan, images: SplitData, features: Provenance, options: Mapping[str, Any]
 ) -> RunRecord:
     config, head, preprocessor = plan.config, plan.head, plan.preprocessor
+    assert isinstance(config, FinetuneConfig)
     notes = [note for freeze_point in plan.freeze_points for note in freeze_point.notes]
     return RunRecord(
         architecture=result.architecture,

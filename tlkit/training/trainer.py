@@ -20,6 +20,7 @@ from tlkit.training.checkpoint import Checkpoint, CheckpointWriter
 from tlkit.training.compile_options import make_loss, make_optimizer
 from tlkit.training.forecast import report_epoch_time
 from tlkit.training.history import Phase, best_epoch, merit
+from tlkit.training.learning_rate import LOWEST, RangeTest, range_test
 from tlkit.training.objective import Objective
 from tlkit.training.plan import PhasePlan
 from tlkit.utils.interrupt import raise_if_interrupted
@@ -77,17 +78,18 @@ class Trainer:
             RunError: The checkpoint does not fit the model.
             DataError: An image can no longer be read.
         """
-        # another model of the same layers: a compiled model saves its loss, with which the file may not load
-        model = with_native_grouped_conv(model)
-        optimizer = make_optimizer(plan, len(train), rate_factors)
-        loss = make_loss(self._objective, mixes=plan.mixes)
-        model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
-        optimizer.build(model.trainable_variables)
+        resumed = self._resumed if self._resumed and self._resumed.phases[-1].name == plan.name else None
+        if plan.lr is None:
+            found = resumed.phases[-1].lr if resumed else self.range_test(plan, model, train, rate_factors).suggested
+            assert found is not None  # a phase that looked for a rate has one
+            logger.info("%s: a learning rate of %g, from a range test.", plan.name, found)
+            plan = dataclasses.replace(plan, lr=found)
+        model = self._compile(plan, model, len(train), rate_factors)
         if self._kept:
             self._kept.add(model.variables)
         callback = _CheckpointCallback(plan, self.phases, self._writer, train, validation, self._kept)
-        if self._resumed and self._resumed.phases[-1].name == plan.name:
-            callback.restore(self._resumed, model)
+        if resumed:
+            callback.restore(resumed, model)
             logger.info("Resuming %s after epoch %d.", plan.name, len(callback.phase.epochs))
         self.phases.append(callback.phase)
         if not callback.is_over():
@@ -105,10 +107,33 @@ class Trainer:
                 callback.close_bar()
                 self._writer.wait()
         if plan.ema:
-            _assign(model.trainable_variables, [average.numpy() for average in moving_averages(optimizer)])
+            _assign(model.trainable_variables, [average.numpy() for average in moving_averages(model.optimizer)])
         if plan.patience is not None:
             _assign(model.variables, callback.best)
         return callback.phase
+
+    @keras_scope()
+    def range_test(
+        self, plan: PhasePlan, model: Any, train: BatchSequence, rate_factors: Mapping[str, float] | None = None
+    ) -> RangeTest:
+        """Train on a few batches at rising learning rates and undo it; arguments are those of :meth:`train`.
+
+        Raises:
+            TrainingError: The losses say nothing.
+        """
+        plan = dataclasses.replace(plan, lr=LOWEST, schedule="constant", warmup_epochs=0.0, ema=False)
+        model = self._compile(plan, model, len(train), rate_factors)
+        option = "--finetune-lr" if Phase(plan.name).is_fine_tuning else "--lr"
+        return range_test(model, train, self._objective.class_weight, option)
+
+    def _compile(self, plan: PhasePlan, model: Any, steps: int, rate_factors: Mapping[str, float] | None) -> Any:
+        """Return a compiled model of the same layers: a compiled model saves its loss, with which it may not load."""
+        model = with_native_grouped_conv(model)
+        optimizer = make_optimizer(plan, steps, rate_factors)
+        loss = make_loss(self._objective, mixes=plan.mixes)
+        model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
+        optimizer.build(model.trainable_variables)
+        return model
 
     def restore_kept(self) -> None:
         """Give the model the weights that the run keeps, and note in the phase which epoch they are of."""
@@ -161,7 +186,7 @@ class _CheckpointCallback(keras.callbacks.Callback):
         kept: _KeptWeights | None,
     ) -> None:
         super().__init__()
-        self.phase = Phase(plan.name)
+        self.phase = Phase(plan.name, lr=plan.lr)
         self.best: list[np.ndarray] = []
         self._plan, self._before, self._writer, self._train = plan, list(before), writer, train
         self._kept = kept

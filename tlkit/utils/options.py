@@ -41,7 +41,7 @@ class Option:
         help: One or two sentences for ``--help``.
         default: ``dataclasses.MISSING`` if it must be given.
         optional: None is allowed.
-        choices: The allowed words of a ``choice``.
+        choices: The allowed words of a ``choice``, or beside a number.
         at_least: Smallest number.
         at_most: Largest number.
         above: Numbers must be greater than this.
@@ -100,6 +100,8 @@ class Option:
         """Read a value from the text of a command line or a YAML file; text of another kind stays as it is."""
         if self.kind == "bool":
             return _BOOLEANS.get(text.lower(), text)
+        if text in self.choices:
+            return text
         for number in {"int": (int, float), "float": (float,)}.get(self.kind, ()):
             try:
                 return number(text)
@@ -125,19 +127,23 @@ class Option:
         if self.kind == "choice":
             return join_or(self.choices)
         if self.kind in ("int", "float"):
-            noun = "a whole number" if self.kind == "int" else "a number"
-            if None not in (self.at_least, self.at_most):
-                return f"{noun} from {self.at_least:,} to {self.at_most:,}"
-            low = f"of at least {self.at_least:,}" if self.at_least is not None else None
-            low = f"above {self.above:g}" if self.above is not None else low
-            high = f"at most {self.at_most:,}" if self.at_most is not None else None
-            high = f"below {self.below:g}" if self.below is not None else high
-            return f"{noun} {' and '.join(word for word in (low, high) if word)}".rstrip()
+            return join_or((*self.choices, self._expected_number))
         if self.kind == "size":
             return "N, HxW or (height, width), in pixels"
         if self.kind == "bool":
             return "True or False"
         return "a path or a list of paths" if self.kind == "paths" else "a path" if self.path else "text"
+
+    @property
+    def _expected_number(self) -> str:
+        noun = "a whole number" if self.kind == "int" else "a number"
+        if None not in (self.at_least, self.at_most):
+            return f"{noun} from {self.at_least:,} to {self.at_most:,}"
+        low = f"of at least {self.at_least:,}" if self.at_least is not None else None
+        low = f"above {self.above:g}" if self.above is not None else low
+        high = f"at most {self.at_most:,}" if self.at_most is not None else None
+        high = f"below {self.below:g}" if self.below is not None else high
+        return f"{noun} {' and '.join(word for word in (low, high) if word)}".rstrip()
 
 
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
@@ -161,7 +167,9 @@ def _is_int(value: Any) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
-def _number(option: Option, value: Any) -> float | None:
+def _number(option: Option, value: Any) -> float | str | None:
+    if isinstance(value, str) and value in option.choices:
+        return value
     real = option.kind == "float" and isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not real and not _is_int(value):
         return None
@@ -269,12 +277,16 @@ def _options_of(group: type[Any]) -> tuple[Option, ...]:
 def _type_of(hint: Any) -> dict[str, Any]:
     """Kind, choices and whether None is allowed, from a type hint."""
     optional = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
+    words: tuple[str, ...] = ()
     if optional:
-        (hint,) = (part for part in typing.get_args(hint) if part is not type(None))
+        parts = [part for part in typing.get_args(hint) if part is not type(None)]
+        optional = len(parts) < len(typing.get_args(hint))
+        words = tuple(word for part in parts[1:] for word in typing.get_args(part))  # float | Literal["auto"]
+        hint = parts[0]
     if typing.get_origin(hint) is typing.Literal:
         return {"kind": "choice", "choices": typing.get_args(hint), "optional": optional}
     kinds = {Size: "size", tuple[str, ...]: "paths", bool: "bool", int: "int", float: "float", str: "str"}
-    return {"kind": kinds[hint], "optional": optional}
+    return {"kind": kinds[hint], "optional": optional, **({"choices": words} if words else {})}
 
 
 class Options:

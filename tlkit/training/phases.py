@@ -1,0 +1,94 @@
+"""The two phases: what each trains, and on which batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from tlkit.backend import keras
+from tlkit.data.layout import TRAIN, VALIDATION
+from tlkit.training.base import Base, Stage
+from tlkit.training.batch_sequence import BatchSequence
+from tlkit.training.batches import TrainingBatches
+from tlkit.training.linear_head import fit_linear_head
+from tlkit.training.model import (
+    batchnorm_scope,
+    build_head,
+    build_trainable_top,
+    mixed_precision_scope,
+    set_linear_head,
+)
+from tlkit.training.plan import LBFGS, PhasePlan, TrainingPlan
+from tlkit.training.split_data import SplitData
+from tlkit.training.trainer import Trainer
+from tlkit.utils.logging import logger
+
+
+def new_head(plan: TrainingPlan, images: SplitData, base: Base) -> Any:
+    """Return a head with the random weights of the run's seed, as a ``keras.Model``."""
+    feature_shape = base.pooled.output_shape[1:]
+    keras.utils.set_random_seed(plan.config.seed)  # the same head whether features were cached or not
+    return build_head(plan.head, feature_shape, len(images.classes), plan.preprocessor.data_format)
+
+
+def train_head(
+    phase: PhasePlan,
+    head: Any,
+    plan: TrainingPlan,
+    images: SplitData,
+    base: Base,
+    data: TrainingBatches,
+    trainer: Trainer,
+) -> None:
+    """Train a head on the features of the frozen base."""
+    logger.info("Phase 1: training the head on features of the frozen base.")
+    if phase.optimizer == LBFGS:
+        fitted, history = fit_linear_head(plan.config, images, data, base.spec)
+        set_linear_head(head, fitted)
+        trainer.add(history)
+    else:
+        trainer.train(phase, head, data.batches(TRAIN, base.spec, phase=0), data.batches(VALIDATION, base.spec))
+
+
+@dataclass(frozen=True)
+class Top:
+    """What a stage of phase 2 trains.
+
+    Attributes:
+        model: From the frontier to the classes.
+        train: Training batches of the frontier.
+        validation: Validation batches.
+        rate_factors: Of the learning rate of variables, by their ``path``.
+    """
+
+    model: Any
+    train: BatchSequence
+    validation: BatchSequence
+    rate_factors: Mapping[str, float]
+
+
+@contextmanager
+def unfrozen_top(
+    phase: PhasePlan, number: int, stage: Stage, head: Any, plan: TrainingPlan, base: Base, data: TrainingBatches
+) -> Iterator[Top]:
+    """Unfreeze the top of the base for a stage, inside the block.
+
+    Args:
+        phase: How it trains.
+        number: Of the stage, from 0.
+        stage: The stage.
+        head: The trained head.
+        plan: The run.
+        base: Its base.
+        data: Its features.
+    """
+    config = plan.config
+    stage.freeze(base.model)
+    # before the layers change their precision: an engine opened now computes in its own
+    train = data.batches(TRAIN, stage.spec, phase=number + 1, mixes=phase.mixes)
+    validation = data.batches(VALIDATION, stage.spec, mixes=phase.mixes)
+    with mixed_precision_scope(config.precision, base.model), batchnorm_scope(base.model, len(train)):
+        model = build_trainable_top(base.pooled, stage.frontier, head, batchnorm=config.batchnorm)
+        yield Top(model, train, validation, stage.rate_factors(base, config.layer_decay))
