@@ -103,6 +103,7 @@ def test_every_key_of_every_json_document_is_explained(folder):
         "bottleneck": ["bottleneck demo/data/textures -o bottleneck"],
         "finetune": ["finetune demo/data/textures -o runs/keys --epochs 1 --finetune-epochs 1"],
         "evaluate": ["evaluate runs/keys demo/data/textures"],
+        "find-lr": ["find-lr demo/data/textures"],
         "archs": ["archs", "archs mobilenet"],
         "inspect-h5": [
             "inspect-h5 runs/keys/model.keras --stats",

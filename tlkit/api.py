@@ -146,6 +146,7 @@ class Training(Network, total=False):
     finetune_schedule: config.Schedule
     momentum: float
     patience: int | None
+    keep: config.Keep
     class_weight: config.ClassWeight
     label_smoothing: float
     augment: config.Augment

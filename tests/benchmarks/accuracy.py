@@ -9,7 +9,6 @@ pixels for all. Intervals: 95%, Wilson, of all test images of all seeds.
 
 import argparse
 import json
-import math
 import os
 import shutil
 import statistics
@@ -99,16 +98,10 @@ def test_accuracy(way: str, out: Path, test: Path, size: int) -> tuple[int, int]
     return round(found["accuracy"] * found["images"]), found["images"]
 
 
-def interval(right: int, total: int) -> tuple[float, float]:
-    """Return Wilson's 95% interval of a share."""
-    z, share = 1.96, right / total
-    middle, width = share + z * z / (2 * total), z * math.sqrt(share * (1 - share) / total + (z / (2 * total)) ** 2)
-    return (middle - width) / (1 + z * z / total), (middle + width) / (1 + z * z / total)
-
-
 def main() -> None:
     from tlkit.architectures.layer_tables import layers_of
     from tlkit.architectures.registry.lookup import get_architecture
+    from tlkit.reporting.metrics import wilson_interval
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", default=",".join(SETS))
@@ -143,8 +136,8 @@ def main() -> None:
                     print(f"{kind} {seed} {way}: {hits / images:.3f}, {took:.1f} s", file=sys.stderr, flush=True)
             print(f"\n{kind}")
             for way in chosen:
-                low, high = interval(right[kind, way], total[kind, way])
                 share = right[kind, way] / total[kind, way]
+                low, high = wilson_interval(share, total[kind, way])
                 print(
                     f"  {way:<20} {share:.3f}  [{low:.3f}, {high:.3f}]  {statistics.median(seconds[kind, way]):6.1f} s",
                     flush=True,

@@ -76,7 +76,7 @@ def test_errors_are_those_of_tlkit(tmp_path):
 
 
 def test_help_shows_every_option():
-    assert "finetune_lr: Learning rate of phase 2. Default: 0.0001." in api.finetune.__doc__
+    assert "momentum: Momentum of SGD. Default: 0.9." in api.finetune.__doc__
 
 
 def test_weights(tlkit):

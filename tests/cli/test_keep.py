@@ -1,5 +1,7 @@
 """A run keeps the best model that it saw, in whatever phase."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -76,3 +78,16 @@ def test_a_collapse_is_warned_about(last, warns):
     assert (warning is not None) == warns
     if warns:
         assert f"fell from 0.677 to {last:.3f}. Try a lower --finetune-lr" in warning
+
+
+def test_much_better_on_training_images_suggests_what_trains_the_base(textures, tlkit, tmp_path):
+    """Half of the validation images are in the wrong folder: no head can be right about them."""
+    data = tmp_path / "data"
+    shutil.copytree(textures, data)
+    for name, other in (("brick", "grass"), ("grass", "brick")):
+        for number in (0, 1):
+            shutil.copy(textures / "validation" / other / f"{number}.png", data / "validation" / name / f"{number}.png")
+    quick = ("--arch", "toy", "--epochs", 30, "--lr", 0.01, "--finetune-epochs", 1, "--batch-size", 8)
+    ran = tlkit("finetune", data, *quick, "-o", tmp_path / "run")
+    assert "`--recipe strong` trains the base itself" in ran.out.splitlines()[-1]
+    assert "strong" not in tlkit("finetune", textures, *quick, "-o", tmp_path / "well").out

@@ -40,8 +40,8 @@ def yaml_value(value) -> str:
         ("finetune", "head", "dens", "expected dense, linear or flatten", "Did you mean dense?"),
         ("finetune", "finetune_optimizer", "Adam", "expected sgd, rmsprop, adam or adamw", "adam"),
         ("finetune", "val_split", 1.0, "expected a number above 0 and below 1", None),
-        ("finetune", "lr", float("nan"), "expected a number above 0", None),
-        ("finetune", "finetune_lr", float("inf"), "expected a finite number above 0", None),
+        ("finetune", "lr", float("nan"), "expected auto or a number above 0", None),
+        ("finetune", "finetune_lr", float("inf"), "expected auto or a finite number above 0", None),
         ("finetune", "head_units", 65537, "expected a whole number from 1 to 65,536", None),
         ("finetune", "epochs", 2.5, "expected a whole number of at least 0", None),
         ("finetune", "epochs", -1, "expected a whole number of at least 0", None),
@@ -92,7 +92,7 @@ def test_command_line_yaml_and_python_refuse_alike(tlkit, tmp_path, command, opt
         ({"freeze": True}, "freeze is True; expected a number of layers or a layer."),
         ({"size": (224,)}, "size is (224,); expected N, HxW or (height, width), in pixels."),
         ({"size": (0, 224)}, "size is (0, 224); expected N, HxW or (height, width), in pixels."),
-        ({"lr": 10**400}, "expected a number above 0."),
+        ({"lr": 10**400}, "expected auto or a number above 0."),
         ({"epoch": 3}, "There is no option epoch."),
         ({"classes": 3}, "There is no option classes."),
     ],
@@ -136,7 +136,8 @@ def test_the_printed_command_gives_the_same_config(command, monkeypatch):
     built = []
     monkeypatch.setattr(job, "callback", lambda options, **others: built.append(job.config.of(options)))
     required = {item.name: other_value(item) for item in items if item.default is dataclasses.MISSING}
-    beside = {"augment_copies": {"augment": "light"}}
+    augmented, fitted = {"augment": "light"}, {"head": "linear"} if command == "finetune" else {}
+    beside = {"augment_copies": augmented, "mixup": augmented, "cutmix": augmented, "optimizer": fitted}
     for item in items:
         given = {**required, **beside.get(item.name, {}), item.name: other_value(item)}
         config = job.config.of(given)
@@ -198,7 +199,7 @@ def test_options_without_effect_are_named(options, unused, caplog):
     ("line", "message"),
     [
         ("size: 12:30", "size is '12:30'; expected N, HxW"),  # YAML 1.1 reads 750
-        ("lr: 1:30.5", "lr is '1:30.5'; expected a number"),
+        ("lr: 1:30.5", "lr is '1:30.5'; expected auto or a number"),
         ("epochs: 010", "epochs is 010, which YAML may read as an octal number"),
         ("epochs: 0b11", "epochs is '0b11'; expected a whole number"),
         ("head: no", "head is 'no'; expected dense, linear or flatten"),
@@ -316,8 +317,8 @@ def test_options_of_finetune_stand_in_groups():
     text = CliRunner(env={"COLUMNS": "80"}).invoke(main, ["finetune", "-h"]).output
     headings = [line for line in text.splitlines() if line and line[0] != " " and line.endswith(":")]
     assert headings == [
-        "Data:", "Network:", "Head:", "Freezing:", "Phase 1 (head):", "Phase 2 (fine-tuning):", "Both phases:",
-        "Augmentation:", "Execution:", "Output:", "Other:",
+        "Recipe:", "Data:", "Network:", "Head:", "Freezing:", "Phase 1 (head):", "Phase 2 (fine-tuning):",
+        "Both phases:", "Augmentation:", "Execution:", "Output:", "Other:",
     ]  # fmt: skip
     assert "[OPTIONS] [DATA]" in text
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
-from tlkit.reporting.metrics import Evaluation
+from tlkit.reporting.metrics import Evaluation, wilson_interval
 
 
 @pytest.fixture
@@ -65,6 +65,14 @@ def test_a_class_without_images_or_predictions_has_no_scores():
     assert (b.precision, b.recall, b.f1) == (None, 0.0, None)
     assert (c.precision, c.recall, c.f1) == (None, None, None)
     assert evaluation.top5 is None
+
+
+@pytest.mark.parametrize(
+    ("share", "number", "low", "high"),
+    [(0.5, 10, 0.2366, 0.7634), (1.0, 10, 0.7225, 1.0), (0.0, 10, 0.0, 0.2775), (0.9, 1000, 0.8798, 0.9171)],
+)
+def test_the_interval_of_a_share_is_that_of_wilson(share, number, low, high):
+    assert wilson_interval(share, number) == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))
 
 
 def test_the_confusion_matrix_of_a_thousand_classes_is_not_in_the_summary():

@@ -208,7 +208,10 @@ def test_bfloat16_trains_and_leaves_float32_behind(name, frozen, tmp_path):
 
 def test_a_summary_names_the_epoch_that_is_kept():
     epochs = [{"val_accuracy": 0.5, "seconds": 1.0}, {"val_accuracy": 0.9, "seconds": 1.0}]
-    assert Phase("head", epochs).summary()["best_epoch"] == 2
-    assert Phase("head", epochs, best=1).summary() == {
-        "name": "head", "epochs": 2, "best_epoch": 1, "seconds": 2.0, "val_accuracy": 0.5,
+    assert Phase("head", epochs).summary(10)["best_epoch"] == 2
+    summary = Phase("head", epochs, best=1, lr=0.1).summary(10)
+    low, high = summary.pop("interval")
+    assert summary == {
+        "name": "head", "epochs": 2, "best_epoch": 1, "learning_rate": 0.1, "seconds": 2.0, "val_accuracy": 0.5,
     }  # fmt: skip
+    assert (low, high) == (pytest.approx(0.2366, abs=1e-4), pytest.approx(0.7634, abs=1e-4))

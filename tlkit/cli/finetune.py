@@ -84,3 +84,5 @@ def _echo_text(result: FinetuneResult) -> None:
     if (result.run / "report.html").exists():
         echo(f"Report: {run}/report.html")
     echo(f"Predict: tlkit predict --model {run} IMAGES...")
+    if result.suggestion:
+        echo(result.suggestion)

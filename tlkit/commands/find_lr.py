@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +51,7 @@ class FoundRate:
             "phase": self.phase,
             "suggested": self.suggested,
             "rates": list(self.rates),
-            "losses": list(self.losses),
+            "losses": [loss if math.isfinite(loss) else None for loss in self.losses],
             "skipped": [{"input": path, "error": reason} for path, reason in self.skipped],
         }
 

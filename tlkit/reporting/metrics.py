@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -13,6 +14,22 @@ CALIBRATION_BINS = 10
 """Number of equal-width confidence bins for calibration."""
 MAX_CLASSES_IN_SUMMARY = 200
 """Most classes for which a summary includes the confusion matrix: that of 1,000 classes has a million entries."""
+
+
+def wilson_interval(share: float, number: int) -> tuple[float, float]:
+    """Return the 95% confidence interval of a share, 0 to 1.
+
+    Source: Wilson, Probable Inference (1927).
+
+    Args:
+        share: Of correct predictions, 0 to 1.
+        number: Of predictions, at least 1.
+    """
+    z = 1.959964
+    middle = share + z * z / (2 * number)
+    half = z * math.sqrt(share * (1 - share) / number + (z / (2 * number)) ** 2)
+    low, high = ((middle + side * half) / (1 + z * z / number) for side in (-1, 1))
+    return max(low, 0.0), min(high, 1.0)
 
 
 @dataclass(frozen=True)
@@ -104,6 +121,11 @@ class Evaluation:
         return float((self.predicted == self.labels).mean())
 
     @property
+    def interval(self) -> tuple[float, float]:
+        """95% confidence interval of the accuracy, 0 to 1."""
+        return wilson_interval(self.accuracy, len(self.labels))
+
+    @property
     def errors(self) -> int:
         """Number of wrong predictions."""
         return int((self.predicted != self.labels).sum())
@@ -187,6 +209,7 @@ class Evaluation:
         return {
             "images": len(self.labels),
             "accuracy": self.accuracy,
+            "interval": list(self.interval),
             "top5_accuracy": self.top5,
             "calibration_error": self.calibration_error,
             "classes": [asdict(report) for report in self.by_class],

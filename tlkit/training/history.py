@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tlkit.reporting.metrics import wilson_interval
+
 CHECKPOINT = "checkpoint.npz"
 """File of a run folder that holds the state of an unfinished training."""
 
@@ -42,8 +44,12 @@ class Phase:
         """True for phase 2 and its stages."""
         return self.name != "head"
 
-    def summary(self) -> dict[str, Any]:
-        """Return ``name``, ``epochs``, ``best_epoch``, ``learning_rate``, ``seconds`` and ``val_accuracy``."""
+    def summary(self, images: int) -> dict[str, Any]:
+        """Return ``name``, ``epochs``, ``best_epoch``, ``learning_rate``, ``seconds``, ``val_accuracy``, ``interval``.
+
+        Args:
+            images: Number of validation images.
+        """
         return {
             "name": self.name,
             "epochs": len(self.epochs),
@@ -51,7 +57,12 @@ class Phase:
             "learning_rate": self.lr,
             "seconds": round(self.seconds, 3),
             "val_accuracy": self.val_accuracy,
+            "interval": list(wilson_interval(self.val_accuracy, images)),
         }
+
+
+OVERFITTED = 0.15
+"""By how much accuracy on training images exceeds that on validation images where more than the head should train."""
 
 
 def merit(epoch: Mapping[str, float]) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tlkit.reporting.metrics import Evaluation
 from tlkit.training.freeze import FreezePoint
-from tlkit.training.history import Outcome, Phase
+from tlkit.training.history import OVERFITTED, Outcome, Phase
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,22 @@ class FinetuneResult:
         return self.evaluations["test"].accuracy if "test" in self.evaluations else None
 
     @property
+    def phase_summaries(self) -> list[dict[str, Any]]:
+        """The phases as JSON values."""
+        return [phase.summary(self.images["validation"]) for phase in self.phases]
+
+    @property
+    def suggestion(self) -> str | None:
+        """What to try next, in a line; None where nothing suggests itself."""
+        learned = self.phases[-1].epochs[-1]["accuracy"]
+        if self.recipe != "classic" or learned - self.val_accuracy < OVERFITTED:
+            return None
+        return (
+            f"Accuracy on the training images ended at {learned:.3f}, far above that on validation images. "
+            "`--recipe strong` trains the base itself."
+        )
+
+    @property
     def freeze(self) -> dict[str, Any]:
         """The freeze point as JSON values: ``layers`` frozen of ``total``, ``through`` which layer, ``notes``."""
         point = self.freeze_point
@@ -73,8 +89,9 @@ class FinetuneResult:
             "architecture": self.architecture,
             "classes": list(self.classes),
             "val_accuracy": self.val_accuracy,
+            "interval": list(self.evaluations["validation"].interval),
             "test_accuracy": self.test_accuracy,
-            "phases": [phase.summary() for phase in self.phases],
+            "phases": self.phase_summaries,
             "recipe": self.recipe,
             "kept": self.outcome.kept,
             **{split: evaluation.summary() for split, evaluation in self.evaluations.items()},

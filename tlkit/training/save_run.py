@@ -142,7 +142,8 @@ def _record(
         results={
             "val_accuracy": result.val_accuracy,
             "test_accuracy": result.test_accuracy,
-            "phases": [phase.summary() for phase in result.phases],
+            "interval": list(result.evaluations["validation"].interval),
+            "phases": result.phase_summaries,
             "recipe": result.recipe,
             "kept": result.outcome.kept,
             **{split: evaluation.summary() for split, evaluation in result.evaluations.items()},
