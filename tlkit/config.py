@@ -341,10 +341,10 @@ class TrainingOptions(WidthOptions, LoadOptions, EngineOptions):
     )  # fmt: skip
 
     freeze: str | None = option(
-        None, group=FREEZING, number=True, values="a number of layers or a layer", metavar="N|LAYER",
+        None, group=FREEZING, number=True, values="a number of layers, a layer or auto", metavar="N|LAYER|auto",
         unset="the architecture's",
         help="Freeze the first N layers of the base in phase 2, or all up to and including LAYER "
-        "(`tlkit archs NAME` lists them).",
+        "(`tlkit archs NAME` lists them). auto: train as much of it as these images allow in reasonable time.",
     )  # fmt: skip
     unfreeze: int | None = option(
         None, group=FREEZING, at_least=0, metavar="N", help="Instead: train the last N layers of the base."

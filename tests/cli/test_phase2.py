@@ -147,3 +147,10 @@ def test_statistics_of_batchnorm_are_those_of_the_training_images(textures, tlki
     model = keras.saving.load_model(tmp_path / "run" / "model.keras")
     norms = [layer for layer in model.layers[1].layers if isinstance(layer, keras.layers.BatchNormalization)]
     assert {layer.momentum for layer in norms} == {0.99}
+
+
+def test_freeze_auto_counts_the_images(textures, tlkit, tmp_path):
+    ran = train(tlkit, textures, tmp_path / "run", "--freeze", "auto")
+    assert ran.json["freeze"]["layers"] == 0
+    assert "--freeze auto: with 16 training images and 2 epochs, the whole base trains." in ran.err
+    assert tlkit("finetune", textures, "--arch", "toy", "--freeze", "auto", "--unfreeze", 3).code == 2

@@ -3,7 +3,7 @@ import pytest
 from tlkit.architectures.layer_tables import layers_of
 from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.errors import UsageError
-from tlkit.training.freeze import resolve_freeze_point, resolve_stages
+from tlkit.training.freeze import affordable_freeze_point, resolve_freeze_point, resolve_stages
 
 INCEPTION = get_architecture("inceptionv3")
 LAYERS = [layer.name for layer in layers_of(INCEPTION, include_top=False)]
@@ -80,3 +80,35 @@ def test_the_description_says_what_trains():
     assert cut(freeze="mixed8").description == "layers 1-249 of 311 are frozen (through mixed8)"
     assert cut(freeze="0").description == "all 311 layers of the base train"
     assert cut(unfreeze=0).description == "all 311 layers of the base are frozen"
+
+
+@pytest.mark.parametrize(
+    ("name", "multiplications"),
+    [("efficientnetlite0", 0.384e9), ("vgg16", 15.35e9), ("resnet50", 3.86e9), ("mobilenetv2", 0.300e9)],
+)
+def test_multiplications_are_those_that_were_published(name, multiplications):
+    layers = layers_of(get_architecture(name), include_top=False)
+    assert sum(layer.multiplications for layer in layers) == pytest.approx(multiplications, rel=0.02)
+
+
+def affordable(name, images, epochs=15, scale=1.0):
+    architecture = get_architecture(name)
+    layers = layers_of(architecture, include_top=False)
+    return affordable_freeze_point(architecture, layers, images=images, epochs=epochs, scale=scale)
+
+
+def test_few_images_train_the_whole_base_and_many_what_is_usual():
+    few = affordable("efficientnetlite0", 200)
+    assert (few.frozen, few.last_frozen_layer) == (0, None)
+    assert few.notes == ("--freeze auto: with 200 training images and 15 epochs, the whole base trains.",)
+    many = affordable("efficientnetlite0", 1_000_000)
+    assert many.last_frozen_layer == get_architecture("efficientnetlite0").freeze
+    assert "what is above block5c_add trains" in many.notes[0]
+
+
+def test_more_images_epochs_or_pixels_cut_further_up():
+    cuts = [affordable("inceptionv3", images).frozen for images in (20, 100, 200, 400, 1000, 100_000)]
+    assert cuts == sorted(cuts)
+    assert len(set(cuts)) >= 4
+    assert affordable("inceptionv3", 200, epochs=1).frozen < affordable("inceptionv3", 200).frozen
+    assert affordable("inceptionv3", 200, scale=0.1).frozen < affordable("inceptionv3", 200).frozen

@@ -70,6 +70,12 @@ class LayerInfo:
         return sum(math.prod(shape) for _, shape in self.weights)
 
     @property
+    def multiplications(self) -> int:
+        """Multiplications for one input of the default size: each kernel at each place of the output."""
+        places = math.prod(self.shape[:-1]) if len(self.shape) > 1 else 1
+        return places * sum(math.prod(shape) for _, shape in self.weights if len(shape) > 1)
+
+    @property
     def is_trainable(self) -> bool:
         """True where training changes it; BatchNormalization without scale and offset still updates its statistics."""
         return bool(self.weights) and self.kind != "Normalization"

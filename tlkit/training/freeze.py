@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tlkit.architectures.architecture import Architecture
+from tlkit.architectures.layer_tables import LayerInfo
 from tlkit.errors import UsageError
 from tlkit.utils.text import did_you_mean, pluralize
 
@@ -94,6 +95,33 @@ def depth_in_blocks(architecture: Architecture, layers: Sequence[str]) -> dict[s
     """
     ends = [layers.index(name) for name in architecture.blocks]
     return {name: max(1, sum(end >= position for end in ends)) for position, name in enumerate(layers)}
+
+
+AFFORDABLE = 2e13
+"""Multiplications of a training that ``--freeze auto`` takes for reasonable: half an hour on two processors."""
+
+
+def affordable_freeze_point(
+    architecture: Architecture, layers: Sequence[LayerInfo], *, scale: float, images: int, epochs: int
+) -> FreezePoint:
+    """Return the deepest cut at the end of a block that trains in reasonable time; at least the architecture's own.
+
+    Args:
+        architecture: The architecture of the base.
+        layers: Its layers, in order, at its default input size.
+        scale: Pixels of an input, as a multiple of those of the default.
+        images: Number of training images.
+        epochs: Number of epochs.
+    """
+    names = [layer.name for layer in layers]
+    # forward, and twice as much back: to the inputs and to the kernels
+    costs = [3 * images * epochs * scale * layer.multiplications for layer in layers]
+    ends = [0, *(names.index(block) + 1 for block in architecture.blocks)]
+    default = names.index(architecture.freeze) + 1
+    frozen = next(end for end in ends if end == default or (end < default and sum(costs[end:]) <= AFFORDABLE))
+    trains = "the whole base trains" if not frozen else f"what is above {names[frozen - 1]} trains"
+    note = f"--freeze auto: with {pluralize(images, 'training image')} and {pluralize(epochs, 'epoch')}, {trains}."
+    return FreezePoint(frozen, len(layers), names[frozen - 1] if frozen else None, (note,))
 
 
 def resolve_stages(architecture: Architecture, layers: Sequence[str], stages: Sequence[str]) -> tuple[FreezePoint, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,12 +12,13 @@ from tlkit.architectures.layer_tables import LayerInfo, has_table, layers_of
 from tlkit.architectures.preprocessor import preprocessor_for, refuse_image_options
 from tlkit.architectures.pretrained import WeightsChoice, choose_weights
 from tlkit.architectures.registry.lookup import get_architecture
-from tlkit.config import Rate, TrainingOptions
+from tlkit.config import AUTO, Rate, TrainingOptions
 from tlkit.data.dataset import Dataset, scan_dataset
+from tlkit.data.layout import TRAIN
 from tlkit.data.modality import Modality
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import UsageError
-from tlkit.training.freeze import FreezePoint, resolve_freeze_point, resolve_stages
+from tlkit.training.freeze import FreezePoint, affordable_freeze_point, resolve_freeze_point, resolve_stages
 from tlkit.training.heads import Head, choose_head
 from tlkit.utils.cache_dir import cache_budget
 from tlkit.utils.logging import logger
@@ -159,6 +161,8 @@ def plan_training(config: TrainingOptions) -> TrainingPlan:
     )
     budget = cache_budget(config.cache_limit)
     dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed, modality=preprocessor.modality)
+    if config.freeze == AUTO and freeze_points:
+        freeze_points = (_affordable(architecture, layers, preprocessor, dataset, config),)
     for note in (note for freeze_point in freeze_points for note in freeze_point.notes):
         logger.info(note)
     for warning in dataset.warnings:
@@ -169,11 +173,29 @@ def plan_training(config: TrainingOptions) -> TrainingPlan:
     )
 
 
+def _affordable(
+    architecture: Architecture,
+    layers: Sequence[LayerInfo],
+    preprocessor: Preprocessor,
+    dataset: Dataset,
+    config: TrainingOptions,
+) -> FreezePoint:
+    default = architecture.input_size(None, include_top=False)
+    return affordable_freeze_point(
+        architecture,
+        layers,
+        scale=math.prod(preprocessor.size) / math.prod(default),
+        images=len(dataset.splits[TRAIN].files),
+        epochs=config.finetune_epochs,
+    )
+
+
 def _freeze_points(
     architecture: Architecture, layers: Sequence[str], config: TrainingOptions
 ) -> tuple[FreezePoint, ...]:
+    freeze = None if config.freeze == AUTO else config.freeze  # until the images are counted
     one = resolve_freeze_point(
-        architecture, layers, freeze=config.freeze, unfreeze=config.unfreeze, unfreeze_blocks=config.unfreeze_blocks
+        architecture, layers, freeze=freeze, unfreeze=config.unfreeze, unfreeze_blocks=config.unfreeze_blocks
     )
     if config.stages is None:
         return (one,) if config.finetune_epochs else ()
