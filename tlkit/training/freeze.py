@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.layer_tables import LayerInfo
+from tlkit.config import AUTO
 from tlkit.errors import UsageError
 from tlkit.utils.text import did_you_mean, pluralize
 
@@ -53,7 +54,7 @@ def resolve_freeze_point(
         architecture: The architecture of the base.
         layers: Names of its layers, in order.
         freeze: Number of layers from the input, or the name of the last frozen layer or block; None for the default
-            of the architecture.
+            of the architecture, and ``auto`` too, until the images are counted.
         unfreeze: Instead, number of layers at the top that train.
         unfreeze_blocks: Instead, number of blocks at the top that train; with all of them, every layer does.
 
@@ -70,7 +71,7 @@ def resolve_freeze_point(
         frozen = total - _in_range(unfreeze, total, "--unfreeze", architecture)
     elif unfreeze_blocks is not None:
         frozen = _below_blocks(architecture, layers, unfreeze_blocks)
-    elif freeze is None:
+    elif freeze in (None, AUTO):
         frozen = layers.index(architecture.freeze) + 1
     elif re.fullmatch(r"[+-]?\d+", freeze, re.ASCII):
         frozen = _in_range(int(freeze), total, "--freeze", architecture)

@@ -193,9 +193,8 @@ def _affordable(
 def _freeze_points(
     architecture: Architecture, layers: Sequence[str], config: TrainingOptions
 ) -> tuple[FreezePoint, ...]:
-    freeze = None if config.freeze == AUTO else config.freeze  # until the images are counted
     one = resolve_freeze_point(
-        architecture, layers, freeze=freeze, unfreeze=config.unfreeze, unfreeze_blocks=config.unfreeze_blocks
+        architecture, layers, freeze=config.freeze, unfreeze=config.unfreeze, unfreeze_blocks=config.unfreeze_blocks
     )
     if config.stages is None:
         return (one,) if config.finetune_epochs else ()
