@@ -9,7 +9,7 @@ PIP    := $(BIN)/python -m pip install --disable-pip-version-check -c constraint
 
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: help demo test test-all check bench catalog clean
+.PHONY: help demo test test-all check bench bench-accuracy catalog clean
 
 help:
 	@echo "make demo      write example images, classify them, train a classifier and use it"
@@ -17,6 +17,7 @@ help:
 	@echo "make test-all  also those of every architecture and of the documentation"
 	@echo "make check     ruff, mypy, import order, documentation"
 	@echo "make bench     measure the speed against other tools"
+	@echo "make bench-accuracy  compare the accuracy of recipes, an hour"
 	@echo "make catalog   write the layer tables again, from the installed Keras"
 	@echo "make clean     remove the virtual environment and the files of the demo"
 
@@ -58,6 +59,10 @@ bench: $(READY)
 	python tests/benchmarks/processes.py
 	python tests/benchmarks/features.py
 	python tests/benchmarks/finetune.py
+
+# scikit-image and scikit-learn, of dev, have the images.
+bench-accuracy: $(READY)
+	python tests/benchmarks/accuracy.py
 
 catalog: $(READY)
 	python -m tlkit.architectures.layer_tables
