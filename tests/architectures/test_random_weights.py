@@ -217,6 +217,7 @@ def test_convert_h5_writes_the_same_random_layers_every_time(tlkit, tmp_path):
     assert np.array_equal(kernels[0], drawn("toy", include_top=False)["top_conv",]["kernel"])
 
 
+@pytest.mark.every
 def test_a_run_from_random_weights_trains_to_the_same_numbers(tlkit, textures, tmp_path):
     histories = {}
     for name, engine, seed in (("a", "openvino", 3), ("b", "openvino", 3), ("c", "keras", 3), ("d", "openvino", 4)):

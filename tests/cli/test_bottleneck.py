@@ -225,6 +225,7 @@ def losses(run):
     return [line.rsplit(",", 1)[0] for line in (run / "history.csv").read_text().splitlines()]  # all but the seconds
 
 
+@pytest.mark.every
 def test_features_computed_before_train_the_same_head(tlkit, tmp_path, data):
     tlkit("bottleneck", data, "-o", tmp_path / "npy", *TOY)
     tlkit("bottleneck", data, "-o", tmp_path / "hdf5", *TOY, "--format", "hdf5")

@@ -27,6 +27,7 @@ def test_a_rate_for_phase_2_with_its_curve_and_plot(textures, tlkit, tmp_path):
     assert text.out == f"--finetune-lr {found['suggested']:g}\n"
 
 
+@pytest.mark.every
 def test_a_rate_for_the_head(textures, tlkit):
     found = tlkit("find-lr", textures, *TOY, "--phase", "head", "--optimizer", "adam", "--format", "json").json
     assert found["phase"] == "head"
@@ -49,6 +50,7 @@ def test_finetune_trains_with_the_rates_that_it_finds(textures, tlkit, tmp_path)
     assert same.json["validation"] == ran.json["validation"]  # the test left no trace
 
 
+@pytest.mark.every
 def test_an_interrupted_run_goes_on_with_the_rate_that_it_found(textures, tlkit, tmp_path, monkeypatch):
     import tlkit.training.trainer as trainer
 

@@ -48,6 +48,7 @@ def test_the_page_and_the_record_are_as_of_any_run(run, tlkit):
     assert tlkit("inspect-h5", run / "model.keras", "--format", "json").json["dialect"] == "keras-archive"
 
 
+@pytest.mark.every
 def test_it_is_at_least_as_good_as_the_epochs_of_an_optimizer(run, textures, tlkit, tmp_path):
     ran = tlkit("finetune", textures, *FAST, "--optimizer", "rmsprop", "-o", tmp_path / "run")
     assert json.loads((run / "run.json").read_text())["results"]["val_accuracy"] >= ran.json["val_accuracy"]
@@ -70,6 +71,7 @@ def test_fine_tuning_starts_from_the_fitted_head(textures, tlkit, tmp_path):
     assert losses[1] == pytest.approx(losses[0], rel=1e-3)
 
 
+@pytest.mark.every
 @pytest.mark.usefixtures("toy")
 def test_augmented_copies_are_all_fitted(textures, tlkit, tmp_path):
     options = (*FAST, "--arch", "toy", "--augment", "light")

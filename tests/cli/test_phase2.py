@@ -29,6 +29,7 @@ def train(tlkit, data, run, *options):
     return ran
 
 
+@pytest.mark.every
 def test_options_stand_in_the_record_and_in_the_command(textures, tlkit, tmp_path):
     train(tlkit, textures, tmp_path / "run", *STRONG)
     record = json.loads((tmp_path / "run" / "run.json").read_text())
@@ -40,14 +41,15 @@ def test_options_stand_in_the_record_and_in_the_command(textures, tlkit, tmp_pat
     assert "--layer-decay 0.5" in record["command"]
 
 
+EACH = [
+    ("--layer-decay", 0.01), ("--ema",), ("--warmup-epochs", 1), ("--weight-decay", 10.0), ("--clip-norm", 1e-6),
+    ("--nesterov",), ("--augment", "light", "--mixup", 1), ("--augment", "light", "--cutmix", 1),
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    "options",
-    [
-        ("--warmup-epochs", 1), ("--weight-decay", 10.0), ("--layer-decay", 0.01), ("--clip-norm", 1e-6),
-        ("--nesterov",), ("--ema",), ("--augment", "light", "--mixup", 1), ("--augment", "light", "--cutmix", 1),
-    ],
-    ids=str,
-)  # fmt: skip
+    "options", [*EACH[:2], *(pytest.param(each, marks=pytest.mark.every) for each in EACH[2:])], ids=str
+)
 def test_each_changes_what_is_learned(textures, tlkit, tmp_path, options):
     plain = ("--finetune-lr", 1e-2, *options[:2]) if options[0] == "--augment" else ("--finetune-lr", 1e-2)
     train(tlkit, textures, tmp_path / "plain", *plain)
@@ -71,12 +73,19 @@ def test_the_average_of_the_weights_is_validated_and_kept(textures, tlkit, tmp_p
     assert plain.json["kept"] == "finetune"
 
 
+MIXED = (
+    "--augment", "light", "--mixup", 0.4, "--cutmix", 1, "--class-weight", "auto", "--label-smoothing", 0.1, "--ema"
+)  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "options",
-    [(*STRONG, "--ema"), ("--augment", "light", "--mixup", 0.4, "--cutmix", 1, "--class-weight", "auto",
-                          "--label-smoothing", 0.1, "--ema"), ("--batchnorm", "train", "--ema")],
-    ids=["strong", "mixed", "batchnorm"],
-)  # fmt: skip
+    [
+        pytest.param((*STRONG, "--ema"), id="strong"),
+        pytest.param(MIXED, marks=pytest.mark.every, id="mixed"),
+        pytest.param(("--batchnorm", "train", "--ema"), marks=pytest.mark.every, id="batchnorm"),
+    ],
+)
 def test_an_interrupted_phase_ends_as_if_it_was_not(textures, tlkit, tmp_path, monkeypatch, options):
     train(tlkit, textures, tmp_path / "whole", *options)
 

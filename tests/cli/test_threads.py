@@ -81,6 +81,7 @@ def test_features_do_not_depend_on_it(textures, tmp_path):
     assert (one.computed, two.computed, again.computed) == (24, 24, 0)
 
 
+@pytest.mark.every
 def test_tensorflow_and_blas_start_with_it(cat):
     """In a process of its own: neither changes once it has started."""
     code = (

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from helpers.program import environment
 
 SHOWN = """
@@ -46,6 +48,7 @@ def test_what_tlkit_prints_meanwhile_is_shown():
     assert done.stderr.splitlines() == ["of Python", "the end"]
 
 
+@pytest.mark.every
 def test_an_error_meanwhile_is_shown():
     done = run(SHOWN.replace('os.write(2, b"of C++\\n")', 'raise OSError("no such disk")'))
     assert done.returncode == 1
