@@ -53,7 +53,7 @@ def textures(random: np.random.Generator) -> Drawn:
 def photographs(random: np.random.Generator) -> Drawn:
     """Cut-outs of photographs, in colour: of which subject? 8 training images a class."""
     for name in ("astronaut", "chelsea", "coffee", "rocket", "motorcycle_left", "china", "flower"):
-        for split, cut in _cut_outs(_photograph(name), 96, (8, 6, 30), random):
+        for split, cut in _cut_outs(_photograph(name), 64, (8, 6, 30), random):
             yield split, name, cut
 
 
@@ -110,15 +110,13 @@ def _photograph(name: str) -> np.ndarray:
 def _cut_outs(
     photograph: np.ndarray, side: int, counts: Sequence[int], random: np.random.Generator
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """Cut squares from three upright strips of a photograph, the widest for the test, in an order that is drawn."""
+    """Cut a photograph into squares that do not overlap, and deal them out; the last split may get fewer."""
     height, width = photograph.shape[:2]
-    shares = {"train": 0.3, "validation": 0.25, "test": 0.45}
-    order = random.permutation(SPLITS)
-    ends = [0, *(round(width * end) for end in accumulate(shares[split] for split in order))]
-    for split, (left, right) in zip(order, pairwise(ends), strict=True):
-        for _ in range(counts[SPLITS.index(split)]):
-            x, y = random.integers(left, max(right - side, left) + 1), random.integers(height - side + 1)
-            yield str(split), photograph[y : y + side, x : x + side]
+    corners = [(x, y) for x in range(0, width - side + 1, side) for y in range(0, height - side + 1, side)]
+    for split, numbers in _parts(random.permutation(len(corners)), counts):
+        for number in numbers:
+            x, y = corners[number]
+            yield split, photograph[y : y + side, x : x + side]
 
 
 def _has_letters(path: Path) -> bool:
