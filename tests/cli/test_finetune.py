@@ -211,6 +211,7 @@ def test_copies_are_warned_about_wherever_the_run_is_read(textures, tlkit, tmp_p
     assert "3 of 11 validation images are also in train" in " ".join(features.json["warnings"])
 
 
+@pytest.mark.every
 def test_a_class_of_bad_pictures(textures, tlkit, tmp_path):
     data = tmp_path / "data"
     shutil.copytree(textures, data)
@@ -287,6 +288,7 @@ def test_copies_without_room_come_to_the_same(textures, tlkit, tmp_path):
     np.testing.assert_allclose(*losses, rtol=1e-3)
 
 
+@pytest.mark.every
 def test_cuts_between_which_nothing_trains_are_one(textures, tlkit, tmp_path):
     options = ("--epochs", 1, "--stages", "block3_add,block3_relu")  # between these two lies an addition alone
     ran = tlkit("finetune", textures, *TOY, *options, "-o", tmp_path / "run", "--format", "json")

@@ -89,7 +89,7 @@ def test_command_line_yaml_and_python_refuse_alike(tlkit, tmp_path, command, opt
         ({"by_name": "yes"}, "by_name is 'yes'; expected True or False."),
         ({"by_name": None}, "by_name is None; expected True or False."),
         ({"output": b"run"}, "output is b'run'; expected a path."),
-        ({"freeze": True}, "freeze is True; expected a number of layers or a layer."),
+        ({"freeze": True}, "freeze is True; expected a number of layers, a layer or auto."),
         ({"size": (224,)}, "size is (224,); expected N, HxW or (height, width), in pixels."),
         ({"size": (0, 224)}, "size is (0, 224); expected N, HxW or (height, width), in pixels."),
         ({"lr": 10**400}, "expected auto or a number above 0."),

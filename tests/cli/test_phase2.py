@@ -158,6 +158,7 @@ def test_statistics_of_batchnorm_are_those_of_the_training_images(textures, tlki
     assert {layer.momentum for layer in norms} == {0.99}
 
 
+@pytest.mark.every
 def test_freeze_auto_counts_the_images(textures, tlkit, tmp_path):
     ran = train(tlkit, textures, tmp_path / "run", "--freeze", "auto")
     assert ran.json["freeze"]["layers"] == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +27,6 @@ from tlkit.training.run_state import (
     create_run_dir,
     open_interrupted_run,
     read_state,
-    refuse_occupied,
     refuse_other_images,
     report_resumable,
     write_state,
@@ -46,10 +45,7 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
     Raises:
         TlkitError: Options, data or weights that cannot be used; nothing is left behind then.
     """
-    if config.output is not None:
-        with suppress(OSError):  # creating it says more
-            refuse_occupied(Path(config.output))  # before every image is read
-    plan = plan_training(config)
+    plan = plan_training(config, output=config.output)
     with create_run_dir(config.output, plan.architecture.name) as folder:
         # the engine of today, whatever is installed on the day of a resume; given features may be of either
         engine = resolve_engine(config.engine) if config.features is None else config.engine

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.layer_tables import LayerInfo, has_table, layers_of
@@ -20,6 +22,7 @@ from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import UsageError
 from tlkit.training.freeze import FreezePoint, affordable_freeze_point, resolve_freeze_point, resolve_stages
 from tlkit.training.heads import Head, choose_head
+from tlkit.training.run_state import refuse_occupied
 from tlkit.utils.cache_dir import cache_budget
 from tlkit.utils.logging import logger
 from tlkit.utils.text import join_truncated, pluralize
@@ -135,11 +138,12 @@ def _rate(rate: Rate, factor: float = 1.0) -> float | None:
     return None if isinstance(rate, str) else rate * factor
 
 
-def plan_training(config: TrainingOptions) -> TrainingPlan:
+def plan_training(config: TrainingOptions, *, output: str | None = None) -> TrainingPlan:
     """Decide what a run will do; refuse what can be refused before TensorFlow starts.
 
     Args:
         config: What was asked for.
+        output: The folder of a new run, which must not hold anything.
 
     Raises:
         TlkitError: Options, data or weights that cannot be used.
@@ -160,6 +164,9 @@ def plan_training(config: TrainingOptions) -> TrainingPlan:
         architecture, config.weights, include_top=False, size=size, options=config.load, seed=config.seed
     )
     budget = cache_budget(config.cache_limit)
+    if output is not None:
+        with suppress(OSError):  # creating it says more
+            refuse_occupied(Path(output))  # before every image is read
     dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed, modality=preprocessor.modality)
     if config.freeze == AUTO and freeze_points:
         freeze_points = (_affordable(architecture, layers, preprocessor, dataset, config),)
