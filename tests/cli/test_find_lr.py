@@ -35,6 +35,7 @@ def test_a_rate_for_the_head(textures, tlkit):
     assert without.out == f"--lr {found['suggested']:g}\n"
 
 
+@pytest.mark.every
 def test_finetune_trains_with_the_rates_that_it_finds(textures, tlkit, tmp_path):
     head = tlkit("find-lr", textures, *TOY, "--phase", "head", "--format", "json").json["suggested"]
     auto = ("--lr", "auto", "--finetune-lr", "auto", "--finetune-epochs", 1)

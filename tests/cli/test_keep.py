@@ -22,8 +22,8 @@ def weights_of(run):
     "more",
     [
         (),
-        ("--stages", "block2_concat,block1_add", "--finetune-lr", 100),
-        ("--batchnorm", "train", "--finetune-lr", 100),
+        pytest.param(("--stages", "block2_concat,block1_add", "--finetune-lr", 100), marks=pytest.mark.every),
+        pytest.param(("--batchnorm", "train", "--finetune-lr", 100), marks=pytest.mark.every),
     ],
     ids=str,
 )
@@ -80,6 +80,7 @@ def test_a_collapse_is_warned_about(last, warns):
         assert f"fell from 0.677 to {last:.3f}. Try a lower --finetune-lr" in warning
 
 
+@pytest.mark.every
 def test_much_better_on_training_images_suggests_what_trains_the_base(textures, tlkit, tmp_path):
     """Half of the validation images are in the wrong folder: no head can be right about them."""
     data = tmp_path / "data"
