@@ -42,6 +42,9 @@ def comparable(command: str, output: str) -> list[str]:
     if "--model" in command:
         output = re.sub(r" *\d+\.\d%", " #%", output)
     output = re.sub(r" *\d+\.\d s\b", " # s", output)
+    # of epochs that are equally good, the last digit of a loss decides
+    output = re.sub(r"^Restoring the weights of .*\n", "", output, flags=re.M)
+    output = re.sub(r"^Fine-tuning.*", "Fine-tuning", output, flags=re.M)
     output = re.sub(r"(loss|accuracy|acc) \d+\.\d+", r"\1 #", output)
     return [line.rstrip() for line in output.splitlines()]
 
