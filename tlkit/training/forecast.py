@@ -7,6 +7,7 @@ from typing import Any
 
 from tlkit.backend import keras
 from tlkit.training.batch_sequence import BatchSequence
+from tlkit.training.model import training_undone
 from tlkit.utils.logging import logger
 from tlkit.utils.text import pluralize
 
@@ -28,16 +29,13 @@ def report_epoch_time(model: Any, train: BatchSequence, validation: BatchSequenc
     """
     if len(train) < _LEAST:
         return
-    variables = [*model.variables, *model.optimizer.variables]
-    before = [variable.numpy() for variable in variables]
     clock = _Clock()
     steps = min(_STEPS, len(validation))
-    model.fit(
-        _First(train, _STEPS), validation_data=_First(validation, steps), epochs=1, shuffle=False, verbose=0,
-        class_weight=class_weight, callbacks=[clock],
-    )  # fmt: skip
-    for variable, value in zip(variables, before, strict=True):
-        variable.assign(value)
+    with training_undone(model):
+        model.fit(
+            _First(train, _STEPS), validation_data=_First(validation, steps), epochs=1, shuffle=False, verbose=0,
+            class_weight=class_weight, callbacks=[clock],
+        )  # fmt: skip
     seconds = len(train) * clock.seconds_a_batch("train") + len(validation) * clock.seconds_a_batch("test")
     logger.info("An epoch takes about %s (%s).", _rounded(seconds), pluralize(len(train), "batch", "batches"))
 

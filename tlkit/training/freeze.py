@@ -99,7 +99,7 @@ def depth_in_blocks(architecture: Architecture, layers: Sequence[str]) -> dict[s
 
 
 AFFORDABLE = 2e13
-"""Multiplications of a training that ``--freeze auto`` takes for reasonable: half an hour on two processors."""
+"""Multiplications that ``--freeze auto`` allows a training: half an hour on two processors."""
 
 
 def affordable_freeze_point(

@@ -11,6 +11,7 @@ import numpy as np
 
 from tlkit.errors import TrainingError
 from tlkit.training.batch_sequence import BatchSequence
+from tlkit.training.model import training_undone
 from tlkit.utils.interrupt import raise_if_interrupted
 from tlkit.utils.logging import progress_bar
 
@@ -57,11 +58,9 @@ def range_test(model: Any, train: BatchSequence, class_weight: Any, option: str)
     Raises:
         TrainingError: The losses say nothing.
     """
-    variables = [*model.variables, *model.optimizer.variables]
-    before = [variable.numpy() for variable in variables]
     rates, losses = np.geomspace(LOWEST, HIGHEST, STEPS).tolist(), []
     train.epoch = 0
-    with progress_bar(total=STEPS, unit="batch", description="learning rate") as bar:
+    with training_undone(model), progress_bar(total=STEPS, unit="batch", description="learning rate") as bar:
         for step, rate in enumerate(rates):
             raise_if_interrupted()
             model.optimizer.learning_rate = rate
@@ -70,8 +69,6 @@ def range_test(model: Any, train: BatchSequence, class_weight: Any, option: str)
             bar.update(1)
             if not math.isfinite(losses[-1]) or losses[-1] > _DIVERGED * max(min(losses), losses[0]):
                 break
-    for variable, value in zip(variables, before, strict=True):
-        variable.assign(value)
     tried = rates[: len(losses)]
     return RangeTest(tuple(tried), tuple(losses), suggest_rate(tried, losses, option))
 

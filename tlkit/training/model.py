@@ -92,6 +92,16 @@ def build_trainable_top(network: Any, frontier: Frontier, head: Any, *, batchnor
 
 
 @contextmanager
+def training_undone(model: Any) -> Iterator[None]:
+    """Give a compiled model and its optimizer the variables back that they had before the block."""
+    variables = [*model.variables, *model.optimizer.variables]
+    before = [variable.numpy() for variable in variables]
+    yield
+    for variable, value in zip(variables, before, strict=True):
+        variable.assign(value)
+
+
+@contextmanager
 def batchnorm_scope(network: Any, steps: int) -> Iterator[None]:
     """Let BatchNormalization that trains average its statistics over about an epoch inside the block.
 
