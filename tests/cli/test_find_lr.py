@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from helpers.interrupting import interrupted_in_phase_2
 from PIL import Image
 
 pytestmark = pytest.mark.usefixtures("toy")
@@ -53,20 +54,10 @@ def test_finetune_trains_with_the_rates_that_it_finds(textures, tlkit, tmp_path)
 
 @pytest.mark.every
 def test_an_interrupted_run_goes_on_with_the_rate_that_it_found(textures, tlkit, tmp_path, monkeypatch):
-    import tlkit.training.trainer as trainer
-
     options = (*TOY, "--finetune-lr", "auto", "--finetune-epochs", 2)
     whole = tlkit("finetune", textures, *options, "-o", tmp_path / "whole", "--format", "json").json
 
-    class Interrupts(trainer.CheckpointWriter):
-        def write(self, checkpoint):
-            super().write(checkpoint)
-            if checkpoint.phases[-1].name == "finetune":
-                self.wait()
-                raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(trainer, "CheckpointWriter", Interrupts)
+    with interrupted_in_phase_2(monkeypatch):
         assert tlkit("finetune", textures, *options, "-o", tmp_path / "run").code == 130
     resumed = tlkit("finetune", "--resume", tmp_path / "run", "--format", "json").json
     assert resumed["phases"][1]["learning_rate"] == whole["phases"][1]["learning_rate"]

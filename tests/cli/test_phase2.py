@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from helpers.interrupting import interrupted_in_phase_2
 
 import tlkit.training.trainer as trainer
 from tlkit.backend import keras
@@ -90,15 +91,7 @@ MIXED = (
 def test_an_interrupted_phase_ends_as_if_it_was_not(textures, tlkit, tmp_path, monkeypatch, options):
     train(tlkit, textures, tmp_path / "whole", *options)
 
-    class Interrupts(trainer.CheckpointWriter):
-        def write(self, checkpoint):
-            super().write(checkpoint)
-            if checkpoint.phases[-1].name == "finetune":
-                self.wait()
-                raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(trainer, "CheckpointWriter", Interrupts)
+    with interrupted_in_phase_2(monkeypatch):
         assert tlkit("finetune", textures, *QUICK, *options, "-o", tmp_path / "run").code == 130
     assert tlkit("finetune", "--resume", tmp_path / "run").code == 0
     assert history(tmp_path / "run") == history(tmp_path / "whole")
