@@ -58,13 +58,13 @@ def photographs(random: np.random.Generator) -> Drawn:
 
 
 def letters(random: np.random.Generator) -> Drawn:
-    """Letters in the fonts of Matplotlib, shifted, turned, noisy: 24 training images a class, a font in one split."""
+    """Letters in the fonts of Matplotlib, shifted, turned, noisy: 12 training images a class, a font in one split."""
     fonts = [
         path for path in sorted(Path(matplotlib.get_data_path(), "fonts", "ttf").glob("*.ttf")) if _has_letters(path)
     ]
     for split, chosen in _parts(random.permutation(len(fonts)), _shares(len(fonts))):
         for letter in "ABDEGKMQRS":
-            for _ in range({"train": 24, "validation": 12, "test": 40}[split]):
+            for _ in range({"train": 12, "validation": 8, "test": 40}[split]):
                 yield split, letter, _drawn(letter, fonts[random.choice(chosen)], random)
 
 

@@ -58,7 +58,7 @@ class Page:
         preprocessor: Of the model; it also draws the thumbnails.
         highlights: ``(name, value)`` of the most important results, in order.
         sections: Metrics by split.
-        history: Epochs of each phase, as for :func:`tlkit.reporting.plots.draw_history`.
+        history: Epochs of each phase to draw, as for :func:`tlkit.reporting.plots.draw_history`.
         phases: Summary of each phase: ``name``, ``epochs``, ``best_epoch``, ``seconds``, ``val_accuracy``.
         outcome: What fine-tuning changed, in a line; empty where nothing was fine-tuned.
         balance: ``{split: {class: number of files}}``.

@@ -159,10 +159,12 @@ def _record(
 def _write_report(result: FinetuneResult, record: RunRecord, images: SplitData, options: Mapping[str, str]) -> None:
     preprocessor = images.preprocessor
     history = [(phase.name, phase.epochs) for phase in result.phases]
+    if sum(len(epochs) for _, epochs in history) < 2:
+        history = []  # a point is no curve, and takes as long to draw
     sections = [
         draw_section(split, evaluation, images.splits[split].files) for split, evaluation in result.evaluations.items()
     ]
-    drawn = {"history.png": draw_history(history)}
+    drawn = {"history.png": draw_history(history)} if history else {}
     for section in sections:
         end = "" if section.split == "validation" else f"_{section.split}"
         drawn[f"confusion{end}.png"] = section.confusion
