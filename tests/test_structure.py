@@ -19,7 +19,7 @@ STOREYS = [
     {"commands"},
     {"training"},
     {"features"},
-    {"inference", "architectures", "reporting"},
+    {"inference", "architectures", "reporting", "analysis"},
     {"data"},
     {"downloads"},
     {"keras_files"},
@@ -30,7 +30,7 @@ STOREYS = [
     {"errors"},
     {"__init__"},
 ]
-MOST_FOLDERS = 17
+MOST_FOLDERS = 18
 HEIGHT = {name: -number for number, names in enumerate(STOREYS) for name in names}
 
 

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
+from tlkit.analysis.logistic_regression import LogisticRegression
 from tlkit.architectures.layer_tables import has_table
 from tlkit.architectures.registry.lookup import all_architectures
 from tlkit.backend import keras
 from tlkit.config import FinetuneConfig
 from tlkit.training.base import Base
 from tlkit.training.linear_model import write_linear_model
-from tlkit.training.logistic_regression import LogisticRegression
 from tlkit.training.model import assemble_model, build_head, set_linear_head
 from tlkit.training.plan import plan_training
 

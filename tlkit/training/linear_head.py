@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 
+from tlkit.analysis.logistic_regression import LogisticRegression, fit_logistic_regression
 from tlkit.config import TrainingOptions
 from tlkit.data.layout import TRAIN, VALIDATION
 from tlkit.errors import TrainingError
@@ -14,7 +15,6 @@ from tlkit.reporting.metrics import Evaluation
 from tlkit.training.batches import TrainingBatches
 from tlkit.training.datasets import LabelledData
 from tlkit.training.history import Phase
-from tlkit.training.logistic_regression import LogisticRegression, fit_logistic_regression
 from tlkit.training.objective import Objective
 from tlkit.training.split_data import SplitData
 from tlkit.utils.logging import logger
@@ -49,7 +49,9 @@ def fit_linear_head(
         raise TrainingError(
             "Features of the base are not finite.", hint="Check its weights: `tlkit inspect-h5 FILE --stats`."
         )
-    head = fit_logistic_regression(features, labels, samples, objective, seed=config.seed)
+    head = fit_logistic_regression(
+        features, objective.expected(labels), weights=objective.weights(labels), groups=samples, seed=config.seed
+    )
     loss, accuracy = _compare(head, features, labels, objective)
     val_loss, val_accuracy = _compare(head, _load(validation)[0], validation.labels, objective)
     epoch = {"epoch": 1, "loss": loss, "accuracy": accuracy, "val_loss": val_loss, "val_accuracy": val_accuracy}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib.metadata
 from pathlib import Path
 
+from tlkit.analysis.logistic_regression import LogisticRegression
 from tlkit.architectures.keras_config import at_size, functional, layer, network_config, tensors
 from tlkit.architectures.pretrained import read_weights
 from tlkit.keras_files import write_archive
 from tlkit.training.base import Base
-from tlkit.training.logistic_regression import LogisticRegression
 from tlkit.training.plan import TrainingPlan
 
 _POOLS = {"avg": "GlobalAveragePooling2D", "max": "GlobalMaxPooling2D"}

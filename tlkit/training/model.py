@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from tlkit.analysis.logistic_regression import LogisticRegression
 from tlkit.architectures.submodel import pooling_layer
 from tlkit.backend import keras, keras_scope
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.keras_private import tensors_of
 from tlkit.training.frontier import Frontier
 from tlkit.training.heads import Head
-from tlkit.training.logistic_regression import LogisticRegression
 
 layers = keras.layers
 

@@ -42,6 +42,12 @@ class Objective:
         expected[np.arange(len(labels)), labels] += np.float32(1 - self.label_smoothing)
         return expected
 
+    def weights(self, labels: np.ndarray) -> np.ndarray:
+        """Return the weight of each sample, ``(samples,)`` float32."""
+        of_class = self.class_weight or {}
+        each: np.ndarray = np.array([of_class.get(label, 1.0) for label in range(self.classes)], np.float32)[labels]
+        return each
+
 
 def balanced_weights(labels: np.ndarray, classes: int) -> dict[int, float]:
     """Return class weights under which every class has the same total weight.

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from tlkit.training.objective import Objective
 from tlkit.utils.interrupt import raise_if_interrupted
 from tlkit.utils.processors import compute_threads
 
@@ -48,18 +47,32 @@ class LogisticRegression:
         return _softmax(features @ self.kernel + self.bias)[0]
 
 
+def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Return ``(samples, classes)`` float32, 1 at the label of each sample, for ``(samples,)`` int64."""
+    found: np.ndarray = np.eye(classes, dtype=np.float32)[labels]
+    return found
+
+
 def fit_logistic_regression(
-    features: np.ndarray, labels: np.ndarray, images: np.ndarray, objective: Objective, *, seed: int = 0
+    features: np.ndarray,
+    expected: np.ndarray,
+    *,
+    weights: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+    strength: float | None = None,
+    seed: int = 0,
 ) -> LogisticRegression:
-    """Fit a linear classifier to the minimum of its cross-entropy with L2, whose strength is cross-validated.
+    """Fit a linear classifier to the minimum of its cross-entropy with L2.
 
     Source: Liu and Nocedal, On the limited memory BFGS method (1989); the implementation is SciPy's.
 
     Args:
         features: ``(samples, features)`` float32.
-        labels: ``(samples,)`` int64; every class occurs.
-        images: ``(samples,)`` the image that each sample is of: augmented versions of one are in one fold.
-        objective: Number of classes, class weights and label smoothing.
+        expected: ``(samples, classes)`` float32, the probabilities of the classes; each is expected of some sample.
+        weights: ``(samples,)`` float32, above 0; None for equal ones.
+        groups: ``(samples,)`` int64; samples of one group, such as augmented versions of an image, are in one fold.
+            None for a group each.
+        strength: Of the penalty, as :data:`STRENGTHS`; None to choose it by cross-validation.
         seed: Draws the folds.
     """
     mean = features.mean(axis=0, dtype=np.float64).astype(np.float32)
@@ -70,15 +83,17 @@ def fit_logistic_regression(
     if len(centred) < min(centred.shape[1], _MOST_IN_BASIS):  # the penalty leaves no weight outside of their span
         basis, rows = np.linalg.qr(centred.T)
         centred = np.ascontiguousarray(rows.T)
-    problem = _Problem.of(centred, labels, objective)
-    random = np.random.default_rng(seed)
-    folds = _folds(labels, images, random)
-    chosen = np.sort(random.permutation(len(labels))[:_MOST_SAMPLES])
-    start = np.zeros((problem.features.shape[1] + 1, objective.classes))
-    products = problem.features.size * objective.classes
+    each = np.ones(len(centred), np.float32) if weights is None else weights
+    problem = _Problem(centred, expected, each / each.sum())
+    start = np.zeros((problem.features.shape[1] + 1, expected.shape[1]))
+    products = problem.features.size * expected.shape[1]
     with threadpool_limits(1 if products < _WORTH_THREADS else compute_threads(), "blas"):
-        strength = _choose_strength(problem, folds, chosen)
-        matrix = _fit(problem, strength, start, tolerance=1e-5).astype(np.float32)
+        if strength is None:
+            random = np.random.default_rng(seed)
+            folds = fold_numbers(expected.argmax(axis=1), _FOLDS, random, groups)
+            chosen = np.sort(random.permutation(len(folds))[:_MOST_SAMPLES])
+            strength = _choose_strength(problem, folds, chosen)
+        matrix = _fit(problem, strength, start, tolerance=2e-6).astype(np.float32)
     kernel = (matrix[:-1] if basis is None else basis @ matrix[:-1]) / np.float32(scale)
     return LogisticRegression(kernel, matrix[-1] - mean @ kernel, strength)
 
@@ -96,12 +111,6 @@ class _Problem:
     features: np.ndarray
     expected: np.ndarray
     weights: np.ndarray
-
-    @classmethod
-    def of(cls, features: np.ndarray, labels: np.ndarray, objective: Objective) -> _Problem:
-        weights = objective.class_weight or {}
-        each = np.array([weights.get(label, 1.0) for label in range(objective.classes)], np.float32)[labels]
-        return cls(features, objective.expected(labels), each / each.sum())
 
     def part(self, rows: np.ndarray) -> _Problem:
         weights = self.weights[rows]
@@ -133,7 +142,7 @@ def _fit(problem: _Problem, strength: float, start: np.ndarray, *, tolerance: fl
 
     found = minimize(
         problem.loss, start.ravel(), args=(strength,), jac=True, method="L-BFGS-B",
-        options={"gtol": tolerance, "ftol": 1e-9, "maxiter": 1000},
+        options={"gtol": tolerance, "ftol": tolerance * 1e-5, "maxiter": 1000},
     )  # fmt: skip
     solution: np.ndarray = found.x.reshape(start.shape)
     return solution
@@ -166,13 +175,62 @@ def _choose_strength(problem: _Problem, folds: np.ndarray, rows: np.ndarray) -> 
     return STRENGTHS[losses.argmin()]
 
 
-def _folds(labels: np.ndarray, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Return the fold of each sample, class by class; -1, always trained on, for the only image of a class."""
-    folds = np.full(len(labels), -1)
+def fold_numbers(
+    labels: np.ndarray, folds: int, random: np.random.Generator, groups: np.ndarray | None = None
+) -> np.ndarray:
+    """Deal samples out to folds, class by class, so that each fold has its share of every class.
+
+    Args:
+        labels: ``(samples,)`` int64.
+        folds: Number of folds.
+        random: Draws them.
+        groups: ``(samples,)`` int64; samples of one group are in one fold, also where their labels differ. None for a
+            group each.
+
+    Returns:
+        ``(samples,)`` int64, from 0; -1, always trained on, for the only group of a class.
+    """
+    groups = np.arange(len(labels)) if groups is None else groups
+    numbers: dict[int, int] = {}
+    sizes = [0] * folds
     for label in np.unique(labels):
-        own = labels == label
-        of_class = random.permutation(np.unique(images[own]))
-        if len(of_class) > 1:
-            numbers = dict(zip(of_class.tolist(), (np.arange(len(of_class)) % _FOLDS).tolist(), strict=True))
-            folds[own] = [numbers[image] for image in images[own].tolist()]
-    return folds
+        of_class = random.permutation(np.unique(groups[labels == label])).tolist()
+        own = [sum(numbers.get(group) == fold for group in of_class) for fold in range(folds)]  # with another class
+        for group in of_class:
+            if group not in numbers and len(of_class) < 2:
+                numbers[group] = -1
+            elif group not in numbers:
+                fold = min(range(folds), key=lambda fold: (own[fold], sizes[fold]))
+                numbers[group] = fold
+                own[fold] += 1
+                sizes[fold] += 1
+    return np.array([numbers[group] for group in groups.tolist()], np.int64)
+
+
+def cross_validate(
+    features: np.ndarray,
+    labels: np.ndarray,
+    classes: int,
+    *,
+    folds: np.ndarray,
+    strength: float | None = None,
+) -> np.ndarray:
+    """Return the probabilities that a linear classifier gives each sample, fitted on the other folds.
+
+    Args:
+        features: ``(samples, features)`` float32.
+        labels: ``(samples,)`` int64.
+        classes: Number of classes.
+        folds: ``(samples,)`` int64, as of :func:`fold_numbers`.
+        strength: Of the penalty; None to choose it on each training part.
+
+    Returns:
+        ``(samples, classes)`` float32; rows of samples without a fold are one-hot: nothing else is known of them.
+    """
+    expected = one_hot(labels, classes)
+    found = expected.copy()
+    for number in np.unique(folds[folds >= 0]).tolist():
+        kept, held = folds != number, folds == number
+        head = fit_logistic_regression(features[kept], expected[kept], strength=strength, seed=number)
+        found[held] = head.probabilities(features[held])
+    return found

@@ -6,7 +6,7 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from tlkit.training.logistic_regression import STRENGTHS, fit_logistic_regression
+from tlkit.analysis.logistic_regression import STRENGTHS, cross_validate, fit_logistic_regression, fold_numbers, one_hot
 from tlkit.training.objective import Objective, balanced_weights
 
 
@@ -23,9 +23,8 @@ def digits():
 
 
 def fit(features, labels, **options):
-    return fit_logistic_regression(
-        features, labels, np.arange(len(labels)), Objective(int(labels.max()) + 1, **options)
-    )
+    objective = Objective(int(labels.max()) + 1, **options)
+    return fit_logistic_regression(features, objective.expected(labels), weights=objective.weights(labels))
 
 
 def scale_of(features):
@@ -85,7 +84,7 @@ def test_augmented_versions_of_an_image_are_in_one_fold():
     random = np.random.default_rng(0)
     features, labels = random.normal(size=(60, 50)).astype("float32"), np.tile([0, 1], 30)
     images = np.repeat(np.arange(60), 4)
-    found = fit_logistic_regression(features[images], labels[images], images, Objective(2))
+    found = fit_logistic_regression(features[images], one_hot(labels[images], 2), groups=images)
     assert found.strength >= 0.1
 
 
@@ -105,3 +104,23 @@ def test_one_image_a_class_is_enough():
 def test_features_that_are_all_alike_give_the_shares_of_the_classes():
     found = fit(np.ones((8, 4), "float32"), np.array([0, 0, 0, 0, 0, 0, 1, 1]))
     np.testing.assert_allclose(found.probabilities(np.ones((1, 4), "float32")), [[0.75, 0.25]], atol=1e-3)
+
+
+def test_folds_have_their_share_of_every_class_and_groups_stay_together():
+    labels = np.repeat([0, 1, 2], [20, 11, 1])
+    groups = np.array([*range(16), 0, 1, 2, 3, *range(20, 30), 3, 40])  # group 3 has two classes
+    folds = fold_numbers(labels, 4, np.random.default_rng(0), groups)
+    assert folds[-1] == -1  # the only image of its class
+    assert all(len(set(folds[groups == group])) == 1 for group in np.unique(groups))
+    assert sorted(np.bincount(folds[labels == 1])) == [2, 3, 3, 3]
+    assert fold_numbers(labels, 4, np.random.default_rng(1), groups).tolist() != folds.tolist()
+
+
+def test_what_was_left_out_is_predicted_without_it(digits):
+    features, labels = digits[0][:300], digits[1][:300].copy()
+    flipped = np.arange(0, 300, 25)
+    labels[flipped] = (labels[flipped] + 5) % 10
+    folds = fold_numbers(labels, 5, np.random.default_rng(0))
+    found = cross_validate(features, labels, 10, folds=folds, strength=1e-3)
+    assert found.shape == (300, 10)
+    assert (found.argmax(axis=1)[flipped] == digits[1][flipped]).mean() > 0.7

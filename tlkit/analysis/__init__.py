@@ -1,0 +1,1 @@
+"""What a set of labelled feature vectors says: pure functions on arrays, which know no files and no networks."""
