@@ -103,7 +103,7 @@ def main(data, arch, size, epochs, seed, path):
 def fit(model, train, validation, epochs, rate, factors):
     optimizer = Discriminative(rate, weight_decay=WEIGHT_DECAY, beta_1=0.9, beta_2=0.99, epsilon=1e-5)
     optimizer.factors = factors
-    model.compile(optimizer, "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
     history = model.fit(train, validation_data=validation, epochs=epochs, verbose=0)
     print("val_accuracy", history.history["val_accuracy"][-1])
 
