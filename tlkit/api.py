@@ -74,6 +74,7 @@ class Predict(Network, total=False):
     batch_size: int
     seed: int
     top: int
+    uncalibrated: bool
     plot: StrPath | None
     force: bool
 
@@ -327,18 +328,21 @@ def resume(run: StrPath, *, data: StrPath | None = None, threads: int | None = N
 
 
 @_documented(config.EvaluateConfig)
-def evaluate(run: StrPath, data: StrPath, **options: Unpack[Evaluate]) -> EvaluationResult:
+def evaluate(
+    run: StrPath, data: StrPath, *, run_b: StrPath | None = None, **options: Unpack[Evaluate]
+) -> EvaluationResult:
     """Measure how well a run classifies labelled images.
 
     Args:
         run: A run directory of ``finetune``.
         data: A directory with one folder per class, or with ``test`` or ``validation`` folders of them.
+        run_b: Another run with the same classes, to compare with.
         options: See below.
 
     Raises:
         TlkitError: No such run, classes that it does not have, no readable image.
     """
-    checked = _limited(config.EvaluateConfig.of({"run": run, "data": data, **options}))
+    checked = _limited(config.EvaluateConfig.of({"run": run, "run_b": run_b, "data": data, **options}))
     from tlkit.commands.evaluate import evaluate as measure
 
     return measure(checked)

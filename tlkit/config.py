@@ -243,6 +243,9 @@ class PredictConfig(BuildOptions, LoadOptions, EngineOptions):
     batch_size: int = _batch_size()
     seed: int = _seed(_DRAWS)
     top: int = option(5, group=OUTPUT, at_least=1, metavar="N", help="Number of classes to list per image.")
+    uncalibrated: bool = option(
+        False, group=OUTPUT, help="Probabilities of a RUN as its network gives them, without its temperature."
+    )
     plot: str | None = option(
         None, group=OUTPUT, path=True, metavar="FILE",
         help="Draw the first images, each beside a bar chart of its classes.",
@@ -252,6 +255,7 @@ class PredictConfig(BuildOptions, LoadOptions, EngineOptions):
     def without_effect(self) -> dict[str, str]:
         """Return the options that have no effect beside the others, with the reason."""
         unused = {} if self.plot else {"force": "there is no --plot to write"}
+        unused |= {} if self.model else {"uncalibrated": "only a run of `tlkit finetune` has a temperature"}
         return unused | _unused_seed(self.weights, skip_mismatch=self.skip_mismatch)
 
 
@@ -622,6 +626,9 @@ class EvaluateConfig(EngineOptions):
     """Options of `tlkit evaluate`."""
 
     run: str = option(argument=True, path=True, metavar="RUN", help="A run of `tlkit finetune`.")
+    run_b: str | None = option(
+        None, argument=True, path=True, metavar="RUN_B", help="Another run with the same classes, to compare with."
+    )
     data: str = _data()
     split: Split | None = option(
         None, group=DATA, unset="test, else validation", help="Folder of DATA to evaluate, if it has splits."

@@ -7,6 +7,7 @@ import re
 import shutil
 
 import pytest
+from PIL import Image
 
 pytestmark = pytest.mark.usefixtures("toy")
 
@@ -85,7 +86,7 @@ def test_images_that_were_trained_on_are_found_wherever_they_lie(run, textures, 
 
 def test_text_and_csv(run, swapped, tlkit):
     text = tlkit("evaluate", run, swapped).out
-    assert text.splitlines()[0] == "8 images (all): accuracy 0.750"
+    assert text.splitlines()[0] == "8 images (all): accuracy 0.750 [0.409, 0.929]"
     assert "true \\ predicted  brick  grass" in text
     rows = list(csv.DictReader(io.StringIO(tlkit("evaluate", run, swapped, "--format", "csv").out)))
     assert [row["class"] for row in rows] == ["brick", "grass"]
@@ -152,3 +153,79 @@ def test_long_names_are_shortened_on_screen_alone(run, tlkit, tmp_path, textures
     assert max(map(len, text.splitlines()[1:])) <= 80
     ran = tlkit("evaluate", tmp_path / "run", tmp_path / "data", "--format", "json")
     assert [row["name"] for row in ran.json["classes"]] == names
+
+
+@pytest.fixture(scope="module")
+def worse(textures, tmp_path_factory, tlkit, toy):
+    """A run that learned from swapped labels."""
+    folder = tmp_path_factory.mktemp("worse")
+    for split in ("train", "validation"):
+        for name, other in (("brick", "grass"), ("grass", "brick")):
+            shutil.copytree(textures / split / name, folder / "data" / split / other)
+    options = ("--head", "linear", "--finetune-epochs", 0)
+    assert tlkit("finetune", folder / "data", *toy, *options, "-o", folder / "run").code == 0
+    return folder / "run"
+
+
+def test_two_runs_are_compared_on_the_same_images(run, worse, textures, tlkit, tmp_path):
+    ran = tlkit("evaluate", run, worse, textures, "--split", "train", "--format", "json")
+    assert ran.code == 0, ran.err
+    assert ran.json["accuracy"] == 1
+    found = ran.json["comparison"]
+    assert (found["run_b"], found["accuracy_b"]) == (str(worse), 0)
+    assert found["interval_b"][0] == 0
+    assert found["interval_b"][1] > 0.1
+    assert found["p_value"] == pytest.approx(2 / 2**16)
+    text = tlkit("evaluate", run, worse, textures, "--split", "train", "--report", tmp_path / "page.html").out
+    assert "accuracy 1.000 [0.806, 1.000]" in text
+    assert f"{run} is better than {worse}: McNemar's test gives p = 3.1e-05 on these images." in text
+    assert "is better than" in (tmp_path / "page.html").read_text().replace("<wbr>", "")
+    same = tlkit("evaluate", run, run, textures).out
+    assert "Neither is shown to be better: McNemar's test gives p = 1" in same
+
+
+def test_runs_that_cannot_be_compared_are_refused(run, toy, textures, tlkit, tmp_path):
+    shutil.copytree(textures, tmp_path / "data")
+    for split in ("train", "validation"):
+        (tmp_path / "data" / split / "grass").rename(tmp_path / "data" / split / "lawn")
+    options = ("--head", "linear", "--finetune-epochs", 0)
+    assert tlkit("finetune", tmp_path / "data", *toy, *options, "-o", tmp_path / "other").code == 0
+    ran = tlkit("evaluate", run, tmp_path / "other", textures)
+    assert ran.code == 2
+    assert "only one of them knows grass, lawn" in ran.err
+    ran = tlkit("evaluate", run, run, run, textures)
+    assert (ran.code, "unexpected extra argument" in ran.err) == (2, True)
+    assert "Missing argument 'DATA'" in tlkit("evaluate", run).err
+
+
+def test_probabilities_of_a_run_are_calibrated(toy, textures, tlkit, tmp_path):
+    """A head that learned from smoothed labels is right more often than it says."""
+    for number in range(3):  # enough validation images
+        for name in ("brick", "grass"):
+            for file in (textures / "validation" / name).iterdir():
+                target = tmp_path / "data" / "validation" / name / f"{number}-{file.name}"
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with Image.open(file) as image:
+                    image.rotate(90 * number).save(target)
+    shutil.copytree(textures / "train", tmp_path / "data" / "train")
+    options = ("--head", "linear", "--label-smoothing", 0.5, "--finetune-epochs", 0)
+    ran = tlkit("finetune", tmp_path / "data", *toy, *options, "-o", tmp_path / "run", "--format", "json")
+    temperature = ran.json["temperature"]
+    assert 0 < temperature < 0.7, ran.err
+    before, after = (ran.json["validation"]["calibration"][key] for key in ("error_uncalibrated", "error"))
+    assert after < before
+    assert f"a temperature of {temperature:.2f}, fitted on 24 validation images" in ran.err
+    assert f"temperature of {temperature:.2f}" in (tmp_path / "run" / "report.html").read_text()
+    images = tmp_path / "data" / "validation"
+    raw, calibrated = (
+        [each["predictions"] for each in tlkit("predict", images, "--model", tmp_path / "run", *options).json]
+        for options in (("--format", "json", "--uncalibrated"), ("--format", "json"))
+    )
+    assert [each[0]["label"] for each in raw] == [each[0]["label"] for each in calibrated]
+    for one, other in zip(raw, calibrated, strict=True):
+        odds = [each[0]["probability"] / each[1]["probability"] for each in (one, other)]
+        assert odds[1] == pytest.approx(odds[0] ** (1 / temperature), rel=1e-3)
+    evaluated = tlkit("evaluate", tmp_path / "run", tmp_path / "data", "--format", "json").json
+    assert evaluated["calibration"]["temperature"] == temperature
+    assert evaluated["calibration"]["error"] == pytest.approx(after, abs=1e-6)
+    assert evaluated["chosen_on_validation"] is False  # one epoch leaves no choice

@@ -23,7 +23,7 @@ def page_of(tmp_path, **contents):
     file.parent.mkdir()
     Image.new("RGB", (40, 30)).save(file)
     evaluation = Evaluation(CLASSES, np.array([0, 1]), np.array([[0.1, 0.8, 0.1], [0.1, 0.9, 0.0]]))
-    phase = {"name": "head", "epochs": 1, "best_epoch": 1, "seconds": 3.0, "val_accuracy": 0.4}
+    phase = {"name": "head", "epochs": 1, "best_epoch": 1, "seconds": 3.0, "val_accuracy": 0.4, "interval": [0.2, 0.6]}
     page = {
         "title": "Run x",
         "preprocessor": ImagePreprocessor((8, 8), "none"),

@@ -19,19 +19,21 @@ _WIDTH = 80
 """Widest confusion matrix that is printed, in columns."""
 
 
-@job_command(EvaluateConfig, summary="Measure a run on labelled images.")
+@job_command(EvaluateConfig, summary="Measure a run on labelled images, or compare two.", optional=("run_b",))
 @format_option("text", "json", "csv")
 @click.pass_context
 def evaluate(context: click.Context, /, options: dict[str, Any], output_format: str) -> None:
     """Measure how well RUN classifies the images (or recordings) in DATA.
 
     DATA holds one folder per class, named as the classes of the run, or holds them in test/, validation/ or train/.
-    Reports accuracy, top-5 accuracy if there are more than five classes, precision, recall and F1 of each class, and
-    the confusion matrix; CSV has one line per class.
+    Reports accuracy with its 95% confidence interval, top-5 accuracy if there are more than five classes, precision,
+    recall and F1 of each class, and the confusion matrix; CSV has one line per class. With RUN_B, also whether one of
+    the two runs is better: McNemar's test on the images that only one of them gets right.
 
     \b
         tlkit evaluate runs/flowers data/
         tlkit evaluate runs/flowers new-images/ --report flowers.html
+        tlkit evaluate runs/flowers runs/flowers-strong data/
     """
     from tlkit import api
 
@@ -53,11 +55,18 @@ def evaluate(context: click.Context, /, options: dict[str, Any], output_format: 
 
 
 def _echo_text(result: EvaluationResult) -> None:
+    from tlkit.reporting.metrics import format_accuracy
+
     evaluation, modality = result.evaluation, result.preprocessor.modality
-    top5 = "" if evaluation.top5 is None else f", top-5 {evaluation.top5:.3f}"
-    echo(
-        f"{pluralize(len(result.files), modality.singular)} ({result.split}): accuracy {evaluation.accuracy:.3f}{top5}"
-    )
+    top5 = "" if evaluation.top5 is None else f", top-5 {format_accuracy(evaluation.top5, evaluation.top5_interval)}"
+    images = pluralize(len(result.files), modality.singular)
+    accuracy = format_accuracy(evaluation.accuracy, evaluation.interval)
+    also = ", also used to choose the epoch" if result.chosen_on else ""
+    echo(f"{images} ({result.split}): accuracy {accuracy}{also}{top5}")
+    if result.comparison is not None:
+        other = result.comparison.evaluation
+        echo(f"{result.comparison.run}: accuracy {format_accuracy(other.accuracy, other.interval)}")
+        echo(str(result.verdict))
     echo()
     echo_table(
         ("class", modality.plural, "precision", "recall", "F1"),

@@ -68,15 +68,18 @@ def finetune(context: click.Context, /, options: dict[str, Any], resume: str | N
 
 
 def _echo_text(result: FinetuneResult) -> None:
-    for phase in result.phases:
+    from tlkit.reporting.metrics import format_accuracy
+
+    for phase, summary in zip(result.phases, result.phase_summaries, strict=True):
         echo(
             f"{phase.name:<10} {pluralize(len(phase.epochs), 'epoch'):>9}  {phase.seconds:6.1f} s  "
-            f"validation accuracy {phase.val_accuracy:.3f}{f' (epoch {phase.best})' if phase.best else ''}"
+            f"validation accuracy {format_accuracy(summary['val_accuracy'], summary['interval'])}"
+            f"{f' (epoch {phase.best})' if phase.best else ''}"
         )
     if result.outcome.line:
         echo(result.outcome.line)
-    if result.test_accuracy is not None:
-        echo(f"test accuracy {result.test_accuracy:.3f}")
+    if result.chosen_on_validation:
+        echo("The validation images were also used to choose the epoch: on new images expect less.")
     if result.skipped:
         echo(f"{pluralize(len(result.skipped), 'file')} skipped; run.json names all.")
     run = shlex.quote(str(result.run))
@@ -86,3 +89,7 @@ def _echo_text(result: FinetuneResult) -> None:
     echo(f"Predict: tlkit predict --model {run} IMAGES...")
     if result.suggestion:
         echo(result.suggestion)
+    if "test" in result.evaluations:
+        tested = result.evaluations["test"]
+        images = pluralize(len(tested.labels), "image")
+        echo(f"Test accuracy {format_accuracy(tested.accuracy, tested.interval)}, {images}")

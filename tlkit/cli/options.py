@@ -58,7 +58,9 @@ class JobCommand(click.Command):
     def __init__(self, *args: Any, config: type[Options], optional: Collection[str] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.config = config
-        own = [_parameter(item, required=item.name not in optional) for item in options_of(config)]
+        items = options_of(config)
+        last = [item.name for item in items if item.argument][-1:]
+        own = [_parameter(item, required=item.name not in optional, last=item.name in last) for item in items]
         self.params = [*own, *self.params]
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -66,7 +68,8 @@ class JobCommand(click.Command):
         typed = {}
         for item in options_of(self.config):
             value = ctx.params.pop(item.name, None)
-            if ctx.get_parameter_source(item.name) is ParameterSource.COMMANDLINE:
+            given = ctx.get_parameter_source(item.name) is ParameterSource.COMMANDLINE
+            if given and value is not None:
                 typed[item.name] = value
         options = {**ctx.meta.get(_FILE_VALUES, {}), **typed}
         if typed.keys() & {*FREEZE_OPTIONS}:  # one that was typed wins over its opposite in the file
@@ -97,12 +100,15 @@ def typed_flags(context: click.Context) -> list[str]:
     ]
 
 
-def _parameter(item: Option, *, required: bool) -> click.Parameter:
+def _parameter(item: Option, *, required: bool, last: bool) -> click.Parameter:
     kind = OptionType(item)
     if item.argument:
         metavar = item.metavar if required else f"[{item.metavar}]"
         nargs = -1 if item.kind == "paths" else 1
-        return click.Argument([item.name], metavar=metavar, type=kind, nargs=nargs, required=required)
+        if required or last:
+            return click.Argument([item.name], metavar=metavar, type=kind, nargs=nargs, required=required)
+        # what click would fill before the argument that follows, unless there may be any number of it
+        return click.Argument([item.name], metavar=metavar, type=kind, nargs=-1, required=False, callback=_at_most_one)
     names = [item.name, item.flag, *([item.short] if item.short else [])]
     common = {"group": item.group, "help": _help(item)}
     if item.kind == "bool":
@@ -111,6 +117,12 @@ def _parameter(item: Option, *, required: bool) -> click.Parameter:
         return GroupedOption(names, is_flag=True, default=None, **common)
     metavar = f"[{'|'.join(item.choices)}]" if item.choices else item.metavar
     return GroupedOption(names, type=kind, default=None, metavar=metavar, **common)
+
+
+def _at_most_one(context: click.Context, param: click.Parameter, values: tuple[Any, ...]) -> Any:
+    if len(values) > 1:
+        raise click.UsageError(f"Got unexpected extra argument ({values[1]})", ctx=context)
+    return values[0] if values else None
 
 
 def _help(item: Option) -> str:

@@ -4,29 +4,58 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tlkit.analysis.calibration import apply_temperature
+from tlkit.analysis.comparison import mcnemar
 from tlkit.config import EvaluateConfig, PredictConfig
 from tlkit.data.dataset import Labelled, scan_labelled
 from tlkit.data.digests import describe_copies, first_paths
-from tlkit.data.layout import TRAIN
+from tlkit.data.layout import TRAIN, VALIDATION
 from tlkit.data.modality import Modality
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import DataError, UsageError
 from tlkit.inference.loop import forward
 from tlkit.inference.select import open_engine, resolve_engine
-from tlkit.reporting.metrics import Evaluation
+from tlkit.reporting.html import check_page_path
+from tlkit.reporting.metrics import Evaluation, format_accuracy
 from tlkit.training.classifier import choose_classifier
 from tlkit.training.reproduce import command_line, versions
-from tlkit.training.run_folder import read_digests, read_run
+from tlkit.training.run_folder import RunRecord, read_digests, read_run
 from tlkit.utils.logging import logger, warn_skipped
-from tlkit.utils.output_file import check_output
-from tlkit.utils.text import pluralize
+from tlkit.utils.text import join_truncated, pluralize
+
+SIGNIFICANT = 0.05
+"""p-values below call a difference real."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How another run does on the same images.
+
+    Attributes:
+        run: The other run.
+        evaluation: Its predictions and metrics.
+        p_value: Of the test of McNemar: how likely so large a difference is if both are equally good, 0 to 1.
+    """
+
+    run: str
+    evaluation: Evaluation
+    p_value: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON values of the comparison."""
+        return {
+            "run_b": self.run,
+            "accuracy_b": self.evaluation.accuracy,
+            "interval_b": list(self.evaluation.interval),
+            "p_value": self.p_value,
+        }
 
 
 @dataclass(frozen=True)
@@ -38,22 +67,38 @@ class EvaluationResult:
         data: The data folder.
         split: The evaluated split: ``test``, ``validation``, ``train``, or ``all`` for class folders alone.
         evaluation: Predictions and metrics.
+        comparison: With another run; None without one.
         files: Paths of the evaluated files, in the order of the evaluation.
         skipped: ``(path, reason)`` of files that could not be read.
         left_out: Number of files in class folders that are no images, by the end of their names.
         warnings: Problems to know about before trusting the results.
         preprocessor: Of the run.
+        chosen_on: The run chose among its epochs on images of this evaluation.
     """
 
     run: str
     data: str
     split: str
     evaluation: Evaluation
+    comparison: Comparison | None
     files: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...]
     left_out: Mapping[str, int]
     warnings: tuple[str, ...]
     preprocessor: Preprocessor
+    chosen_on: bool
+
+    @property
+    def verdict(self) -> str | None:
+        """Which of two runs is better, in a sentence; None without another run."""
+        if self.comparison is None:
+            return None
+        other, p_value = self.comparison, self.comparison.p_value
+        if p_value >= SIGNIFICANT:
+            return f"Neither is shown to be better: McNemar's test gives p = {p_value:.2g} on these images."
+        first = self.evaluation.accuracy > other.evaluation.accuracy
+        better, worse = (self.run, other.run) if first else (other.run, self.run)
+        return f"{better} is better than {worse}: McNemar's test gives p = {p_value:.2g} on these images."
 
     def to_dict(self) -> dict[str, Any]:
         """Return what ``tlkit evaluate --format json`` prints."""
@@ -62,6 +107,8 @@ class EvaluationResult:
             "data": self.data,
             "split": self.split,
             **self.evaluation.summary(),
+            "chosen_on_validation": self.chosen_on,
+            **({} if self.comparison is None else {"comparison": self.comparison.to_dict()}),
             "skipped": [{"input": path, "error": reason} for path, reason in self.skipped],
             "left_out": dict(self.left_out),
             "warnings": list(self.warnings),
@@ -72,110 +119,179 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
     """Predict the class of every labelled file with a run, and compute metrics; write the report if one is asked for.
 
     Raises:
-        TlkitError: No such run, class folders that it was not trained on, no readable file, or the report cannot be
-            written.
+        TlkitError: No such run, class folders that it was not trained on, runs that cannot be compared, no readable
+            file, or the report cannot be written.
     """
     if config.report is not None:
-        _check_report(Path(config.report), force=config.force)
-    folder = Path(config.run)
-    record = read_run(folder)
-    classifier = choose_classifier(PredictConfig(images=(), model=config.run))
-    preprocessor = classifier.network.preprocessor
-    labelled = scan_labelled(config.data, record.classes, split=config.split, modality=preprocessor.modality)
+        check_page_path(Path(config.report), "tlkit evaluate", force=config.force)
+    record = read_run(Path(config.run))
+    other = None if config.run_b is None else _other_run(config.run_b, config.run, record)
+    modality = record.preprocessor().modality
+    labelled = scan_labelled(config.data, record.classes, split=config.split, modality=modality)
     warnings = list(labelled.warnings)
     for warning in warnings:
         logger.warning(warning)
 
-    trained_on = read_digests(folder, TRAIN)
     files = labelled.split.files
-    outputs: list[np.ndarray] = []
-    positions: list[int] = []
-    digests: list[bytes] = []
-    skipped = list(labelled.skipped)
-    for batch in forward(
-        files,
-        lambda: open_engine(classifier.network, engine=config.engine, precision=config.precision),
-        preprocessor=preprocessor,
-        batch_size=config.batch_size,
-        description="evaluate",
-        digests=True,
-    ):
-        outputs.append(batch.outputs[0])
-        positions += batch.positions
-        digests += batch.digests
-        failed = [(files[position], reason) for position, reason in batch.failed]
-        warn_skipped(failed, before=len(skipped))
-        skipped += failed
-    if not positions:
-        raise DataError(f"No {preprocessor.modality.singular} in {config.data} can be read.")
+    first = _predict(config.run, record, files, config, before=len(labelled.skipped))
+    if not first.digests:
+        raise DataError(f"No {modality.singular} in {config.data} can be read.")
+    positions = sorted(first.digests)
     evaluated = tuple(files[position] for position in positions)
-    copies = _copies(labelled, dict(zip(evaluated, digests, strict=True)), trained_on, config, preprocessor.modality)
+    labels = labelled.split.labels[positions]
+    digest_of = dict(zip(evaluated, map(first.digests.__getitem__, positions), strict=True))
+    copies = _copies(labelled, digest_of, config.run, config, modality)
+    comparison = None
+    if other is not None:
+        assert config.run_b is not None
+        second = _predict(config.run_b, other, evaluated, config, before=len(labelled.skipped))
+        if len(second.digests) < len(evaluated):
+            raise DataError(f"Some {modality.plural} that could be read for {config.run} cannot be read now.")
+        copies += _copies(labelled, digest_of, config.run_b, config, modality, copies_in_data=False)
+        evaluation_b = _evaluation(second, other, labels, record.classes)
+        comparison = Comparison(
+            config.run_b,
+            evaluation_b,
+            mcnemar(_evaluation(first, record, labels).predicted == labels, evaluation_b.predicted == labels),
+        )
     for warning in copies:
         logger.warning(warning)
+    chosen_on = read_digests(Path(config.run), VALIDATION) if record.results.get("chosen_on_validation") else ()
     result = EvaluationResult(
         run=config.run,
         data=config.data,
         split=labelled.name,
-        evaluation=Evaluation(tuple(record.classes), labelled.split.labels[positions], np.concatenate(outputs)),
+        evaluation=_evaluation(first, record, labels),
+        comparison=comparison,
         files=evaluated,
-        skipped=tuple(skipped),
+        skipped=(*labelled.skipped, *first.skipped),
         left_out=labelled.left_out,
         warnings=(*warnings, *copies),
-        preprocessor=preprocessor,
+        preprocessor=record.preprocessor(),
+        chosen_on=any(digest in chosen_on for digest in digest_of.values()),
     )
     if config.report is not None:
         _write_report(result, config, Path(config.report), resolve_engine(config.engine))
     return result
 
 
+@dataclass(frozen=True)
+class _Predicted:
+    """Outputs of a run.
+
+    Attributes:
+        outputs: ``(readable files, classes)`` float32 probabilities, before calibration, in the order of the files.
+        digests: SHA-256 of the files that could be read, by position.
+        skipped: ``(path, reason)`` of the others.
+    """
+
+    outputs: np.ndarray
+    digests: Mapping[int, bytes]
+    skipped: tuple[tuple[str, str], ...]
+
+
+def _predict(run: str, record: RunRecord, files: Sequence[str], config: EvaluateConfig, *, before: int) -> _Predicted:
+    network = choose_classifier(PredictConfig(images=(), model=run)).network
+    outputs: dict[int, np.ndarray] = {}
+    digests: dict[int, bytes] = {}
+    skipped: list[tuple[str, str]] = []
+    for batch in forward(
+        files,
+        lambda: open_engine(network, engine=config.engine, precision=config.precision),
+        preprocessor=network.preprocessor,
+        batch_size=config.batch_size,
+        description="evaluate",
+        digests=True,
+    ):
+        outputs |= zip(batch.positions, batch.outputs[0], strict=True)
+        digests |= zip(batch.positions, batch.digests, strict=True)
+        failed = [(files[position], reason) for position, reason in batch.failed]
+        warn_skipped(failed, before=before + len(skipped))
+        skipped += failed
+    rows = [outputs[position] for position in sorted(outputs)]
+    return _Predicted(np.stack(rows) if rows else np.empty((0, len(record.classes))), digests, tuple(skipped))
+
+
+def _evaluation(
+    predicted: _Predicted, record: RunRecord, labels: np.ndarray, classes: Sequence[str] = ()
+) -> Evaluation:
+    """Compare predictions with labels, which are indices into ``classes``, those of the run unless given."""
+    columns = [record.classes.index(name) for name in classes or record.classes]
+    raw = predicted.outputs[:, columns]
+    return Evaluation(
+        tuple(classes or record.classes),
+        labels,
+        apply_temperature(raw, record.temperature),
+        record.temperature,
+        None if record.temperature == 1 else raw,
+    )
+
+
+def _other_run(path: str, first: str, record: RunRecord) -> RunRecord:
+    """Read the run to compare with."""
+    other = read_run(Path(path))
+    if set(other.classes) != set(record.classes):
+        odd = sorted(set(other.classes) ^ set(record.classes))
+        raise UsageError(
+            f"{first} and {path} cannot be compared: only one of them knows {join_truncated(odd)}.",
+            hint="Compare runs with the same classes.",
+        )
+    if other.modality != record.modality:
+        raise UsageError(f"{first} takes {record.modality}, {path} takes {other.modality}: they cannot be compared.")
+    return other
+
+
 def _copies(
     labelled: Labelled,
     digest_of: Mapping[str, bytes],
-    trained_on: Collection[bytes],
+    run: str,
     config: EvaluateConfig,
     modality: Modality,
+    *,
+    copies_in_data: bool = True,
 ) -> list[str]:
-    """Describe the images that the run was trained on, wherever they lie now, and those under two classes."""
+    """Describe the images that a run was trained on, wherever they lie now, and those under two classes."""
     by_class: dict[int, list[str]] = {}
     for file, label in zip(labelled.split.files, labelled.split.labels.tolist(), strict=True):
         by_class.setdefault(label, []).append(file)
-    warnings = describe_copies(config.data, {labelled.name: by_class}, digest_of, modality)
+    trained_on = read_digests(Path(run), TRAIN)
+    warnings = describe_copies(config.data, {labelled.name: by_class}, digest_of, modality) if copies_in_data else []
     trained = [os.path.relpath(file, config.data) for file, digest in digest_of.items() if digest in trained_on]
     if trained:
         evaluated = pluralize(len(digest_of), f"evaluated {modality.singular}")
         warnings.append(
-            f"{config.run} was trained on {len(trained):,} of {evaluated} "
+            f"{run} was trained on {len(trained):,} of {evaluated} "
             f"({first_paths(trained)}): the accuracy is too optimistic for new ones."
         )
     return warnings
-
-
-def _check_report(path: Path, *, force: bool) -> None:
-    from tlkit.reporting.page import is_page
-
-    if not path.parent.is_dir():
-        raise UsageError(f"There is no folder {path.parent} for the report.", hint="Create it first.")
-    check_output(path, lambda page: is_page(page, "tlkit evaluate"), force=force)
 
 
 def _write_report(result: EvaluationResult, config: EvaluateConfig, path: Path, engine: str) -> None:
     from tlkit.reporting.page import Page, draw_section, write_page  # imports matplotlib
 
     evaluation = result.evaluation
-    highlights = [("accuracy", f"{evaluation.accuracy:.3f}")]
+    highlights = [("accuracy", format_accuracy(evaluation.accuracy, evaluation.interval))]
+    if result.comparison is not None:
+        other = result.comparison.evaluation
+        highlights.append((f"accuracy of {result.comparison.run}", format_accuracy(other.accuracy, other.interval)))
     highlights += [] if evaluation.top5 is None else [("top-5 accuracy", f"{evaluation.top5:.3f}")]
     highlights += [
         (result.preprocessor.modality.plural, f"{len(result.files):,}"),
         ("classes", f"{len(evaluation.classes):,}"),
     ]
     absolute = dataclasses.replace(
-        config, run=os.path.abspath(config.run), data=os.path.abspath(config.data), report=os.path.abspath(path)
+        config,
+        run=os.path.abspath(config.run),
+        run_b=None if config.run_b is None else os.path.abspath(config.run_b),
+        data=os.path.abspath(config.data),
+        report=os.path.abspath(path),
     )
     page = Page(
         title=f"{Path(config.run).name} on {config.data}",
         preprocessor=result.preprocessor,
         highlights=highlights,
-        sections=[draw_section(result.split, evaluation, result.files)],
+        outcome=result.verdict or "",
+        sections=[draw_section(result.split, evaluation, result.files, chosen=result.chosen_on)],
         balance={result.split: {report.name: report.images for report in evaluation.by_class}},
         arguments=absolute.effective(split=result.split, engine=engine),
         versions=versions(),

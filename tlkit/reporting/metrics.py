@@ -32,6 +32,11 @@ def wilson_interval(share: float, number: int) -> tuple[float, float]:
     return max(low, 0.0), min(high, 1.0)
 
 
+def format_accuracy(accuracy: float, interval: Sequence[float]) -> str:
+    """Return an accuracy with its interval: ``0.950 [0.912, 0.973]``."""
+    return f"{accuracy:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
+
+
 @dataclass(frozen=True)
 class ClassReport:
     """Scores of one class.
@@ -99,11 +104,15 @@ class Evaluation:
         classes: Class names.
         labels: ``(images,)`` int64, the true class of each image, an index into ``classes``.
         probabilities: ``(images, classes)`` float, 0 to 1.
+        temperature: That made the probabilities of those before calibration; 1 for none.
+        before: ``(images, classes)`` float, the probabilities before calibration; None without one.
     """
 
     classes: Sequence[str]
     labels: np.ndarray
     probabilities: np.ndarray
+    temperature: float = 1.0
+    before: np.ndarray | None = None
 
     @cached_property
     def predicted(self) -> np.ndarray:
@@ -139,6 +148,11 @@ class Evaluation:
     def top5(self) -> float | None:
         """Top-5 accuracy, 0 to 1; None with five classes or fewer."""
         return self.top(5) if len(self.classes) > 5 else None
+
+    @property
+    def top5_interval(self) -> tuple[float, float]:
+        """95% confidence interval of the top-5 accuracy, 0 to 1."""
+        return wilson_interval(self.top(5), len(self.labels))
 
     @cached_property
     def confusion(self) -> np.ndarray:
@@ -195,6 +209,11 @@ class Evaluation:
         return bins
 
     @property
+    def uncalibrated(self) -> Evaluation | None:
+        """The same before calibration; None without one."""
+        return None if self.before is None else Evaluation(self.classes, self.labels, self.before)
+
+    @property
     def calibration_error(self) -> float:
         """Expected calibration error (Naeini et al. 2015): mean gap of confidence and accuracy, 0 to 1."""
         gaps = [
@@ -211,7 +230,13 @@ class Evaluation:
             "accuracy": self.accuracy,
             "interval": list(self.interval),
             "top5_accuracy": self.top5,
+            "top5_interval": None if self.top5 is None else list(self.top5_interval),
             "calibration_error": self.calibration_error,
+            "calibration": {
+                "error": self.calibration_error,
+                "temperature": self.temperature,
+                "error_uncalibrated": (self.uncalibrated or self).calibration_error,
+            },
             "classes": [asdict(report) for report in self.by_class],
             "confusion": self.confusion.tolist() if len(self.classes) <= MAX_CLASSES_IN_SUMMARY else None,
         }

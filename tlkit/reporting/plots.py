@@ -202,7 +202,7 @@ def draw_confusion(evaluation: Evaluation) -> bytes:
 
 
 def draw_calibration(evaluation: Evaluation) -> bytes:
-    """Draw the reliability diagram: accuracy by confidence, with the number of images in each bin.
+    """Draw the reliability diagram: accuracy by confidence, with the number of images in each bin; rings: before.
 
     Returns:
         A PNG file.
@@ -215,6 +215,10 @@ def draw_calibration(evaluation: Evaluation) -> bytes:
             color = "white" if bin.accuracy > 0.06 else _TEXT  # on the bar, unless it is too low
             axes.text((bin.low + bin.high) / 2, 0.01, f"{bin.images:,}", ha="center", fontsize=7, color=color)
     axes.plot([0, 1], [0, 1], "--", color=_TEXT, linewidth=0.8)
+    if evaluation.uncalibrated is not None:
+        found = [(bin.confidence, bin.accuracy) for bin in evaluation.uncalibrated.calibration if bin.images]
+        axes.plot(*zip(*found, strict=True), "o", mfc="none", color=_PHASE_COLORS[1], label="before calibration")
+        axes.legend(fontsize=8, frameon=False, loc="upper left")
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1.02)
     axes.set_xlabel("confidence")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tlkit import keras_files
+from tlkit.analysis.calibration import apply_temperature
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.labels import published_labels, read_labels
 from tlkit.architectures.preprocessor import preprocessor_for
@@ -116,6 +117,7 @@ def _run_classifier(config: PredictConfig, folder: Path) -> Classifier:
     from tlkit.training.run_folder import load_model, load_network, read_run, verified_digest
 
     record = read_run(folder)
+    temperature = 1.0 if config.uncalibrated else record.temperature
     architecture = None if config.arch is None else get_architecture(config.arch).name
     for option, asked, own in (
         ("--arch", architecture, record.architecture),
@@ -153,6 +155,7 @@ def _run_classifier(config: PredictConfig, folder: Path) -> Classifier:
             lambda: load_network(folder, record).network.select(),
         ),
         [(name, name) for name in record.classes],
+        lambda probabilities: apply_temperature(probabilities, temperature),
     )
 
 
@@ -164,6 +167,7 @@ def _model_classifier(config: PredictConfig, path: Path) -> Classifier:
     for option, given in (
         ("--arch", config.arch),
         ("--weights", config.weights),
+        ("--uncalibrated", config.uncalibrated or None),
         *((option, True) for option in config.build.flags()),
     ):
         if given is not None:

@@ -89,12 +89,14 @@ class Outcome:
         head: Validation accuracy of the head alone, 0 to 1; None without phase 1.
         fine_tuned: Validation accuracy after phase 2; None without it.
         last: Validation accuracy of the last epoch.
+        chosen: Validation images chose among several epochs.
     """
 
     kept: str
     head: float | None
     fine_tuned: float | None
     last: float
+    chosen: bool
 
     @classmethod
     def of(cls, phases: Sequence[Phase], *, keeps_best: bool) -> Outcome:
@@ -118,6 +120,8 @@ class Outcome:
             accuracy([phase for phase in phases if not phase.is_fine_tuning]),
             accuracy(tuned),
             phases[-1].epochs[-1]["val_accuracy"],
+            (keeps_best and sum(len(phase.epochs) for phase in phases) > 1)
+            or any(phase.best is not None for phase in phases),
         )
 
     @property

@@ -26,6 +26,7 @@ class FinetuneResult:
         phases: The phases that ran.
         outcome: What phase 2 made of the head, and which of them the run keeps.
         recipe: The recipe that its options started from.
+        temperature: Fitted on validation: it divides the logits; 1 where that did not help.
         evaluations: Evaluation on ``validation`` and, where there is one, ``test``: the trained part in float32, on
             frozen features of the chosen precision. Epochs in bfloat16 may report slightly other numbers.
         skipped: ``(path, reason)`` of images that could not be read.
@@ -42,6 +43,7 @@ class FinetuneResult:
     phases: tuple[Phase, ...]
     outcome: Outcome
     recipe: str
+    temperature: float
     evaluations: Mapping[str, Evaluation]
     skipped: tuple[tuple[str, str], ...]
     left_out: Mapping[str, int]
@@ -56,6 +58,11 @@ class FinetuneResult:
     def test_accuracy(self) -> float | None:
         """Test accuracy of the saved model, 0 to 1; None without a test split."""
         return self.evaluations["test"].accuracy if "test" in self.evaluations else None
+
+    @property
+    def chosen_on_validation(self) -> bool:
+        """True if the validation images also chose among several epochs, which makes their accuracy optimistic."""
+        return self.outcome.chosen
 
     @property
     def phase_summaries(self) -> list[dict[str, Any]]:
@@ -94,6 +101,8 @@ class FinetuneResult:
             "phases": self.phase_summaries,
             "recipe": self.recipe,
             "kept": self.outcome.kept,
+            "temperature": self.temperature,
+            "chosen_on_validation": self.chosen_on_validation,
             **{split: evaluation.summary() for split, evaluation in self.evaluations.items()},
             "freeze": self.freeze,
             "trained": list(self.trained),

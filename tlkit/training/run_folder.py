@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import math
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from tlkit.inference.compiler.model_file import ModelNetwork
     from tlkit.training.history import Phase
 
-FORMAT = 2
-"""Version of ``run.json``; 1 was ``kind`` for ``modality``."""
+FORMAT = 3
+"""Version of ``run.json``; 1 had ``kind`` for ``modality``, 2 no ``temperature``."""
 MODEL, RECORD, HISTORY, REPORT = RUN_MODEL, RUN_RECORD, "history.csv", "report.html"
 STATE = RUN_STATE
 """Options and state of a run that is not finished."""
@@ -63,6 +64,7 @@ class RunRecord:
         data_format: ``channels_last`` or ``channels_first``.
         model_digest: ``sha256:…`` of the model file; None in a run of an older tlkit.
         modality: What the model takes: ``image`` or ``audio``.
+        temperature: Divides the logits, so that probabilities are neither too sure nor too unsure.
         format: Version of this record.
     """
 
@@ -87,6 +89,7 @@ class RunRecord:
     data_format: str = "channels_last"
     model_digest: str | None = None
     modality: str = IMAGE.name
+    temperature: float = 1.0
     format: int = FORMAT
 
     def preprocessor(self, *, allow_private: bool = False) -> Preprocessor:
@@ -205,13 +208,15 @@ def read_run(folder: Path) -> RunRecord:
             content = {"modality": content.pop("kind", IMAGE.name), **content}
         record = RunRecord(**{**content, "size": tuple(content["size"])})
         sound = (
-            record.format in (1, FORMAT)
+            record.format in range(1, FORMAT + 1)
             and record.data_format in ("channels_last", "channels_first")
             and isinstance(record.classes, list)
             and all(isinstance(name, str) for name in record.classes)
             and all(type(side) is int for side in record.size)
             and isinstance(record.model_digest, str | None)
             and len(record.size) == 2
+            and isinstance(record.temperature, int | float)
+            and 0 < record.temperature < math.inf
         )
         if sound:
             record.preprocessor()

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from tlkit.config import FinetuneConfig
+from tlkit.data.layout import VALIDATION
 from tlkit.inference.provenance import Provenance
-from tlkit.reporting.metrics import Evaluation
+from tlkit.reporting.metrics import Evaluation, format_accuracy
 from tlkit.reporting.page import Page, draw_section, write_page
 from tlkit.reporting.plots import draw_history
 from tlkit.training.base import Stage
+from tlkit.training.calibrate import calibrate
 from tlkit.training.history import Outcome, Phase
 from tlkit.training.plan import TrainingPlan
 from tlkit.training.reproduce import command_line, effective_options, versions
@@ -66,6 +68,7 @@ def save_run(
         RunError: The folder cannot be written to.
     """
     last = stages[-1] if stages else None
+    temperature, evaluations = calibrate(trained.evaluations, seed=plan.config.seed)
     outcome = Outcome.of(trained.phases, keeps_best=plan.config.keep == "best")
     collapse = outcome.collapse(len(images.classes))
     if collapse:
@@ -80,7 +83,8 @@ def save_run(
         phases=tuple(trained.phases),
         outcome=outcome,
         recipe=plan.config.recipe,
-        evaluations=trained.evaluations,
+        temperature=temperature,
+        evaluations=evaluations,
         skipped=tuple(images.skipped),
         left_out=plan.dataset.left_out,
         warnings=(*plan.warnings, *images.warnings, *([collapse] if collapse else ())),
@@ -146,6 +150,7 @@ def _record(
             "phases": result.phase_summaries,
             "recipe": result.recipe,
             "kept": result.outcome.kept,
+            "chosen_on_validation": result.chosen_on_validation,
             **{split: evaluation.summary() for split, evaluation in result.evaluations.items()},
         },
         command=command_line("finetune", dataclasses.replace(config, data=options["data"], output=options["output"])),
@@ -153,6 +158,7 @@ def _record(
         skipped=[{"input": path, "error": reason} for path, reason in result.skipped],
         left_out=dict(result.left_out),
         warnings=[*result.warnings, *notes],
+        temperature=result.temperature,
     )
 
 
@@ -162,7 +168,13 @@ def _write_report(result: FinetuneResult, record: RunRecord, images: SplitData, 
     if sum(len(epochs) for _, epochs in history) < 2:
         history = []  # a point is no curve, and takes as long to draw
     sections = [
-        draw_section(split, evaluation, images.splits[split].files) for split, evaluation in result.evaluations.items()
+        draw_section(
+            split,
+            evaluation,
+            images.splits[split].files,
+            chosen=split == VALIDATION and result.chosen_on_validation,
+        )
+        for split, evaluation in result.evaluations.items()
     ]
     drawn = {"history.png": draw_history(history)} if history else {}
     for section in sections:
@@ -172,9 +184,11 @@ def _write_report(result: FinetuneResult, record: RunRecord, images: SplitData, 
     for name, data in drawn.items():
         with atomic_write(result.run / name) as part:
             part.write_bytes(data)
-    highlights = [("validation accuracy", f"{result.val_accuracy:.3f}")]
-    if result.test_accuracy is not None:
-        highlights.append(("test accuracy", f"{result.test_accuracy:.3f}"))
+    also = ", also used to choose the epoch" if result.chosen_on_validation else ""
+    highlights = [
+        (f"{split} accuracy{also if split == VALIDATION else ''}", format_accuracy(found.accuracy, found.interval))
+        for split, found in result.evaluations.items()
+    ]
     highlights += [
         ("base", record.architecture),
         ("recipe", result.recipe),

@@ -360,6 +360,7 @@ class Options:
         return {
             str(item.metavar) if item.argument else item.flag: item.format(values[item.name])
             for item in options_of(type(self))
+            if not (item.argument and values[item.name] is None)
         }
 
     def flags(self) -> list[str]:
