@@ -74,6 +74,7 @@ class Predict(Network, total=False):
     batch_size: int
     seed: int
     top: int
+    unknown: bool
     uncalibrated: bool
     plot: StrPath | None
     force: bool
@@ -174,6 +175,7 @@ class FindLr(Training, total=False):
 class Evaluate(TypedDict, total=False):
     """Keywords of :class:`tlkit.config.EvaluateConfig`."""
 
+    foreign: StrPath | None
     split: config.Split | None
     report: StrPath | None
     force: bool

@@ -243,6 +243,9 @@ class PredictConfig(BuildOptions, LoadOptions, EngineOptions):
     batch_size: int = _batch_size()
     seed: int = _seed(_DRAWS)
     top: int = option(5, group=OUTPUT, at_least=1, metavar="N", help="Number of classes to list per image.")
+    unknown: bool = option(
+        False, group=OUTPUT, help="Answer unknown where an image is unlike those that a RUN was trained on."
+    )
     uncalibrated: bool = option(
         False, group=OUTPUT, help="Probabilities of a RUN as its network gives them, without its temperature."
     )
@@ -630,6 +633,10 @@ class EvaluateConfig(EngineOptions):
         None, argument=True, path=True, metavar="RUN_B", help="Another run with the same classes, to compare with."
     )
     data: str = _data()
+    foreign: str | None = option(
+        None, group=DATA, path=True, metavar="DIR",
+        help="Images that are of none of the classes: reports how many of them the run calls unknown.",
+    )  # fmt: skip
     split: Split | None = option(
         None, group=DATA, unset="test, else validation", help="Folder of DATA to evaluate, if it has splits."
     )

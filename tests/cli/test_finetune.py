@@ -53,6 +53,7 @@ def test_the_run_folder_holds_all_that_it_takes(trained, textures):
         "model.keras",
         "report.html",
         "run.json",
+        "unknown.npz",
     ]
     record = json.loads((run / "run.json").read_text())
     assert record["architecture"] == "efficientnetlite0"

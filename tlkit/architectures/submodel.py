@@ -8,11 +8,11 @@ from tlkit.backend import keras, keras_scope
 from tlkit.keras_private import last_call_input
 
 
-def pooling_layer(pooling: str, data_format: str = "channels_last") -> Any | None:
-    """Return the Keras layer that pools a feature map into a vector; None for ``none``."""
+def pooling_layer(pooling: str, data_format: str = "channels_last", prefix: str = "") -> Any | None:
+    """Return the Keras layer that pools a feature map into a vector, with a prefix of its name; None for ``none``."""
     if pooling == "avg":
-        return keras.layers.GlobalAveragePooling2D(data_format, name="avg_pool")
-    return keras.layers.GlobalMaxPooling2D(data_format, name="max_pool") if pooling == "max" else None
+        return keras.layers.GlobalAveragePooling2D(data_format, name=f"{prefix}avg_pool")
+    return keras.layers.GlobalMaxPooling2D(data_format, name=f"{prefix}max_pool") if pooling == "max" else None
 
 
 @keras_scope()
@@ -31,7 +31,8 @@ def submodel(model: Any, layer: str, pooling: str = "none", data_format: str = "
         KeyError: There is no such layer.
     """
     output = _output(model, model.inputs, layer)
-    pool = pooling_layer(pooling, data_format)
+    # several such models may become one, whose layers differ in name
+    pool = pooling_layer(pooling, data_format, "" if layer == model.layers[-1].name else f"{layer}_")
     return keras.Model(model.input, pool(output) if pool else output)
 
 

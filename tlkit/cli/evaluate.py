@@ -34,6 +34,7 @@ def evaluate(context: click.Context, /, options: dict[str, Any], output_format: 
         tlkit evaluate runs/flowers data/
         tlkit evaluate runs/flowers new-images/ --report flowers.html
         tlkit evaluate runs/flowers runs/flowers-strong data/
+        tlkit evaluate runs/flowers data/ --foreign anything-else/
     """
     from tlkit import api
 
@@ -50,7 +51,7 @@ def evaluate(context: click.Context, /, options: dict[str, Any], output_format: 
         )
     else:
         _echo_text(result)
-    if result.skipped:
+    if result.skipped or (result.foreign and result.foreign.skipped):
         context.exit(SOME_SKIPPED)
 
 
@@ -67,6 +68,13 @@ def _echo_text(result: EvaluationResult) -> None:
         other = result.comparison.evaluation
         echo(f"{result.comparison.run}: accuracy {format_accuracy(other.accuracy, other.interval)}")
         echo(str(result.verdict))
+    if result.foreign is not None:
+        foreign = result.foreign
+        echo(
+            f"{pluralize(foreign.images, f'foreign {modality.singular}')}: "
+            f"{format_accuracy(foreign.turned_away, foreign.interval)} turned away as unknown, and "
+            f"{foreign.known_turned_away:.3f} of the known; AUROC {foreign.auroc:.3f}"
+        )
     echo()
     echo_table(
         ("class", modality.plural, "precision", "recall", "F1"),

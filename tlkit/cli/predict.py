@@ -17,6 +17,8 @@ from tlkit.utils.text import shorten
 if TYPE_CHECKING:
     from tlkit.commands.predict import Predictions
 
+_COLUMNS = ("input", "rank", "label", "name", "probability", "error", "unknown_score")
+
 
 @job_command(PredictConfig, summary="Classify images.")
 @format_option("text", "json", "csv")
@@ -44,7 +46,7 @@ def predict(context: click.Context, /, options: dict[str, Any], output_format: s
     if output_format == "json":
         echo_json(predictions.to_dict())
     elif output_format == "csv":
-        echo_csv(("input", "rank", "label", "name", "probability", "error"), _as_rows(predictions))
+        echo_csv(_COLUMNS, _as_rows(predictions))
     else:
         _echo_text(predictions)
     if failed:
@@ -54,9 +56,12 @@ def predict(context: click.Context, /, options: dict[str, Any], output_format: s
 def _as_rows(predictions: Predictions) -> Iterator[tuple[Any, ...]]:
     for prediction in predictions:
         if prediction.error:
-            yield prediction.input, None, None, None, None, prediction.error
+            yield prediction.input, None, None, None, None, prediction.error, None
+        elif not prediction.scores:
+            yield prediction.input, None, None, None, None, None, f"{prediction.unknown_score:.3f}"
         for score in prediction.scores:
-            yield prediction.input, score.rank, score.label, score.name, f"{score.probability:.6f}", None
+            strange = None if prediction.unknown_score is None else f"{prediction.unknown_score:.3f}"
+            yield prediction.input, score.rank, score.label, score.name, f"{score.probability:.6f}", None, strange
 
 
 def _echo_text(predictions: Predictions) -> None:
@@ -65,6 +70,8 @@ def _echo_text(predictions: Predictions) -> None:
         if prediction.error:
             continue
         echo(prediction.input)
+        if not prediction.scores:
+            echo(f"  unknown ({prediction.unknown_score:.2f}; above 1 is unlike the training images)")
         for score in prediction.scores:
             label = f"  {shorten(score.label)}" if score.label != score.name else ""
             echo(f"  {score.probability:6.1%}  {shorten(score.name):<{width}}{label}".rstrip())

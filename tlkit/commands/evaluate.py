@@ -13,9 +13,11 @@ import numpy as np
 
 from tlkit.analysis.calibration import apply_temperature
 from tlkit.analysis.comparison import mcnemar
+from tlkit.analysis.unknown import auroc
 from tlkit.config import EvaluateConfig, PredictConfig
 from tlkit.data.dataset import Labelled, scan_labelled
 from tlkit.data.digests import describe_copies, first_paths
+from tlkit.data.discovery import expand_inputs
 from tlkit.data.layout import TRAIN, VALIDATION
 from tlkit.data.modality import Modality
 from tlkit.data.preprocessor import Preprocessor
@@ -23,7 +25,7 @@ from tlkit.errors import DataError, UsageError
 from tlkit.inference.loop import forward
 from tlkit.inference.select import open_engine, resolve_engine
 from tlkit.reporting.html import check_page_path
-from tlkit.reporting.metrics import Evaluation, format_accuracy
+from tlkit.reporting.metrics import Evaluation, format_accuracy, wilson_interval
 from tlkit.training.classifier import choose_classifier
 from tlkit.training.reproduce import command_line, versions
 from tlkit.training.run_folder import RunRecord, read_digests, read_run
@@ -59,6 +61,41 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Foreign:
+    """How well a run tells images of none of its classes.
+
+    Attributes:
+        images: Number of foreign images.
+        turned_away: Share of them that is called unknown, 0 to 1.
+        known_turned_away: Share of the evaluated images that is called unknown, 0 to 1.
+        auroc: How often a foreign image is stranger than an evaluated one, 0 to 1.
+        skipped: ``(path, reason)`` of files that could not be read.
+    """
+
+    images: int
+    turned_away: float
+    known_turned_away: float
+    auroc: float
+    skipped: tuple[tuple[str, str], ...]
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95% confidence interval of ``turned_away``, 0 to 1."""
+        return wilson_interval(self.turned_away, self.images)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON values of the foreign images."""
+        return {
+            "images": self.images,
+            "auroc": self.auroc,
+            "turned_away": self.turned_away,
+            "interval": list(self.interval),
+            "known_turned_away": self.known_turned_away,
+            "skipped": [{"input": path, "error": reason} for path, reason in self.skipped],
+        }
+
+
+@dataclass(frozen=True)
 class EvaluationResult:
     """Metrics of a run on labelled files.
 
@@ -68,6 +105,7 @@ class EvaluationResult:
         split: The evaluated split: ``test``, ``validation``, ``train``, or ``all`` for class folders alone.
         evaluation: Predictions and metrics.
         comparison: With another run; None without one.
+        foreign: How it does on images of none of its classes; None where none were given.
         files: Paths of the evaluated files, in the order of the evaluation.
         skipped: ``(path, reason)`` of files that could not be read.
         left_out: Number of files in class folders that are no images, by the end of their names.
@@ -81,6 +119,7 @@ class EvaluationResult:
     split: str
     evaluation: Evaluation
     comparison: Comparison | None
+    foreign: Foreign | None
     files: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...]
     left_out: Mapping[str, int]
@@ -109,6 +148,7 @@ class EvaluationResult:
             **self.evaluation.summary(),
             "chosen_on_validation": self.chosen_on,
             **({} if self.comparison is None else {"comparison": self.comparison.to_dict()}),
+            **({} if self.foreign is None else {"foreign": self.foreign.to_dict()}),
             "skipped": [{"input": path, "error": reason} for path, reason in self.skipped],
             "left_out": dict(self.left_out),
             "warnings": list(self.warnings),
@@ -163,6 +203,7 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
         split=labelled.name,
         evaluation=_evaluation(first, record, labels),
         comparison=comparison,
+        foreign=None if config.foreign is None else _foreign(first, record, config),
         files=evaluated,
         skipped=(*labelled.skipped, *first.skipped),
         left_out=labelled.left_out,
@@ -183,15 +224,19 @@ class _Predicted:
         outputs: ``(readable files, classes)`` float32 probabilities, before calibration, in the order of the files.
         digests: SHA-256 of the files that could be read, by position.
         skipped: ``(path, reason)`` of the others.
+        strangeness: ``(readable files,)`` float32, above 1 for unknown images; None where the run has not learned that.
     """
 
     outputs: np.ndarray
     digests: Mapping[int, bytes]
     skipped: tuple[tuple[str, str], ...]
+    strangeness: np.ndarray | None
 
 
 def _predict(run: str, record: RunRecord, files: Sequence[str], config: EvaluateConfig, *, before: int) -> _Predicted:
-    network = choose_classifier(PredictConfig(images=(), model=run)).network
+    classifier = choose_classifier(PredictConfig(images=(), model=run))
+    network = classifier.network
+    strangeness: dict[int, float] = {}
     outputs: dict[int, np.ndarray] = {}
     digests: dict[int, bytes] = {}
     skipped: list[tuple[str, str]] = []
@@ -205,11 +250,39 @@ def _predict(run: str, record: RunRecord, files: Sequence[str], config: Evaluate
     ):
         outputs |= zip(batch.positions, batch.outputs[0], strict=True)
         digests |= zip(batch.positions, batch.digests, strict=True)
+        if classifier.unknown:
+            strangeness |= zip(batch.positions, classifier.unknown.scores(batch.outputs[1:]).tolist(), strict=True)
         failed = [(files[position], reason) for position, reason in batch.failed]
         warn_skipped(failed, before=before + len(skipped))
         skipped += failed
     rows = [outputs[position] for position in sorted(outputs)]
-    return _Predicted(np.stack(rows) if rows else np.empty((0, len(record.classes))), digests, tuple(skipped))
+    return _Predicted(
+        np.stack(rows) if rows else np.empty((0, len(record.classes))),
+        digests,
+        tuple(skipped),
+        np.array([strangeness[position] for position in sorted(outputs)]) if classifier.unknown else None,
+    )
+
+
+def _foreign(known: _Predicted, record: RunRecord, config: EvaluateConfig) -> Foreign:
+    """Compare the strangeness of images of known classes with that of foreign ones."""
+    assert config.foreign is not None
+    modality = record.preprocessor().modality
+    predicted = _predict(config.run, record, expand_inputs([config.foreign], modality), config, before=0)
+    if known.strangeness is None or predicted.strangeness is None:
+        raise UsageError(
+            f"{config.run} has not learned what its images look like, which --foreign measures.",
+            hint="It is of an older tlkit: train it again.",
+        )
+    if not len(predicted.strangeness):
+        raise DataError(f"No {modality.singular} in {config.foreign} can be read.")
+    return Foreign(
+        len(predicted.strangeness),
+        float((predicted.strangeness > 1).mean()),
+        float((known.strangeness > 1).mean()),
+        auroc(known.strangeness, predicted.strangeness),
+        predicted.skipped,
+    )
 
 
 def _evaluation(
@@ -274,6 +347,9 @@ def _write_report(result: EvaluationResult, config: EvaluateConfig, path: Path, 
     if result.comparison is not None:
         other = result.comparison.evaluation
         highlights.append((f"accuracy of {result.comparison.run}", format_accuracy(other.accuracy, other.interval)))
+    if result.foreign is not None:
+        foreign = result.foreign
+        highlights.append(("foreign images turned away", format_accuracy(foreign.turned_away, foreign.interval)))
     highlights += [] if evaluation.top5 is None else [("top-5 accuracy", f"{evaluation.top5:.3f}")]
     highlights += [
         (result.preprocessor.modality.plural, f"{len(result.files):,}"),
@@ -284,6 +360,7 @@ def _write_report(result: EvaluationResult, config: EvaluateConfig, path: Path, 
         run=os.path.abspath(config.run),
         run_b=None if config.run_b is None else os.path.abspath(config.run_b),
         data=os.path.abspath(config.data),
+        foreign=None if config.foreign is None else os.path.abspath(config.foreign),
         report=os.path.abspath(path),
     )
     page = Page(

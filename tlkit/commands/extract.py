@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +33,8 @@ from tlkit.features.io import (
 )
 from tlkit.features.spec import FeatureSpec
 from tlkit.features.store import can_resume
-from tlkit.inference.compiler.graph import Unsupported
 from tlkit.inference.provenance import Provenance
 from tlkit.utils.locks import locked
-from tlkit.utils.logging import logger
 from tlkit.utils.output_file import check_output
 from tlkit.utils.text import join_truncated, without_password
 
@@ -148,19 +145,12 @@ def _spec(config: ExtractConfig) -> FeatureSpec:
     ):
         if given is not None:
             raise UsageError(f"{option} contradicts --model: a run has its own.", hint=f"Leave {option} out.")
-    from tlkit.training.run_folder import load_model, load_network, read_run, verified_digest
+    from tlkit.training.run_folder import read_run
+    from tlkit.training.run_network import RunNetwork
 
     folder = Path(config.model)
-    record = read_run(folder)
-    try:
-        network = load_network(folder, record)
-    except Unsupported as reason:
-        logger.debug("The run goes through Keras: %s.", reason)
-        network = None
-    return FeatureSpec.from_model(
-        cache(lambda: load_model(folder, record)), record.preprocessor(allow_private=config.allow_private), network,
-        name=record.architecture, digest=verified_digest(folder, record), layer=config.layer, pooling=config.pooling,
-    )  # fmt: skip
+    run = RunNetwork(folder, read_run(folder), config.allow_private)
+    return run.features(config.layer, config.pooling)
 
 
 def _metadata_file(output: Path) -> Path:

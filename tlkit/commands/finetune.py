@@ -34,6 +34,7 @@ from tlkit.training.run_state import (
 from tlkit.training.save_run import Trained, save_run
 from tlkit.training.split_data import SplitData
 from tlkit.training.start_keras import keras_starting
+from tlkit.training.unknown import features_of_frozen, specs_of_frozen
 from tlkit.utils.logging import logger
 from tlkit.utils.processors import use_threads
 from tlkit.utils.text import join_truncated
@@ -109,7 +110,8 @@ def _train(plan: TrainingPlan, images: SplitData, folder: Path) -> FinetuneResul
     stages = plan_stages(base, plan.freeze_points, batchnorm=plan.config.batchnorm)
 
     # Run the frozen part once per image: the pooled base for phase 1, the frontier for phase 2.
-    data = TrainingBatches(plan, images, base, stages)
+    along = specs_of_frozen(plan, base)
+    data = TrainingBatches(plan, images, base, stages, along)
     with FeatureCache(folder / FEATURES) as cache:
         with keras_starting() if plan.needs_keras else nullcontext():
             data.prepare(cache)
@@ -117,7 +119,8 @@ def _train(plan: TrainingPlan, images: SplitData, folder: Path) -> FinetuneResul
             trained = _train_with_keras(plan, images, base, stages, data, folder)
         else:
             trained = _fit_head(plan, images, base, data)
-    return save_run(folder, plan, images, stages, trained, data.provenance)
+        features = features_of_frozen(data, along)
+    return save_run(folder, plan, images, stages, trained, data.provenance, features)
 
 
 def _fit_head(plan: TrainingPlan, images: SplitData, base: Base, data: TrainingBatches) -> Trained:

@@ -55,19 +55,31 @@ class Prediction:
         input: The path or URL; of a URL without its password.
         scores: The most probable classes; empty if it failed.
         error: Why it failed, or None.
+        unknown_score: How unlike the images that a run was trained on it is: above 1 it is unknown; None where
+            nothing learned that.
+        known: False where the score is above 1; None without one.
         image: The image as it was classified, reduced, for the first ones of a plot; else None.
     """
 
     input: str
     scores: tuple[ClassScore, ...] = ()
     error: str | None = None
+    unknown_score: float | None = None
     image: Image.Image | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def known(self) -> bool | None:
+        """Whether it is like the images that a run was trained on."""
+        return None if self.unknown_score is None else self.unknown_score <= 1
 
     def to_dict(self) -> dict[str, Any]:
         """Return `{"input", "predictions": [{"rank", "label", "name", "probability"}]}`, or with `error` instead."""
         if self.error is not None:
             return {"input": self.input, "error": self.error}
-        return {"input": self.input, "predictions": [dataclasses.asdict(score) for score in self.scores]}
+        found: dict[str, Any] = {
+            "input": self.input, "predictions": [dataclasses.asdict(score) for score in self.scores]
+        }  # fmt: skip
+        return found if self.known is None else found | {"known": self.known, "unknown_score": self.unknown_score}
 
 
 @dataclass(frozen=True)
@@ -109,6 +121,11 @@ def predict(config: PredictConfig) -> Predictions:
         check_output(Path(config.plot), is_plot, force=config.force)
     classifier = choose_classifier(config)
     modality = classifier.network.preprocessor.modality
+    if config.unknown and classifier.unknown is None:
+        raise UsageError(
+            f"--unknown: {config.model or 'a published network'} has not learned what its images look like.",
+            hint="A run of `tlkit finetune` has; train one of an older tlkit again.",
+        )
     if config.plot and modality is not IMAGE:
         raise UsageError(
             f"--plot is for images, and {config.arch or 'the run'} takes {modality.name}.",
@@ -134,11 +151,15 @@ def predict(config: PredictConfig) -> Predictions:
         description="predict",
         thumbnails=MAX_PLOTTED if config.plot else 0,
     ):
+        strangeness = classifier.unknown.scores(batch.outputs[1:]).tolist() if classifier.unknown else None
         for row, position in enumerate(batch.positions):
             probabilities = classifier.probabilities(batch.outputs[0][row])
+            score = strangeness[row] if strangeness else None
+            turned_away = config.unknown and score is not None and score > 1
             predictions[position] = Prediction(
                 names[position],
-                _best(probabilities, classifier.classes, config.top),
+                () if turned_away else _best(probabilities, classifier.classes, config.top),
+                unknown_score=score,
                 image=batch.thumbnails[row] if row < len(batch.thumbnails) else None,
             )
         for position, reason in batch.failed:

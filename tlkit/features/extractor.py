@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +26,6 @@ from tlkit.features.compute_missing import (
 from tlkit.features.spec import FeatureSpec
 from tlkit.features.store import FeatureStore
 from tlkit.inference.base import Engine, run
-from tlkit.inference.compiler.network import Selection
 from tlkit.inference.lazy_model import LazyModel
 from tlkit.inference.loop import forward
 from tlkit.inference.provenance import Provenance
@@ -81,7 +79,7 @@ class FeatureExtractor:
         return self._engines[numbers]
 
     def _network(self, numbers: Sequence[int]) -> LazyModel:
-        return _joined([self.specs[number].network for number in numbers])
+        return LazyModel.joined([self.specs[number].network for number in numbers])
 
     def close(self) -> None:
         """Free the engines; they are opened again when they are needed."""
@@ -171,44 +169,6 @@ class FeatureExtractor:
             folder.mkdir(parents=True, exist_ok=True)
             with atomic_write(folder / NOTES) as part:
                 part.write_text(json.dumps(self.notes) + "\n", "utf-8")
-
-
-def _joined(networks: Sequence[LazyModel]) -> LazyModel:
-    """One network with the outputs of all, in order."""
-    if len(networks) == 1:
-        return networks[0]
-
-    def model() -> Any:
-        from tlkit.backend import keras
-
-        models = [network.model() for network in networks]
-        return keras.Model(models[0].input, [output for each in models for output in each.outputs])
-
-    provenances = [network.provenance for network in networks]
-    known = [provenance for provenance in provenances if provenance is not None]
-    joined = dataclasses.replace(
-        known[-1],
-        layer=[name for each in known for name in _as_list(each.layer)],
-        pooling=[str(each.pooling) for each in known],
-    ) if len(known) == len(provenances) else None  # fmt: skip
-    return LazyModel(model, networks[0].preprocessor, joined, _joined_selection(networks))
-
-
-def _joined_selection(networks: Sequence[LazyModel]) -> Callable[[], Selection] | None:
-    selections = [network.selection for network in networks]
-    known = [selection for selection in selections if selection is not None]
-    if len(known) < len(selections):
-        return None
-
-    def joined() -> Selection:
-        parts = [selection() for selection in known]
-        return Selection(parts[0].network, tuple(output for part in parts for output in part.outputs))
-
-    return joined
-
-
-def _as_list(layer: str | Sequence[str]) -> Sequence[str]:
-    return [layer] if isinstance(layer, str) else layer
 
 
 def compare_with_float32(network: LazyModel, engine: Engine, sources: Sequence[str]) -> dict[str, Any]:

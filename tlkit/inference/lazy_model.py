@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,3 +31,41 @@ class LazyModel:
     preprocessor: Preprocessor
     provenance: Provenance | None = None
     selection: Callable[[], Selection] | None = None
+
+    @classmethod
+    def joined(cls, networks: Sequence[LazyModel]) -> LazyModel:
+        """Return one network with the outputs of all, in order; they are outputs of one and the same model."""
+        if len(networks) == 1:
+            return networks[0]
+
+        def model() -> Any:
+            from tlkit.backend import keras
+
+            models = [network.model() for network in networks]
+            return keras.Model(models[0].input, [output for each in models for output in each.outputs])
+
+        provenances = [network.provenance for network in networks]
+        known = [provenance for provenance in provenances if provenance is not None]
+        joined = dataclasses.replace(
+            known[-1],
+            layer=[name for each in known for name in _as_list(each.layer)],
+            pooling=[str(each.pooling) for each in known],
+        ) if len(known) == len(provenances) else None  # fmt: skip
+        return cls(model, networks[0].preprocessor, joined, _joined_selection(networks))
+
+
+def _joined_selection(networks: Sequence[LazyModel]) -> Callable[[], Selection] | None:
+    selections = [network.selection for network in networks]
+    known = [selection for selection in selections if selection is not None]
+    if len(known) < len(selections):
+        return None
+
+    def joined() -> Selection:
+        parts = [selection() for selection in known]
+        return dataclasses.replace(parts[0], outputs=tuple(output for part in parts for output in part.outputs))
+
+    return joined
+
+
+def _as_list(layer: str | Sequence[str]) -> Sequence[str]:
+    return [layer] if isinstance(layer, str) else layer

@@ -71,9 +71,7 @@ class Base:
     @cached_property
     def pooled(self) -> Any:
         """The base and its pooling, as a functional ``keras.Model``; it shares the layers of ``model``."""
-        from tlkit.architectures.submodel import submodel
-
-        return submodel(self.model, self.layers[-1].name, self._pooling, self._preprocessor.data_format)
+        return self._layer(self.layers[-1].name, self._pooling)
 
     @cached_property
     def spec(self) -> FeatureSpec:
@@ -82,6 +80,21 @@ class Base:
             self._architecture, self._weights, self._preprocessor, layer=self.layers[-1].name, pooling=self._pooling,
             model=lambda: self.pooled, network=self._network,
         )  # fmt: skip
+
+    def features(self, layer: str) -> FeatureSpec:
+        """Return the features of a layer, averaged over height and width where it outputs a map."""
+        pooling = "avg" if len(next(info.shape for info in self.layers if info.name == layer)) == 3 else "none"
+        if layer == self.layers[-1].name and pooling == self._pooling:
+            return self.spec
+        return FeatureSpec.from_base(
+            self._architecture, self._weights, self._preprocessor, layer=layer, pooling=pooling,
+            model=lambda: self._layer(layer, pooling), network=self._network,
+        )  # fmt: skip
+
+    def _layer(self, layer: str, pooling: str) -> Any:
+        from tlkit.architectures.submodel import submodel
+
+        return submodel(self.model, layer, pooling, self._preprocessor.data_format)
 
     @cached_property
     def nodes(self) -> list[Node]:

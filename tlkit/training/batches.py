@@ -39,12 +39,20 @@ class TrainingBatches:
         images: The splits.
         base: The base, whose pooled output phase 1 learns from.
         stages: The stages of phase 2.
+        along: Features that are computed and cached with the others, though no phase trains on them.
     """
 
-    def __init__(self, plan: TrainingPlan, images: SplitData, base: Base, stages: Sequence[Stage]) -> None:
+    def __init__(
+        self,
+        plan: TrainingPlan,
+        images: SplitData,
+        base: Base,
+        stages: Sequence[Stage],
+        along: Sequence[FeatureSpec] = (),
+    ) -> None:
         config = self._config = plan.config
         self._images = images
-        specs = {id(spec): spec for spec in (base.spec, *(stage.spec for stage in stages))}
+        specs = {id(spec): spec for spec in (base.spec, *(stage.spec for stage in stages), *along)}
         self._extractor = FeatureExtractor(*specs.values(), engine=config.engine, precision=config.precision)
         self._whole_base = [stage.spec for stage in stages if stage.frontier.is_input]
         self._augmenter: Augmenter | None = None
@@ -57,6 +65,7 @@ class TrainingBatches:
             else:
                 self._augmenter = Augmenter(config.augment)
         self._cached = self._choose_cached(plan.cache_budget_bytes, base, stages)
+        self._cached += [spec for spec in along if spec not in self._cached]
         used = [spec for spec in specs.values() if spec is not base.spec or config.epochs or not stages]
         given = [base.spec] if config.features is not None else []
         self._reads_images = any(spec not in (*self._cached, *given) for spec in used)

@@ -13,6 +13,7 @@ import numpy as np
 
 from tlkit import keras_files
 from tlkit.analysis.calibration import apply_temperature
+from tlkit.analysis.unknown import UnknownDetector
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.labels import published_labels, read_labels
 from tlkit.architectures.preprocessor import preprocessor_for
@@ -32,6 +33,7 @@ from tlkit.inference.provenance import Provenance
 from tlkit.inference.select import resolve_engine
 from tlkit.keras_files import ConfigLayer, check_is_file, data_layout
 from tlkit.training.model_ends import ModelEnds, model_ends
+from tlkit.training.run_network import CLASSIFIER
 from tlkit.utils.logging import logger
 
 
@@ -39,23 +41,21 @@ def _identity(outputs: np.ndarray) -> np.ndarray:
     return outputs
 
 
-CLASSIFIER = "classifier"
-"""Stands for the output layer in the provenance of a whole network."""
-
-
 @dataclass(frozen=True)
 class Classifier:
     """A network with its preprocessing and class names.
 
     Attributes:
-        network: One input, one output ``(batch, outputs)``.
+        network: One input; its first output is ``(batch, outputs)``, and features that ``unknown`` knows follow.
         classes: ``(label, name)`` of each class.
         probabilities: Map the outputs of one image ``(outputs,)`` to probabilities ``(classes,)``.
+        unknown: What tells images of other kinds, by the features; None where nothing learned that.
     """
 
     network: LazyModel
     classes: Sequence[tuple[str, str]]
     probabilities: Callable[[np.ndarray], np.ndarray] = _identity
+    unknown: UnknownDetector | None = None
 
 
 def choose_classifier(config: PredictConfig) -> Classifier:
@@ -114,7 +114,9 @@ def _published_classifier(config: PredictConfig) -> Classifier:
 
 
 def _run_classifier(config: PredictConfig, folder: Path) -> Classifier:
-    from tlkit.training.run_folder import load_model, load_network, read_run, verified_digest
+    from tlkit.training.run_folder import read_run
+    from tlkit.training.run_network import RunNetwork
+    from tlkit.training.unknown import read_unknown
 
     record = read_run(folder)
     temperature = 1.0 if config.uncalibrated else record.temperature
@@ -139,23 +141,14 @@ def _run_classifier(config: PredictConfig, folder: Path) -> Classifier:
     ):
         if given is not None:
             raise UsageError(f"{option} contradicts --model: a run has its own.", hint=f"Leave {option} out.")
-    preprocessor = record.preprocessor(allow_private=config.allow_private)
-    # with the number of classes, so that a record that does not fit is compared with the model itself
-    provenance = Provenance(
-        architecture=record.architecture,
-        weights={"digest": verified_digest(folder, record)},
-        layer=CLASSIFIER,
-        classes=len(record.classes),
-    )
+    run = RunNetwork(folder, record, config.allow_private)
+    unknown = read_unknown(folder, record)
+    parts = [run.classifier(), *(run.features(layer).network for layer in unknown.layers)] if unknown else []
     return Classifier(
-        LazyModel(
-            lambda: load_model(folder, record),
-            preprocessor,
-            provenance,
-            lambda: load_network(folder, record).network.select(),
-        ),
+        LazyModel.joined(parts) if parts else run.classifier(),
         [(name, name) for name in record.classes],
         lambda probabilities: apply_temperature(probabilities, temperature),
+        unknown.detector if unknown else None,
     )
 
 

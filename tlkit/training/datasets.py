@@ -150,3 +150,20 @@ class ImageDataset:
                 return self._preprocessor.to_array(self._preprocessor.load(file))
         except InputError as error:
             raise DataError(f"{file} could be read before and cannot be now: {error.message}.") from error
+
+
+_AT_ONCE = 1024
+"""Samples to load at once."""
+
+
+def load_samples(data: LabelledData) -> tuple[np.ndarray, np.ndarray]:
+    """Return all samples of one output, ``(rows, features)`` float32, and the number of the sample each row is of."""
+    load = data.loader()
+    samples = np.repeat(np.arange(len(data.labels)), data.variants)
+    variants = np.tile(np.arange(data.variants), len(data.labels))
+    parts = []
+    for start in range(0, len(samples), _AT_ONCE):
+        rows = slice(start, start + _AT_ONCE)
+        (outputs,) = load(samples[rows], variants[rows], 0)
+        parts.append(outputs)
+    return np.concatenate(parts), samples

@@ -13,14 +13,12 @@ from tlkit.errors import TrainingError
 from tlkit.features.spec import FeatureSpec
 from tlkit.reporting.metrics import Evaluation
 from tlkit.training.batches import TrainingBatches
-from tlkit.training.datasets import LabelledData
+from tlkit.training.datasets import load_samples
 from tlkit.training.history import Phase
 from tlkit.training.objective import Objective
 from tlkit.training.split_data import SplitData
 from tlkit.utils.logging import logger
 
-_AT_ONCE = 1024
-"""Samples to load at once."""
 _LEAST = 1e-7
 """Probabilities below count as this in a loss, as in Keras."""
 
@@ -43,7 +41,7 @@ def fit_linear_head(
     started = time.perf_counter()
     train, validation = data.samples(TRAIN, spec), data.samples(VALIDATION, spec)
     objective = Objective.for_labels(config, train.labels, len(images.classes))
-    features, samples = _load(train)
+    features, samples = load_samples(train)
     labels = train.labels[samples]
     if not np.isfinite(features).all():
         raise TrainingError(
@@ -53,7 +51,7 @@ def fit_linear_head(
         features, objective.expected(labels), weights=objective.weights(labels), groups=samples, seed=config.seed
     )
     loss, accuracy = _compare(head, features, labels, objective)
-    val_loss, val_accuracy = _compare(head, _load(validation)[0], validation.labels, objective)
+    val_loss, val_accuracy = _compare(head, load_samples(validation)[0], validation.labels, objective)
     epoch = {"epoch": 1, "loss": loss, "accuracy": accuracy, "val_loss": val_loss, "val_accuracy": val_accuracy}
     logger.info(
         "head: logistic regression with L2 of %.1e: loss %.4f, acc %.3f, val_loss %.4f, val_acc %.3f",
@@ -66,21 +64,8 @@ def evaluate_linear_head(
     head: LogisticRegression, images: SplitData, data: TrainingBatches, spec: FeatureSpec, split: str
 ) -> Evaluation:
     """Compare the predictions of a linear head with the labels of a split."""
-    probabilities = head.probabilities(_load(data.samples(split, spec))[0])
+    probabilities = head.probabilities(load_samples(data.samples(split, spec))[0])
     return Evaluation(images.classes, images.splits[split].labels, probabilities)
-
-
-def _load(data: LabelledData) -> tuple[np.ndarray, np.ndarray]:
-    """Return all samples, ``(rows, features)`` float32, and the number of the sample that each row is of."""
-    load = data.loader()
-    samples = np.repeat(np.arange(len(data.labels)), data.variants)
-    variants = np.tile(np.arange(data.variants), len(data.labels))
-    parts = []
-    for start in range(0, len(samples), _AT_ONCE):
-        rows = slice(start, start + _AT_ONCE)
-        (outputs,) = load(samples[rows], variants[rows], 0)
-        parts.append(outputs)
-    return np.concatenate(parts), samples
 
 
 def _compare(

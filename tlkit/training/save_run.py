@@ -23,8 +23,10 @@ from tlkit.training.plan import TrainingPlan
 from tlkit.training.reproduce import command_line, effective_options, versions
 from tlkit.training.result import FinetuneResult
 from tlkit.training.run_folder import MODEL, REPORT, RunRecord, write_digests, write_model, write_record
+from tlkit.training.run_network import RunNetwork
 from tlkit.training.run_state import tidy_up
 from tlkit.training.split_data import SplitData
+from tlkit.training.unknown import Features, features_of_run, known_layers, learn_unknown
 from tlkit.utils.atomic_write import atomic_write
 from tlkit.utils.hashing import file_digest
 from tlkit.utils.logging import logger
@@ -52,7 +54,8 @@ def save_run(
     images: SplitData,
     stages: Sequence[Stage],
     trained: Trained,
-    features: Provenance,
+    provenance: Provenance,
+    features: Features,
 ) -> FinetuneResult:
     """Save a run; its record is written last, because a folder that has one is complete.
 
@@ -62,7 +65,8 @@ def save_run(
         images: What it was trained on.
         stages: The stages of phase 2.
         trained: What training made.
-        features: What decided the features of phase 1.
+        provenance: What decided the features of phase 1.
+        features: What was computed along, to know images of other kinds by; empty where the finished model computes it.
 
     Raises:
         RunError: The folder cannot be written to.
@@ -90,10 +94,13 @@ def save_run(
         warnings=(*plan.warnings, *images.warnings, *([collapse] if collapse else ())),
     )
     options = _resolved_options(result, plan)
-    record = _record(result, plan, images, features, options)
+    record = _record(result, plan, images, provenance, options)
     write_model(folder, trained.save_model, trained.phases)
     write_digests(folder, images.digests_by_file(plan.config.data))
     record = dataclasses.replace(record, model_digest=file_digest(folder / MODEL))
+    layers = known_layers(plan.architecture, plan.layers[-1].name)
+    features = features or features_of_run(RunNetwork(folder, record), layers, images, plan)
+    learn_unknown(folder, record, layers, features, images)
     try:
         _write_report(result, record, images, plan.config.effective(**options))
     except Exception as error:  # matplotlib, its fonts, its cache folder: the model is worth more

@@ -1,0 +1,158 @@
+"""What a run learns from its training images about images of other kinds: its file, ``unknown.npz``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from tlkit.analysis.unknown import ClassDistances, UnknownDetector, fit_unknown
+from tlkit.architectures.architecture import Architecture
+from tlkit.data.layout import TRAIN, VALIDATION
+from tlkit.errors import RunError
+from tlkit.features.spec import FeatureSpec
+from tlkit.inference.lazy_model import LazyModel
+from tlkit.inference.loop import forward
+from tlkit.inference.select import open_engine
+from tlkit.training.base import Base
+from tlkit.training.batches import TrainingBatches
+from tlkit.training.datasets import load_samples
+from tlkit.training.plan import TrainingPlan
+from tlkit.training.run_folder import RunRecord
+from tlkit.training.run_network import RunNetwork
+from tlkit.training.split_data import SplitData
+from tlkit.utils.atomic_write import atomic_write
+
+UNKNOWN = "unknown.npz"
+"""File of a run folder with what known classes look like."""
+
+Features = Mapping[str, Sequence[np.ndarray]]
+"""Of ``train`` and ``validation``: the features of each layer, ``(images, features)`` float32."""
+
+
+def known_layers(architecture: Architecture, last: str) -> tuple[str, ...]:
+    """Return the layers that tell: the last of the base, and one in its middle, which sees textures rather than things.
+
+    Args:
+        architecture: Of the base.
+        last: Its last layer.
+    """
+    blocks = [block for block in architecture.blocks if block != last]
+    return (last, blocks[len(blocks) // 2]) if blocks else (last,)
+
+
+def specs_of_frozen(plan: TrainingPlan, base: Base) -> tuple[FeatureSpec, ...]:
+    """Return the features to compute along with those that a head learns from.
+
+    They are empty where the base changes afterwards, where its outputs are not computed once for each image, and where
+    features were given: the finished model computes them then.
+    """
+    config = plan.config
+    if plan.freeze_points or config.augment != "none" or config.features is not None:
+        return ()
+    return tuple(base.features(layer) for layer in known_layers(plan.architecture, base.layers[-1].name))
+
+
+def features_of_frozen(data: TrainingBatches, specs: Sequence[FeatureSpec]) -> Features:
+    """Return the features that were computed along."""
+    return {
+        split: [load_samples(data.samples(split, spec))[0] for spec in specs] for split in (TRAIN, VALIDATION) if specs
+    }
+
+
+def features_of_run(run: RunNetwork, layers: Sequence[str], images: SplitData, plan: TrainingPlan) -> Features:
+    """Compute the features of a finished run."""
+    specs = [run.features(layer) for layer in layers]
+    network = LazyModel.joined([spec.network for spec in specs])
+    engine = open_engine(network, engine=plan.config.engine)
+    found = {}
+    for split in (TRAIN, VALIDATION):
+        batches = [
+            batch.outputs
+            for batch in forward(
+                images.splits[split].files,
+                lambda: engine,
+                preprocessor=network.preprocessor,
+                batch_size=None,
+                description=f"what {split} looks like",
+            )
+        ]
+        found[split] = [np.concatenate(outputs) for outputs in zip(*batches, strict=True)]
+    return found
+
+
+def learn_unknown(
+    folder: Path, record: RunRecord, layers: Sequence[str], features: Features, images: SplitData
+) -> None:
+    """Learn what the known classes look like, and write it to the run.
+
+    Args:
+        folder: The run folder.
+        record: Its record, with the digest of the model.
+        layers: Names of the layers.
+        features: Their features.
+        images: The splits.
+    """
+    flat = {split: [each.reshape(len(each), -1) for each in found] for split, found in features.items()}
+    labels = images.splits[TRAIN].labels
+    detector = fit_unknown(flat[TRAIN], labels, flat[VALIDATION], len(images.classes), seed=record.arguments["seed"])
+    arrays: dict[str, Any] = {
+        "names": np.array(layers), "model": np.array(record.model_digest), "threshold": np.array(detector.threshold)
+    }  # fmt: skip
+    for number, layer in enumerate(detector.layers):
+        arrays |= {
+            f"means_{number}": layer.means, f"directions_{number}": layer.directions,
+            f"shares_{number}": layer.shares, f"typical_{number}": np.array(layer.typical),
+        }  # fmt: skip
+    try:
+        with atomic_write(folder / UNKNOWN) as part, part.open("wb") as file:
+            np.savez(file, **arrays)
+    except OSError as error:
+        raise RunError(f"Cannot write the run {folder}: {error.strerror or error}.") from error
+
+
+@dataclass(frozen=True)
+class KnownLayers:
+    """What a run knows of its classes.
+
+    Attributes:
+        layers: Names of layers of its network.
+        detector: Tells images of other kinds by their features, averaged over height and width.
+    """
+
+    layers: tuple[str, ...]
+    detector: UnknownDetector
+
+
+def read_unknown(folder: Path, record: RunRecord) -> KnownLayers | None:
+    """Read what a run learned; None for a run of an older tlkit.
+
+    Raises:
+        RunError: The file is damaged, or belongs to another model.
+    """
+    path = folder / UNKNOWN
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            names = tuple(map(str, arrays["names"].tolist()))
+            layers = tuple(
+                ClassDistances(
+                    arrays[f"means_{number}"], arrays[f"directions_{number}"], arrays[f"shares_{number}"],
+                    float(arrays[f"typical_{number}"]),
+                )
+                for number in range(len(names))
+            )  # fmt: skip
+            own = str(arrays["model"]) == record.model_digest
+            detector = UnknownDetector(layers, float(arrays["threshold"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
+        raise RunError(
+            f"{path} cannot be read: {error}.", hint="Copy the run again, or remove this file to predict without it."
+        ) from error
+    if not own:
+        raise RunError(f"{path} is of another run.", hint="Copy the run again, or remove this file.")
+    return KnownLayers(names, detector)
