@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from tlkit.api import (
         archs,
         bottleneck,
+        check,
+        compare,
         convert_h5,
         evaluate,
         extract,
@@ -30,6 +32,8 @@ __all__ = [
     "TlkitError",
     "archs",
     "bottleneck",
+    "check",
+    "compare",
     "convert_h5",
     "evaluate",
     "extract",

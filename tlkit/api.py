@@ -18,6 +18,8 @@ from tlkit.utils.processors import use_threads
 if TYPE_CHECKING:
     from tlkit.commands.archs import ArchitectureInfo, Architectures
     from tlkit.commands.bottleneck import BottleneckResult
+    from tlkit.commands.check import CheckResult
+    from tlkit.commands.compare import CompareResult
     from tlkit.commands.convert_h5 import Converted
     from tlkit.commands.evaluate import EvaluationResult
     from tlkit.commands.extract import ExtractResult
@@ -100,6 +102,7 @@ class BottleneckOptions(Network, total=False):
     """Keywords of :class:`tlkit.config.BottleneckConfig`."""
 
     val_split: float
+    exclude: StrPath | None
     arch: str
     weights: StrPath
     classes: int | None
@@ -117,6 +120,7 @@ class Training(Network, total=False):
 
     recipe: config.Recipe
     val_split: float
+    exclude: StrPath | None
     features: StrPath | None
     arch: str
     weights: StrPath
@@ -183,6 +187,41 @@ class Evaluate(TypedDict, total=False):
     engine: config.Engine
     precision: config.Precision
     threads: int | None
+
+
+class Probe(TypedDict, total=False):
+    """Keywords of :class:`tlkit.config.ProbeOptions`."""
+
+    val_split: float
+    exclude: StrPath | None
+    batch_size: int | None
+    seed: int
+    report: StrPath | None
+    force: bool
+    engine: config.Engine
+    precision: config.Precision
+    threads: int | None
+
+
+class Check(Probe, total=False):
+    """Keywords of :class:`tlkit.config.CheckConfig`."""
+
+    arch: str
+    weights: StrPath
+    size: SizeLike | None
+    resize: config.Resize | None
+    strict: bool
+    write_list: StrPath | None
+
+
+class Compare(Probe, total=False):
+    """Keywords of :class:`tlkit.config.CompareConfig`."""
+
+    archs: str | None
+    layer: str | None
+    size: int | str | None
+    folds: int
+    repeats: int
 
 
 class Inspect(Load, Width, total=False):
@@ -348,6 +387,40 @@ def evaluate(
     from tlkit.commands.evaluate import evaluate as measure
 
     return measure(checked)
+
+
+@_documented(config.CheckConfig)
+def check(data: StrPath, **options: Unpack[Check]) -> CheckResult:
+    """Look for what spoils a training: unreadable images, copies, leaks, wrong labels, outliers.
+
+    Args:
+        data: As for :func:`finetune`.
+        options: See below; ``strict`` is for the command line's exit code alone.
+
+    Raises:
+        TlkitError: Invalid options or data, missing weights, a file that cannot be written.
+    """
+    checked = _limited(config.CheckConfig.of({"data": data, **options}))
+    from tlkit.commands.check import check as run
+
+    return run(checked)
+
+
+@_documented(config.CompareConfig)
+def compare(data: StrPath, **options: Unpack[Compare]) -> CompareResult:
+    """Compare networks as bases for labelled images, by linear classifiers on their features.
+
+    Args:
+        data: As for :func:`finetune`.
+        options: See below.
+
+    Raises:
+        TlkitError: Invalid options or data, no network that can be compared, a report that cannot be written.
+    """
+    checked = _limited(config.CompareConfig.of({"data": data, **options}))
+    from tlkit.commands.compare import compare as run
+
+    return run(checked)
 
 
 @_documented(config.InspectConfig)

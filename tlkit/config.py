@@ -13,7 +13,7 @@ from typing import Any, Literal, Self, get_args
 
 from tlkit.config_file import read_options
 from tlkit.errors import UsageError
-from tlkit.utils.options import Options, Size, option, options_of
+from tlkit.utils.options import Option, Options, Size, option, options_of
 
 DEFAULT_ARCHITECTURE = "efficientnetlite0"
 """The default base: its weights come with tlkit."""
@@ -209,6 +209,13 @@ def _val_split() -> Any:
     )  # fmt: skip
 
 
+def _exclude() -> Any:
+    return option(
+        None, group=DATA, path=True, metavar="FILE",
+        help="List of files to leave out, one path below DATA a line, as `tlkit check --write-list` writes it.",
+    )  # fmt: skip
+
+
 def _allow_private() -> Any:
     return option(False, group=DATA, help="Also fetch URLs of hosts in this network (127.0.0.1, 10.…).")
 
@@ -295,6 +302,7 @@ class BottleneckConfig(BuildOptions, LoadOptions, EngineOptions):
 
     data: str = _data()
     val_split: float = _val_split()
+    exclude: str | None = _exclude()
     arch: str = _arch()
     weights: str = _weights()
     layer: str | None = _layer()
@@ -321,6 +329,7 @@ class TrainingOptions(WidthOptions, LoadOptions, EngineOptions):
 
     data: str = _data()
     val_split: float = _val_split()
+    exclude: str | None = _exclude()
     features: str | None = option(
         None, group=DATA, path=True, metavar="DIR", unset="computed, and cached",
         help="Features of DATA that `tlkit bottleneck DATA -o DIR` wrote.",
@@ -645,6 +654,79 @@ class EvaluateConfig(EngineOptions):
         None, group=OUTPUT, path=True, metavar="FILE", help="Also write a report page, one HTML file."
     )
     force: bool = _force("FILE of --report if it is no report of tlkit evaluate")
+
+    def without_effect(self) -> dict[str, str]:
+        """Return the options that have no effect beside the others, with the reason."""
+        return {} if self.report else {"force": "there is no --report to write"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeOptions(EngineOptions):
+    """Labelled images and features of them: what check and compare have in common."""
+
+    data: str = _data()
+    val_split: float = _val_split()
+    exclude: str | None = _exclude()
+    batch_size: int | None = _batch_size(None)
+    seed: int = _seed("what --val-split holds out, and of the folds")
+    report: str | None = option(
+        None, group=OUTPUT, path=True, metavar="FILE", help="Also write a report page, one HTML file."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckConfig(ProbeOptions):
+    """Options of `tlkit check`."""
+
+    arch: str = _arch()
+    weights: str = _weights()
+    size: Size | None = _size()
+    resize: Resize | None = _resize()
+    strict: bool = option(False, group=OUTPUT, help="Exit with code 1 if anything is found.")
+    write_list: str | None = option(
+        None, group=OUTPUT, path=True, metavar="FILE",
+        help="Write the files to look at, and why; `tlkit finetune --exclude FILE` leaves them out.",
+    )  # fmt: skip
+    force: bool = _force("FILE of --write-list, and of --report if it is no report of tlkit check")
+
+    def without_effect(self) -> dict[str, str]:
+        """Return the options that have no effect beside the others, with the reason."""
+        return {} if self.report or self.write_list else {"force": "there is no file to write"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareConfig(ProbeOptions):
+    """Options of `tlkit compare`."""
+
+    archs: str | None = option(
+        None, group=NETWORK, metavar="A,B,...", unset="all whose weights are here", help="The networks to compare."
+    )
+    layer: str | None = option(
+        None, group=NETWORK, metavar="NAME,...", unset="the last of the base", help="Layers to compare features of."
+    )
+    size: str | None = option(
+        None, group=NETWORK, number=True, metavar="N|HxW,...", unset="the architecture's",
+        help="Input sizes to compare, in pixels.",
+    )  # fmt: skip
+    folds: int = option(5, group=EXECUTION, at_least=2, at_most=100, metavar="K", help="Number of folds.")
+    repeats: int = option(3, group=EXECUTION, at_least=1, at_most=100, metavar="N", help="How often folds are drawn.")
+    force: bool = _force("FILE of --report if it is no report of tlkit compare")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for word in (self.size or "").split(","):
+            if word.strip():
+                self.checked_size(word.strip())
+
+    @staticmethod
+    def checked_size(word: str) -> Size:
+        """Return one of the sizes as height and width.
+
+        Raises:
+            ConfigError: It is none.
+        """
+        size: Size = Option(name="size", kind="size", help="", default=None, optional=False).check(word)
+        return size
 
     def without_effect(self) -> dict[str, str]:
         """Return the options that have no effect beside the others, with the reason."""

@@ -214,6 +214,7 @@ def cross_validate(
     *,
     folds: np.ndarray,
     strength: float | None = None,
+    trusted: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the probabilities that a linear classifier gives each sample, fitted on the other folds.
 
@@ -223,6 +224,7 @@ def cross_validate(
         classes: Number of classes.
         folds: ``(samples,)`` int64, as of :func:`fold_numbers`.
         strength: Of the penalty; None to choose it on each training part.
+        trusted: ``(samples,)`` bool, the samples to fit on; None for all.
 
     Returns:
         ``(samples, classes)`` float32; rows of samples without a fold are one-hot: nothing else is known of them.
@@ -230,7 +232,8 @@ def cross_validate(
     expected = one_hot(labels, classes)
     found = expected.copy()
     for number in np.unique(folds[folds >= 0]).tolist():
-        kept, held = folds != number, folds == number
+        held = folds == number
+        kept = ~held if trusted is None else ~held & trusted
         head = fit_logistic_regression(features[kept], expected[kept], strength=strength, seed=number)
         found[held] = head.probabilities(features[held])
     return found

@@ -9,6 +9,8 @@ from tlkit.cli.app import TlkitGroup, set_up_output
 
 COMMANDS = {
     "predict": "tlkit.cli.predict:predict",
+    "check": "tlkit.cli.check:check",
+    "compare": "tlkit.cli.compare:compare",
     "extract": "tlkit.cli.extract:extract",
     "bottleneck": "tlkit.cli.bottleneck:bottleneck",
     "finetune": "tlkit.cli.finetune:finetune",

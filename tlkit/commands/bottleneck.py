@@ -105,7 +105,9 @@ def bottleneck(config: BottleneckConfig) -> BottleneckResult:
         resize=config.resize,
         seed=config.seed,
     )
-    dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed, modality=modality)
+    dataset = scan_dataset(
+        config.data, val_split=config.val_split, seed=config.seed, modality=modality, exclude=config.exclude
+    )
     extractor = FeatureExtractor(spec, engine=config.engine, precision=config.precision)
     for warning in dataset.warnings:
         logger.warning(warning)

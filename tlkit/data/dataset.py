@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from tlkit.config import DEFAULT_VAL_SPLIT
-from tlkit.data.digests import Digest, describe_copies, file_digests, repeated
+from tlkit.data.digests import Digest, describe_copies, file_digests, first_paths, repeated
 from tlkit.data.discovery import LeftOut, folders_in, near_names, walk_files
+from tlkit.data.exclude import read_list
 from tlkit.data.layout import TEST, TRAIN, VALIDATION, check_classes, class_folders, find_layout, holds_runs
 from tlkit.data.modality import IMAGE, Modality, other_modalities
 from tlkit.errors import DataError
@@ -60,7 +61,12 @@ ClassFiles = dict[str, list[str]]
 
 
 def scan_dataset(
-    folder: str, *, val_split: float = DEFAULT_VAL_SPLIT, seed: int = 0, modality: Modality = IMAGE
+    folder: str,
+    *,
+    val_split: float = DEFAULT_VAL_SPLIT,
+    seed: int = 0,
+    modality: Modality = IMAGE,
+    exclude: str | None = None,
 ) -> Dataset:
     """Find the classes, splits and files of a data folder. Files are read for their digests, but not decoded.
 
@@ -70,6 +76,7 @@ def scan_dataset(
         val_split: Fraction of each class to hold out for validation if there is no validation folder, 0 to 1.
         seed: Random seed of that split.
         modality: Which files to look for.
+        exclude: A list of files to leave out, by their paths below the folder.
 
     Returns:
         The dataset; it always has a ``train`` and a ``validation`` split.
@@ -98,6 +105,8 @@ def scan_dataset(
         warnings += check_classes(folders, by_split, modality)
     except OSError as error:
         raise DataError(f"Cannot read {error.filename or root}: {error.strerror}.") from error
+    if exclude is not None:
+        warnings += _exclude(exclude, folder, by_split)
     warnings += _drop_classes(unreadable[TRAIN], by_split, left_out)
     left_out.report(modality)
     classes = _checked_classes(by_split, root, modality, unreadable, left_out)
@@ -207,6 +216,22 @@ def _scan_classes(folder: Path, modality: Modality, left_out: LeftOut) -> tuple[
         if left_out.skipped and left_out.skipped[-1][0] == str(path):
             unreadable.append(name)
     return found, unreadable
+
+
+def _exclude(path: str, folder: str, by_split: Mapping[str, ClassFiles]) -> list[str]:
+    """Drop the files of a list; return what to warn of."""
+    listed = read_list(path)
+    dropped: set[str] = set()
+    for found in by_split.values():
+        for name, files in found.items():
+            paths = {file: os.path.relpath(file, folder).replace(os.sep, "/") for file in files}
+            found[name] = [file for file in files if paths[file] not in listed]
+            dropped |= listed.intersection(paths.values())
+    unknown = sorted(listed - dropped)
+    warnings = [f"{len(dropped):,} of the {pluralize(len(listed), 'file')} in {path} are left out."] if dropped else []
+    if unknown:
+        warnings.append(f"{pluralize(len(unknown), 'file')} of {path} are not in {folder}: {first_paths(unknown)}.")
+    return warnings
 
 
 def _drop_classes(names: Sequence[str], by_split: Mapping[str, ClassFiles], left_out: LeftOut) -> list[str]:

@@ -173,6 +173,33 @@ def draw_history(
     return _png(figure)
 
 
+def draw_comparison(points: Sequence[tuple[str, float, float, tuple[float, float]]]) -> bytes:
+    """Draw accuracy over cost, one point with its interval for each network.
+
+    Args:
+        points: ``(name, milliseconds an image, accuracy, interval)``.
+
+    Returns:
+        A PNG file.
+    """
+    figure = _figure(8, 4.4)
+    axes = figure.subplots()
+    for (name, milliseconds, accuracy, (low, high)), color in zip(points, itertools.cycle(_PHASE_COLORS)):
+        axes.errorbar(milliseconds, accuracy, [[accuracy - low], [high - accuracy]], fmt="o", color=color, capsize=3)
+        axes.annotate(
+            _literal(shorten(name, 40)), (milliseconds, accuracy), xytext=(6, 6), textcoords="offset points",
+            fontsize=9, color=_TEXT,
+        )  # fmt: skip
+    if max(point[1] for point in points) > 5 * min(point[1] for point in points):
+        axes.set_xscale("log")
+    axes.margins(x=0.2)
+    axes.set_xlabel("milliseconds an image, without decoding", color=_TEXT)
+    axes.set_ylabel("accuracy of a linear classifier", color=_TEXT)
+    axes.grid(color=_GRID, linewidth=0.6)
+    _style(axes)
+    return _png(figure)
+
+
 def draw_confusion(evaluation: Evaluation) -> bytes:
     """Draw the confusion matrix: color is the fraction of the true class, numbers are counts.
 

@@ -167,7 +167,13 @@ def plan_training(config: TrainingOptions, *, output: str | None = None) -> Trai
     if output is not None:
         with suppress(OSError):  # creating it says more
             refuse_occupied(Path(output))  # before every image is read
-    dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed, modality=preprocessor.modality)
+    dataset = scan_dataset(
+        config.data,
+        val_split=config.val_split,
+        seed=config.seed,
+        modality=preprocessor.modality,
+        exclude=config.exclude,
+    )
     if config.freeze == AUTO and freeze_points:
         freeze_points = (_affordable(architecture, layers, preprocessor, dataset, config),)
     for note in (note for freeze_point in freeze_points for note in freeze_point.notes):
