@@ -100,12 +100,23 @@ def keys_of(document) -> set[str]:
 
 
 def test_every_key_of_every_json_document_is_explained(folder):
+    shutil.copytree(folder / "demo" / "data" / "textures", folder / "leaking")
+    leak = folder / "leaking" / "validation" / "grass" / "copy.png"
+    shutil.copy(folder / "leaking" / "train" / "grass" / "grass-00.png", leak)
     commands = {
-        "predict": ["predict demo/data/photos"],
+        "finetune": ["finetune demo/data/textures -o runs/keys --epochs 1 --finetune-epochs 1"],
+        "predict": [
+            "predict demo/data/photos",
+            "predict demo/data/photos/coffee.png --model runs/keys --explain why.png",
+        ],
         "extract": ["extract demo/data/photos -o features.npy --precision bfloat16"],
         "bottleneck": ["bottleneck demo/data/textures -o bottleneck"],
-        "finetune": ["finetune demo/data/textures -o runs/keys --epochs 1 --finetune-epochs 1"],
-        "evaluate": ["evaluate runs/keys demo/data/textures"],
+        "evaluate": [
+            "evaluate runs/keys demo/data/textures",
+            "evaluate runs/keys runs/keys demo/data/textures --foreign demo/data/photos --tta",
+        ],
+        "check": ["check demo/data/textures", "check leaking"],
+        "compare": ["compare demo/data/textures --archs efficientnetlite0 --size 64 --folds 2"],
         "find-lr": ["find-lr demo/data/textures"],
         "archs": ["archs", "archs mobilenet"],
         "inspect-h5": [

@@ -76,6 +76,8 @@ class Predict(Network, total=False):
     batch_size: int
     seed: int
     top: int
+    explain: StrPath | None
+    tta: bool
     unknown: bool
     uncalibrated: bool
     plot: StrPath | None
@@ -179,6 +181,7 @@ class FindLr(Training, total=False):
 class Evaluate(TypedDict, total=False):
     """Keywords of :class:`tlkit.config.EvaluateConfig`."""
 
+    tta: bool
     foreign: StrPath | None
     split: config.Split | None
     report: StrPath | None

@@ -220,6 +220,13 @@ def _allow_private() -> Any:
     return option(False, group=DATA, help="Also fetch URLs of hosts in this network (127.0.0.1, 10.…).")
 
 
+def _tta() -> Any:
+    return option(
+        False, group=EXECUTION,
+        help="Test-time augmentation: average the probabilities of each image, its middle, and both mirrored.",
+    )  # fmt: skip
+
+
 def _force(what: str) -> Any:
     return option(False, group=OUTPUT, help=f"Overwrite {what}.")
 
@@ -250,6 +257,11 @@ class PredictConfig(BuildOptions, LoadOptions, EngineOptions):
     batch_size: int = _batch_size()
     seed: int = _seed(_DRAWS)
     top: int = option(5, group=OUTPUT, at_least=1, metavar="N", help="Number of classes to list per image.")
+    explain: str | None = option(
+        None, group=OUTPUT, path=True, metavar="FILE|DIR",
+        help="Draw where each image shows its most probable class: a file for one image, a directory for several.",
+    )  # fmt: skip
+    tta: bool = _tta()
     unknown: bool = option(
         False, group=OUTPUT, help="Answer unknown where an image is unlike those that a RUN was trained on."
     )
@@ -260,11 +272,11 @@ class PredictConfig(BuildOptions, LoadOptions, EngineOptions):
         None, group=OUTPUT, path=True, metavar="FILE",
         help="Draw the first images, each beside a bar chart of its classes.",
     )  # fmt: skip
-    force: bool = _force("FILE of --plot if tlkit did not draw it")
+    force: bool = _force("FILE of --plot or --explain if tlkit did not draw it")
 
     def without_effect(self) -> dict[str, str]:
         """Return the options that have no effect beside the others, with the reason."""
-        unused = {} if self.plot else {"force": "there is no --plot to write"}
+        unused = {} if self.plot or self.explain else {"force": "there is no --plot or --explain to write"}
         unused |= {} if self.model else {"uncalibrated": "only a run of `tlkit finetune` has a temperature"}
         return unused | _unused_seed(self.weights, skip_mismatch=self.skip_mismatch)
 
@@ -650,6 +662,7 @@ class EvaluateConfig(EngineOptions):
         None, group=DATA, unset="test, else validation", help="Folder of DATA to evaluate, if it has splits."
     )
     batch_size: int = _batch_size()
+    tta: bool = _tta()
     report: str | None = option(
         None, group=OUTPUT, path=True, metavar="FILE", help="Also write a report page, one HTML file."
     )

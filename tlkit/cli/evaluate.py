@@ -56,7 +56,7 @@ def evaluate(context: click.Context, /, options: dict[str, Any], output_format: 
 
 
 def _echo_text(result: EvaluationResult) -> None:
-    from tlkit.reporting.metrics import format_accuracy
+    from tlkit.reporting.metrics import format_accuracy, wilson_interval
 
     evaluation, modality = result.evaluation, result.preprocessor.modality
     top5 = "" if evaluation.top5 is None else f", top-5 {format_accuracy(evaluation.top5, evaluation.top5_interval)}"
@@ -64,6 +64,9 @@ def _echo_text(result: EvaluationResult) -> None:
     accuracy = format_accuracy(evaluation.accuracy, evaluation.interval)
     also = ", also used to choose the epoch" if result.chosen_on else ""
     echo(f"{images} ({result.split}): accuracy {accuracy}{also}{top5}")
+    if result.accuracy_without_tta is not None:
+        without = wilson_interval(result.accuracy_without_tta, len(result.files))
+        echo(f"without --tta: accuracy {format_accuracy(result.accuracy_without_tta, without)}")
     if result.comparison is not None:
         other = result.comparison.evaluation
         echo(f"{result.comparison.run}: accuracy {format_accuracy(other.accuracy, other.interval)}")

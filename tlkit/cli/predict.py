@@ -35,6 +35,7 @@ def predict(context: click.Context, /, options: dict[str, Any], output_format: s
         tlkit predict img.jpg --plot img-classes.png
         convert img.psd png:- | tlkit predict -
         tlkit predict --model runs/efficientnetlite0-1 img.jpg
+        tlkit predict img.jpg --explain why.png
         tlkit predict song.mp3 --arch musictaggercrnn
         tlkit predict --model old.h5 --preprocess tf --labels names.txt img.jpg
     """

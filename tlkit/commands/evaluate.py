@@ -19,11 +19,13 @@ from tlkit.data.dataset import Labelled, scan_labelled
 from tlkit.data.digests import describe_copies, first_paths
 from tlkit.data.discovery import expand_inputs
 from tlkit.data.layout import TRAIN, VALIDATION
-from tlkit.data.modality import Modality
+from tlkit.data.modality import IMAGE, Modality
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import DataError, UsageError
+from tlkit.inference.base import Engine
 from tlkit.inference.loop import forward
 from tlkit.inference.select import open_engine, resolve_engine
+from tlkit.inference.tta import AveragingEngine
 from tlkit.reporting.html import check_page_path
 from tlkit.reporting.metrics import Evaluation, format_accuracy, wilson_interval
 from tlkit.training.classifier import choose_classifier
@@ -106,6 +108,7 @@ class EvaluationResult:
         evaluation: Predictions and metrics.
         comparison: With another run; None without one.
         foreign: How it does on images of none of its classes; None where none were given.
+        accuracy_without_tta: Accuracy without test-time augmentation, 0 to 1; None where there is none.
         files: Paths of the evaluated files, in the order of the evaluation.
         skipped: ``(path, reason)`` of files that could not be read.
         left_out: Number of files in class folders that are no images, by the end of their names.
@@ -120,6 +123,7 @@ class EvaluationResult:
     evaluation: Evaluation
     comparison: Comparison | None
     foreign: Foreign | None
+    accuracy_without_tta: float | None
     files: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...]
     left_out: Mapping[str, int]
@@ -149,10 +153,18 @@ class EvaluationResult:
             "chosen_on_validation": self.chosen_on,
             **({} if self.comparison is None else {"comparison": self.comparison.to_dict()}),
             **({} if self.foreign is None else {"foreign": self.foreign.to_dict()}),
+            **self._tta(),
             "skipped": [{"input": path, "error": reason} for path, reason in self.skipped],
             "left_out": dict(self.left_out),
             "warnings": list(self.warnings),
         }
+
+    def _tta(self) -> dict[str, Any]:
+        plain = self.accuracy_without_tta
+        if plain is None:
+            return {}
+        interval = list(wilson_interval(plain, len(self.files)))
+        return {"accuracy_without_tta": plain, "interval_without_tta": interval}
 
 
 def evaluate(config: EvaluateConfig) -> EvaluationResult:
@@ -167,6 +179,8 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
     record = read_run(Path(config.run))
     other = None if config.run_b is None else _other_run(config.run_b, config.run, record)
     modality = record.preprocessor().modality
+    if config.tta and modality is not IMAGE:
+        raise UsageError(f"--tta is for images, and {config.run} takes {modality.name}.", hint="Leave --tta out.")
     labelled = scan_labelled(config.data, record.classes, split=config.split, modality=modality)
     warnings = list(labelled.warnings)
     for warning in warnings:
@@ -204,6 +218,7 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
         evaluation=_evaluation(first, record, labels),
         comparison=comparison,
         foreign=None if config.foreign is None else _foreign(first, record, config),
+        accuracy_without_tta=None if first.plain is None else float((first.plain == labels).mean()),
         files=evaluated,
         skipped=(*labelled.skipped, *first.skipped),
         left_out=labelled.left_out,
@@ -225,24 +240,32 @@ class _Predicted:
         digests: SHA-256 of the files that could be read, by position.
         skipped: ``(path, reason)`` of the others.
         strangeness: ``(readable files,)`` float32, above 1 for unknown images; None where the run has not learned that.
+        plain: ``(readable files,)`` int64, the predicted classes without test-time augmentation; None if there is none.
     """
 
     outputs: np.ndarray
     digests: Mapping[int, bytes]
     skipped: tuple[tuple[str, str], ...]
     strangeness: np.ndarray | None
+    plain: np.ndarray | None
 
 
 def _predict(run: str, record: RunRecord, files: Sequence[str], config: EvaluateConfig, *, before: int) -> _Predicted:
     classifier = choose_classifier(PredictConfig(images=(), model=run))
     network = classifier.network
     strangeness: dict[int, float] = {}
+    plain: dict[int, np.ndarray] = {}
+
+    def open_network() -> Engine:
+        engine = open_engine(network, engine=config.engine, precision=config.precision)
+        return AveragingEngine(engine) if config.tta else engine
+
     outputs: dict[int, np.ndarray] = {}
     digests: dict[int, bytes] = {}
     skipped: list[tuple[str, str]] = []
     for batch in forward(
         files,
-        lambda: open_engine(network, engine=config.engine, precision=config.precision),
+        open_network,
         preprocessor=network.preprocessor,
         batch_size=config.batch_size,
         description="evaluate",
@@ -250,8 +273,11 @@ def _predict(run: str, record: RunRecord, files: Sequence[str], config: Evaluate
     ):
         outputs |= zip(batch.positions, batch.outputs[0], strict=True)
         digests |= zip(batch.positions, batch.digests, strict=True)
+        if config.tta:
+            plain |= zip(batch.positions, batch.outputs[-1], strict=True)
         if classifier.unknown:
-            strangeness |= zip(batch.positions, classifier.unknown.scores(batch.outputs[1:]).tolist(), strict=True)
+            features = batch.outputs[1 : 1 + len(classifier.unknown.layers)]
+            strangeness |= zip(batch.positions, classifier.unknown.scores(features).tolist(), strict=True)
         failed = [(files[position], reason) for position, reason in batch.failed]
         warn_skipped(failed, before=before + len(skipped))
         skipped += failed
@@ -261,6 +287,7 @@ def _predict(run: str, record: RunRecord, files: Sequence[str], config: Evaluate
         digests,
         tuple(skipped),
         np.array([strangeness[position] for position in sorted(outputs)]) if classifier.unknown else None,
+        np.stack([plain[position] for position in sorted(outputs)]).argmax(axis=1) if plain else None,
     )
 
 

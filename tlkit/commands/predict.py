@@ -12,6 +12,7 @@ from typing import Any, overload
 import numpy as np
 from PIL import Image
 
+from tlkit.commands.explain import Explainer, check_explanations
 from tlkit.config import PredictConfig
 from tlkit.data.discovery import expand_inputs, near_names, report_left_out
 from tlkit.data.modality import IMAGE
@@ -20,6 +21,7 @@ from tlkit.features.extractor import compare_with_float32
 from tlkit.inference.base import Engine
 from tlkit.inference.loop import forward
 from tlkit.inference.select import open_engine
+from tlkit.inference.tta import AveragingEngine
 from tlkit.reporting.plots import check_plot_path, is_plot, plot_predictions
 from tlkit.training.classifier import choose_classifier
 from tlkit.utils.logging import logger
@@ -55,6 +57,7 @@ class Prediction:
         input: The path or URL; of a URL without its password.
         scores: The most probable classes; empty if it failed.
         error: Why it failed, or None.
+        explanation: Path of the picture of where it shows its most probable class; None if none was asked for.
         unknown_score: How unlike the images that a run was trained on it is: above 1 it is unknown; None where
             nothing learned that.
         known: False where the score is above 1; None without one.
@@ -64,6 +67,7 @@ class Prediction:
     input: str
     scores: tuple[ClassScore, ...] = ()
     error: str | None = None
+    explanation: str | None = None
     unknown_score: float | None = None
     image: Image.Image | None = field(default=None, repr=False, compare=False)
 
@@ -79,7 +83,9 @@ class Prediction:
         found: dict[str, Any] = {
             "input": self.input, "predictions": [dataclasses.asdict(score) for score in self.scores]
         }  # fmt: skip
-        return found if self.known is None else found | {"known": self.known, "unknown_score": self.unknown_score}
+        if self.known is not None:
+            found |= {"known": self.known, "unknown_score": self.unknown_score}
+        return found | ({} if self.explanation is None else {"explanation": self.explanation})
 
 
 @dataclass(frozen=True)
@@ -119,6 +125,8 @@ def predict(config: PredictConfig) -> Predictions:
         check_plot_path(Path(config.plot))
         _refuse_to_overwrite(Path(config.plot), config.images)
         check_output(Path(config.plot), is_plot, force=config.force)
+    if config.explain is not None:
+        check_explanations(config.explain, config.images, force=config.force)
     classifier = choose_classifier(config)
     modality = classifier.network.preprocessor.modality
     if config.unknown and classifier.unknown is None:
@@ -126,21 +134,25 @@ def predict(config: PredictConfig) -> Predictions:
             f"--unknown: {config.model or 'a published network'} has not learned what its images look like.",
             hint="A run of `tlkit finetune` has; train one of an older tlkit again.",
         )
-    if config.plot and modality is not IMAGE:
-        raise UsageError(
-            f"--plot is for images, and {config.arch or 'the run'} takes {modality.name}.",
-            hint="Leave --plot out.",
-        )
+    for option, given in (("--plot", config.plot), ("--explain", config.explain), ("--tta", config.tta)):
+        if given and modality is not IMAGE:
+            raise UsageError(
+                f"{option} is for images, and {config.arch or 'the run'} takes {modality.name}.",
+                hint=f"Leave {option} out.",
+            )
     left_out: Counter[str] = Counter()
     sources = expand_inputs(config.images, modality, left_out)
     report_left_out(left_out, modality)
     names = [without_password(source) for source in sources]
+    explainer = None if config.explain is None else Explainer(config.explain, names, classifier.probabilities)
 
     def engine() -> Engine:
         opened = open_engine(classifier.network, engine=config.engine, precision=config.precision)
         if config.precision != "float32":
             compare_with_float32(classifier.network, opened, sources)
-        return opened
+        if explainer:
+            explainer.engine = opened
+        return AveragingEngine(opened) if config.tta else opened
 
     predictions: list[Prediction | None] = [None] * len(sources)
     for batch in forward(
@@ -150,8 +162,14 @@ def predict(config: PredictConfig) -> Predictions:
         batch_size=config.batch_size,
         description="predict",
         thumbnails=MAX_PLOTTED if config.plot else 0,
+        transform=explainer.keep if explainer else None,
     ):
-        strangeness = classifier.unknown.scores(batch.outputs[1:]).tolist() if classifier.unknown else None
+        pixels = explainer.take() if explainer else None
+        strangeness = (
+            classifier.unknown.scores(batch.outputs[1 : 1 + len(classifier.unknown.layers)]).tolist()
+            if classifier.unknown
+            else None
+        )
         for row, position in enumerate(batch.positions):
             probabilities = classifier.probabilities(batch.outputs[0][row])
             score = strangeness[row] if strangeness else None
@@ -159,6 +177,11 @@ def predict(config: PredictConfig) -> Predictions:
             predictions[position] = Prediction(
                 names[position],
                 () if turned_away else _best(probabilities, classifier.classes, config.top),
+                explanation=(
+                    explainer.draw(position, pixels[row], int(probabilities.argmax()), classifier.classes)
+                    if explainer and pixels is not None and not turned_away
+                    else None
+                ),
                 unknown_score=score,
                 image=batch.thumbnails[row] if row < len(batch.thumbnails) else None,
             )

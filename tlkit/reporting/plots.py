@@ -50,7 +50,7 @@ def _figure(width: float, height: float) -> Any:
 
 
 def is_plot(path: Path) -> bool:
-    """Return True if a file is a plot that :func:`plot_predictions` or :func:`plot_learning_rates` wrote."""
+    """Return True if a file is a plot that a function of this module wrote to a path."""
     return has_mark(path, _MARK)
 
 
@@ -98,6 +98,30 @@ def plot_predictions(rows: Sequence[tuple[Image.Image, str, Sequence[tuple[str, 
         bar_axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "25%", "50%", "75%", "100%"])
         bar_axes.set_xlabel("probability", color=_TEXT)
         _style(bar_axes)
+    _save(figure, path)
+
+
+def plot_explanation(pixels: np.ndarray, heat: np.ndarray, title: str, path: Path) -> None:
+    """Draw an image beside itself under a heat map.
+
+    Args:
+        pixels: ``(height, width, channels)`` uint8; one channel is grey.
+        heat: ``(height, width)`` 0 to 1.
+        title: What the heat map explains.
+        path: The file to write; its extension selects the format.
+
+    Raises:
+        TlkitError: It cannot be written.
+    """
+    shown = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
+    figure = _figure(8, 4)
+    plain, under = figure.subplots(1, 2)
+    plain.imshow(shown)
+    under.imshow(shown.mean(axis=2), cmap="gray", vmin=0, vmax=255)
+    under.imshow(heat, cmap="inferno", alpha=0.25 + 0.5 * heat, vmin=0, vmax=1)
+    under.set_title(_literal(shorten(title, 60)), fontsize=10, color=_TEXT)
+    for axes in (plain, under):
+        axes.set_axis_off()
     _save(figure, path)
 
 

@@ -1,0 +1,101 @@
+"""Draw why: where an image shows the class that was predicted, for `predict --explain`."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tlkit.analysis.occlusion import occlusion_map
+from tlkit.data.batches import Batch
+from tlkit.data.discovery import expand_inputs
+from tlkit.data.modality import IMAGE
+from tlkit.errors import TlkitError, UsageError
+from tlkit.inference.base import Engine, run
+from tlkit.reporting.plots import FORMATS, is_plot, plot_explanation
+from tlkit.utils.output_file import check_output
+
+
+def is_one_file(path: str) -> bool:
+    """Return True where ``--explain`` names a picture, not a directory of them."""
+    return Path(path).suffix.lower() in FORMATS
+
+
+def check_explanations(path: str, images: Sequence[str], *, force: bool) -> None:
+    """Check that explanations can be written, before any work is done.
+
+    Raises:
+        UsageError: One file for several images, a file of something else, or a directory that cannot be one.
+    """
+    target = Path(path)
+    if not is_one_file(path):
+        if target.exists() and not target.is_dir():
+            raise UsageError(
+                f"--explain {path} is neither a directory nor a picture.", hint=f"Pictures end in {', '.join(FORMATS)}."
+            )
+        return
+    count = len(expand_inputs(images, IMAGE))
+    if count != 1:
+        raise UsageError(f"--explain {path} is one file, and there are {count:,} images.", hint="Name a directory.")
+    if not target.parent.is_dir():
+        raise UsageError(f"There is no folder {target.parent} for {target.name}.", hint="Create it first.")
+    check_output(target, is_plot, force=force)
+
+
+class Explainer:
+    """Draws explanations of images that go through a network.
+
+    Args:
+        path: A file for one image, or a directory, which is made.
+        names: Of the inputs.
+        probabilities: Map the outputs of one image to probabilities.
+    """
+
+    def __init__(self, path: str, names: Sequence[str], probabilities: Callable[[np.ndarray], np.ndarray]) -> None:
+        self.engine: Engine | None = None
+        self._target, self._names, self._probabilities = Path(path), names, probabilities
+        self._kept: deque[np.ndarray] = deque()
+        if not is_one_file(path):
+            try:
+                self._target.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise TlkitError(f"Cannot create the directory {path}: {error.strerror or error}.") from error
+
+    def keep(self, batch: Batch) -> np.ndarray:
+        """Remember the pixels of a batch, and return them."""
+        self._kept.append(batch.array)
+        return batch.array
+
+    def take(self) -> np.ndarray:
+        """Return the pixels of the batch that was kept first."""
+        return self._kept.popleft()
+
+    def draw(self, position: int, pixels: np.ndarray, label: int, classes: Sequence[tuple[str, str]]) -> str:
+        """Draw the picture of an image, and return its path.
+
+        Args:
+            position: Of the input.
+            pixels: ``(height, width, channels)`` uint8, as the network takes them.
+            label: The class to explain.
+            classes: ``(label, name)`` of each class.
+        """
+
+        def compute(images: np.ndarray) -> np.ndarray:
+            assert self.engine is not None  # it is open where there are batches
+            return np.stack([self._probabilities(row) for row in run(self.engine, images)[0]])
+
+        heat = occlusion_map(compute, pixels, label)
+        probability = float(compute(pixels[np.newaxis])[0, label])
+        path = self._path(position)
+        plot_explanation(pixels, heat, f"{classes[label][1]} {probability:.1%}", path)
+        return str(path)
+
+    def _path(self, position: int) -> Path:
+        if is_one_file(str(self._target)):
+            return self._target
+        stem = Path(self._names[position]).stem
+        same = [number for number, name in enumerate(self._names) if Path(name).stem == stem]
+        number = same.index(position)
+        return self._target / f"{stem}{f'-{number + 1}' if number else ''}.png"
