@@ -105,6 +105,7 @@ class BottleneckOptions(Network, total=False):
 
     val_split: float
     exclude: StrPath | None
+    group: str | None
     arch: str
     weights: StrPath
     classes: int | None
@@ -123,6 +124,7 @@ class Training(Network, total=False):
     recipe: config.Recipe
     val_split: float
     exclude: StrPath | None
+    group: str | None
     features: StrPath | None
     arch: str
     weights: StrPath
@@ -197,6 +199,7 @@ class Probe(TypedDict, total=False):
 
     val_split: float
     exclude: StrPath | None
+    group: str | None
     batch_size: int | None
     seed: int
     report: StrPath | None

@@ -145,7 +145,9 @@ def _images() -> Any:
 
 
 def _data() -> Any:
-    return option(argument=True, path=True, metavar="DATA", help="A directory with one folder per class.")
+    return option(
+        argument=True, path=True, metavar="DATA", help="A directory with one folder per class, or a table of images."
+    )
 
 
 def _arch(default: str | None = DEFAULT_ARCHITECTURE) -> Any:
@@ -213,6 +215,14 @@ def _exclude() -> Any:
     return option(
         None, group=DATA, path=True, metavar="FILE",
         help="List of files to leave out, one path below DATA a line, as `tlkit check --write-list` writes it.",
+    )  # fmt: skip
+
+
+def _group() -> Any:
+    return option(
+        None, group=DATA, metavar="COLUMN",
+        help="Column of a table DATA that tells which images belong together (a patient, a plant, a camera): they stay "
+        "on one side of every split and fold.",
     )  # fmt: skip
 
 
@@ -315,6 +325,7 @@ class BottleneckConfig(BuildOptions, LoadOptions, EngineOptions):
     data: str = _data()
     val_split: float = _val_split()
     exclude: str | None = _exclude()
+    group: str | None = _group()
     arch: str = _arch()
     weights: str = _weights()
     layer: str | None = _layer()
@@ -342,6 +353,7 @@ class TrainingOptions(WidthOptions, LoadOptions, EngineOptions):
     data: str = _data()
     val_split: float = _val_split()
     exclude: str | None = _exclude()
+    group: str | None = _group()
     features: str | None = option(
         None, group=DATA, path=True, metavar="DIR", unset="computed, and cached",
         help="Features of DATA that `tlkit bottleneck DATA -o DIR` wrote.",
@@ -680,6 +692,7 @@ class ProbeOptions(EngineOptions):
     data: str = _data()
     val_split: float = _val_split()
     exclude: str | None = _exclude()
+    group: str | None = _group()
     batch_size: int | None = _batch_size(None)
     seed: int = _seed("what --val-split holds out, and of the folds")
     report: str | None = option(

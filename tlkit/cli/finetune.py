@@ -30,7 +30,8 @@ def finetune(context: click.Context, /, options: dict[str, Any], resume: str | N
     """Train a classifier for the images (or recordings) in DATA, in two phases.
 
     DATA holds one folder per class, of which a share is held out for validation; or the directories train/ and
-    validation/ (or val/), and test/ if there is one, each with the class folders. The output of the frozen base is
+    validation/ (or val/), and test/ if there is one, each with the class folders. Or it is a table of images and labels
+    (CSV, TSV, JSON Lines, Parquet), perhaps with splits. The output of the frozen base is
     computed once per image and cached (`tlkit cache`). Phase 1 trains a new head on it. Phase 2 fine-tunes the top of
     the base and the head together, at a low learning rate.
 

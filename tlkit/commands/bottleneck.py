@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.config import BottleneckConfig
 from tlkit.data.dataset import Dataset, scan_dataset
+from tlkit.data.labelled_files import relative_name
 from tlkit.data.modality import MODALITIES, Modality
 from tlkit.errors import DataError, FeatureError, TlkitError, UsageError
 from tlkit.features.bottleneck_files import SPLITS, open_splits, split_files, write_splits
@@ -106,7 +106,12 @@ def bottleneck(config: BottleneckConfig) -> BottleneckResult:
         seed=config.seed,
     )
     dataset = scan_dataset(
-        config.data, val_split=config.val_split, seed=config.seed, modality=modality, exclude=config.exclude
+        config.data,
+        val_split=config.val_split,
+        seed=config.seed,
+        modality=modality,
+        exclude=config.exclude,
+        group=config.group,
     )
     extractor = FeatureExtractor(spec, engine=config.engine, precision=config.precision)
     for warning in dataset.warnings:
@@ -129,7 +134,7 @@ def _compute(output: Path, dataset: Dataset, extractor: FeatureExtractor, config
     groups = {
         name: FileGroup(
             split.files,
-            [os.path.relpath(file, config.data) for file in split.files],
+            [relative_name(file, dataset.root) for file in split.files],
             dataset.digests[name],
             split.labels,
             dataset.classes,

@@ -21,9 +21,11 @@ from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.config import CheckConfig
 from tlkit.data.batches import read_batches
 from tlkit.data.dataset import scan_dataset
+from tlkit.data.discovery import is_url
 from tlkit.data.exclude import write_list
 from tlkit.data.images.preprocessor import ImagePreprocessor
 from tlkit.data.images.unusual import find_unusual
+from tlkit.data.labelled_files import relative_name
 from tlkit.data.layout import TEST, TRAIN, VALIDATION
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.features.spec import FeatureSpec
@@ -211,12 +213,14 @@ def check(config: CheckConfig) -> CheckResult:
         architecture, weights=config.weights, pooling="avg", size=config.size, resize=config.resize, seed=config.seed
     )
     preprocessor = preprocessor_for(architecture, spec.network.preprocessor.size, config.resize)
-    dataset = scan_dataset(config.data, val_split=config.val_split, seed=config.seed, exclude=config.exclude)
+    dataset = scan_dataset(
+        config.data, val_split=config.val_split, seed=config.seed, exclude=config.exclude, group=config.group
+    )
     images = SplitData(dataset, preprocessor, config.batch_size or 32)
     features = split_features(
         images, spec, engine=config.engine, precision=config.precision, batch_size=config.batch_size
     )
-    folder = _Folder(config.data, images, dataset.held_out)
+    folder = _Folder(dataset.root, images, dataset.held_out)
     groups, duplicates = folder.duplicates(features)
     duplicate_of = group_numbers(len(folder.places), groups)
     vectors, classes = np.concatenate([features[split] for split in images.splits]), images.classes
@@ -241,7 +245,7 @@ def check(config: CheckConfig) -> CheckResult:
     if config.write_list is not None:
         write_list(Path(config.write_list), sorted(result.to_look_at().items()))
     if config.report is not None:
-        _write_report(result, config, preprocessor)
+        _write_report(result, config, preprocessor, dataset.root)
     return result
 
 
@@ -266,7 +270,7 @@ class _Folder:
         self._rank = {} if held_out else {TEST: 0, VALIDATION: 1, TRAIN: 2}
 
     def relative(self, file: str) -> str:
-        return os.path.relpath(file, self._root).replace(os.sep, "/")
+        return relative_name(file, self._root)
 
     def label(self, image: int) -> str:
         return self._images.classes[int(self.labels[image])]
@@ -358,11 +362,11 @@ class _Folder:
         return warnings
 
 
-def _write_report(result: CheckResult, config: CheckConfig, preprocessor: Preprocessor) -> None:
+def _write_report(result: CheckResult, config: CheckConfig, preprocessor: Preprocessor, root: str) -> None:
     from tlkit.reporting.gallery import Gallery, GalleryPage, Shown, write_gallery
 
     def path(name: str) -> str:
-        return os.path.join(config.data, name)
+        return name if is_url(name) else os.path.join(root, name)
 
     galleries = [
         Gallery(

@@ -176,7 +176,12 @@ def compare(config: CompareConfig) -> CompareResult:
     candidates = _candidates(config)
     modality = MODALITIES[candidates[0].architecture.modality]
     dataset = scan_dataset(
-        config.data, val_split=config.val_split, seed=config.seed, modality=modality, exclude=config.exclude
+        config.data,
+        val_split=config.val_split,
+        seed=config.seed,
+        modality=modality,
+        exclude=config.exclude,
+        group=config.group,
     )
     for warning in dataset.warnings:
         logger.warning(warning)
@@ -276,8 +281,10 @@ def _measure(candidate: Candidate, dataset: Dataset, config: CompareConfig) -> _
     )  # fmt: skip
     vectors = np.concatenate([features[split] for split in images.splits])
     labels = np.concatenate([found.labels for found in images.splits.values()])
+    files = [file for found in images.splits.values() for file in found.files]
     digests = [digest for split in images.splits for digest in images.digests(split)]
-    _, groups = np.unique(np.array([digest or b"" for digest in digests]), return_inverse=True)
+    keys = [dataset.groups.get(file) or str(digest) for file, digest in zip(files, digests, strict=True)]
+    _, groups = np.unique(np.array(keys), return_inverse=True)
     few = int(np.bincount(labels).min())
     if few < config.folds:
         name = images.classes[int(np.bincount(labels).argmin())]

@@ -1,12 +1,14 @@
-"""Read a labelled data folder: class folders, alone or in train, validation and test folders."""
+"""Read labelled data: class folders, alone or in train, validation and test folders, or a table of images."""
 
 from __future__ import annotations
 
 import os
 import unicodedata
 import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +17,12 @@ from tlkit.config import DEFAULT_VAL_SPLIT
 from tlkit.data.digests import Digest, describe_copies, file_digests, first_paths, repeated
 from tlkit.data.discovery import LeftOut, folders_in, near_names, walk_files
 from tlkit.data.exclude import read_list
+from tlkit.data.labelled_files import ClassFiles, LabelledFiles, relative_name
 from tlkit.data.layout import TEST, TRAIN, VALIDATION, check_classes, class_folders, find_layout, holds_runs
 from tlkit.data.modality import IMAGE, Modality, other_modalities
-from tlkit.errors import DataError
+from tlkit.data.tables import ENDINGS, find_table, scan_table
+from tlkit.errors import DataError, UsageError
+from tlkit.utils.logging import logger
 from tlkit.utils.text import did_you_mean, join_truncated, pluralize
 
 
@@ -46,6 +51,8 @@ class Dataset:
         skipped: ``(path, reason)`` of folders and images that cannot be read, as far as names and first bytes tell.
         left_out: Number of files in class folders that are something else, by the end of their names.
         held_out: True if ``validation`` was drawn from the folders of ``train``.
+        root: The folder that paths are given below.
+        groups: The group of each file that has one; files of a group are on one side of every split.
     """
 
     classes: tuple[str, ...]
@@ -55,9 +62,8 @@ class Dataset:
     skipped: tuple[tuple[str, str], ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
     held_out: bool = False
-
-
-ClassFiles = dict[str, list[str]]
+    root: str = ""
+    groups: Mapping[str, str] = field(default_factory=dict)
 
 
 def scan_dataset(
@@ -67,16 +73,18 @@ def scan_dataset(
     seed: int = 0,
     modality: Modality = IMAGE,
     exclude: str | None = None,
+    group: str | None = None,
 ) -> Dataset:
-    """Find the classes, splits and files of a data folder. Files are read for their digests, but not decoded.
+    """Find the classes, splits and files of labelled data. Files are read for their digests, but not decoded.
 
     Args:
         folder: Holds ``train/``, ``validation/`` (or ``val/``) and optionally ``test/``, each with one folder a
-            class; or the class folders alone.
+            class; or the class folders alone. Or a table of images, or a folder of images with one.
         val_split: Fraction of each class to hold out for validation if there is no validation folder, 0 to 1.
         seed: Random seed of that split.
         modality: Which files to look for.
         exclude: A list of files to leave out, by their paths below the folder.
+        group: The column of a table that tells which images belong together.
 
     Returns:
         The dataset; it always has a ``train`` and a ``validation`` split.
@@ -85,8 +93,64 @@ def scan_dataset(
         DataError: No such folder, fewer than two classes, a class without files, or classes that differ between
             splits.
     """
+    found = _find_files(folder, modality, group)
+    by_split, left_out, unreadable, warnings = found.by_split, found.left_out, found.unreadable, found.warnings
+    root = found.root
+    if exclude is not None:
+        warnings += _exclude(exclude, root, by_split)
+    warnings += _drop_classes(unreadable.get(TRAIN, []), by_split, left_out)
+    left_out.report(modality)
+    classes = _checked_classes(by_split, folder, modality, unreadable, left_out)
+    digest_of = _digest_files(by_split, modality)
+    held_out = VALIDATION not in by_split
+    if held_out:
+        draw = _hold_out_groups if found.groups else _hold_out
+        by_split[TRAIN], by_split[VALIDATION] = draw(by_split[TRAIN], val_split, seed, digest_of, found.groups)
+        if not any(by_split[VALIDATION].values()):
+            raise DataError(
+                f"No class of {folder} has two {modality.plural}, so none can be held out for validation.",
+                hint=f"Add {modality.plural}, or a validation folder.",
+            )
+    elif val_split != DEFAULT_VAL_SPLIT:
+        warnings.append(f"--val-split has no effect: {folder} has a validation split.")
+    warnings += _warnings(classes, by_split, modality) + _shared_groups(by_split, found.groups)
+    warnings += describe_copies(root, by_split, digest_of, modality)
+    splits = {name: _as_split(files, classes) for name, files in by_split.items()}
+    digests = {name: tuple(digest_of[file] for file in split.files) for name, split in splits.items()}
+    return Dataset(
+        classes, splits, digests, tuple(warnings), tuple(left_out.skipped), left_out.endings, held_out=held_out,
+        root=root, groups=found.groups,
+    )  # fmt: skip
+
+
+def _find_files(data: str, modality: Modality, group: str | None) -> LabelledFiles:
+    """Find the labelled files of a folder or table; a table beside images counts where folders tell no classes."""
+    table = find_table(data)
+    if table is not None and not Path(data).is_dir():
+        return scan_table(table, modality, group)
+    try:
+        found = _find_in_folders(data, modality)
+        if len(found.by_split.get(TRAIN, {})) < 2 and table is not None:
+            raise DataError("Folders tell no classes.")
+    except DataError:
+        if table is None:
+            raise
+        logger.info("The folders of %s tell no classes; %s does.", data, table)
+        return scan_table(table, modality, group)
+    if group is not None:
+        raise UsageError(
+            f"--group {group}: {data} holds class folders, which have no columns.", hint="Name a table as DATA."
+        )
+    return found
+
+
+def _find_in_folders(folder: str, modality: Modality) -> LabelledFiles:
     root = Path(folder)
     if not root.is_dir():
+        if root.is_file():
+            raise DataError(
+                f"{folder} is a file, and not a table of images.", hint=f"Tables end in {join_truncated(ENDINGS)}."
+            )
         raise DataError(
             f"There is no data folder {folder}.",
             hint=near_names(folder),
@@ -105,29 +169,7 @@ def scan_dataset(
         warnings += check_classes(folders, by_split, modality)
     except OSError as error:
         raise DataError(f"Cannot read {error.filename or root}: {error.strerror}.") from error
-    if exclude is not None:
-        warnings += _exclude(exclude, folder, by_split)
-    warnings += _drop_classes(unreadable[TRAIN], by_split, left_out)
-    left_out.report(modality)
-    classes = _checked_classes(by_split, root, modality, unreadable, left_out)
-    digest_of = _digest_files(by_split, modality)
-    held_out = VALIDATION not in by_split
-    if held_out:
-        by_split[TRAIN], by_split[VALIDATION] = _hold_out(by_split[TRAIN], val_split, seed, digest_of)
-        if not any(by_split[VALIDATION].values()):
-            raise DataError(
-                f"No class of {root} has two {modality.plural}, so none can be held out for validation.",
-                hint=f"Add {modality.plural}, or a validation folder.",
-            )
-    elif val_split != DEFAULT_VAL_SPLIT:
-        warnings.append(f"--val-split has no effect: {root} has a validation folder.")
-    warnings += _warnings(classes, by_split, modality)
-    warnings += describe_copies(folder, by_split, digest_of, modality)
-    splits = {name: _as_split(found, classes) for name, found in by_split.items()}
-    digests = {name: tuple(digest_of[file] for file in split.files) for name, split in splits.items()}
-    return Dataset(
-        classes, splits, digests, tuple(warnings), tuple(left_out.skipped), left_out.endings, held_out=held_out
-    )
+    return LabelledFiles(folder, by_split, left_out, unreadable, warnings)
 
 
 @dataclass(frozen=True)
@@ -164,6 +206,9 @@ def scan_labelled(
         DataError: No such folder or split, a class folder that is none of ``classes``, or no file at all.
     """
     root = Path(folder)
+    table = find_table(folder)
+    if table is not None and not root.is_dir():
+        return _labelled_by_table(table, classes, split, modality)
     if not root.is_dir():
         raise DataError(f"There is no data folder {folder}.", hint=near_names(folder))
     try:
@@ -181,11 +226,33 @@ def scan_labelled(
         warnings += check_classes({name: evaluated}, {name: found}, modality, classes=classes)
     except OSError as error:
         raise DataError(f"Cannot read {error.filename or root}: {error.strerror}.") from error
+    return _as_labelled(name, found, classes, modality, left_out, warnings, str(evaluated))
+
+
+def _labelled_by_table(table: Path, classes: Sequence[str], split: str | None, modality: Modality) -> Labelled:
+    listed = scan_table(table, modality)
+    if split is not None and split not in listed.by_split:
+        raise DataError(f"{table} has no row of {split}.", hint=f"It has {join_truncated(listed.by_split)}.")
+    name = split or next(each for each in (TEST, VALIDATION, TRAIN) if each in listed.by_split)
+    found = {label: files for label, files in listed.by_split[name].items() if files}
+    return _as_labelled(name, found, classes, modality, listed.left_out, listed.warnings, str(table))
+
+
+def _as_labelled(
+    name: str,
+    found: ClassFiles,
+    classes: Sequence[str],
+    modality: Modality,
+    left_out: LeftOut,
+    warnings: list[str],
+    evaluated: str,
+) -> Labelled:
+    """Give the files of a split the labels of a model."""
     left_out.report(modality)
     unknown = sorted(set(found) - set(classes))
     if unknown:
         raise DataError(
-            f"{evaluated} has class folders that the run was not trained on: {join_truncated(unknown)}.",
+            f"{evaluated} has classes that the run was not trained on: {join_truncated(unknown)}.",
             hint=did_you_mean(unknown[0], classes) or f"Its classes are {join_truncated(classes)}.",
         )
     files = [file for each in classes for file in found.get(each, [])]
@@ -224,7 +291,7 @@ def _exclude(path: str, folder: str, by_split: Mapping[str, ClassFiles]) -> list
     dropped: set[str] = set()
     for found in by_split.values():
         for name, files in found.items():
-            paths = {file: os.path.relpath(file, folder).replace(os.sep, "/") for file in files}
+            paths = {file: relative_name(file, folder) for file in files}
             found[name] = [file for file in files if paths[file] not in listed]
             dropped |= listed.intersection(paths.values())
     unknown = sorted(listed - dropped)
@@ -245,7 +312,7 @@ def _drop_classes(names: Sequence[str], by_split: Mapping[str, ClassFiles], left
 
 def _checked_classes(
     by_split: Mapping[str, ClassFiles],
-    root: Path,
+    root: str,
     modality: Modality,
     unreadable: Mapping[str, Sequence[str]],
     left_out: LeftOut,
@@ -267,13 +334,13 @@ def _checked_classes(
                 f"The classes of {root} differ between its splits: {'; '.join(parts)}.",
                 hint="Every split must hold the same class folders.",
             )
-        empty = [name for name in classes if not found[name] and name not in unreadable[split]]
+        empty = [name for name in classes if not found[name] and name not in unreadable.get(split, ())]
         if empty:
             where = f" in {split}" if len(by_split) > 1 else ""
             raise DataError(
                 f"{pluralize(len(empty), 'class has', 'classes have')} no {modality.singular}{where}: "
                 f"{join_truncated(empty)}.",
-                hint=_other_files(root, modality)
+                hint=_other_files(Path(root), modality)
                 or left_out.why()
                 or f"Add {modality.plural} ({', '.join(sorted(modality.extensions))}) or remove the folder.",
             )
@@ -289,7 +356,7 @@ def _other_files(root: Path, modality: Modality) -> str | None:
 
 
 def _hold_out(
-    found: ClassFiles, share: float, seed: int, digest_of: Mapping[str, Digest]
+    found: ClassFiles, share: float, seed: int, digest_of: Mapping[str, Digest], _: Mapping[str, str]
 ) -> tuple[ClassFiles, ClassFiles]:
     """Split each class into training and validation files; with two or more, each side gets at least one.
 
@@ -318,6 +385,48 @@ def _hold_out(
         validation[name] = [file for number, file in enumerate(files) if number in chosen]
         train[name] = [file for number, file in enumerate(files) if number not in chosen]
     return train, validation
+
+
+def _hold_out_groups(
+    found: ClassFiles, share: float, seed: int, digest_of: Mapping[str, Digest], groups: Mapping[str, str]
+) -> tuple[ClassFiles, ClassFiles]:
+    """Split into training and validation files so that each group, and files of the same bytes, are on one side.
+
+    Groups are taken in a random order, each that brings the classes closer to their share, until none does.
+    """
+    members: dict[str | Digest, list[tuple[str, str]]] = {}
+    for name, files in found.items():
+        for file in files:
+            members.setdefault(groups.get(file) or digest_of[file] or file, []).append((name, file))
+    wanted = {name: min(max(round(len(files) * share), 1), max(len(files) - 1, 0)) for name, files in found.items()}
+    held: set[str] = set()
+    keys = list(members)
+    for place in np.random.default_rng(seed).permutation(len(keys)).tolist():
+        counts = Counter(name for name, _ in members[keys[place]])
+        gain = sum(abs(wanted[name]) - abs(wanted[name] - count) for name, count in counts.items())
+        if gain > 0 and all(count <= wanted[name] for name, count in counts.items() if wanted[name] >= 0):
+            held.update(file for _, file in members[keys[place]])
+            for name, count in counts.items():
+                wanted[name] -= count
+    parts = [
+        {name: [file for file in files if (file in held) is is_held] for name, files in found.items()}
+        for is_held in (False, True)
+    ]
+    return parts[0], parts[1]
+
+
+def _shared_groups(by_split: Mapping[str, ClassFiles], groups: Mapping[str, str]) -> list[str]:
+    """Describe groups that are on both sides of a split."""
+    of_split = {
+        split: {groups[file] for files in found.values() for file in files if file in groups}
+        for split, found in by_split.items()
+    }
+    return [
+        f"{pluralize(len(shared), 'group')} of {second} {'is' if len(shared) == 1 else 'are'} also in {first} "
+        f"({join_truncated(sorted(shared), most=3)}): the {second} accuracy is too optimistic."
+        for first, second in combinations(of_split, 2)
+        if (shared := of_split[first] & of_split[second])
+    ]
 
 
 def _digest_files(by_split: Mapping[str, ClassFiles], modality: Modality) -> dict[str, Digest]:

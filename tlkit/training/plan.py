@@ -173,6 +173,7 @@ def plan_training(config: TrainingOptions, *, output: str | None = None) -> Trai
         seed=config.seed,
         modality=preprocessor.modality,
         exclude=config.exclude,
+        group=config.group,
     )
     if config.freeze == AUTO and freeze_points:
         freeze_points = (_affordable(architecture, layers, preprocessor, dataset, config),)

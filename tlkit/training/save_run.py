@@ -96,7 +96,7 @@ def save_run(
     options = _resolved_options(result, plan)
     record = _record(result, plan, images, provenance, options)
     write_model(folder, trained.save_model, trained.phases)
-    write_digests(folder, images.digests_by_file(plan.config.data))
+    write_digests(folder, images.digests_by_file(plan.dataset.root))
     record = dataclasses.replace(record, model_digest=file_digest(folder / MODEL))
     layers = known_layers(plan.architecture, plan.layers[-1].name)
     features = features or features_of_run(RunNetwork(folder, record), layers, images, plan)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from tlkit.data.batches import read_batches
 from tlkit.data.dataset import Dataset, Split
 from tlkit.data.digests import Digest
+from tlkit.data.labelled_files import relative_name
 from tlkit.data.layout import TRAIN
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import DataError
@@ -99,7 +99,7 @@ class SplitData:
         """Return the SHA-256 of the images of each split, in hexadecimal, by their paths below the data folder."""
         return {
             name: {
-                os.path.relpath(file, root).replace(os.sep, "/"): digest.hex()
+                relative_name(file, root): digest.hex()
                 for file, digest in zip(split.files, self._digests[name], strict=True)
                 if digest is not None
             }
