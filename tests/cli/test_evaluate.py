@@ -103,7 +103,7 @@ def test_unreadable_files_unknown_classes_and_missing_folders(run, swapped, tlki
     shutil.copy(swapped / "grass" / "2.png", swapped / "gras")
     ran = tlkit("evaluate", run, swapped)
     assert ran.code == 1
-    assert "class folders that the run was not trained on: gras" in ran.err
+    assert "classes that the run was not trained on: gras" in ran.err
     assert "Did you mean grass" in ran.err
     assert "no test folder" in tlkit("evaluate", run, textures, "--split", "test").err
     assert "no data folder" in tlkit("evaluate", run, tmp_path / "nothing").err

@@ -66,7 +66,7 @@ def test_options_are_listed_as_the_user_types_them(tmp_path):
     cells = dict(re.findall(r"<code>(.*?)</code></td><td[^>]*>(.*?)</td>", text.replace("<wbr>", "")))
     assert cells == {
         "RUN": "/r", "DATA": "/d", "--split": "– (test, else validation)", "--batch-size": "32", "--report": "–",
-        "--force": "no",
+        "--force": "no", "--foreign": "–", "--tta": "no",
         "--engine": "keras", "--precision": "float32", "--threads": "– (one per usable processor)",
     }  # fmt: skip
 

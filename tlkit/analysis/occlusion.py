@@ -8,6 +8,8 @@ import numpy as np
 
 _WINDOWS = ((0.2, 0.1), (0.35, 0.13))
 """Side of the covered squares and distance between them, as shares of the image's."""
+_BLUR = 0.015
+"""Width of the Gaussian that takes the edges of squares away, as a share of the image's side."""
 _LEAST = 1e-7
 
 
@@ -28,6 +30,8 @@ def occlusion_map(
     Returns:
         ``(height, width)`` float32: 0 where covering changes nothing or helps the class, 1 where it costs most.
     """
+    from scipy.ndimage import gaussian_filter
+
     height, width, _ = pixels.shape
     squares = [
         (round(top * height), round((top + side) * height), round(left * width), round((left + side) * width))
@@ -48,7 +52,7 @@ def occlusion_map(
         weight = 1 / ((bottom - top) * (right - left))  # a small square says more about where
         total[top:bottom, left:right] += loss * weight
         count[top:bottom, left:right] += weight
-    heat = np.maximum(total / count, 0)
+    heat = np.maximum(gaussian_filter(total / count, (_BLUR * height, _BLUR * width), mode="nearest"), 0)
     return np.asarray(heat / (heat.max() or 1.0))
 
 

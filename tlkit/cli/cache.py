@@ -17,14 +17,14 @@ from tlkit.utils.text import did_you_mean
 if TYPE_CHECKING:
     from tlkit.utils.cache_dir import CacheEntry
 
-_KINDS = ("features", "models", "weights")
+_KINDS = ("features", "models", "weights", "archives")
 
 
 @click.group(invoke_without_command=True, short_help="List what tlkit has cached, or remove it.")
 @format_option("text", "json")
 @click.pass_context
 def cache(context: click.Context, output_format: str) -> None:
-    """List what tlkit has cached: features of finetune, networks converted for OpenVINO, weights.
+    """List what tlkit has cached: features of finetune, networks converted for OpenVINO, weights, unpacked archives.
 
     The cache is the folder tlkit in TLKIT_CACHE_DIR, else in the user's cache directory. Features and converted
     networks together stay below TLKIT_CACHE_LIMIT (such as 20GB; default 10GB): the least recently used are removed
@@ -44,7 +44,7 @@ def cache(context: click.Context, output_format: str) -> None:
 
 
 def _list(output_format: str) -> None:
-    from tlkit.utils.cache_dir import cache_folder, cache_limit, describe
+    from tlkit.utils.cache_dir import LIMITED, cache_folder, cache_limit, describe
     from tlkit.utils.text import format_bytes
 
     folder, limit, cached = cache_folder(), cache_limit(), _entries()
@@ -56,8 +56,8 @@ def _list(output_format: str) -> None:
         ]  # fmt: skip
         echo_json({"folder": str(folder), "limit": limit, "entries": rows})
         return
-    limited = sum(entry.bytes for entry in cached if entry.kind != "weights")
-    echo(f"{folder}: {format_bytes(limited)} of {format_bytes(limit)}, weights not counted")
+    limited = sum(entry.bytes for entry in cached if entry.kind in LIMITED)
+    echo(f"{folder}: {format_bytes(limited)} of {format_bytes(limit)}, weights and archives not counted")
     if cached:
         echo()
         echo_table(
@@ -81,23 +81,23 @@ def _entries() -> list[CacheEntry]:
         raise TlkitError(f"Cannot read the cache {error.filename or cache_folder()}: {error.strerror}.") from error
 
 
-@cache.command(short_help="Remove cached features, models or weights.")
+@cache.command(short_help="Remove cached features, models, archives or weights.")
 @click.argument("kinds", metavar="[KIND]...", nargs=-1, shell_complete=lambda *_: list(_KINDS))
 @format_option("text", "json")
 def clear(kinds: tuple[str, ...], output_format: str) -> None:
-    """Remove cached features and models, or the KINDs that are named (features, models, weights).
+    """Remove cached features, models and archives, or the KINDs that are named (features, models, archives, weights).
 
     What another process is using is not removed, and what tlkit did not write neither. Weights are removed only if
     named. Without KINDs, digests of files are forgotten too. Exit code 1 if something must not be removed.
     """
-    from tlkit.utils.cache_dir import LIMITED, remove
+    from tlkit.utils.cache_dir import CLEARED, remove
     from tlkit.utils.findings import forget
     from tlkit.utils.text import format_bytes
 
     for kind in kinds:
         if kind not in _KINDS:
             raise ConfigError(f"KIND is {kind!r}; expected {join_or(_KINDS)}.", hint=did_you_mean(kind, _KINDS))
-    cached = [entry for entry in _entries() if entry.kind in (kinds or LIMITED)]
+    cached = [entry for entry in _entries() if entry.kind in (kinds or CLEARED)]
     if not kinds:
         forget()
     removed, failed = [], []

@@ -24,7 +24,7 @@ def compare(context: click.Context, /, options: dict[str, Any], output_format: s
 
     \b
         tlkit compare data/
-        tlkit compare data/ --archs efficientnetlite0,resnet50,convnexttiny --report bases.html
+        tlkit compare data/ --archs resnet50,convnexttiny --report bases.html
         tlkit compare data/ --archs efficientnetlite0 --size 128,224
     """
     from tlkit import api

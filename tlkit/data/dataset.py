@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from tlkit.config import DEFAULT_VAL_SPLIT
+from tlkit.data import archives
+from tlkit.data.archives import is_archive, unpack
 from tlkit.data.digests import Digest, describe_copies, file_digests, first_paths, repeated
 from tlkit.data.discovery import LeftOut, folders_in, near_names, walk_files
 from tlkit.data.exclude import read_list
@@ -79,7 +81,8 @@ def scan_dataset(
 
     Args:
         folder: Holds ``train/``, ``validation/`` (or ``val/``) and optionally ``test/``, each with one folder a
-            class; or the class folders alone. Or a table of images, or a folder of images with one.
+            class; or the class folders alone. Or a table of images, a folder of images with one, or an archive of any
+            of these.
         val_split: Fraction of each class to hold out for validation if there is no validation folder, 0 to 1.
         seed: Random seed of that split.
         modality: Which files to look for.
@@ -124,7 +127,11 @@ def scan_dataset(
 
 
 def _find_files(data: str, modality: Modality, group: str | None) -> LabelledFiles:
-    """Find the labelled files of a folder or table; a table beside images counts where folders tell no classes."""
+    """Find labelled files in a folder, an archive or a table; a table beside images counts where folders tell nothing.
+
+    What an archive holds is found below the folder that it is unpacked to.
+    """
+    data = _unpacked(data)
     table = find_table(data)
     if table is not None and not Path(data).is_dir():
         return scan_table(table, modality, group)
@@ -144,12 +151,18 @@ def _find_files(data: str, modality: Modality, group: str | None) -> LabelledFil
     return found
 
 
+def _unpacked(data: str) -> str:
+    """Return the folder of an archive's files; anything else as it is."""
+    return str(unpack(data)) if is_archive(data) else data
+
+
 def _find_in_folders(folder: str, modality: Modality) -> LabelledFiles:
     root = Path(folder)
     if not root.is_dir():
         if root.is_file():
             raise DataError(
-                f"{folder} is a file, and not a table of images.", hint=f"Tables end in {join_truncated(ENDINGS)}."
+                f"{folder} is a file, and not a table of images.",
+                hint=f"Tables end in {join_truncated(ENDINGS)}, archives in {join_truncated(archives.ENDINGS)}.",
             )
         raise DataError(
             f"There is no data folder {folder}.",
@@ -205,6 +218,7 @@ def scan_labelled(
     Raises:
         DataError: No such folder or split, a class folder that is none of ``classes``, or no file at all.
     """
+    folder = _unpacked(folder)
     root = Path(folder)
     table = find_table(folder)
     if table is not None and not root.is_dir():

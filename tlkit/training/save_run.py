@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tlkit.config import FinetuneConfig
-from tlkit.data.layout import VALIDATION
+from tlkit.data.layout import TRAIN, VALIDATION
 from tlkit.inference.provenance import Provenance
 from tlkit.reporting.metrics import Evaluation, format_accuracy
 from tlkit.reporting.page import Page, draw_section, write_page
@@ -26,7 +26,7 @@ from tlkit.training.run_folder import MODEL, REPORT, RunRecord, write_digests, w
 from tlkit.training.run_network import RunNetwork
 from tlkit.training.run_state import tidy_up
 from tlkit.training.split_data import SplitData
-from tlkit.training.unknown import Features, features_of_run, known_layers, learn_unknown
+from tlkit.training.unknown import Features, choose_images, features_of_run, known_layers, learn_unknown
 from tlkit.utils.atomic_write import atomic_write
 from tlkit.utils.hashing import file_digest
 from tlkit.utils.logging import logger
@@ -99,8 +99,11 @@ def save_run(
     write_digests(folder, images.digests_by_file(plan.dataset.root))
     record = dataclasses.replace(record, model_digest=file_digest(folder / MODEL))
     layers = known_layers(plan.architecture, plan.layers[-1].name)
-    features = features or features_of_run(RunNetwork(folder, record), layers, images, plan)
-    learn_unknown(folder, record, layers, features, images)
+    labels = images.splits[TRAIN].labels
+    if not features:
+        chosen, run = choose_images(images, seed=plan.config.seed), RunNetwork(folder, record)
+        features, labels = features_of_run(run, layers, chosen, images, plan.config.engine), labels[chosen[TRAIN]]
+    learn_unknown(folder, record, layers, features, labels)
     try:
         _write_report(result, record, images, plan.config.effective(**options))
     except Exception as error:  # matplotlib, its fonts, its cache folder: the model is worth more

@@ -30,6 +30,9 @@ from tlkit.utils.atomic_write import atomic_write
 UNKNOWN = "unknown.npz"
 """File of a run folder with what known classes look like."""
 
+_MOST_IMAGES, _LEAST_OF_CLASS = 2000, 5
+"""Images of a split that features are computed of for this alone: about so many, and of each class at least."""
+
 Features = Mapping[str, Sequence[np.ndarray]]
 """Of ``train`` and ``validation``: the features of each layer, ``(images, features)`` float32."""
 
@@ -64,18 +67,28 @@ def features_of_frozen(data: TrainingBatches, specs: Sequence[FeatureSpec]) -> F
     }
 
 
-def features_of_run(run: RunNetwork, layers: Sequence[str], images: SplitData, plan: TrainingPlan) -> Features:
-    """Compute the features of a finished run."""
+def features_of_run(
+    run: RunNetwork, layers: Sequence[str], chosen: Mapping[str, np.ndarray], images: SplitData, engine: str
+) -> Features:
+    """Compute the features of a finished run.
+
+    Args:
+        run: Its network.
+        layers: Names of the layers.
+        chosen: Numbers of the images of each split, as of :func:`choose_images`.
+        images: The splits.
+        engine: ``auto``, ``keras`` or ``openvino``.
+    """
     specs = [run.features(layer) for layer in layers]
     network = LazyModel.joined([spec.network for spec in specs])
-    engine = open_engine(network, engine=plan.config.engine)
+    opened = open_engine(network, engine=engine)
     found = {}
-    for split in (TRAIN, VALIDATION):
+    for split, numbers in chosen.items():
         batches = [
             batch.outputs
             for batch in forward(
-                images.splits[split].files,
-                lambda: engine,
+                [images.splits[split].files[number] for number in numbers.tolist()],
+                lambda: opened,
                 preprocessor=network.preprocessor,
                 batch_size=None,
                 description=f"what {split} looks like",
@@ -85,8 +98,20 @@ def features_of_run(run: RunNetwork, layers: Sequence[str], images: SplitData, p
     return found
 
 
+def choose_images(images: SplitData, *, seed: int) -> dict[str, np.ndarray]:
+    """Choose images to learn from where features have to be computed for it: enough of each class, in order."""
+    random = np.random.default_rng(seed)
+    each = max(_LEAST_OF_CLASS, _MOST_IMAGES // len(images.classes))
+    chosen = {}
+    for split in (TRAIN, VALIDATION):
+        labels = images.splits[split].labels
+        of_class = [random.permutation(np.flatnonzero(labels == label))[:each] for label in range(len(images.classes))]
+        chosen[split] = np.sort(np.concatenate(of_class))
+    return chosen
+
+
 def learn_unknown(
-    folder: Path, record: RunRecord, layers: Sequence[str], features: Features, images: SplitData
+    folder: Path, record: RunRecord, layers: Sequence[str], features: Features, labels: np.ndarray
 ) -> None:
     """Learn what the known classes look like, and write it to the run.
 
@@ -95,11 +120,10 @@ def learn_unknown(
         record: Its record, with the digest of the model.
         layers: Names of the layers.
         features: Their features.
-        images: The splits.
+        labels: ``(images,)`` int64 of the training images.
     """
     flat = {split: [each.reshape(len(each), -1) for each in found] for split, found in features.items()}
-    labels = images.splits[TRAIN].labels
-    detector = fit_unknown(flat[TRAIN], labels, flat[VALIDATION], len(images.classes), seed=record.arguments["seed"])
+    detector = fit_unknown(flat[TRAIN], labels, flat[VALIDATION], len(record.classes), seed=record.arguments["seed"])
     arrays: dict[str, Any] = {
         "names": np.array(layers), "model": np.array(record.model_digest), "threshold": np.array(detector.threshold)
     }  # fmt: skip

@@ -23,14 +23,16 @@ from tlkit.utils.logging import logger
 FOLDER_VARIABLE, LIMIT_VARIABLE = "TLKIT_CACHE_DIR", "TLKIT_CACHE_LIMIT"
 DEFAULT_LIMIT = 10 * 10**9
 """Bytes that features and converted networks may take together; downloaded weights are not counted."""
-KINDS = ("features", "models", "weights")
+KINDS = ("features", "models", "weights", "archives")
 LIMITED = ("features", "models")
+CLEARED = (*LIMITED, "archives")
+"""What `tlkit cache clear` removes where no kind is named."""
 LOCK = "lock"
 VERIFIED = "verified"
 """The folder of what was found out about files, :mod:`tlkit.utils.findings`."""
 _KEY = re.compile(r"[0-9a-f]{32}")
 OWN_FILES = re.compile(
-    r"rows-\d+\.bin|index\.bin|provenance\.json|notes\.json|lock|model\.xml|model\.bin|graph\.pb|blobs|\.part-.*",
+    r"rows-\d+\.bin|index\.bin|provenance\.json|notes\.json|lock|model\.xml|model\.bin|graph\.pb|blobs|archive\.json|content|\.part-.*",
     re.DOTALL,
 )
 """Names of the files of an entry; a folder that holds another one is not tlkit's alone."""
@@ -174,6 +176,8 @@ def _is_own(path: Path, weights: Container[str] | None) -> bool:
 def describe(entry: CacheEntry) -> str:
     """Describe an entry in a few words, from the provenance inside it."""
     with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        if entry.kind == "archives":
+            return str(json.loads((entry.path / "archive.json").read_text("utf-8"))["name"])
         provenance = json.loads((entry.path / "provenance.json").read_text("utf-8"))["provenance"]
         fields = (provenance.get(key) for key in ("architecture", "layer", "pooling", "size", "precision", "engine"))
         return " ".join(_joined(field) if isinstance(field, list) else str(field) for field in fields if field)
