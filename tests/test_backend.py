@@ -120,6 +120,7 @@ def test_training_is_the_same_in_both_layouts_and_with_other_settings(wide, user
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
+@pytest.mark.every
 def test_importing_tlkit_leaves_the_process_as_it_was():
     program = """
 import os, logging

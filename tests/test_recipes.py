@@ -79,6 +79,7 @@ def test_a_recipe_in_a_file_is_started_from(textures, tlkit, toy, tmp_path):
     assert [phase["name"] for phase in ran.json["phases"]] == ["head"]
 
 
+@pytest.mark.every
 def test_the_example_of_ones_own_runs(textures, tlkit, tmp_path):
     small = (
         "--size",

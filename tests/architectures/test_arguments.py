@@ -49,6 +49,7 @@ def assert_alike(one, other):
 
 
 # EfficientNetB0 starts with constants a channel. VGG16 at 64: as wide as it has channels, where Keras goes wrong.
+@pytest.mark.every
 @pytest.mark.parametrize(
     ("name", "size", "layer", "engine"),
     [
@@ -231,6 +232,7 @@ def test_widths_without_weights_say_which_have_some(tlkit, cat):
         build(get_architecture("mobilenet", BuildOptions(alpha=0.001)), include_top=False)
 
 
+@pytest.mark.every
 def test_a_narrow_network_predicts_and_gives_features_with_its_own_weights(tlkit, cat, tmp_path, monkeypatch):
     monkeypatch.setenv("TLKIT_WEIGHTS_MIRROR", str(tmp_path))
     entry = get_architecture("mobilenet", BuildOptions(alpha=0.25))

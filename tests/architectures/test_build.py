@@ -72,7 +72,7 @@ def test_keras_builds_what_the_layer_table_lists(entry):
         "inceptionv3",
         pytest.param("mobilenetv2", marks=pytest.mark.every),
         "convnexttiny",
-        "nasnetmobile",
+        pytest.param("nasnetmobile", marks=pytest.mark.every),
         "musictaggercrnn",
     ],
 )
@@ -95,6 +95,7 @@ def test_base_alone_and_its_blocks(name):
             assert crossing == {block}
 
 
+@pytest.mark.every
 def test_automatic_names_do_not_depend_on_what_was_built_before():
     entry = get_architecture("inceptionv3")
     first = [layer.name for layer in build(entry, include_top=False).layers]

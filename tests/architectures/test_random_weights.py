@@ -51,6 +51,7 @@ def assert_same_distribution(ours, its, name):
         assert abs(np.abs(ours).max() / np.abs(its).max() - 1) < 60 / count + 0.002, name
 
 
+@pytest.mark.every
 @pytest.mark.parametrize("name", [*NAMES, *LARGE])
 def test_every_weight_has_the_distribution_that_keras_gives_it(name):
     ours = drawn(name, include_top=True, seed=1)

@@ -43,6 +43,7 @@ def by_labels(row):
     return {tag["label"]: tag["probability"] for tag in row["predictions"]}
 
 
+@pytest.mark.every
 def test_tags_and_both_engines_agree(tlkit, tones, weights):
     folder = tones / "validation"
     answers = [

@@ -238,6 +238,7 @@ def test_features_computed_before_train_the_same_head(tlkit, tmp_path, data):
         assert losses(tmp_path / f"run {name}") == losses(tmp_path / "run own")
 
 
+@pytest.mark.every
 def test_a_second_run_computes_nothing(tlkit, tmp_path, data, monkeypatch):
     assert tlkit("finetune", data, *TRAIN, "-o", tmp_path / "one").code == 0
     monkeypatch.setattr("tlkit.features.extractor.open_engine", None)

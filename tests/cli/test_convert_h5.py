@@ -1,8 +1,10 @@
 """`tlkit convert-h5`: what `inspect-h5 --arch` says loads, written as today's file."""
 
 import numpy as np
+import pytest
 
 
+@pytest.mark.every
 def test_whether_it_loads_and_how(tlkit, tmp_path):
     from tlkit.architectures.build import build
     from tlkit.architectures.registry.lookup import get_architecture

@@ -241,6 +241,7 @@ def test_a_test_split_that_cannot_be_read_is_found_before_training(textures, tlk
     assert "Phase 1" not in ran.err
 
 
+@pytest.mark.every
 def test_phase_1_leaves_the_base_as_it_came(textures, tlkit, tmp_path):
     from tlkit.architectures.pretrained import build_pretrained
     from tlkit.architectures.registry.lookup import get_architecture
@@ -262,6 +263,7 @@ def test_a_training_that_comes_apart_is_an_error(textures, tlkit, tmp_path):
     assert tlkit("finetune", textures, "--lr", "nan").code == 2
 
 
+@pytest.mark.every
 def test_without_room_the_frozen_part_runs_in_every_epoch_and_comes_to_the_same(textures, tlkit, tmp_path):
     losses = []
     for name, limit in (("kept", "1GB"), ("passing", "1kB")):
@@ -373,6 +375,7 @@ def test_phases_can_be_left_out(textures, tlkit, tmp_path):
     assert "nothing to train" in none.err
 
 
+@pytest.mark.every
 def test_a_flag_wins_over_its_opposite_in_a_file(textures, tlkit, tmp_path):
     (tmp_path / "c.yaml").write_text("freeze: block2_concat\nformat: json\n")
     quick = ("--arch", "toy", "--epochs", 1, "--finetune-epochs", 1)

@@ -40,6 +40,7 @@ def test_what_fine_tuning_ruins_is_as_the_head_left_it(more, textures, tlkit, tm
     assert "Fine-tuning did not help: the head of phase 1 is kept" in page
 
 
+@pytest.mark.every
 def test_the_last_epoch_is_kept_where_that_is_asked_for(textures, tlkit, tmp_path):
     ran = tlkit("finetune", textures, *HEAD, *RUIN, "--keep", "last", "-o", tmp_path / "run")
     assert ran.json["kept"] == "finetune"

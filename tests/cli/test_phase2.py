@@ -140,6 +140,7 @@ def test_without_phase_2_they_have_no_effect_and_say_so(textures, tlkit, tmp_pat
         assert f"{option} has no effect" in ran.err
 
 
+@pytest.mark.every
 def test_statistics_of_batchnorm_are_those_of_the_training_images(textures, tlkit, tmp_path):
     """After a few steps, what is right in training mode is right in inference mode."""
     options = ("--batchnorm", "train", "--freeze", 0, "--finetune-epochs", 8, "--finetune-optimizer", "adam",

@@ -87,6 +87,7 @@ def test_interrupted_exits_130_and_says_how_to_resume(textures, tmp_path):
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["checkpoint.npz", "unfinished.json"]
 
 
+@pytest.mark.every
 @pytest.mark.parametrize(
     ("number", "code", "last"),
     [

@@ -56,6 +56,7 @@ def test_evaluate_measures_it(run, foreign, textures, tlkit, tmp_path):
     assert "12 foreign images: 1.000 [" in text
 
 
+@pytest.mark.every
 @pytest.mark.parametrize("engine", ["keras", "openvino"])
 def test_both_engines_and_a_fine_tuned_base_know_it(engine, toy, foreign, textures, tlkit, tmp_path):
     options = ("--epochs", 1, "--finetune-epochs", 1, "--engine", engine)

@@ -49,6 +49,7 @@ def test_pull_collects_plain_files_and_nothing_else(pulled):
     assert sorted(path.name for path in pulled.iterdir()) == sorted([LITE0.with_top.name, NAME])
 
 
+@pytest.mark.every
 def test_pull_into_a_folder_again_keeps_what_is_good_there(tlkit, folder, elsewhere):
     write_weights(folder / NAME, "mobilenetv2", top=False)
     write_weights(elsewhere / NAME, "mobilenet", top=False)

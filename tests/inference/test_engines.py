@@ -104,6 +104,7 @@ def test_one_channel_and_channels_first(engine):
     np.testing.assert_allclose(got, pixels / 255, atol=1e-6)
 
 
+@pytest.mark.every
 @pytest.mark.parametrize("engine", [pytest.param("keras", marks=pytest.mark.every), "openvino"])
 def test_bfloat16_is_less_exact_and_not_far_off(engine):
     keras.utils.set_random_seed(0)
@@ -161,6 +162,7 @@ def test_openvino_is_a_dependency_where_it_has_wheels(system, machine, python, i
     assert len(found) == installed
 
 
+@pytest.mark.every
 def test_without_openvino_predict_goes_through_keras(cat, monkeypatch):
     monkeypatch.setattr("tlkit.inference.select.find_spec", lambda name: None)
     opened, submit = [], KerasEngine.submit

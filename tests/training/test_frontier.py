@@ -112,6 +112,7 @@ def test_a_table_is_cut_where_the_keras_model_is(entry):
             assert dataclasses.replace(stage.frontier, names=()) == dataclasses.replace(expected, names=())
 
 
+@pytest.mark.every
 @pytest.mark.parametrize(
     ("name", "frozen", "batchnorm"),
     [
@@ -168,6 +169,7 @@ def test_it_trains_as_the_whole_network_does(name, frozen, batchnorm, tmp_path):
     np.testing.assert_allclose(curves["frontier"], curves["whole"], rtol=2e-3)
 
 
+@pytest.mark.every
 @pytest.mark.parametrize(
     ("name", "frozen"),
     [

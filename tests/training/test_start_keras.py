@@ -41,6 +41,7 @@ def run(script, *arguments, **more):
     return subprocess.run(command, env=environment(**more), capture_output=True, text=True, timeout=120)
 
 
+@pytest.mark.every
 def test_what_tlkit_prints_meanwhile_is_shown():
     done = run(SHOWN)
     assert done.returncode == 0, done.stderr

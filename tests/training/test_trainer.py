@@ -63,6 +63,7 @@ def test_the_order_of_an_epoch_depends_on_the_seed_alone(memory):
 
 
 # in the first phase, after its last epoch, in the second
+@pytest.mark.every
 @pytest.mark.parametrize(
     ("stop", "patience"),
     [pytest.param(2, None, marks=pytest.mark.every), (4, 6), pytest.param(6, None, marks=pytest.mark.every)],

@@ -119,6 +119,7 @@ def _open(path: str) -> zipfile.ZipFile | tarfile.TarFile:
 def _members(path: str, archive: zipfile.ZipFile | tarfile.TarFile) -> Iterator[_Member]:
     """Yield the files of an archive, after checking every member."""
     every = archive.infolist() if isinstance(archive, zipfile.ZipFile) else archive
+    member: Any
     for number, member in enumerate(every, start=1):
         raise_if_interrupted()
         if number > MOST_FILES:

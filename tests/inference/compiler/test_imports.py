@@ -80,5 +80,6 @@ def test_nothing_that_only_tags_music_starts_tensorflow(words, tmp_path):
     assert ran == []
 
 
+@pytest.mark.every
 def test_the_keras_engine_starts_it(cat, tmp_path):
     assert heavy("predict", cat, "--engine", "keras", tmp_path=tmp_path) == ["keras", "tensorflow"]
