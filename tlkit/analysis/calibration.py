@@ -52,23 +52,24 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray, *, seed: int 
     for fold in range(_FOLDS):
         fitted = _fit(logits[folds != fold], labels[folds != fold])
         part = logits[folds == fold], labels[folds == fold]
-        held += len(part[1]) * (_cross_entropy(*part, fitted) - _cross_entropy(*part, 1.0))
+        held += len(part[1]) * (_cross_entropy(*part, fitted, 0.0) - _cross_entropy(*part, 1.0, 0.0))
     return _fit(logits, labels) if held < 0 else 1.0
 
 
 def _fit(logits: np.ndarray, labels: np.ndarray) -> float:
     from scipy.optimize import minimize_scalar
 
+    unsure = 1 / (len(labels) + 2)
     found = minimize_scalar(
-        lambda log: _cross_entropy(logits, labels, float(np.exp(log))), bounds=_BOUNDS, method="bounded"
+        lambda log: _cross_entropy(logits, labels, float(np.exp(log)), unsure), bounds=_BOUNDS, method="bounded"
     )
     return float(np.exp(found.x))
 
 
-def _cross_entropy(logits: np.ndarray, labels: np.ndarray, temperature: float) -> float:
+def _cross_entropy(logits: np.ndarray, labels: np.ndarray, temperature: float, unsure: float) -> float:
+    """Return the mean cross-entropy; a share ``unsure`` of each label is spread over all classes."""
     scaled = logits / temperature
     scaled = scaled - scaled.max(axis=1, keepdims=True)
     logarithms = scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True))
-    unsure = 1 / (len(labels) + 2)
     expected = (1 - unsure) * logarithms[np.arange(len(labels)), labels] + unsure * logarithms.mean(axis=1)
     return -float(expected.mean())
