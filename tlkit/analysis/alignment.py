@@ -22,6 +22,8 @@ _WINDOWS = ((0.0, 1.0), *((share * place, 1 - share) for share in (0.03, 0.07) f
 _MOST_CROPPED, _MOST_OF_MIRRORED = 0.09, 0.03
 """Share that a copy may lack at each side; a mirrored one only what alignment is uncertain by."""
 _STEPS = 6
+_AT_ONCE = 1024
+"""Pictures that are reduced at once."""
 
 
 def _blur(side: int, sigma: float) -> np.ndarray:
@@ -88,8 +90,10 @@ class Aligner:
 
     def __init__(self, pictures: np.ndarray) -> None:
         self._pictures = pictures
-        whole = _PARTS[0] @ pictures.astype(np.float32) @ _PARTS[0].T
-        self._detail = _unit(_detail(whole).reshape(len(pictures), -1))
+        self._detail = np.empty((len(pictures), _COARSE**2), np.float32)
+        for start in range(0, len(pictures), _AT_ONCE):
+            whole = _PARTS[0] @ pictures[start : start + _AT_ONCE].astype(np.float32) @ _PARTS[0].T
+            self._detail[start : start + _AT_ONCE] = _unit(_detail(whole).reshape(len(whole), -1))
 
     def rough_matches(self, number: int, others: np.ndarray) -> Iterator[tuple[float, int, bool]]:
         """Search the window of a picture that fits each of others best.

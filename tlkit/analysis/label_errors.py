@@ -13,7 +13,7 @@ MARGIN = 0.65
 _DOUBTFUL = 0.3
 """By how much another class may be more probable for an image to train the classifier that decides."""
 _FOLDS = 5
-_TO_CHOOSE = 3_000
+_TO_CHOOSE = 1_000
 """Images that the strength of the penalty is chosen on, at most."""
 
 

@@ -31,7 +31,7 @@ def finetune(context: click.Context, /, options: dict[str, Any], resume: str | N
 
     DATA holds one folder per class, of which a share is held out for validation; or the directories train/ and
     validation/ (or val/), and test/ if there is one, each with the class folders. Or it is a table of images and labels
-    (CSV, TSV, JSON Lines, Parquet), perhaps with splits. The output of the frozen base is
+    (CSV, TSV, JSON Lines, Parquet), perhaps with splits, or a zip or tar of either. The output of the frozen base is
     computed once per image and cached (`tlkit cache`). Phase 1 trains a new head on it. Phase 2 fine-tunes the top of
     the base and the head together, at a low learning rate.
 

@@ -17,6 +17,9 @@ from tlkit.inference.base import Engine, run
 from tlkit.reporting.plots import FORMATS, is_plot, plot_explanation
 from tlkit.utils.output_file import check_output
 
+_LONGEST = 100
+"""Characters of an input's name that the name of its picture begins with."""
+
 
 def is_one_file(path: str) -> bool:
     """Return True where ``--explain`` names a picture, not a directory of them."""
@@ -95,7 +98,8 @@ class Explainer:
     def _path(self, position: int) -> Path:
         if is_one_file(str(self._target)):
             return self._target
-        stem = Path(self._names[position]).stem
-        same = [number for number, name in enumerate(self._names) if Path(name).stem == stem]
+        stems = [Path(name).stem[:_LONGEST] for name in self._names]
+        stem = stems[position]
+        same = [number for number, other in enumerate(stems) if other == stem]
         number = same.index(position)
         return self._target / f"{stem}{f'-{number + 1}' if number else ''}.png"

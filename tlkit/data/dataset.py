@@ -226,7 +226,12 @@ def scan_labelled(
     if not root.is_dir():
         raise DataError(f"There is no data folder {folder}.", hint=near_names(folder))
     try:
-        layout = find_layout(root, modality, classes=classes, needs_train=False)
+        try:
+            layout = find_layout(root, modality, classes=classes, needs_train=False)
+        except DataError:
+            if table is None:
+                raise
+            return _labelled_by_table(table, classes, split, modality)
         named, warnings = layout.splits, list(layout.warnings)
         if split is not None and split not in named:
             raise DataError(

@@ -98,12 +98,10 @@ def save_run(
     write_model(folder, trained.save_model, trained.phases)
     write_digests(folder, images.digests_by_file(plan.dataset.root))
     record = dataclasses.replace(record, model_digest=file_digest(folder / MODEL))
-    layers = known_layers(plan.architecture, plan.layers[-1].name)
-    labels = images.splits[TRAIN].labels
-    if not features:
-        chosen, run = choose_images(images, seed=plan.config.seed), RunNetwork(folder, record)
-        features, labels = features_of_run(run, layers, chosen, images, plan.config.engine), labels[chosen[TRAIN]]
-    learn_unknown(folder, record, layers, features, labels)
+    try:
+        _learn_unknown(folder, plan, images, record, features)
+    except Exception as error:  # the model is worth more
+        logger.warning("The run does not know images of other kinds: %s.", error)
     try:
         _write_report(result, record, images, plan.config.effective(**options))
     except Exception as error:  # matplotlib, its fonts, its cache folder: the model is worth more
@@ -111,6 +109,14 @@ def save_run(
     write_record(folder, record)
     tidy_up(folder)
     return result
+
+
+def _learn_unknown(folder: Path, plan: TrainingPlan, images: SplitData, record: RunRecord, features: Features) -> None:
+    layers, labels = known_layers(plan.architecture, plan.layers[-1].name), images.splits[TRAIN].labels
+    if not features:
+        chosen, run = choose_images(images, seed=plan.config.seed), RunNetwork(folder, record)
+        features, labels = features_of_run(run, layers, chosen, images, plan.config.engine)
+    learn_unknown(folder, record, layers, features, labels)
 
 
 def _resolved_options(result: FinetuneResult, plan: TrainingPlan) -> dict[str, Any]:

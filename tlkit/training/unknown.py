@@ -69,8 +69,8 @@ def features_of_frozen(data: TrainingBatches, specs: Sequence[FeatureSpec]) -> F
 
 def features_of_run(
     run: RunNetwork, layers: Sequence[str], chosen: Mapping[str, np.ndarray], images: SplitData, engine: str
-) -> Features:
-    """Compute the features of a finished run.
+) -> tuple[Features, np.ndarray]:
+    """Compute the features of a finished run, and return them with the labels of the training images.
 
     Args:
         run: Its network.
@@ -82,20 +82,21 @@ def features_of_run(
     specs = [run.features(layer) for layer in layers]
     network = LazyModel.joined([spec.network for spec in specs])
     opened = open_engine(network, engine=engine)
-    found = {}
+    found, labels = {}, {}
     for split, numbers in chosen.items():
-        batches = [
-            batch.outputs
-            for batch in forward(
+        batches = list(
+            forward(
                 [images.splits[split].files[number] for number in numbers.tolist()],
                 lambda: opened,
                 preprocessor=network.preprocessor,
                 batch_size=None,
                 description=f"what {split} looks like",
             )
-        ]
-        found[split] = [np.concatenate(outputs) for outputs in zip(*batches, strict=True)]
-    return found
+        )
+        found[split] = [np.concatenate(outputs) for outputs in zip(*(batch.outputs for batch in batches), strict=True)]
+        read = [position for batch in batches for position in batch.positions]
+        labels[split] = images.splits[split].labels[numbers[read]]
+    return found, labels[TRAIN]
 
 
 def choose_images(images: SplitData, *, seed: int) -> dict[str, np.ndarray]:
