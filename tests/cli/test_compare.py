@@ -84,6 +84,7 @@ def test_what_cannot_be_compared_is_refused(textures, toy, tlkit, options, says)
     assert "Traceback" not in ran.err
 
 
+@pytest.mark.every
 def test_a_base_without_weights_is_left_out_by_name(textures, toy, tlkit, monkeypatch, tmp_path):
     monkeypatch.setenv("TLKIT_WEIGHTS_MIRROR", str(tmp_path))
     ran = tlkit("compare", textures, "--archs", "toy,vgg16", *FOLDS, "--format", "json")

@@ -95,6 +95,7 @@ def test_what_cannot_be_is_refused(textures, tlkit, options, says):
     assert says in ran.err
 
 
+@pytest.mark.every
 def test_options_that_it_does_not_use_are_named(textures, tlkit):
     ran = tlkit("find-lr", textures, *TOY, "--finetune-lr", 0.1, "--patience", 3)
     assert "--finetune-lr has no effect" in ran.err

@@ -337,6 +337,7 @@ def test_an_old_run_is_not_written_into(trained, textures, tlkit):
     assert "exists and is not empty" in ran.err
 
 
+@pytest.mark.every
 def test_a_layer_count_of_keras_1_is_obeyed_and_explained(textures, tlkit, tmp_path):
     ran = tlkit("finetune", textures, *TOY, "--epochs", 1, "--freeze", 9, "-o", tmp_path / "run", "--format", "json")
     assert ran.code == 0
@@ -357,6 +358,7 @@ def test_172_on_inceptionv3_is_obeyed_and_explained(textures, tlkit, tmp_path):
     assert "--freeze mixed8" in ran.err
 
 
+@pytest.mark.every
 @pytest.mark.parametrize("head", [pytest.param("linear", marks=pytest.mark.every), "flatten"])
 def test_other_heads(textures, tlkit, tmp_path, head):
     options = ("--head", head, "--finetune-epochs", 0)

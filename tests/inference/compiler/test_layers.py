@@ -172,7 +172,10 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", CASES)
+# a third of them with every run, all with `make test-all`
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=[pytest.mark.every] if number % 3 else []) for number, case in enumerate(CASES)]
+)
 def test_a_layer_gives_what_keras_gives(case):
     assert_compiled(of_layer(CASES[case]()))
     # behind a convolution, whose map the runtime has channels first
@@ -422,6 +425,7 @@ def test_a_layer_that_goes_on_from_the_last_image_is_not_in_the_tables():
         infer_shapes(graph, Tensor(None, (5, 4)))
 
 
+@pytest.mark.every
 def test_models_that_call_each_other_twice_end():
     def tensor(name, call=0):
         return {"class_name": "__keras_tensor__", "config": {"keras_history": [name, call, 0]}}

@@ -257,6 +257,7 @@ def test_inspect_h5_says_how_the_old_files_of_resnext_load(tmp_path, tlkit, name
     assert f"--arch {name} --weights" in text
 
 
+@pytest.mark.every
 def test_another_resnet_is_not_taken_for_a_resnext(tmp_path, tlkit):
     path = write_structure(tmp_path / "old.h5", "resnext50", include_top=True, sums=False)
     assert tlkit("inspect-h5", path, "--arch", "resnet50").code == 1
