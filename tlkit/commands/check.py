@@ -370,7 +370,7 @@ def _write_report(result: CheckResult, config: CheckConfig, preprocessor: Prepro
 
     galleries = [
         Gallery(
-            f"Copies {relation}", "Each row is one image and its copies.",
+            f"Copies {relation}", "Each box holds one image and its copies.",
             tuple(tuple(Shown(path(file), file, f"{group.kind} copy, {group.similarity:.3f}") for file in group.files)
                   for group in result.duplicates if group.relation == relation),
         )

@@ -216,6 +216,8 @@ def draw_comparison(points: Sequence[tuple[str, float, float, tuple[float, float
         )  # fmt: skip
     if max(point[1] for point in points) > 5 * min(point[1] for point in points):
         axes.set_xscale("log")
+        for which in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+            which("{x:g}")
     axes.margins(x=0.2)
     axes.set_xlabel("milliseconds an image, without decoding", color=_TEXT)
     axes.set_ylabel("accuracy of a linear classifier", color=_TEXT)
