@@ -45,6 +45,7 @@ def test_metrics_are_those_counted_by_hand(run, swapped, tlkit, tmp_path):
     page = (tmp_path / "page.html").read_text().replace("<wbr>", "")  # where a line may break
     assert page.count("data:image/jpeg;base64,") == 2
     assert "grass-0.png" in page
+    assert page.count('alt="Where it shows grass"') == 2
     assert "0.750" in page
     command = f"tlkit evaluate {run} {swapped} --report {tmp_path / 'page.html'}"  # absolute: it works anywhere
     assert f">{command}</pre>" in re.sub("</?span>", "", page)

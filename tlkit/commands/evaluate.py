@@ -14,6 +14,7 @@ import numpy as np
 from tlkit.analysis.calibration import apply_temperature
 from tlkit.analysis.comparison import mcnemar
 from tlkit.analysis.unknown import auroc
+from tlkit.commands.explain import draw_errors
 from tlkit.config import EvaluateConfig, PredictConfig
 from tlkit.data.dataset import Labelled, scan_labelled
 from tlkit.data.digests import describe_copies, first_paths
@@ -369,7 +370,11 @@ def _copies(
 def _write_report(result: EvaluationResult, config: EvaluateConfig, path: Path, engine: str) -> None:
     from tlkit.reporting.page import Page, draw_section, write_page  # imports matplotlib
 
-    evaluation = result.evaluation
+    evaluation, heat = result.evaluation, {}
+    if evaluation.errors and result.preprocessor.modality is IMAGE:
+        classifier = choose_classifier(PredictConfig(images=(), model=config.run))
+        opened = open_engine(classifier.network, engine=config.engine, precision=config.precision)
+        heat = draw_errors(classifier, evaluation, result.files, opened)
     highlights = [("accuracy", format_accuracy(evaluation.accuracy, evaluation.interval))]
     if result.comparison is not None:
         other = result.comparison.evaluation
@@ -395,7 +400,7 @@ def _write_report(result: EvaluationResult, config: EvaluateConfig, path: Path, 
         preprocessor=result.preprocessor,
         highlights=highlights,
         outcome=result.verdict or "",
-        sections=[draw_section(result.split, evaluation, result.files, chosen=result.chosen_on)],
+        sections=[draw_section(result.split, evaluation, result.files, chosen=result.chosen_on, heat=heat)],
         balance={result.split: {report.name: report.images for report in evaluation.by_class}},
         arguments=absolute.effective(split=result.split, engine=engine),
         versions=versions(),

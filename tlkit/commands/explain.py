@@ -12,13 +12,18 @@ from tlkit.analysis.occlusion import occlusion_map
 from tlkit.data.batches import Batch
 from tlkit.data.discovery import expand_inputs
 from tlkit.data.modality import IMAGE
-from tlkit.errors import TlkitError, UsageError
+from tlkit.errors import InputError, TlkitError, UsageError
 from tlkit.inference.base import Engine, run
-from tlkit.reporting.plots import FORMATS, is_plot, plot_explanation
+from tlkit.reporting.html import THUMBNAIL_SIDE
+from tlkit.reporting.metrics import Evaluation
+from tlkit.reporting.plots import FORMATS, draw_heat, is_plot, plot_explanation
+from tlkit.training.classifier import Classifier
 from tlkit.utils.output_file import check_output
 
 _LONGEST = 100
 """Characters of an input's name that the name of its picture begins with."""
+_EXPLAINED = 6
+"""Errors of a page that are explained: each takes the network a few hundred times."""
 
 
 def is_one_file(path: str) -> bool:
@@ -45,6 +50,32 @@ def check_explanations(path: str, images: Sequence[str], *, force: bool) -> None
     if not target.parent.is_dir():
         raise UsageError(f"There is no folder {target.parent} for {target.name}.", hint="Create it first.")
     check_output(target, is_plot, force=force)
+
+
+def draw_errors(
+    classifier: Classifier, evaluation: Evaluation, files: Sequence[str], engine: Engine
+) -> dict[int, bytes]:
+    """Draw where the most confident errors show the class that was predicted.
+
+    Args:
+        classifier: The classifier that made them.
+        evaluation: Its predictions.
+        files: The evaluated files.
+        engine: Runs its network.
+
+    Returns:
+        PNG files by the position of the image, of those that can still be read.
+    """
+    preprocessor, names = classifier.network.preprocessor, list(evaluation.classes)
+    drawn = {}
+    for error in evaluation.most_confident_errors(_EXPLAINED):
+        try:
+            pixels = preprocessor.to_array(preprocessor.load(files[error.position]))
+        except InputError:
+            continue
+        heat = occlusion_map(lambda images: run(engine, images)[0], pixels, names.index(error.predicted))
+        drawn[error.position] = draw_heat(pixels, heat, THUMBNAIL_SIDE)
+    return drawn
 
 
 class Explainer:

@@ -27,6 +27,7 @@ class Section:
         confusion: Confusion matrix, PNG.
         calibration: Reliability diagram, PNG.
         chosen: Its images also chose the epoch whose weights are kept.
+        heat: PNG of where an image shows the class that was predicted, by its position.
     """
 
     split: str
@@ -35,11 +36,20 @@ class Section:
     confusion: bytes
     calibration: bytes
     chosen: bool = False
+    heat: Mapping[int, bytes] = field(default_factory=dict)
 
 
-def draw_section(split: str, evaluation: Evaluation, files: Sequence[str], *, chosen: bool = False) -> Section:
+def draw_section(
+    split: str,
+    evaluation: Evaluation,
+    files: Sequence[str],
+    *,
+    chosen: bool = False,
+    heat: Mapping[int, bytes] | None = None,
+) -> Section:
     """Draw the plots of one split; the arguments are attributes of :class:`Section`."""
-    return Section(split, evaluation, files, draw_confusion(evaluation), draw_calibration(evaluation), chosen)
+    plots = draw_confusion(evaluation), draw_calibration(evaluation)
+    return Section(split, evaluation, files, *plots, chosen, heat or {})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -101,6 +101,29 @@ def plot_predictions(rows: Sequence[tuple[Image.Image, str, Sequence[tuple[str, 
     _save(figure, path)
 
 
+def draw_heat(pixels: np.ndarray, heat: np.ndarray, side: int) -> bytes:
+    """Draw an image, in grey, under a heat map.
+
+    Args:
+        pixels: ``(height, width, channels)`` uint8.
+        heat: ``(height, width)`` 0 to 1.
+        side: Longer side of the picture, in pixels.
+
+    Returns:
+        A PNG file.
+    """
+    from matplotlib import colormaps
+
+    colours = colormaps["inferno"](heat)[..., :3] * 255
+    share = (0.25 + 0.5 * heat)[..., np.newaxis]
+    mixed = pixels.mean(axis=2, keepdims=True) * (1 - share) + colours * share
+    image = Image.fromarray(mixed.astype(np.uint8))
+    image.thumbnail((side, side))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def plot_explanation(pixels: np.ndarray, heat: np.ndarray, title: str, path: Path) -> None:
     """Draw an image beside itself under a heat map.
 
