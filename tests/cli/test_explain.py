@@ -82,6 +82,10 @@ def test_one_file_for_several_images_is_refused(photographs, toy, tlkit, tmp_pat
     (tmp_path / "text").write_text("mine")
     ran = tlkit("predict", photographs, "--explain", tmp_path / "text", *toy)
     assert (ran.code, "neither a directory nor a picture" in ran.err) == (2, True)
+    (tmp_path / "folder").mkdir()
+    Image.new("RGB", (9, 9)).save(tmp_path / "folder" / "rocket.png")
+    ran = tlkit("predict", photographs, "--explain", tmp_path / "folder", *toy)
+    assert (ran.code, "rocket.png exists" in ran.err) == (2, True)
     Image.new("RGB", (9, 9)).save(tmp_path / "mine.png")
     one = photographs / "rocket.png"
     assert tlkit("predict", one, "--explain", tmp_path / "mine.png", *toy).code == 2

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -85,17 +85,28 @@ class Explainer:
         path: A file for one image, or a directory, which is made.
         names: Of the inputs.
         probabilities: Map the outputs of one image to probabilities.
+        force: Replace files in the directory that tlkit did not draw.
+
+    Raises:
+        UsageError: The directory holds files of something else under the names of pictures.
+        TlkitError: It cannot be created.
     """
 
-    def __init__(self, path: str, names: Sequence[str], probabilities: Callable[[np.ndarray], np.ndarray]) -> None:
+    def __init__(
+        self, path: str, names: Sequence[str], probabilities: Callable[[np.ndarray], np.ndarray], *, force: bool
+    ) -> None:
         self.engine: Engine | None = None
-        self._target, self._names, self._probabilities = Path(path), names, probabilities
+        self._probabilities = probabilities
         self._kept: deque[np.ndarray] = deque()
+        self._paths = [Path(path)]
         if not is_one_file(path):
             try:
-                self._target.mkdir(parents=True, exist_ok=True)
+                Path(path).mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise TlkitError(f"Cannot create the directory {path}: {error.strerror or error}.") from error
+            self._paths = list(_pictures(Path(path), names))
+            for picture in self._paths:
+                check_output(picture, is_plot, force=force)
 
     def keep(self, batch: Batch) -> np.ndarray:
         """Remember the pixels of a batch, and return them."""
@@ -122,15 +133,15 @@ class Explainer:
 
         heat = occlusion_map(compute, pixels, label)
         probability = float(compute(pixels[np.newaxis])[0, label])
-        path = self._path(position)
+        path = self._paths[position]
         plot_explanation(pixels, heat, f"{classes[label][1]} {probability:.1%}", path)
         return str(path)
 
-    def _path(self, position: int) -> Path:
-        if is_one_file(str(self._target)):
-            return self._target
-        stems = [Path(name).stem[:_LONGEST] for name in self._names]
-        stem = stems[position]
-        same = [number for number, other in enumerate(stems) if other == stem]
-        number = same.index(position)
-        return self._target / f"{stem}{f'-{number + 1}' if number else ''}.png"
+
+def _pictures(folder: Path, names: Sequence[str]) -> Iterator[Path]:
+    """Yield the path of the picture of each input: images of one name are numbered."""
+    seen: Counter[str] = Counter()
+    for name in names:
+        stem = Path(name).stem[:_LONGEST]
+        seen[stem] += 1
+        yield folder / f"{stem}{f'-{seen[stem]}' if seen[stem] > 1 else ''}.png"
