@@ -60,3 +60,17 @@ def test_outliers():
     groups = np.array([*range(162), 160])
     assert {outlier.image for outlier in find_outliers(twice, again, groups)} == {160, 161, 162}
     assert find_outliers(features[:5], labels[:5]) == []
+
+
+@pytest.mark.every
+def test_of_many_images_the_principal_components_tell_the_same():
+    random = np.random.default_rng(0)
+    centres = random.normal(size=(5, 400)) / 4
+    labels = np.repeat(np.arange(5), 500)
+    features = (centres[labels] + random.normal(size=(2500, 400)) * 0.25).astype("float32")
+    flipped = random.permutation(2500)[:125]
+    wrong = labels.copy()
+    wrong[flipped] = (wrong[flipped] + 2) % 5
+    found = {error.image for error in find_label_errors(features, wrong, 5)}
+    assert len(found & {*flipped}) > 115
+    assert len(found - {*flipped}) < 10
