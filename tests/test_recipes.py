@@ -40,7 +40,9 @@ def test_it_runs_with_the_options_of_its_file(recipe, textures, tlkit, toy, tmp_
     # small and without downloads; everything else is the recipe's
     small = ["--weights", "none", "--size", 75]
     phases = ["head", *(["finetune"] if own.get("finetune_epochs", 1) else [])]
-    small += ["--epochs", 1, "--finetune-epochs", 1] if len(phases) == 2 else []
+    epochs = 1 + int(own.get("warmup_epochs", 0))  # more than it warms up for
+    small += ["--finetune-epochs", epochs] if len(phases) == 2 else []
+    small += ["--epochs", 1] if own.get("head") != "linear" else []  # L-BFGS has none
     small += [] if "arch" in own else toy
     ran = tlkit("finetune", textures, "--recipe", recipe, *small, "-o", tmp_path / "run", "--format", "json")
     assert ran.code == 0, ran.err

@@ -55,13 +55,24 @@ def at_size(config: Config, shapes: Mapping[str, Shape], *, trainable: bool = Tr
         if entry["class_name"] == "InputLayer":
             settings["batch_shape"] = [None, *shapes[entry["name"]]]
         elif not entry["module"].startswith("keras.src.ops."):
-            settings.setdefault("trainable", trainable)
+            settings["trainable"] = trainable and settings.get("trainable", True)
+            if "layers" in settings:  # a model inside, such as the stem of ConvNeXt
+                settings["layers"] = [_set_trainable(inner, trainable) for inner in settings["layers"]]
         if "downsampling" in settings:
             before = entry["inbound_nodes"][0]["args"][0]["config"]["keras_history"][0]
             sides = zip(settings.pop("downsampling"), shapes[before], strict=False)
             settings["padding"] = [[behind - 1 + side % 2, behind] for behind, side in sides]
         entries.append({**entry, "config": settings, "inbound_nodes": nodes})
     return {**config, "config": {**config["config"], "trainable": trainable, "layers": entries}}
+
+
+def _set_trainable(entry: Config, trainable: bool) -> Config:
+    settings = dict(entry["config"])
+    if entry["class_name"] != "InputLayer" and not entry["module"].startswith("keras.src.ops."):
+        settings["trainable"] = trainable and settings.get("trainable", True)
+    if "layers" in settings:
+        settings["layers"] = [_set_trainable(inner, trainable) for inner in settings["layers"]]
+    return {**entry, "config": settings}
 
 
 def _shaped(argument: Any, shapes: Mapping[str, Shape]) -> Any:

@@ -80,7 +80,7 @@ def _echo_text(result: FinetuneResult) -> None:
     if result.outcome.line:
         echo(result.outcome.line)
     if result.chosen_on_validation:
-        echo("The validation images were also used to choose the epoch: on new images expect less.")
+        echo("The validation split was also used to choose the epoch: on new data expect less.")
     if result.skipped:
         echo(f"{pluralize(len(result.skipped), 'file')} skipped; run.json names all.")
     run = shlex.quote(str(result.run))
@@ -92,5 +92,4 @@ def _echo_text(result: FinetuneResult) -> None:
         echo(result.suggestion)
     if "test" in result.evaluations:
         tested = result.evaluations["test"]
-        images = pluralize(len(tested.labels), "image")
-        echo(f"Test accuracy {format_accuracy(tested.accuracy, tested.interval)}, {images}")
+        echo(f"Test accuracy {format_accuracy(tested.accuracy, tested.interval)} of {len(tested.labels):,}")

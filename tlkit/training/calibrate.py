@@ -7,16 +7,20 @@ from collections.abc import Mapping
 
 from tlkit.analysis.calibration import FEWEST, apply_temperature, fit_temperature
 from tlkit.data.layout import VALIDATION
+from tlkit.data.modality import Modality
 from tlkit.reporting.metrics import Evaluation
 from tlkit.utils.logging import logger
 from tlkit.utils.text import pluralize
 
 
-def calibrate(evaluations: Mapping[str, Evaluation], *, seed: int) -> tuple[float, dict[str, Evaluation]]:
+def calibrate(
+    evaluations: Mapping[str, Evaluation], modality: Modality, *, seed: int
+) -> tuple[float, dict[str, Evaluation]]:
     """Fit a temperature on validation, and apply it to every split; the accuracy does not change.
 
     Args:
         evaluations: By split; ``validation`` is one.
+        modality: What was classified.
         seed: Draws the folds in which it has to prove itself.
 
     Returns:
@@ -24,7 +28,7 @@ def calibrate(evaluations: Mapping[str, Evaluation], *, seed: int) -> tuple[floa
         is gained.
     """
     fitted_on = evaluations[VALIDATION]
-    images = pluralize(len(fitted_on.labels), "validation image")
+    images = pluralize(len(fitted_on.labels), f"validation {modality.singular}")
     temperature = fit_temperature(fitted_on.probabilities, fitted_on.labels, seed=seed)
     if temperature == 1:
         few = len(fitted_on.labels) < FEWEST

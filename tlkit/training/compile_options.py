@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -66,7 +67,8 @@ def ema_momentum(steps: int) -> float:
 
 def _rate(plan: PhasePlan, steps: int) -> Any:
     schedules = keras.optimizers.schedules
-    warm = round(plan.warmup_epochs * steps)
+    # rounded down: of one batch an epoch, a part of an epoch must not take the last step
+    warm = math.floor(plan.warmup_epochs * steps)
     left = steps * plan.epochs - warm
     assert plan.lr is not None  # a range test has found it
     rate: Any = plan.lr

@@ -72,7 +72,7 @@ def save_run(
         RunError: The folder cannot be written to.
     """
     last = stages[-1] if stages else None
-    temperature, evaluations = calibrate(trained.evaluations, seed=plan.config.seed)
+    temperature, evaluations = calibrate(trained.evaluations, images.preprocessor.modality, seed=plan.config.seed)
     outcome = Outcome.of(trained.phases, keeps_best=plan.config.keep == "best")
     collapse = outcome.collapse(len(images.classes))
     if collapse:
