@@ -611,10 +611,28 @@ class TrainingOptions(WidthOptions, LoadOptions, EngineOptions):
 class FinetuneConfig(TrainingOptions):
     """Options of `tlkit finetune`."""
 
+    folds: int | None = option(
+        None, group=DATA, at_least=2, at_most=100, metavar="K", unset="one run, with a validation split",
+        help="Cross-validation: train a run on all folds but one, for each of K folds, and then one on all images. "
+        "Every image but those of test/ is measured once, by the run that was not trained on it.",
+    )  # fmt: skip
     output: str | None = option(
         None, group=OUTPUT, short="-o", path=True, metavar="RUN", unset="runs/ARCH-N, the next free N",
         help="Run directory to create.",
     )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.folds is not None and self.features is not None:
+            raise UsageError(
+                "--features holds features of two splits, and --folds deals the images out anew.",
+                hint="Leave --features out: features are cached anyway.",
+            )
+
+    def without_effect(self) -> dict[str, str]:
+        """Return the options that have no effect beside the others, with the reason."""
+        folds = {} if self.folds is None else {"val_split": "--folds validates every image"}
+        return super().without_effect() | folds
 
 
 @dataclass(frozen=True, kw_only=True)

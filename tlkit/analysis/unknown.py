@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -108,10 +109,30 @@ def fit_unknown(
     for features, held in zip(train, held_out, strict=True):
         distances = ClassDistances.fit(features, labels, classes, seed=seed)
         typical = float(np.median(distances.of(held))) or 1.0
-        layers.append(ClassDistances(distances.means, distances.directions, distances.shares, typical))
+        layers.append(dataclasses.replace(distances, typical=typical))
     scores = np.sort(UnknownDetector(tuple(layers), 1.0).scores(held_out))
     place = min(math.ceil((1 - TURNED_AWAY) * (len(scores) + 1)), len(scores))
     return UnknownDetector(tuple(layers), float(scores[place - 1]) or 1.0)
+
+
+def fit_unknown_as(
+    others: Sequence[UnknownDetector], train: Sequence[np.ndarray], labels: np.ndarray, classes: int, *, seed: int = 0
+) -> UnknownDetector:
+    """Learn what known classes look like where no image is left out of training.
+
+    Args:
+        others: What networks learned that were trained alike on folds of the images: theirs are the thresholds.
+        train: As for :func:`fit_unknown`, as the other arguments.
+        labels: Of the images.
+        classes: Number of classes.
+        seed: Draws the images that the covariance is computed from.
+    """
+    typical = np.median([[layer.typical for layer in other.layers] for other in others], axis=0).tolist()
+    layers = [
+        dataclasses.replace(ClassDistances.fit(features, labels, classes, seed=seed), typical=distance)
+        for features, distance in zip(train, typical, strict=True)
+    ]
+    return UnknownDetector(tuple(layers), float(np.median([other.threshold for other in others])))
 
 
 def auroc(known: np.ndarray, foreign: np.ndarray) -> float:

@@ -71,6 +71,9 @@ def finetune(context: click.Context, /, options: dict[str, Any], resume: str | N
 def _echo_text(result: FinetuneResult) -> None:
     from tlkit.reporting.metrics import format_accuracy
 
+    for fold in result.cross_validation.folds if result.cross_validation else ():
+        accuracy = format_accuracy(fold.val_accuracy, fold.interval)
+        echo(f"{fold.run.name:<10} validation accuracy {accuracy} of {len(fold.files):,}")
     for phase, summary in zip(result.phases, result.phase_summaries, strict=True):
         echo(
             f"{phase.name:<10} {pluralize(len(phase.epochs), 'epoch'):>9}  {phase.seconds:6.1f} s  "
@@ -79,8 +82,15 @@ def _echo_text(result: FinetuneResult) -> None:
         )
     if result.outcome.line:
         echo(result.outcome.line)
+    if result.cross_validation:
+        found = result.evaluations["validation"]
+        echo(
+            f"In {len(result.cross_validation.folds)} folds: accuracy {format_accuracy(found.accuracy, found.interval)}"
+            f" of {len(found.labels):,}; the run itself was trained on all of them."
+        )
     if result.chosen_on_validation:
-        echo("The validation split was also used to choose the epoch: on new data expect less.")
+        what = "folds were" if result.cross_validation else "validation split was"
+        echo(f"The {what} also used to choose the epoch: on new data expect less.")
     if result.skipped:
         echo(f"{pluralize(len(result.skipped), 'file')} skipped; run.json names all.")
     run = shlex.quote(str(result.run))

@@ -15,6 +15,7 @@ from tlkit.features.cache import FeatureCache
 from tlkit.inference.select import resolve_engine
 from tlkit.training.base import Base, Stage, plan_stages
 from tlkit.training.batches import TrainingBatches
+from tlkit.training.folds import train_folds
 from tlkit.training.linear_head import evaluate_linear_head, fit_linear_head
 from tlkit.training.linear_model import write_linear_model
 from tlkit.training.objective import Objective
@@ -55,7 +56,7 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
         images = SplitData(plan.dataset, plan.preprocessor, config.batch_size)
         state = RunState(plan.config, versions(), plan.weights.digest, plan.cache_budget_bytes, images.fingerprint())
         write_state(folder, state)
-        return _train(plan, images, folder)
+        return _run(plan, images, folder)
 
 
 def resume(run: str, data: str | None = None, threads: int | None = None) -> FinetuneResult:
@@ -87,7 +88,7 @@ def resume(run: str, data: str | None = None, threads: int | None = None) -> Fin
         warnings = [*plan.warnings, *_changed_versions(state)]
         plan = dataclasses.replace(plan, cache_budget_bytes=state.cache_budget_bytes, warnings=tuple(warnings))
         with report_resumable(folder):
-            return _train(plan, images, folder)
+            return _run(plan, images, folder)
 
 
 def _changed_versions(state: RunState) -> list[str]:
@@ -101,6 +102,15 @@ def _changed_versions(state: RunState) -> list[str]:
     )
     logger.warning(warning)
     return [warning]
+
+
+def _run(plan: TrainingPlan, images: SplitData, folder: Path) -> FinetuneResult:
+    """Train the runs of all folds, where there are any, and then the run."""
+    assert isinstance(plan.config, FinetuneConfig)
+    if plan.config.folds is not None:
+        plan = train_folds(plan, folder, _train)
+        images = SplitData(plan.dataset, plan.preprocessor, plan.config.batch_size)
+    return _train(plan, images, folder)
 
 
 def _train(plan: TrainingPlan, images: SplitData, folder: Path) -> FinetuneResult:
@@ -119,13 +129,16 @@ def _train(plan: TrainingPlan, images: SplitData, folder: Path) -> FinetuneResul
             trained = _train_with_keras(plan, images, base, stages, data, folder)
         else:
             trained = _fit_head(plan, images, base, data)
-        features = features_of_frozen(data, along)
+        features = features_of_frozen(data, along, images.splits)
+    if plan.cross_validation:
+        found = {VALIDATION: plan.cross_validation.evaluation(images.classes), **trained.evaluations}
+        trained = dataclasses.replace(trained, evaluations=found)
     return save_run(folder, plan, images, stages, trained, data.provenance, features)
 
 
 def _fit_head(plan: TrainingPlan, images: SplitData, base: Base, data: TrainingBatches) -> Trained:
     """Fit a linear head on the features of the frozen base, and nothing else: TensorFlow does not start."""
-    head, phase = fit_linear_head(plan.config, images, data, base.spec)
+    head, phase = fit_linear_head(plan, images, data, base.spec)
     evaluations = {
         split: evaluate_linear_head(head, images, data, base.spec, split)
         for split in (VALIDATION, TEST)
@@ -147,7 +160,13 @@ def _train_with_keras(
 
     config = plan.config
     objective = Objective.for_labels(config, images.splits[TRAIN].labels, len(images.classes))
-    trainer = Trainer(objective, folder, read_checkpoint(folder), keeps_best=config.keep == "best")
+    trainer = Trainer(
+        objective,
+        folder,
+        read_checkpoint(folder),
+        keeps_best=config.keep == "best",
+        cross_validation=plan.cross_validation,
+    )
     head = new_head(plan, images, base)
 
     # Phase 1: train the head on the features of the frozen base.

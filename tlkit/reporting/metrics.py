@@ -29,7 +29,7 @@ def wilson_interval(share: float, number: int) -> tuple[float, float]:
     middle = share + z * z / (2 * number)
     half = z * math.sqrt(share * (1 - share) / number + (z / (2 * number)) ** 2)
     low, high = ((middle + side * half) / (1 + z * z / number) for side in (-1, 1))
-    return max(low, 0.0), min(high, 1.0)
+    return max(min(low, share), 0.0), min(max(high, share), 1.0)  # rounding must not leave the share outside
 
 
 def format_accuracy(accuracy: float, interval: Sequence[float]) -> str:

@@ -26,6 +26,7 @@ class Section:
         files: Paths of the files, in the order of the evaluation.
         confusion: Confusion matrix, PNG.
         calibration: Reliability diagram, PNG.
+        folds: Number of folds, each predicted by a run that was not trained on it; 0 for one model.
         chosen: Its images also chose the epoch whose weights are kept.
         heat: PNG of where an image shows the class that was predicted, by its position.
     """
@@ -35,8 +36,16 @@ class Section:
     files: Sequence[str]
     confusion: bytes
     calibration: bytes
+    folds: int = 0
     chosen: bool = False
     heat: Mapping[int, bytes] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """The heading of the section."""
+        if self.folds:
+            return f"Validation in {self.folds} folds"
+        return "Evaluation" if self.split == "all" else f"{self.split.capitalize()} split"
 
 
 def draw_section(
@@ -44,12 +53,13 @@ def draw_section(
     evaluation: Evaluation,
     files: Sequence[str],
     *,
+    folds: int = 0,
     chosen: bool = False,
     heat: Mapping[int, bytes] | None = None,
 ) -> Section:
     """Draw the plots of one split; the arguments are attributes of :class:`Section`."""
     plots = draw_confusion(evaluation), draw_calibration(evaluation)
-    return Section(split, evaluation, files, *plots, chosen, heat or {})
+    return Section(split, evaluation, files, *plots, folds, chosen, heat or {})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +73,7 @@ class Page:
         sections: Metrics by split.
         history: Epochs of each phase to draw, as for :func:`tlkit.reporting.plots.draw_history`.
         phases: Summary of each phase: ``name``, ``epochs``, ``best_epoch``, ``seconds``, ``val_accuracy``.
+        folds: ``(name, number of files, accuracy)`` of the run of each fold.
         outcome: What fine-tuning changed, or which run is better, in a line; empty for nothing to say.
         balance: ``{split: {class: number of files}}``.
         arguments: Effective value of every option, by its name on the command line.
@@ -79,6 +90,7 @@ class Page:
     history: Sequence[tuple[str, Sequence[Mapping[str, float]]]] = ()
     phases: Sequence[Mapping[str, Any]] = ()
     outcome: str = ""
+    folds: Sequence[tuple[str, int, str]] = ()
     balance: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     arguments: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)

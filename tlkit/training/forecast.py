@@ -16,7 +16,7 @@ _LEAST = 10
 """Batches of an epoch from which on it is worth to know."""
 
 
-def report_epoch_time(model: Any, train: BatchSequence, validation: BatchSequence, class_weight: Any) -> None:
+def report_epoch_time(model: Any, train: BatchSequence, validation: BatchSequence | None, class_weight: Any) -> None:
     """Report how long an epoch will take: train on a few batches, and undo it.
 
     The first of them is compiled, for the epochs too.
@@ -24,19 +24,20 @@ def report_epoch_time(model: Any, train: BatchSequence, validation: BatchSequenc
     Args:
         model: A compiled ``keras.Model``; its variables and those of its optimizer are as before afterwards.
         train: Training batches.
-        validation: Validation batches.
+        validation: Validation batches; None for none.
         class_weight: As for ``fit``.
     """
     if len(train) < _LEAST:
         return
     clock = _Clock()
-    steps = min(_STEPS, len(validation))
+    tests = 0 if validation is None else len(validation)
+    some = None if validation is None else _First(validation, min(_STEPS, tests))
     with training_undone(model):
         model.fit(
-            _First(train, _STEPS), validation_data=_First(validation, steps), epochs=1, shuffle=False, verbose=0,
+            _First(train, _STEPS), validation_data=some, epochs=1, shuffle=False, verbose=0,
             class_weight=class_weight, callbacks=[clock],
         )  # fmt: skip
-    seconds = len(train) * clock.seconds_a_batch("train") + len(validation) * clock.seconds_a_batch("test")
+    seconds = len(train) * clock.seconds_a_batch("train") + tests * clock.seconds_a_batch("test")
     logger.info("An epoch takes about %s (%s).", _rounded(seconds), pluralize(len(train), "batch", "batches"))
 
 

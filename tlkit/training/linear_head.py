@@ -7,7 +7,6 @@ import time
 import numpy as np
 
 from tlkit.analysis.logistic_regression import LogisticRegression, fit_logistic_regression
-from tlkit.config import TrainingOptions
 from tlkit.data.layout import TRAIN, VALIDATION
 from tlkit.errors import TrainingError
 from tlkit.features.spec import FeatureSpec
@@ -16,6 +15,7 @@ from tlkit.training.batches import TrainingBatches
 from tlkit.training.datasets import load_samples
 from tlkit.training.history import Phase
 from tlkit.training.objective import Objective
+from tlkit.training.plan import TrainingPlan
 from tlkit.training.split_data import SplitData
 from tlkit.utils.logging import logger
 
@@ -24,12 +24,12 @@ _LEAST = 1e-7
 
 
 def fit_linear_head(
-    config: TrainingOptions, images: SplitData, data: TrainingBatches, spec: FeatureSpec
+    plan: TrainingPlan, images: SplitData, data: TrainingBatches, spec: FeatureSpec
 ) -> tuple[LogisticRegression, Phase]:
     """Fit a linear head, and return it with its history: one epoch.
 
     Args:
-        config: Class weights, label smoothing, and the seed that draws the folds of the cross-validation.
+        plan: Class weights, label smoothing, and the seed that draws the folds of the cross-validation.
         images: The splits.
         data: Their features; all augmented variants of an image are used.
         spec: Which of them; one vector an image.
@@ -39,8 +39,8 @@ def fit_linear_head(
         DataError: An image can no longer be read.
     """
     started = time.perf_counter()
-    train, validation = data.samples(TRAIN, spec), data.samples(VALIDATION, spec)
-    objective = Objective.for_labels(config, train.labels, len(images.classes))
+    train = data.samples(TRAIN, spec)
+    objective = Objective.for_labels(plan.config, train.labels, len(images.classes))
     features, samples = load_samples(train)
     labels = train.labels[samples]
     if not np.isfinite(features).all():
@@ -48,10 +48,14 @@ def fit_linear_head(
             "Features of the base are not finite.", hint="Check its weights: `tlkit inspect-h5 FILE --stats`."
         )
     head = fit_logistic_regression(
-        features, objective.expected(labels), weights=objective.weights(labels), groups=samples, seed=config.seed
+        features, objective.expected(labels), weights=objective.weights(labels), groups=samples, seed=plan.config.seed
     )
     loss, accuracy = _compare(head, features, labels, objective)
-    val_loss, val_accuracy = _compare(head, load_samples(validation)[0], validation.labels, objective)
+    if plan.cross_validation:
+        val_loss, val_accuracy = plan.cross_validation.epochs("head")[0].values()
+    else:
+        validation = data.samples(VALIDATION, spec)
+        val_loss, val_accuracy = _compare(head, load_samples(validation)[0], validation.labels, objective)
     epoch = {"epoch": 1, "loss": loss, "accuracy": accuracy, "val_loss": val_loss, "val_accuracy": val_accuracy}
     logger.info(
         "head: logistic regression with L2 of %.1e: loss %.4f, acc %.3f, val_loss %.4f, val_acc %.3f",

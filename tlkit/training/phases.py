@@ -45,11 +45,12 @@ def train_head(
     """Train a head on the features of the frozen base."""
     logger.info("Phase 1: training the head on features of the frozen base.")
     if phase.optimizer == LBFGS:
-        fitted, history = fit_linear_head(plan.config, images, data, base.spec)
+        fitted, history = fit_linear_head(plan, images, data, base.spec)
         set_linear_head(head, fitted)
         trainer.add(history)
     else:
-        trainer.train(phase, head, data.batches(TRAIN, base.spec, phase=0), data.batches(VALIDATION, base.spec))
+        validation = None if plan.cross_validation else data.batches(VALIDATION, base.spec)
+        trainer.train(phase, head, data.batches(TRAIN, base.spec, phase=0), validation)
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,13 @@ class Top:
     Attributes:
         model: From the frontier to the classes.
         train: Training batches of the frontier.
-        validation: Validation batches.
+        validation: Validation batches; None where other runs validate the epochs.
         rate_factors: Of the learning rate of variables, by their ``path``.
     """
 
     model: Any
     train: BatchSequence
-    validation: BatchSequence
+    validation: BatchSequence | None
     rate_factors: Mapping[str, float]
 
 
@@ -88,7 +89,7 @@ def unfrozen_top(
     stage.freeze(base.model)
     # before the layers change their precision: an engine opened now computes in its own
     train = data.batches(TRAIN, stage.spec, phase=number + 1, mixes=phase.mixes)
-    validation = data.batches(VALIDATION, stage.spec, mixes=phase.mixes)
+    validation = None if plan.cross_validation else data.batches(VALIDATION, stage.spec, mixes=phase.mixes)
     with mixed_precision_scope(config.precision, base.model), batchnorm_scope(base.model, len(train)):
         model = build_trainable_top(base.pooled, stage.frontier, head, batchnorm=config.batchnorm)
         yield Top(model, train, validation, stage.rate_factors(base, config.layer_decay))

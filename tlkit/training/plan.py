@@ -20,6 +20,7 @@ from tlkit.data.layout import TRAIN
 from tlkit.data.modality import Modality
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import UsageError
+from tlkit.training.cross_validation import CrossValidation
 from tlkit.training.freeze import FreezePoint, affordable_freeze_point, resolve_freeze_point, resolve_stages
 from tlkit.training.heads import Head, choose_head
 from tlkit.training.run_state import refuse_occupied
@@ -82,6 +83,8 @@ class TrainingPlan:
         dataset: The images.
         cache_budget_bytes: Bytes that cached features may take.
         warnings: What to know before trusting the run.
+        cross_validation: What runs on folds of the images tell of this one, on all of them; None where it has a
+            validation split.
     """
 
     config: TrainingOptions
@@ -94,6 +97,7 @@ class TrainingPlan:
     dataset: Dataset
     cache_budget_bytes: int
     warnings: tuple[str, ...]
+    cross_validation: CrossValidation | None = None
 
     @property
     def freeze_point(self) -> FreezePoint:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tlkit.reporting.metrics import Evaluation
+from tlkit.training.cross_validation import CrossValidation
 from tlkit.training.freeze import FreezePoint
 from tlkit.training.history import OVERFITTED, Outcome, Phase
 
@@ -27,6 +28,8 @@ class FinetuneResult:
         outcome: What phase 2 made of the head, and which of them the run keeps.
         recipe: The recipe that its options started from.
         temperature: Fitted on validation: it divides the logits; 1 where that did not help.
+        cross_validation: The runs on folds of the images, whose predictions are the evaluation on ``validation``; None
+            where there was a validation split.
         evaluations: Evaluation on ``validation`` and, where there is one, ``test``: the trained part in float32, on
             frozen features of the chosen precision. Epochs in bfloat16 may report slightly other numbers.
         skipped: ``(path, reason)`` of images that could not be read.
@@ -45,6 +48,7 @@ class FinetuneResult:
     recipe: str
     temperature: float
     evaluations: Mapping[str, Evaluation]
+    cross_validation: CrossValidation | None
     skipped: tuple[tuple[str, str], ...]
     left_out: Mapping[str, int]
     warnings: tuple[str, ...]
@@ -62,12 +66,12 @@ class FinetuneResult:
     @property
     def chosen_on_validation(self) -> bool:
         """True if the validation images also chose among several epochs, which makes their accuracy optimistic."""
-        return self.outcome.chosen
+        return self.outcome.chosen or (self.cross_validation is not None and self.cross_validation.chosen)
 
     @property
     def phase_summaries(self) -> list[dict[str, Any]]:
         """The phases as JSON values."""
-        return [phase.summary(self.images["validation"]) for phase in self.phases]
+        return [phase.summary(len(self.evaluations["validation"].labels)) for phase in self.phases]
 
     @property
     def suggestion(self) -> str | None:
@@ -103,6 +107,7 @@ class FinetuneResult:
             "kept": self.outcome.kept,
             "temperature": self.temperature,
             "chosen_on_validation": self.chosen_on_validation,
+            **({"folds": self.cross_validation.to_list()} if self.cross_validation else {}),
             **{split: evaluation.summary() for split, evaluation in self.evaluations.items()},
             "freeze": self.freeze,
             "trained": list(self.trained),

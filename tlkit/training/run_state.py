@@ -22,6 +22,8 @@ from tlkit.utils.interrupt import resumable
 from tlkit.utils.locks import locked
 
 LOCK, FEATURES = ".lock", ".features"
+FOLDS = ".folds"
+"""What is known of the folds that are complete."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ def create_run_dir(output: str | None, name: str) -> Iterator[Path]:
         except BaseException as error:
             if not _is_resumable(path, error):
                 tidy_up(path)
+                for fold in path.glob("fold-*"):  # the folder was empty
+                    shutil.rmtree(fold, ignore_errors=True)
                 (path / LOCK).unlink(missing_ok=True)
                 with suppress(OSError):
                     if made:
@@ -83,7 +87,8 @@ def report_resumable(path: Path) -> AbstractContextManager[None]:
 def _is_resumable(path: Path, error: BaseException) -> bool:
     """Return True if the run can be resumed and a retry could succeed."""
     disk_full = isinstance(error, FeatureError) and isinstance(error.__cause__, OSError)
-    started = (path / CHECKPOINT).exists() or isinstance(error, KeyboardInterrupt | RunError) or disk_full
+    is_trained = (path / CHECKPOINT).exists() or (path / FOLDS).exists()
+    started = is_trained or isinstance(error, KeyboardInterrupt | RunError) or disk_full
     return started and (path / STATE).exists() and not isinstance(error, TrainingError)
 
 
@@ -223,4 +228,5 @@ def tidy_up(folder: Path) -> None:
     """Remove the files that only an unfinished run needs."""
     (folder / CHECKPOINT).unlink(missing_ok=True)
     (folder / STATE).unlink(missing_ok=True)
-    shutil.rmtree(folder / FEATURES, ignore_errors=True)
+    for temporary in (FEATURES, FOLDS):
+        shutil.rmtree(folder / temporary, ignore_errors=True)

@@ -89,6 +89,7 @@ def save_run(
         recipe=plan.config.recipe,
         temperature=temperature,
         evaluations=evaluations,
+        cross_validation=plan.cross_validation,
         skipped=tuple(images.skipped),
         left_out=plan.dataset.left_out,
         warnings=(*plan.warnings, *images.warnings, *([collapse] if collapse else ())),
@@ -116,16 +117,18 @@ def _learn_unknown(folder: Path, plan: TrainingPlan, images: SplitData, record: 
     if not features:
         chosen, run = choose_images(images, seed=plan.config.seed), RunNetwork(folder, record)
         features, labels = features_of_run(run, layers, chosen, images, plan.config.engine)
-    learn_unknown(folder, record, layers, features, labels)
+    folds = [fold.run for fold in plan.cross_validation.folds] if plan.cross_validation else []
+    learn_unknown(folder, record, layers, features, labels, folds)
 
 
 def _resolved_options(result: FinetuneResult, plan: TrainingPlan) -> dict[str, Any]:
     """Return the effective values of options that the config leaves open; paths are absolute."""
     head, preprocessor, config = plan.head, plan.preprocessor, plan.config
+    assert isinstance(config, FinetuneConfig)
     elsewhere = config.stages or config.unfreeze is not None or config.unfreeze_blocks is not None
     return {
         "data": os.path.abspath(plan.config.data),
-        "output": os.path.abspath(result.run),
+        "output": os.path.abspath(config.output or result.run),  # a fold is trained by the command of the whole run
         "size": preprocessor.size,
         "resize": preprocessor.resize_mode,
         "data_format": preprocessor.data_format,
@@ -167,6 +170,7 @@ def _record(
             "recipe": result.recipe,
             "kept": result.outcome.kept,
             "chosen_on_validation": result.chosen_on_validation,
+            **({"folds": result.cross_validation.to_list()} if result.cross_validation else {}),
             **{split: evaluation.summary() for split, evaluation in result.evaluations.items()},
         },
         command=command_line("finetune", dataclasses.replace(config, data=options["data"], output=options["output"])),
@@ -178,16 +182,25 @@ def _record(
     )
 
 
+def _files(result: FinetuneResult, images: SplitData, split: str) -> Sequence[str]:
+    """Return the files of an evaluation."""
+    if split == VALIDATION and result.cross_validation:
+        return result.cross_validation.files
+    return images.splits[split].files
+
+
 def _write_report(result: FinetuneResult, record: RunRecord, images: SplitData, options: Mapping[str, str]) -> None:
     preprocessor = images.preprocessor
     history = [(phase.name, phase.epochs) for phase in result.phases]
     if sum(len(epochs) for _, epochs in history) < 2:
         history = []  # a point is no curve, and takes as long to draw
+    folds = len(result.cross_validation.folds) if result.cross_validation else 0
     sections = [
         draw_section(
             split,
             evaluation,
-            images.splits[split].files,
+            _files(result, images, split),
+            folds=folds if split == VALIDATION else 0,
             chosen=split == VALIDATION and result.chosen_on_validation,
         )
         for split, evaluation in result.evaluations.items()
@@ -201,8 +214,12 @@ def _write_report(result: FinetuneResult, record: RunRecord, images: SplitData, 
         with atomic_write(result.run / name) as part:
             part.write_bytes(data)
     also = ", also used to choose the epoch" if result.chosen_on_validation else ""
+
+    def accuracy_of(split: str) -> str:
+        return f"accuracy in {folds} folds" if folds and split == VALIDATION else f"{split} accuracy"
+
     highlights = [
-        (f"{split} accuracy{also if split == VALIDATION else ''}", format_accuracy(found.accuracy, found.interval))
+        (f"{accuracy_of(split)}{also if split == VALIDATION else ''}", format_accuracy(found.accuracy, found.interval))
         for split, found in result.evaluations.items()
     ]
     highlights += [
@@ -221,6 +238,10 @@ def _write_report(result: FinetuneResult, record: RunRecord, images: SplitData, 
         history=history,
         phases=record.results["phases"],
         outcome=result.outcome.line or "",
+        folds=[
+            (fold.run.name, len(fold.files), format_accuracy(fold.val_accuracy, fold.interval))
+            for fold in (result.cross_validation.folds if result.cross_validation else ())
+        ],
         balance=record.data,
         arguments=options,
         versions=record.versions,

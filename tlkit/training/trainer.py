@@ -18,6 +18,7 @@ from tlkit.keras_private import moving_averages
 from tlkit.training.batch_sequence import BatchSequence
 from tlkit.training.checkpoint import Checkpoint, CheckpointWriter
 from tlkit.training.compile_options import make_loss, make_optimizer
+from tlkit.training.cross_validation import CrossValidation
 from tlkit.training.forecast import report_epoch_time
 from tlkit.training.history import Phase, best_epoch, merit
 from tlkit.training.learning_rate import LOWEST, RangeTest, range_test
@@ -35,12 +36,19 @@ class Trainer:
         folder: Where a checkpoint is written after every epoch.
         checkpoint: Where an interrupted process left the run.
         keeps_best: Keep the weights of the best epoch of all phases; otherwise those of the last.
+        cross_validation: What validates every epoch where there are no validation images.
     """
 
     def __init__(
-        self, objective: Objective, folder: Path, checkpoint: Checkpoint | None = None, *, keeps_best: bool = False
+        self,
+        objective: Objective,
+        folder: Path,
+        checkpoint: Checkpoint | None = None,
+        *,
+        keeps_best: bool = False,
+        cross_validation: CrossValidation | None = None,
     ) -> None:
-        self._objective, self._resumed = objective, checkpoint
+        self._objective, self._resumed, self._cross_validation = objective, checkpoint, cross_validation
         self._writer = CheckpointWriter(folder)
         self.phases: list[Phase] = checkpoint.phases[:-1] if checkpoint else []
         self._kept = _KeptWeights() if keeps_best else None
@@ -59,7 +67,7 @@ class Trainer:
         plan: PhasePlan,
         model: Any,
         train: BatchSequence,
-        validation: BatchSequence,
+        validation: BatchSequence | None,
         rate_factors: Mapping[str, float] | None = None,
     ) -> Phase:
         """Train a model for one phase.
@@ -70,7 +78,7 @@ class Trainer:
             plan: Epochs, optimizer and learning rate.
             model: Its output is ``(batch, classes)`` probabilities.
             train: Training batches; ``epoch`` is set before each epoch.
-            validation: Validation batches, in a fixed order.
+            validation: Validation batches, in a fixed order; None where other runs validate the epochs.
             rate_factors: Of the learning rate of variables, by their ``path``; 1 for the others.
 
         Raises:
@@ -87,7 +95,8 @@ class Trainer:
         model = self._compile(plan, model, len(train), rate_factors)
         if self._kept:
             self._kept.add(model.variables)
-        callback = _CheckpointCallback(plan, self.phases, self._writer, train, validation, self._kept)
+        validated = None if self._cross_validation is None else self._cross_validation.epochs(plan.name)
+        callback = _CheckpointCallback(plan, self.phases, self._writer, train, validation, self._kept, validated)
         if resumed:
             callback.restore(resumed, model)
             logger.info("Resuming %s after epoch %d.", plan.name, len(callback.phase.epochs))
@@ -97,12 +106,12 @@ class Trainer:
                 if callback.phase.is_fine_tuning:
                     report_epoch_time(model, train, validation, self._objective.class_weight)
                 model.fit(
-                    train, validation_data=validation, initial_epoch=len(callback.phase.epochs), epochs=plan.epochs,
+                    train, validation_data=validation, initial_epoch=len(callback.phase.epochs), epochs=callback.epochs,
                     shuffle=False, verbose=0, class_weight=self._objective.class_weight, callbacks=[callback],
                 )  # fmt: skip
             except Exception as error:
                 # TensorFlow passes on the text of an error raised in a thread of its own, not the error
-                raise train.failure or validation.failure or error from None
+                raise train.failure or (validation and validation.failure) or error from None
             finally:
                 callback.close_bar()
                 self._writer.wait()
@@ -182,15 +191,17 @@ class _CheckpointCallback(keras.callbacks.Callback):
         before: Sequence[Phase],
         writer: CheckpointWriter,
         train: BatchSequence,
-        validation: BatchSequence,
+        validation: BatchSequence | None,
         kept: _KeptWeights | None,
+        validated: Sequence[Mapping[str, float]] | None,
     ) -> None:
         super().__init__()
         self.phase = Phase(plan.name, lr=plan.lr)
         self.best: list[np.ndarray] = []
         self._plan, self._before, self._writer, self._train = plan, list(before), writer, train
-        self._kept = kept
-        self._batches = [len(train), len(validation)]
+        self._kept, self._validated = kept, validated
+        self.epochs = plan.epochs if validated is None else min(plan.epochs, len(validated))
+        self._batches = len(train) + (len(validation) if validation is not None else 0)
         self._started = 0.0
         self._bar: Any = None
         self._trained: list[np.ndarray] = []
@@ -211,7 +222,7 @@ class _CheckpointCallback(keras.callbacks.Callback):
 
     def is_over(self) -> bool:
         """Return True when no epoch is left, or patience has run out."""
-        return self._is_out_of_patience() or len(self.phase.epochs) >= self._plan.epochs
+        return self._is_out_of_patience() or len(self.phase.epochs) >= self.epochs
 
     def _is_out_of_patience(self) -> bool:
         patience, best = self._plan.patience, self.phase.best
@@ -226,7 +237,7 @@ class _CheckpointCallback(keras.callbacks.Callback):
         self._train.epoch = epoch
         self._started = time.perf_counter()
         name = f"{self._plan.name} {epoch + 1}/{self._plan.epochs}"
-        self._bar = progress_bar(total=sum(self._batches), unit="batch", description=name)
+        self._bar = progress_bar(total=self._batches, unit="batch", description=name)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         raise_if_interrupted()
@@ -234,6 +245,9 @@ class _CheckpointCallback(keras.callbacks.Callback):
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Validate the average of the weights, until the end of the epoch."""
+        self._use_averages()
+
+    def _use_averages(self) -> None:
         if self._plan.ema:
             self._trained = [variable.numpy() for variable in self.model.trainable_variables]
             averages = moving_averages(self.model.optimizer)
@@ -246,6 +260,9 @@ class _CheckpointCallback(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         raise_if_interrupted()
         self.close_bar()
+        if self._validated is not None:
+            self._use_averages()
+            logs = {**logs, **self._validated[epoch]}
         values = {key: float(logs[key]) for key in ("loss", "accuracy", "val_loss", "val_accuracy")}
         phase, plan = self.phase, self._plan
         phase.epochs.append({"epoch": epoch + 1, **values, "seconds": time.perf_counter() - self._started})

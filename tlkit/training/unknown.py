@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from tlkit.analysis.unknown import ClassDistances, UnknownDetector, fit_unknown
+from tlkit.analysis.unknown import ClassDistances, UnknownDetector, fit_unknown, fit_unknown_as
 from tlkit.architectures.architecture import Architecture
 from tlkit.data.layout import TRAIN, VALIDATION
 from tlkit.errors import RunError
@@ -22,7 +22,7 @@ from tlkit.training.base import Base
 from tlkit.training.batches import TrainingBatches
 from tlkit.training.datasets import load_samples
 from tlkit.training.plan import TrainingPlan
-from tlkit.training.run_folder import RunRecord
+from tlkit.training.run_folder import RunRecord, read_run
 from tlkit.training.run_network import RunNetwork
 from tlkit.training.split_data import SplitData
 from tlkit.utils.atomic_write import atomic_write
@@ -34,7 +34,7 @@ _MOST_IMAGES, _LEAST_OF_CLASS = 2000, 5
 """Images of a split that features are computed of for this alone: about so many, and of each class at least."""
 
 Features = Mapping[str, Sequence[np.ndarray]]
-"""Of ``train`` and ``validation``: the features of each layer, ``(images, features)`` float32."""
+"""Of ``train`` and, where there is one, ``validation``: the features of each layer, ``(images, features)`` float32."""
 
 
 def known_layers(architecture: Architecture, last: str) -> tuple[str, ...]:
@@ -60,10 +60,12 @@ def specs_of_frozen(plan: TrainingPlan, base: Base) -> tuple[FeatureSpec, ...]:
     return tuple(base.features(layer) for layer in known_layers(plan.architecture, base.layers[-1].name))
 
 
-def features_of_frozen(data: TrainingBatches, specs: Sequence[FeatureSpec]) -> Features:
-    """Return the features that were computed along."""
+def features_of_frozen(data: TrainingBatches, specs: Sequence[FeatureSpec], splits: Collection[str]) -> Features:
+    """Return the features that were computed along, of training and validation images where there are such splits."""
     return {
-        split: [load_samples(data.samples(split, spec))[0] for spec in specs] for split in (TRAIN, VALIDATION) if specs
+        split: [load_samples(data.samples(split, spec))[0] for spec in specs]
+        for split in (TRAIN, VALIDATION)
+        if specs and split in splits
     }
 
 
@@ -104,7 +106,7 @@ def choose_images(images: SplitData, *, seed: int) -> dict[str, np.ndarray]:
     random = np.random.default_rng(seed)
     each = max(_LEAST_OF_CLASS, _MOST_IMAGES // len(images.classes))
     chosen = {}
-    for split in (TRAIN, VALIDATION):
+    for split in (name for name in (TRAIN, VALIDATION) if name in images.splits):
         labels = images.splits[split].labels
         of_class = [random.permutation(np.flatnonzero(labels == label))[:each] for label in range(len(images.classes))]
         chosen[split] = np.sort(np.concatenate(of_class))
@@ -112,7 +114,12 @@ def choose_images(images: SplitData, *, seed: int) -> dict[str, np.ndarray]:
 
 
 def learn_unknown(
-    folder: Path, record: RunRecord, layers: Sequence[str], features: Features, labels: np.ndarray
+    folder: Path,
+    record: RunRecord,
+    layers: Sequence[str],
+    features: Features,
+    labels: np.ndarray,
+    folds: Sequence[Path] = (),
 ) -> None:
     """Learn what the known classes look like, and write it to the run.
 
@@ -122,9 +129,16 @@ def learn_unknown(
         layers: Names of the layers.
         features: Their features.
         labels: ``(images,)`` int64 of the training images.
+        folds: Runs on folds of the images, where none are left to validate.
     """
     flat = {split: [each.reshape(len(each), -1) for each in found] for split, found in features.items()}
-    detector = fit_unknown(flat[TRAIN], labels, flat[VALIDATION], len(record.classes), seed=record.arguments["seed"])
+    seed, classes = record.arguments["seed"], len(record.classes)
+    if folds:
+        known = [read_unknown(fold, read_run(fold)) for fold in folds]
+        others = [each.detector for each in known if each is not None]
+        detector = fit_unknown_as(others, flat[TRAIN], labels, classes, seed=seed)
+    else:
+        detector = fit_unknown(flat[TRAIN], labels, flat[VALIDATION], classes, seed=seed)
     arrays: dict[str, Any] = {
         "names": np.array(layers), "model": np.array(record.model_digest), "threshold": np.array(detector.threshold)
     }  # fmt: skip

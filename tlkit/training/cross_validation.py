@@ -1,0 +1,96 @@
+"""What the runs of all folds tell of the run on all images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tlkit.reporting.metrics import Evaluation, wilson_interval
+
+
+@dataclass(frozen=True)
+class Fold:
+    """The run that was validated on one fold and trained on the others.
+
+    Attributes:
+        run: Its folder.
+        files: Paths of the images of the fold.
+        labels: The class of each, an index.
+        probabilities: ``(images, classes)``, 0 to 1, before calibration.
+        phases: Loss and accuracy on them, ``val_loss`` and ``val_accuracy``, after each epoch of each phase.
+        chosen: They also chose the epoch whose weights the run keeps.
+        skipped: ``(path, reason)`` of images of any fold that could not be read.
+    """
+
+    run: Path
+    files: Sequence[str]
+    labels: Sequence[int]
+    probabilities: Sequence[Sequence[float]]
+    phases: Mapping[str, Sequence[Mapping[str, float]]]
+    chosen: bool
+    skipped: Sequence[tuple[str, str]]
+
+    @property
+    def val_accuracy(self) -> float:
+        """Share of the images of the fold that are classified right, 0 to 1."""
+        return float((np.argmax(self.probabilities, axis=1) == self.labels).mean())
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95% confidence interval of the accuracy, 0 to 1."""
+        return wilson_interval(self.val_accuracy, len(self.files))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON values of the fold."""
+        return {
+            "run": str(self.run),
+            "images": len(self.files),
+            "val_accuracy": self.val_accuracy,
+            "interval": list(self.interval),
+        }
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """The runs of all folds: they validate the run on all images.
+
+    Attributes:
+        folds: At least two, in order.
+    """
+
+    folds: tuple[Fold, ...]
+
+    @property
+    def chosen(self) -> bool:
+        """True if the images of a fold also chose among the epochs of its run."""
+        return any(fold.chosen for fold in self.folds)
+
+    @cached_property
+    def files(self) -> tuple[str, ...]:
+        """Paths of all images, fold by fold."""
+        return tuple(file for fold in self.folds for file in fold.files)
+
+    def evaluation(self, classes: Sequence[str]) -> Evaluation:
+        """Return the prediction of each image by the run that was not trained on it."""
+        return Evaluation(
+            tuple(classes),
+            np.concatenate([np.array(fold.labels, np.int64) for fold in self.folds]),
+            np.concatenate([np.array(fold.probabilities, np.float32) for fold in self.folds]),
+        )
+
+    def to_list(self) -> list[dict[str, Any]]:
+        """Return the JSON values of the folds."""
+        return [fold.to_dict() for fold in self.folds]
+
+    def epochs(self, phase: str) -> list[dict[str, float]]:
+        """Return the mean ``val_loss`` and ``val_accuracy`` of each epoch of a phase that all runs have."""
+        histories = [fold.phases[phase] for fold in self.folds]
+        return [
+            {key: float(np.mean([epoch[key] for epoch in epochs])) for key in ("val_loss", "val_accuracy")}
+            for epochs in zip(*histories, strict=False)
+        ]

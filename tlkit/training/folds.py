@@ -1,0 +1,166 @@
+"""Train a run for each fold of the images, before the run on all of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tlkit.analysis.logistic_regression import fold_numbers
+from tlkit.config import FinetuneConfig
+from tlkit.data.dataset import Dataset, Split
+from tlkit.data.layout import TRAIN, VALIDATION
+from tlkit.errors import RunError, UsageError
+from tlkit.training.cross_validation import CrossValidation, Fold
+from tlkit.training.plan import TrainingPlan
+from tlkit.training.result import FinetuneResult
+from tlkit.training.run_folder import RECORD
+from tlkit.training.run_state import FOLDS
+from tlkit.training.split_data import SplitData
+from tlkit.utils.atomic_write import atomic_write
+from tlkit.utils.logging import logger
+from tlkit.utils.text import pluralize
+
+Train = Callable[[TrainingPlan, SplitData, Path], FinetuneResult]
+"""Train a run in its folder, from its last checkpoint where there is one, and save it."""
+
+
+def train_folds(plan: TrainingPlan, folder: Path, train: Train) -> TrainingPlan:
+    """Train a run on all folds but one, for each of them, and plan the run on all images, which they validate.
+
+    A run that is complete, because the work was interrupted after it, is not trained again.
+
+    Args:
+        plan: The run. Its training and validation images are dealt out to the folds together.
+        folder: Its folder, which the runs of the folds go into.
+        train: Trains one of them.
+
+    Raises:
+        UsageError: A fold would be empty.
+        RunError: The folder cannot be written to.
+    """
+    assert isinstance(plan.config, FinetuneConfig) and plan.config.folds is not None
+    config = dataclasses.replace(plan.config, output=str(folder))
+    modality = plan.preprocessor.modality
+    pool = _pooled(plan.dataset)
+    images = pool.splits[TRAIN]
+    numbers = _deal(pool, plan.config.folds, config.seed)
+    if len({*numbers.tolist()} - {-1}) < plan.config.folds:
+        raise UsageError(
+            f"--folds {plan.config.folds}: {pluralize(len(images.files), modality.singular)} of "
+            f"{pluralize(len(pool.classes), 'class', 'classes')} cannot be dealt out to so many folds.",
+            hint="Use fewer.",
+        )
+    folds: list[Fold] = []
+    for number in range(plan.config.folds):
+        pool, numbers = _without(pool, numbers, folds[-1].skipped if folds else ())
+        held = numbers == number
+        run, saved = folder / f"fold-{number + 1}", folder / FOLDS / f"{number + 1}.json"
+        fold = _read(saved, run)
+        if fold is None:
+            logger.info(
+                "Fold %d of %d: %s to train on, %d to validate.", number + 1, plan.config.folds,
+                pluralize(int((~held).sum()), modality.singular), held.sum(),
+            )  # fmt: skip
+            part = dataclasses.replace(pool, splits={}, digests={}, warnings=())
+            part = _with_split(_with_split(part, TRAIN, pool, ~held), VALIDATION, pool, held)
+            fold = _train_fold(dataclasses.replace(plan, config=config, dataset=part, warnings=()), run, train)
+            _write(saved, fold)
+        folds.append(fold)
+    pool, _ = _without(pool, numbers, folds[-1].skipped)
+    logger.info("All %s.", pluralize(len(pool.splits[TRAIN].files), modality.singular))
+    for name in plan.dataset.splits.keys() - {TRAIN, VALIDATION}:
+        pool = _with_split(pool, name, plan.dataset)
+    return dataclasses.replace(plan, dataset=pool, cross_validation=CrossValidation(tuple(folds)))
+
+
+def _pooled(dataset: Dataset) -> Dataset:
+    """Join the training and validation images, class by class, sorted by name within a class."""
+    parts = [dataset.splits[name] for name in (TRAIN, VALIDATION)]
+    files = [file for part in parts for file in part.files]
+    digests = [digest for name in (TRAIN, VALIDATION) for digest in dataset.digests[name]]
+    labels = np.concatenate([part.labels for part in parts])
+    order = sorted(range(len(files)), key=lambda number: (labels[number], files[number]))
+    split = Split(tuple(files[number] for number in order), labels[order])
+    return dataclasses.replace(
+        dataset, splits={TRAIN: split}, digests={TRAIN: tuple(digests[number] for number in order)}
+    )
+
+
+def _deal(pool: Dataset, folds: int, seed: int) -> np.ndarray:
+    """Return the fold of each image: those of one group, and copies of one image, are in one fold."""
+    images = pool.splits[TRAIN]
+    keys = [pool.groups.get(file) or digest or file
+            for file, digest in zip(images.files, pool.digests[TRAIN], strict=True)]  # fmt: skip
+    number_of = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    groups = np.array([number_of[key] for key in keys])
+    return fold_numbers(images.labels, folds, np.random.default_rng(seed), groups)
+
+
+def _without(pool: Dataset, numbers: np.ndarray, skipped: Sequence[tuple[str, str]]) -> tuple[Dataset, np.ndarray]:
+    """Drop images that could not be read, so that they are named once, from the pool and its folds."""
+    if not skipped:
+        return pool, numbers
+    reasons = dict(skipped)
+    rest = np.array([file not in reasons for file in pool.splits[TRAIN].files])
+    pool = dataclasses.replace(pool, skipped=(*pool.skipped, *reasons.items()))
+    return _with_split(pool, TRAIN, pool, rest), numbers[rest]
+
+
+def _with_split(dataset: Dataset, name: str, source: Dataset, chosen: np.ndarray | None = None) -> Dataset:
+    """Return a dataset with one more split: that of another, or some of its training images."""
+    if chosen is None:
+        split, digests = source.splits[name], source.digests[name]
+    else:
+        whole, rows = source.splits[TRAIN], np.flatnonzero(chosen).tolist()
+        split = Split(tuple(whole.files[row] for row in rows), whole.labels[rows])
+        digests = [source.digests[TRAIN][row] for row in rows]
+    return dataclasses.replace(
+        dataset, splits={**dataset.splits, name: split}, digests={**dataset.digests, name: digests}
+    )
+
+
+def _train_fold(plan: TrainingPlan, run: Path, train: Train) -> Fold:
+    images = SplitData(plan.dataset, plan.preprocessor, plan.config.batch_size)
+    try:
+        run.mkdir(exist_ok=True)
+    except OSError as error:
+        raise RunError(f"Cannot write to the run folder {run}: {error.strerror}.") from error
+    result = train(plan, images, run)
+    found = result.evaluations[VALIDATION]
+    return Fold(
+        run,
+        images.splits[VALIDATION].files,
+        found.labels.tolist(),
+        (found.probabilities if found.before is None else found.before).tolist(),
+        {phase.name: [dict(epoch) for epoch in phase.epochs] for phase in result.phases},
+        result.chosen_on_validation,
+        images.skipped[len(plan.dataset.skipped) :],
+    )
+
+
+def _write(path: Path, fold: Fold) -> None:
+    try:
+        path.parent.mkdir(exist_ok=True)
+        with atomic_write(path) as part:
+            part.write_text(json.dumps({**dataclasses.asdict(fold), "run": None}), "utf-8")
+    except OSError as error:
+        raise RunError(f"Cannot write the run {path.parent.parent}: {error.strerror}.") from error
+
+
+def _read(path: Path, run: Path) -> Fold | None:
+    """Return a complete fold of an interrupted run; None where it has to be trained."""
+    try:
+        content: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        return Fold(**{**content, "run": run})
+    except FileNotFoundError:
+        if (run / RECORD).exists():  # ended between its record and this file
+            shutil.rmtree(run)
+        return None
+    except (OSError, ValueError, TypeError) as error:
+        raise RunError(f"{path} cannot be read: {error}.", hint="Start a new run.") from error
