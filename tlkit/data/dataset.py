@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from tlkit.data.archives import is_archive, unpack
 from tlkit.data.digests import Digest, describe_copies, file_digests, first_paths, repeated
 from tlkit.data.discovery import LeftOut, folders_in, near_names, walk_files
 from tlkit.data.exclude import read_list
-from tlkit.data.labelled_files import ClassFiles, LabelledFiles, relative_name
+from tlkit.data.labelled_files import NO_LABEL, ClassFiles, LabelledFiles, relative_name
 from tlkit.data.layout import TEST, TRAIN, VALIDATION, check_classes, class_folders, find_layout, holds_runs
 from tlkit.data.modality import IMAGE, Modality, other_modalities
 from tlkit.data.tables import ENDINGS, find_table, scan_table
@@ -30,15 +31,29 @@ from tlkit.utils.text import did_you_mean, join_truncated, pluralize
 
 @dataclass(frozen=True)
 class Split:
-    """Labelled files, class by class, sorted by name within a class.
+    """Labelled files, class by class, sorted by name within a class; those of several labels sorted by name.
 
     Attributes:
         files: Paths.
-        labels: ``(len(files),)`` int64, indices into the dataset's classes.
+        labels: ``(len(files),)`` int64, indices into the dataset's classes; or ``(len(files), classes)`` bool, which of
+            them each file has.
     """
 
     files: tuple[str, ...]
     labels: np.ndarray
+
+    def counts(self, classes: int) -> list[int]:
+        """Return the number of files of each class."""
+        if self.labels.ndim == 2:
+            return [int(count) for count in self.labels.sum(axis=0)]
+        return [int(count) for count in np.bincount(self.labels, minlength=classes)]
+
+    @property
+    def strata(self) -> np.ndarray:
+        """``(len(files),)`` int64, what to deal files out by: their class, or the rarest of their labels."""
+        if self.labels.ndim == 1:
+            return self.labels
+        return np.asarray((self.labels / np.maximum(self.labels.sum(axis=0), 1)).argmax(axis=1))
 
 
 @dataclass(frozen=True)
@@ -55,6 +70,7 @@ class Dataset:
         held_out: True if ``validation`` was drawn from the folders of ``train``.
         root: The folder that paths are given below.
         groups: The group of each file that has one; files of a group are on one side of every split.
+        multi_label: A file may have several labels.
     """
 
     classes: tuple[str, ...]
@@ -66,6 +82,7 @@ class Dataset:
     held_out: bool = False
     root: str = ""
     groups: Mapping[str, str] = field(default_factory=dict)
+    multi_label: bool = False
 
 
 def scan_dataset(
@@ -76,6 +93,8 @@ def scan_dataset(
     modality: Modality = IMAGE,
     exclude: str | None = None,
     group: str | None = None,
+    multi_label: bool = False,
+    separator: str | None = None,
 ) -> Dataset:
     """Find the classes, splits and files of labelled data. Files are read for their digests, but not decoded.
 
@@ -88,6 +107,8 @@ def scan_dataset(
         modality: Which files to look for.
         exclude: A list of files to leave out, by their paths below the folder.
         group: The column of a table that tells which images belong together.
+        multi_label: Images of a table may have several labels.
+        separator: What stands between them; None to find out.
 
     Returns:
         The dataset; it always has a ``train`` and a ``validation`` split.
@@ -96,7 +117,7 @@ def scan_dataset(
         DataError: No such folder, fewer than two classes, a class without files, or classes that differ between
             splits.
     """
-    found = _find_files(folder, modality, group)
+    found = _find_files(folder, modality, _TableOptions(group, multi_label, separator))
     by_split, left_out, unreadable, warnings = found.by_split, found.left_out, found.unreadable, found.warnings
     root = found.root
     if exclude is not None:
@@ -107,7 +128,7 @@ def scan_dataset(
     digest_of = _digest_files(by_split, modality)
     held_out = VALIDATION not in by_split
     if held_out:
-        draw = _hold_out_groups if found.groups else _hold_out
+        draw = _hold_out_groups if found.groups or multi_label else _hold_out
         by_split[TRAIN], by_split[VALIDATION] = draw(by_split[TRAIN], val_split, seed, digest_of, found.groups)
         if not any(by_split[VALIDATION].values()):
             raise DataError(
@@ -117,16 +138,41 @@ def scan_dataset(
     elif val_split != DEFAULT_VAL_SPLIT:
         warnings.append(f"--val-split has no effect: {folder} has a validation split.")
     warnings += _warnings(classes, by_split, modality) + _shared_groups(by_split, found.groups)
-    warnings += describe_copies(root, by_split, digest_of, modality)
-    splits = {name: _as_split(files, classes) for name, files in by_split.items()}
+    splits = {name: _as_split(files, classes, multi_label=multi_label) for name, files in by_split.items()}
+    warnings += describe_copies(root, _by_labels(splits), digest_of, modality)
     digests = {name: tuple(digest_of[file] for file in split.files) for name, split in splits.items()}
     return Dataset(
         classes, splits, digests, tuple(warnings), tuple(left_out.skipped), left_out.endings, held_out=held_out,
-        root=root, groups=found.groups,
+        root=root, groups=found.groups, multi_label=multi_label,
     )  # fmt: skip
 
 
-def _find_files(data: str, modality: Modality, group: str | None) -> LabelledFiles:
+@dataclass(frozen=True)
+class _TableOptions:
+    """What only tables tell of: groups of images, and several labels an image."""
+
+    group: str | None = None
+    multi_label: bool = False
+    separator: str | None = None
+
+    def scan(self, table: Path, modality: Modality) -> LabelledFiles:
+        return scan_table(table, modality, self.group, multi_label=self.multi_label, separator=self.separator)
+
+    def refuse_folders(self, data: str) -> None:
+        """Raise where class folders cannot tell what was asked for."""
+        if self.group is not None:
+            raise UsageError(
+                f"--group {self.group}: {data} holds class folders, which have no columns.",
+                hint="Name a table as DATA.",
+            )
+        if self.multi_label:
+            raise UsageError(
+                f"--multi-label: {data} holds class folders, and an image in a folder has one label.",
+                hint="Name a table as DATA: path,label with rows such as a.jpg,cat|dog.",
+            )
+
+
+def _find_files(data: str, modality: Modality, options: _TableOptions) -> LabelledFiles:
     """Find labelled files in a folder, an archive or a table; a table beside images counts where folders tell nothing.
 
     What an archive holds is found below the folder that it is unpacked to.
@@ -134,7 +180,9 @@ def _find_files(data: str, modality: Modality, group: str | None) -> LabelledFil
     data = _unpacked(data)
     table = find_table(data)
     if table is not None and not Path(data).is_dir():
-        return scan_table(table, modality, group)
+        return options.scan(table, modality)
+    if table is not None and options.multi_label:  # folders cannot be meant
+        return options.scan(table, modality)
     try:
         found = _find_in_folders(data, modality)
         if len(found.by_split.get(TRAIN, {})) < 2 and table is not None:
@@ -143,11 +191,8 @@ def _find_files(data: str, modality: Modality, group: str | None) -> LabelledFil
         if table is None:
             raise
         logger.info("The folders of %s tell no classes; %s does.", data, table)
-        return scan_table(table, modality, group)
-    if group is not None:
-        raise UsageError(
-            f"--group {group}: {data} holds class folders, which have no columns.", hint="Name a table as DATA."
-        )
+        return options.scan(table, modality)
+    options.refuse_folders(data)
     return found
 
 
@@ -205,7 +250,13 @@ class Labelled:
 
 
 def scan_labelled(
-    folder: str, classes: Sequence[str], *, split: str | None = None, modality: Modality = IMAGE
+    folder: str,
+    classes: Sequence[str],
+    *,
+    split: str | None = None,
+    modality: Modality = IMAGE,
+    multi_label: bool = False,
+    separator: str | None = None,
 ) -> Labelled:
     """Find labelled files of a model's classes. No file is opened.
 
@@ -214,15 +265,17 @@ def scan_labelled(
         classes: The model's classes; a class's index is its label.
         split: Which split; None for ``test`` where there is one, else ``validation``, else ``train``.
         modality: Which files to look for.
+        multi_label: Images may have several labels, which only a table tells.
+        separator: What stands between them; None to find out.
 
     Raises:
         DataError: No such folder or split, a class folder that is none of ``classes``, or no file at all.
     """
     folder = _unpacked(folder)
     root = Path(folder)
-    table = find_table(folder)
-    if table is not None and not root.is_dir():
-        return _labelled_by_table(table, classes, split, modality)
+    table, options = find_table(folder), _TableOptions(None, multi_label, separator)
+    if table is not None and (multi_label or not root.is_dir()):
+        return _labelled_by_table(table, classes, split, modality, options)
     if not root.is_dir():
         raise DataError(f"There is no data folder {folder}.", hint=near_names(folder))
     try:
@@ -231,7 +284,8 @@ def scan_labelled(
         except DataError:
             if table is None:
                 raise
-            return _labelled_by_table(table, classes, split, modality)
+            return _labelled_by_table(table, classes, split, modality, options)
+        options.refuse_folders(folder)
         named, warnings = layout.splits, list(layout.warnings)
         if split is not None and split not in named:
             raise DataError(
@@ -248,13 +302,17 @@ def scan_labelled(
     return _as_labelled(name, found, classes, modality, left_out, warnings, str(evaluated))
 
 
-def _labelled_by_table(table: Path, classes: Sequence[str], split: str | None, modality: Modality) -> Labelled:
-    listed = scan_table(table, modality)
+def _labelled_by_table(
+    table: Path, classes: Sequence[str], split: str | None, modality: Modality, options: _TableOptions
+) -> Labelled:
+    listed = options.scan(table, modality)
     if split is not None and split not in listed.by_split:
         raise DataError(f"{table} has no row of {split}.", hint=f"It has {join_truncated(listed.by_split)}.")
     name = split or next(each for each in (TEST, VALIDATION, TRAIN) if each in listed.by_split)
     found = {label: files for label, files in listed.by_split[name].items() if files}
-    return _as_labelled(name, found, classes, modality, listed.left_out, listed.warnings, str(table))
+    return _as_labelled(
+        name, found, classes, modality, listed.left_out, listed.warnings, str(table), multi_label=listed.multi_label
+    )
 
 
 def _as_labelled(
@@ -265,25 +323,26 @@ def _as_labelled(
     left_out: LeftOut,
     warnings: list[str],
     evaluated: str,
+    *,
+    multi_label: bool = False,
 ) -> Labelled:
     """Give the files of a split the labels of a model."""
     left_out.report(modality)
-    unknown = sorted(set(found) - set(classes))
+    unknown = sorted(set(found) - {*classes, NO_LABEL})
     if unknown:
         raise DataError(
             f"{evaluated} has classes that the run was not trained on: {join_truncated(unknown)}.",
             hint=did_you_mean(unknown[0], classes) or f"Its classes are {join_truncated(classes)}.",
         )
-    files = [file for each in classes for file in found.get(each, [])]
-    if not files:
+    labelled = _as_split(found, classes, multi_label=multi_label)
+    if not labelled.files:
         raise DataError(
             f"No {modality.singular} of {join_truncated(classes)} in {evaluated}.",
             hint=left_out.why() or f"Put the {modality.plural} of each class into a folder with the class's name.",
         )
     missing = [each for each in classes if not found.get(each)]
     warnings += [_unmeasured(modality.plural, missing)] if missing else []
-    labels = np.repeat(np.arange(len(classes)), [len(found.get(each, [])) for each in classes])
-    return Labelled(name, Split(tuple(files), labels), tuple(warnings), tuple(left_out.skipped), left_out.endings)
+    return Labelled(name, labelled, tuple(warnings), tuple(left_out.skipped), left_out.endings)
 
 
 def _scan_classes(folder: Path, modality: Modality, left_out: LeftOut) -> tuple[ClassFiles, list[str]]:
@@ -336,7 +395,7 @@ def _checked_classes(
     unreadable: Mapping[str, Sequence[str]],
     left_out: LeftOut,
 ) -> tuple[str, ...]:
-    classes = tuple(sorted(by_split[TRAIN]))
+    classes = tuple(sorted(by_split[TRAIN].keys() - {NO_LABEL}))
     if len(classes) < 2:
         has = f"only one class, {join_truncated(classes)}" if classes else "no class folder"
         raise DataError(
@@ -345,7 +404,7 @@ def _checked_classes(
             or f"Put the {modality.plural} of each class into a folder of its own, named after the class.",
         )
     for split, found in by_split.items():
-        missing, extra = set(classes) - set(found), set(found) - set(classes)
+        missing, extra = set(classes) - set(found), set(found) - {*classes, NO_LABEL}
         if missing or extra:
             parts = [f"{split} lacks {join_truncated(sorted(missing))}"] if missing else []
             parts += [f"{split} has {join_truncated(sorted(extra))}, which train lacks"] if extra else []
@@ -411,26 +470,39 @@ def _hold_out_groups(
 ) -> tuple[ClassFiles, ClassFiles]:
     """Split into training and validation files so that each group, and files of the same bytes, are on one side.
 
-    Groups are taken in a random order, each that brings the classes closer to their share, until none does.
+    Source: Sechidis, Tsoumakas and Vlahavas, On the Stratification of Multi-Label Data (2011): the rarest class is
+    dealt out first, because it has the least choice. A class with two groups or more keeps one to train on, and no group
+    is held out that brings the classes further from their shares.
     """
-    members: dict[str | Digest, list[tuple[str, str]]] = {}
+    counts: dict[str | Digest, Counter[str]] = {}
     for name, files in found.items():
         for file in files:
-            members.setdefault(groups.get(file) or digest_of[file] or file, []).append((name, file))
-    wanted = {name: min(max(round(len(files) * share), 1), max(len(files) - 1, 0)) for name, files in found.items()}
-    held: set[str] = set()
-    keys = list(members)
-    for place in np.random.default_rng(seed).permutation(len(keys)).tolist():
-        counts = Counter(name for name, _ in members[keys[place]])
-        gain = sum(abs(wanted[name]) - abs(wanted[name] - count) for name, count in counts.items())
-        if gain > 0 and all(count <= wanted[name] for name, count in counts.items() if wanted[name] >= 0):
-            held.update(file for _, file in members[keys[place]])
-            for name, count in counts.items():
-                wanted[name] -= count
+            counts.setdefault(groups.get(file) or digest_of[file] or file, Counter())[name] += 1
+    left = {name: len(files) for name, files in found.items()}
+    target = {name: min(max(round(count * share), 1), max(count - 1, 0)) for name, count in left.items()}
+    wanted = dict(target)
+    random = np.random.default_rng(seed)
+    keys, held, dealt = list(counts), set(), set()
+    for name in sorted(found, key=lambda name: (left[name], name)):
+        for place in random.permutation(len(keys)).tolist():
+            key = keys[place]
+            if key in dealt or not counts[key][name]:
+                continue
+            dealt.add(key)
+            gain = sum(
+                (abs(wanted[other]) - abs(wanted[other] - count)) / max(target[other], 1)
+                for other, count in counts[key].items()
+            )
+            if wanted[name] > 0 and gain > 0 and all(left[other] > count for other, count in counts[key].items()):
+                held.add(key)
+                for other, count in counts[key].items():
+                    wanted[other] -= count
+                    left[other] -= count
     parts = [
-        {name: [file for file in files if (file in held) is is_held] for name, files in found.items()}
+        {name: [file for file in files if ((groups.get(file) or digest_of[file] or file) in held) is is_held]
+         for name, files in found.items()}
         for is_held in (False, True)
-    ]
+    ]  # fmt: skip
     return parts[0], parts[1]
 
 
@@ -449,7 +521,7 @@ def _shared_groups(by_split: Mapping[str, ClassFiles], groups: Mapping[str, str]
 
 
 def _digest_files(by_split: Mapping[str, ClassFiles], modality: Modality) -> dict[str, Digest]:
-    files = [file for found in by_split.values() for each in found.values() for file in each]
+    files = list(dict.fromkeys(file for found in by_split.values() for each in found.values() for file in each))
     return dict(zip(files, file_digests(files, modality), strict=True))
 
 
@@ -474,6 +546,22 @@ def _unmeasured(what: str, classes: Sequence[str]) -> str:
     return f"No {what} for {join_truncated(classes)}: {whose} accuracy cannot be measured."
 
 
-def _as_split(found: ClassFiles, classes: tuple[str, ...]) -> Split:
-    files = [file for name in classes for file in found[name]]
-    return Split(tuple(files), np.repeat(np.arange(len(classes)), [len(found[name]) for name in classes]))
+def _as_split(found: ClassFiles, classes: Sequence[str], *, multi_label: bool = False) -> Split:
+    if not multi_label:
+        files = [file for name in classes for file in found.get(name, [])]
+        return Split(tuple(files), np.repeat(np.arange(len(classes)), [len(found.get(name, [])) for name in classes]))
+    row = {file: number for number, file in enumerate(sorted({file for files in found.values() for file in files}))}
+    labels = np.zeros((len(row), len(classes)), bool)
+    for number, name in enumerate(classes):
+        labels[[row[file] for file in found.get(name, [])], number] = True
+    return Split(tuple(row), labels)
+
+
+def _by_labels(splits: Mapping[str, Split]) -> dict[str, dict[Any, list[str]]]:
+    """Return the files of each split by what they are labelled."""
+    found: dict[str, dict[Any, list[str]]] = {}
+    for name, split in splits.items():
+        of_split = found[name] = {}
+        for file, label in zip(split.files, split.labels.tolist(), strict=True):
+            of_split.setdefault(tuple(label) if isinstance(label, list) else label, []).append(file)
+    return found

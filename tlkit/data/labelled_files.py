@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from tlkit.data.discovery import LeftOut, is_url
 
 ClassFiles = dict[str, list[str]]
-"""The files of each class."""
+"""The files of each class. Where images have several labels, a file is in several."""
+NO_LABEL = ""
+"""In place of a class: the files that have no label, where they may have several."""
 
 
 @dataclass
@@ -23,6 +25,7 @@ class LabelledFiles:
         unreadable: Classes of each split that may be empty: what they held cannot be read, or the table has none there.
         warnings: Problems to know about before trusting results.
         groups: The group of each file that has one.
+        multi_label: A file may have several labels.
     """
 
     root: str
@@ -31,6 +34,7 @@ class LabelledFiles:
     unreadable: Mapping[str, list[str]]
     warnings: list[str]
     groups: Mapping[str, str] = field(default_factory=dict)
+    multi_label: bool = False
 
 
 def relative_name(file: str, root: str) -> str:

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from tlkit.data.discovery import LeftOut, is_url, walk_files
-from tlkit.data.labelled_files import ClassFiles, LabelledFiles
+from tlkit.data.labelled_files import NO_LABEL, ClassFiles, LabelledFiles
 from tlkit.data.layout import TRAIN, split_of
 from tlkit.data.modality import Modality
 from tlkit.errors import DataError, UsageError
+from tlkit.utils.logging import logger
 from tlkit.utils.text import did_you_mean, join_truncated, pluralize
 
 ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
@@ -32,6 +33,10 @@ _PATHS = (
 _LABELS = ("label", "labels", "class", "classname", "category", "target", "species", "breed", "tag", "tags", "y")
 _SPLITS = ("split", "set", "subset", "partition")
 _SHOWN = 10
+_MORE = "more cells than columns"
+"""Names the cells of a row that no column has."""
+_SEPARATORS = ("|", ";", ",", " ")
+"""What stands between the labels of an image, the least doubtful first."""
 
 
 def find_table(data: str) -> Path | None:
@@ -46,13 +51,22 @@ def find_table(data: str) -> Path | None:
     return None
 
 
-def scan_table(table: Path, modality: Modality, group: str | None = None) -> LabelledFiles:
+def scan_table(
+    table: Path,
+    modality: Modality,
+    group: str | None = None,
+    *,
+    multi_label: bool = False,
+    separator: str | None = None,
+) -> LabelledFiles:
     """Read the rows of a table and find their images; a row that is wrong is skipped by its line.
 
     Args:
         table: CSV, TSV, JSON Lines or Parquet with a column of images and one of labels, and perhaps of splits.
         modality: What the files are.
         group: Name of the column that tells which images belong together.
+        multi_label: An image may have several labels, in one row or in several.
+        separator: What stands between the labels of a row; None to find out. Lists need none.
 
     Raises:
         DataError: It cannot be read, has no such columns, or no row of it can be used.
@@ -63,22 +77,28 @@ def scan_table(table: Path, modality: Modality, group: str | None = None) -> Lab
         raise DataError(f"{table} has no rows.")
     columns = _Columns.of(table, list(rows[0][1]), group)
     images = _Images(table.parent, modality)
-    found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    if multi_label and separator is None:
+        separator = _find_separator(table, [row.get(columns.label) for _, row in rows])
+    found: dict[str, dict[str, dict[str, None]]] = defaultdict(lambda: defaultdict(dict))
     groups: dict[str, str] = {}
     bad: list[tuple[str, str]] = []
-    seen: dict[str, int] = {}
+    seen: dict[str, tuple[int, str]] = {}
     again: list[str] = []
     for line, row in rows:
         try:
-            file, label, split, its_group = columns.values(row, images)
+            file, split, its_group = columns.values(row, images)
+            labels = columns.labels(row, separator) if multi_label else [columns.one_label(row)]
+            before, its_split = seen.setdefault(file, (line, split))
+            if multi_label and split != its_split:
+                raise ValueError(f"it puts {row[columns.path]} into {split}, and line {before} into {its_split}")
         except ValueError as reason:
             bad.append((f"{table}, line {line}", str(reason)))
             continue
-        if file in seen:
-            again.append(f"line {line} names {row[columns.path]} again (line {seen[file]})")
+        if before != line and not multi_label:
+            again.append(f"line {line} names {row[columns.path]} again (line {before})")
             continue
-        seen[file] = line
-        found[split][label].append(file)
+        for label in labels:
+            found[split][label][file] = None
         if its_group:
             groups[file] = its_group
     if not found:
@@ -88,7 +108,7 @@ def scan_table(table: Path, modality: Modality, group: str | None = None) -> Lab
         )
     classes = sorted({label for labels in found.values() for label in labels})
     by_split: dict[str, ClassFiles] = {
-        split: {name: found[split].get(name, []) for name in classes}
+        split: {name: list(found[split].get(name, ())) for name in classes}
         for split in ("train", "validation", "test")
         if split in found
     }
@@ -101,7 +121,19 @@ def scan_table(table: Path, modality: Modality, group: str | None = None) -> Lab
     left_out = LeftOut(Counter(), bad)
     # a class that a held-out split lacks goes unmeasured there; train needs them all
     may_be_empty = {str(split): classes if split != TRAIN else [] for split in by_split}
-    return LabelledFiles(str(table.parent), by_split, left_out, may_be_empty, warnings, groups)
+    return LabelledFiles(str(table.parent), by_split, left_out, may_be_empty, warnings, groups, multi_label)
+
+
+def _find_separator(table: Path, values: Sequence[Any]) -> str | None:
+    """Find what stands between the labels of an image; None where no image has two."""
+    texts = {_text(value) for value in values if not isinstance(value, list)} - {""}
+    for separator in _SEPARATORS:
+        parts = {part for text in texts for part in text.split(separator)}
+        # words of one label are not labels: those come back in other combinations
+        if parts != texts and (separator != " " or len(parts) < len(texts)):
+            logger.info("%s separates the labels of an image by %r.", table, separator)
+            return separator
+    return None
 
 
 def _read(table: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -127,7 +159,7 @@ def _read_csv(table: Path, file: Any) -> Iterator[tuple[int, Mapping[str, Any]]]
         return
     file.seek(0)
     delimiter = "\t" if table.suffix.lower() == ".tsv" else max(",;\t", key=header.count)
-    reader = csv.DictReader(file, delimiter=delimiter, restkey="", strict=True)
+    reader = csv.DictReader(file, delimiter=delimiter, restkey=_MORE, strict=True)
     names = [name.strip() for name in reader.fieldnames or []]
     reader.fieldnames = names
     if len(names) < 2 or len({*names}) < len(names):
@@ -196,22 +228,50 @@ class _Columns:
             )
         return cls(path, label, split, group)
 
-    def values(self, row: Mapping[str, Any], images: _Images) -> tuple[str, str, str, str]:
-        """Return file, label, split and group of a row.
+    def values(self, row: Mapping[str, Any], images: _Images) -> tuple[str, str, str]:
+        """Return file, split and group of a row.
 
         Raises:
             ValueError: One of them is wrong; the message says how.
         """
-        name, label, split = (
-            _text(row.get(column)) if column else "" for column in (self.path, self.label, self.split)
-        )
-        if not name or not label:
-            raise ValueError(f"it has no {self.path if not name else self.label}")
+        name, split = (_text(row.get(column)) if column else "" for column in (self.path, self.split))
+        if not name:
+            raise ValueError(f"it has no {self.path}")
+        if any(row.get(_MORE, ())):
+            raise ValueError(f"it has more cells than columns: {join_truncated(row[_MORE], most=3)}")
         found = split_of(split)[0] if split else TRAIN
         if found not in ("train", "validation", "test"):
             raise ValueError(f"{self.split} {split!r} is none of train, validation and test")
         group = _text(row.get(self.group)) if self.group else ""
-        return images.find(name), unicodedata.normalize("NFC", label), found, group
+        return images.find(name), found, group
+
+    def one_label(self, row: Mapping[str, Any]) -> str:
+        """Return the label of a row.
+
+        Raises:
+            ValueError: It has none, or several.
+        """
+        value = row.get(self.label)
+        if isinstance(value, list):
+            raise ValueError(f"{self.label} is a list; --multi-label reads several labels an image")
+        if not _text(value):
+            raise ValueError(f"it has no {self.label}")
+        return unicodedata.normalize("NFC", _text(value))
+
+    def labels(self, row: Mapping[str, Any], separator: str | None) -> list[str]:
+        """Return the labels of a row, :data:`NO_LABEL` for an empty list.
+
+        Raises:
+            ValueError: It does not say which; an image without labels has an empty list.
+        """
+        value = row.get(self.label)
+        if isinstance(value, list):
+            return [unicodedata.normalize("NFC", _text(each)) for each in value if _text(each)] or [NO_LABEL]
+        parts = _text(value).split(separator) if separator else [_text(value)]
+        labels = [unicodedata.normalize("NFC", part.strip()) for part in parts if part.strip()]
+        if not labels:
+            raise ValueError(f"it has no {self.label}")
+        return labels
 
 
 def _text(value: Any) -> str:
