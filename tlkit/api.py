@@ -123,6 +123,8 @@ class Training(Network, total=False):
 
     recipe: config.Recipe
     val_split: float
+    multi_label: bool
+    label_separator: str | None
     exclude: StrPath | None
     group: str | None
     features: StrPath | None
@@ -169,6 +171,7 @@ class Training(Network, total=False):
 class Finetune(Training, total=False):
     """Keywords of :class:`tlkit.config.FinetuneConfig`."""
 
+    folds: int | None
     output: StrPath | None
 
 

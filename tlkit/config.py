@@ -204,22 +204,20 @@ def _unused_seed(weights: str | None, *, skip_mismatch: bool) -> dict[str, str]:
     return {} if weights == "none" or skip_mismatch else {"seed": f"it draws {_DRAWS}"}
 
 
-def _val_split() -> Any:
-    return option(
+@dataclass(frozen=True, kw_only=True)
+class DataOptions(Options):
+    """Labelled images, and how they are split."""
+
+    data: str = _data()
+    val_split: float = option(
         DEFAULT_VAL_SPLIT, group=DATA, above=0, below=1, metavar="SHARE",
         help="Share of each class held out for validation where DATA has no validation folder.",
     )  # fmt: skip
-
-
-def _exclude() -> Any:
-    return option(
+    exclude: str | None = option(
         None, group=DATA, path=True, metavar="FILE",
         help="List of files to leave out, one path below DATA a line, as `tlkit check --write-list` writes it.",
     )  # fmt: skip
-
-
-def _group() -> Any:
-    return option(
+    group: str | None = option(
         None, group=DATA, metavar="COLUMN",
         help="Column of a table DATA that tells which images belong together (a patient, a plant, a camera): they stay "
         "on one side of every split and fold.",
@@ -319,13 +317,9 @@ class ExtractConfig(BuildOptions, LoadOptions, EngineOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BottleneckConfig(BuildOptions, LoadOptions, EngineOptions):
+class BottleneckConfig(BuildOptions, LoadOptions, EngineOptions, DataOptions):
     """Options of `tlkit bottleneck`."""
 
-    data: str = _data()
-    val_split: float = _val_split()
-    exclude: str | None = _exclude()
-    group: str | None = _group()
     arch: str = _arch()
     weights: str = _weights()
     layer: str | None = _layer()
@@ -340,7 +334,7 @@ class BottleneckConfig(BuildOptions, LoadOptions, EngineOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingOptions(WidthOptions, LoadOptions, EngineOptions):
+class TrainingOptions(WidthOptions, LoadOptions, EngineOptions, DataOptions):
     """How a classifier is trained: what finetune and find-lr have in common."""
 
     recipe: Recipe = option(
@@ -350,10 +344,15 @@ class TrainingOptions(WidthOptions, LoadOptions, EngineOptions):
         "(InceptionV3, VGG16, unless --arch is given).",
     )  # fmt: skip
 
-    data: str = _data()
-    val_split: float = _val_split()
-    exclude: str | None = _exclude()
-    group: str | None = _group()
+    multi_label: bool = option(
+        False, group=DATA,
+        help="Images may have several labels: rows of a table such as a.jpg,cat|dog, or lists. The head ends in a "
+        "sigmoid, each label has a threshold of its own.",
+    )  # fmt: skip
+    label_separator: str | None = option(
+        None, group=DATA, metavar="TEXT", unset="found in the table: | ; , or a space",
+        help="What stands between the labels of an image, with --multi-label.",
+    )  # fmt: skip
     features: str | None = option(
         None, group=DATA, path=True, metavar="DIR", unset="computed, and cached",
         help="Features of DATA that `tlkit bottleneck DATA -o DIR` wrote.",
@@ -522,6 +521,11 @@ class TrainingOptions(WidthOptions, LoadOptions, EngineOptions):
                 f"{'--mixup' if self.mixup else '--cutmix'} mixes images that are augmented in every epoch.",
                 hint="Add --augment light, recipe2017 or randaugment, without --augment-copies.",
             )
+        if self.multi_label and self.class_weight != "none":
+            raise UsageError(
+                "--class-weight weights images by their class, and with --multi-label an image has several.",
+                hint="Leave it out: each label has a threshold of its own.",
+            )
         if self.finetune_epochs and self.warmup_epochs >= self.finetune_epochs:
             raise UsageError(
                 f"--warmup-epochs {self.warmup_epochs:g} leaves none of the {self.finetune_epochs} epochs of phase 2.",
@@ -580,7 +584,7 @@ class TrainingOptions(WidthOptions, LoadOptions, EngineOptions):
 
     def without_effect(self) -> dict[str, str]:
         """Return the options that have no effect beside the others, with the reason."""
-        reasons: dict[str, str] = {}
+        reasons = {} if self.multi_label else {"label_separator": "without --multi-label an image has one label"}
         if not self.epochs:
             reasons |= dict.fromkeys(("optimizer", "lr", "schedule"), "--epochs 0 skips phase 1")
         elif self.head_optimizer == "lbfgs":
@@ -704,13 +708,9 @@ class EvaluateConfig(EngineOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProbeOptions(EngineOptions):
+class ProbeOptions(EngineOptions, DataOptions):
     """Labelled images and features of them: what check and compare have in common."""
 
-    data: str = _data()
-    val_split: float = _val_split()
-    exclude: str | None = _exclude()
-    group: str | None = _group()
     batch_size: int | None = _batch_size(None)
     seed: int = _seed("what --val-split holds out, and of the folds")
     report: str | None = option(

@@ -8,6 +8,8 @@ FEWEST = 20
 """Images below which nothing can be said about how sure a classifier should be."""
 _FOLDS = 5
 _LEAST = 1e-30
+_LEAST_OF_TWO = 3e-8
+"""What float32 leaves of 1 minus a probability close to 1."""
 _BOUNDS = (-3.0, 3.0)
 """Natural logarithms of the temperatures that are tried."""
 
@@ -27,6 +29,29 @@ def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarr
     logits = np.log(np.maximum(probabilities.astype(np.float64), _LEAST)) / temperature
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True)).astype(probabilities.dtype)
+
+
+def of_two(probabilities: np.ndarray) -> np.ndarray:
+    """Return ``(…, 2)`` float64, the probability that a label is not given and that it is, for ``(…)`` of the second.
+
+    So a temperature applies to labels that do not exclude each other.
+    """
+    given = np.clip(probabilities.astype(np.float64), _LEAST_OF_TWO, 1 - _LEAST_OF_TWO)
+    return np.stack([1 - given, given], axis=-1)
+
+
+def calibrated_probabilities(probabilities: np.ndarray, temperature: float, *, multi_label: bool) -> np.ndarray:
+    """Return probabilities with their logits divided by a temperature.
+
+    Args:
+        probabilities: ``(…, classes)`` float, 0 to 1.
+        temperature: Above 0; 1 changes nothing.
+        multi_label: Each is of a label by itself; otherwise their sum is 1.
+    """
+    if temperature == 1 or not multi_label:
+        return apply_temperature(probabilities, temperature)
+    found: np.ndarray = apply_temperature(of_two(probabilities), temperature)[..., 1].astype(probabilities.dtype)
+    return found
 
 
 def fit_temperature(probabilities: np.ndarray, labels: np.ndarray, *, seed: int = 0) -> float:

@@ -1,4 +1,4 @@
-"""Multinomial logistic regression by L-BFGS: a linear head at the optimum of its loss, in less than a second."""
+"""Logistic regression by L-BFGS: a linear head at the optimum of its loss, in less than a second."""
 
 from __future__ import annotations
 
@@ -36,15 +36,18 @@ class LogisticRegression:
         kernel: ``(features, classes)`` float32.
         bias: ``(classes,)`` float32.
         strength: Of its L2 penalty.
+        multi_label: Its probabilities are of each class by itself.
     """
 
     kernel: np.ndarray
     bias: np.ndarray
     strength: float
+    multi_label: bool = False
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
         """Return ``(samples, classes)`` float32 for ``(samples, features)`` float32."""
-        return _softmax(features @ self.kernel + self.bias)[0]
+        logits = features @ self.kernel + self.bias
+        return _sigmoid(logits) if self.multi_label else _softmax(logits)[0]
 
 
 def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
@@ -61,6 +64,7 @@ def fit_logistic_regression(
     groups: np.ndarray | None = None,
     strength: float | None = None,
     seed: int = 0,
+    multi_label: bool = False,
 ) -> LogisticRegression:
     """Fit a linear classifier to the minimum of its cross-entropy with L2.
 
@@ -74,6 +78,7 @@ def fit_logistic_regression(
             None for a group each.
         strength: Of the penalty, as :data:`STRENGTHS`; None to choose it by cross-validation.
         seed: Draws the folds.
+        multi_label: Classes do not exclude each other: the cross-entropy is that of each by itself, summed.
     """
     mean = features.mean(axis=0, dtype=np.float64).astype(np.float32)
     centred = features - mean
@@ -84,7 +89,7 @@ def fit_logistic_regression(
         basis, rows = np.linalg.qr(centred.T)
         centred = np.ascontiguousarray(rows.T)
     each = np.ones(len(centred), np.float32) if weights is None else weights
-    problem = _Problem(centred, expected, each / each.sum())
+    problem = _Problem(centred, expected, each / each.sum(), multi_label)
     start = np.zeros((problem.features.shape[1] + 1, expected.shape[1]))
     products = problem.features.size * expected.shape[1]
     with threadpool_limits(1 if products < _WORTH_THREADS else compute_threads(), "blas"):
@@ -95,7 +100,7 @@ def fit_logistic_regression(
             strength = _choose_strength(problem, folds, chosen)
         matrix = _fit(problem, strength, start, tolerance=2e-6).astype(np.float32)
     kernel = (matrix[:-1] if basis is None else basis @ matrix[:-1]) / np.float32(scale)
-    return LogisticRegression(kernel, matrix[-1] - mean @ kernel, strength)
+    return LogisticRegression(kernel, matrix[-1] - mean @ kernel, strength, multi_label)
 
 
 @dataclass(frozen=True)
@@ -106,23 +111,31 @@ class _Problem:
         features: ``(samples, features)`` float32.
         expected: ``(samples, classes)`` float32.
         weights: ``(samples,)`` float32, of sum 1.
+        multi_label: Each class by itself.
     """
 
     features: np.ndarray
     expected: np.ndarray
     weights: np.ndarray
+    multi_label: bool = False
 
     def part(self, rows: np.ndarray) -> _Problem:
         weights = self.weights[rows]
-        return _Problem(self.features[rows], self.expected[rows], weights / weights.sum())
+        return _Problem(self.features[rows], self.expected[rows], weights / weights.sum(), self.multi_label)
 
     def loss(self, parameters: np.ndarray, strength: float) -> tuple[float, np.ndarray]:
         """Return the loss and its gradient; the last row of ``parameters``, the biases, has no penalty."""
         raise_if_interrupted()
         matrix = parameters.reshape(-1, self.expected.shape[1]).astype(np.float32)
         kernel = matrix[:-1]
-        probabilities, log_probabilities = _softmax(self.features @ kernel + matrix[-1])
-        loss = -float(self.weights @ (self.expected * log_probabilities).sum(axis=1))
+        logits = self.features @ kernel + matrix[-1]
+        if self.multi_label:
+            probabilities = _sigmoid(logits)
+            each = np.logaddexp(0, logits) - self.expected * logits
+        else:
+            probabilities, log_probabilities = _softmax(logits)
+            each = -self.expected * log_probabilities
+        loss = float(self.weights @ each.sum(axis=1))
         error = (probabilities - self.expected) * self.weights[:, None]
         gradient = np.concatenate([self.features.T @ error + strength * kernel, error.sum(axis=0, keepdims=True)])
         return loss + strength / 2 * float(np.vdot(kernel, kernel)), gradient.ravel().astype(np.float64)
@@ -134,6 +147,12 @@ def _softmax(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     exponentials = np.exp(logits)
     totals = exponentials.sum(axis=1, keepdims=True)
     return exponentials / totals, logits - np.log(totals)
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    from scipy.special import expit
+
+    return np.asarray(expit(logits))
 
 
 def _fit(problem: _Problem, strength: float, start: np.ndarray, *, tolerance: float) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, astuple
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -43,11 +44,8 @@ def evaluate(context: click.Context, /, options: dict[str, Any], output_format: 
         echo_json(result.to_dict())
     elif output_format == "csv":
         echo_csv(
-            ("class", "images", "predicted", "precision", "recall", "f1"),
-            [
-                (row.name, row.images, row.predicted, row.precision, row.recall, row.f1)
-                for row in result.evaluation.by_class
-            ],
+            ("class", *(name for name in asdict(result.evaluation.by_class[0]) if name != "name")),
+            [astuple(row) for row in result.evaluation.by_class],
         )
     else:
         _echo_text(result)
@@ -57,13 +55,16 @@ def evaluate(context: click.Context, /, options: dict[str, Any], output_format: 
 
 def _echo_text(result: EvaluationResult) -> None:
     from tlkit.reporting.metrics import format_accuracy, wilson_interval
+    from tlkit.reporting.multi_label import LabelReport, MultiLabelEvaluation
 
     evaluation, modality = result.evaluation, result.preprocessor.modality
     top5 = "" if evaluation.top5 is None else f", top-5 {format_accuracy(evaluation.top5, evaluation.top5_interval)}"
     images = pluralize(len(result.files), modality.singular)
     accuracy = format_accuracy(evaluation.accuracy, evaluation.interval)
-    also = ", also used to choose the epoch" if result.chosen_on else ""
+    also = f", also used to choose {evaluation.chosen_by_validation}" if result.chosen_on else ""
     echo(f"{images} ({result.split}): accuracy {accuracy}{also}{top5}")
+    if isinstance(evaluation, MultiLabelEvaluation):
+        echo(f"{evaluation.ranking}; accuracy counts images whose labels are all right")
     if result.accuracy_without_tta is not None:
         without = wilson_interval(result.accuracy_without_tta, len(result.files))
         echo(f"without --tta: accuracy {format_accuracy(result.accuracy_without_tta, without)}")
@@ -79,14 +80,22 @@ def _echo_text(result: EvaluationResult) -> None:
             f"{foreign.known_turned_away:.3f} of the known; AUROC {foreign.auroc:.3f}"
         )
     echo()
+    several = isinstance(evaluation, MultiLabelEvaluation)
     echo_table(
-        ("class", modality.plural, "precision", "recall", "F1"),
+        ("class", modality.plural, "precision", "recall", "F1", *(("AP", "threshold") if several else ())),
         [
-            (shorten(row.name), f"{row.images:,}", *map(_share, (row.precision, row.recall, row.f1)))
+            (
+                shorten(row.name),
+                f"{row.images:,}",
+                *map(_share, (row.precision, row.recall, row.f1)),
+                *map(_share, (row.average_precision, row.threshold) if isinstance(row, LabelReport) else ()),
+            )
             for row in evaluation.by_class
         ],
-        right=range(1, 5),
+        right=range(1, 7),
     )
+    if isinstance(evaluation, MultiLabelEvaluation):
+        return
     echo()
     names = [shorten(name) for name in evaluation.classes]
     header = ("true \\ predicted", *names)

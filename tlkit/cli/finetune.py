@@ -70,6 +70,7 @@ def finetune(context: click.Context, /, options: dict[str, Any], resume: str | N
 
 def _echo_text(result: FinetuneResult) -> None:
     from tlkit.reporting.metrics import format_accuracy
+    from tlkit.reporting.multi_label import MultiLabelEvaluation
 
     for fold in result.cross_validation.folds if result.cross_validation else ():
         accuracy = format_accuracy(fold.val_accuracy, fold.interval)
@@ -90,7 +91,11 @@ def _echo_text(result: FinetuneResult) -> None:
         )
     if result.chosen_on_validation:
         what = "folds were" if result.cross_validation else "validation split was"
-        echo(f"The {what} also used to choose the epoch: on new data expect less.")
+        chosen = result.evaluations["validation"].chosen_by_validation
+        echo(f"The {what} also used to choose {chosen}: on new data expect less.")
+    for split, evaluation in result.evaluations.items():
+        if isinstance(evaluation, MultiLabelEvaluation):
+            echo(f"{split.capitalize()}: {evaluation.ranking}; accuracy counts images whose labels are all right.")
     if result.skipped:
         echo(f"{pluralize(len(result.skipped), 'file')} skipped; run.json names all.")
     run = shlex.quote(str(result.run))

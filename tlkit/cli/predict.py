@@ -47,7 +47,9 @@ def predict(context: click.Context, /, options: dict[str, Any], output_format: s
     if output_format == "json":
         echo_json(predictions.to_dict())
     elif output_format == "csv":
-        echo_csv(_COLUMNS, _as_rows(predictions))
+        several = any(prediction.labels is not None for prediction in predictions)
+        columns = (*_COLUMNS, "given") if several else _COLUMNS
+        echo_csv(columns, (row[: len(columns)] for row in _as_rows(predictions)))
     else:
         _echo_text(predictions)
     if failed:
@@ -55,14 +57,16 @@ def predict(context: click.Context, /, options: dict[str, Any], output_format: s
 
 
 def _as_rows(predictions: Predictions) -> Iterator[tuple[Any, ...]]:
+    """Yield rows of all columns; the last is for runs that give several labels an image."""
     for prediction in predictions:
-        if prediction.error:
-            yield prediction.input, None, None, None, None, prediction.error, None
-        elif not prediction.scores:
-            yield prediction.input, None, None, None, None, None, f"{prediction.unknown_score:.3f}"
+        strange = None if prediction.unknown_score is None else f"{prediction.unknown_score:.3f}"
+        if prediction.error or not prediction.scores:
+            yield prediction.input, None, None, None, None, prediction.error, strange, None
         for score in prediction.scores:
-            strange = None if prediction.unknown_score is None else f"{prediction.unknown_score:.3f}"
-            yield prediction.input, score.rank, score.label, score.name, f"{score.probability:.6f}", None, strange
+            given = None if prediction.labels is None else int(score.name in prediction.labels)
+            yield (
+                prediction.input, score.rank, score.label, score.name, f"{score.probability:.6f}", None, strange, given
+            )  # fmt: skip
 
 
 def _echo_text(predictions: Predictions) -> None:
@@ -75,4 +79,7 @@ def _echo_text(predictions: Predictions) -> None:
             echo(f"  unknown ({prediction.unknown_score:.2f}; above 1 is unlike the training images)")
         for score in prediction.scores:
             label = f"  {shorten(score.label)}" if score.label != score.name else ""
-            echo(f"  {score.probability:6.1%}  {shorten(score.name):<{width}}{label}".rstrip())
+            given = "" if prediction.labels is None else "*" if score.name in prediction.labels else " "
+            echo(f"  {score.probability:6.1%} {given} {shorten(score.name):<{width}}{label}".rstrip())
+        if prediction.labels is not None and prediction.scores:
+            echo(f"  labels: {', '.join(prediction.labels) or 'none'}")

@@ -20,13 +20,14 @@ from tlkit.architectures.preprocessor import preprocessor_for, refuse_image_opti
 from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.config import CheckConfig
 from tlkit.data.batches import read_batches
-from tlkit.data.dataset import scan_dataset
+from tlkit.data.dataset import scan_data
 from tlkit.data.discovery import is_url
 from tlkit.data.exclude import write_list
 from tlkit.data.images.preprocessor import ImagePreprocessor
 from tlkit.data.images.unusual import find_unusual
 from tlkit.data.labelled_files import relative_name
 from tlkit.data.layout import TEST, TRAIN, VALIDATION
+from tlkit.data.modality import IMAGE
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.features.spec import FeatureSpec
 from tlkit.reporting.html import check_page_path
@@ -213,9 +214,7 @@ def check(config: CheckConfig) -> CheckResult:
         architecture, weights=config.weights, pooling="avg", size=config.size, resize=config.resize, seed=config.seed
     )
     preprocessor = preprocessor_for(architecture, spec.network.preprocessor.size, config.resize)
-    dataset = scan_dataset(
-        config.data, val_split=config.val_split, seed=config.seed, exclude=config.exclude, group=config.group
-    )
+    dataset = scan_data(config, seed=config.seed, modality=IMAGE)
     images = SplitData(dataset, preprocessor, config.batch_size or 32)
     features = split_features(
         images, spec, engine=config.engine, precision=config.precision, batch_size=config.batch_size

@@ -16,7 +16,7 @@ from tlkit.architectures.layer_tables import layers_of
 from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.commands.archs import list_architectures
 from tlkit.config import CompareConfig
-from tlkit.data.dataset import Dataset, scan_dataset
+from tlkit.data.dataset import Dataset, scan_data
 from tlkit.data.layout import TRAIN, VALIDATION
 from tlkit.data.modality import MODALITIES
 from tlkit.errors import DataError, InputError, UsageError, WeightsError
@@ -175,14 +175,7 @@ def compare(config: CompareConfig) -> CompareResult:
         check_page_path(Path(config.report), "tlkit compare", force=config.force)
     candidates = _candidates(config)
     modality = MODALITIES[candidates[0].architecture.modality]
-    dataset = scan_dataset(
-        config.data,
-        val_split=config.val_split,
-        seed=config.seed,
-        modality=modality,
-        exclude=config.exclude,
-        group=config.group,
-    )
+    dataset = scan_data(config, seed=config.seed, modality=modality)
     for warning in dataset.warnings:
         logger.warning(warning)
     measured: list[tuple[Candidate, _Measured]] = []

@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from tlkit.analysis.calibration import apply_temperature
 from tlkit.analysis.comparison import mcnemar
 from tlkit.analysis.unknown import auroc
 from tlkit.commands.explain import draw_errors
 from tlkit.config import EvaluateConfig, PredictConfig
-from tlkit.data.dataset import Labelled, scan_labelled
+from tlkit.data.dataset import Labelled, files_by_labels, scan_labelled
 from tlkit.data.digests import describe_copies, first_paths
 from tlkit.data.discovery import expand_inputs
 from tlkit.data.layout import TRAIN, VALIDATION
@@ -29,6 +28,7 @@ from tlkit.inference.select import open_engine, resolve_engine
 from tlkit.inference.tta import AveragingEngine
 from tlkit.reporting.html import check_page_path
 from tlkit.reporting.metrics import Evaluation, format_accuracy, wilson_interval
+from tlkit.reporting.multi_label import make_evaluation
 from tlkit.training.classifier import choose_classifier
 from tlkit.training.reproduce import command_line, versions
 from tlkit.training.run_folder import RunRecord, read_digests, read_run
@@ -182,7 +182,10 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
     modality = record.preprocessor().modality
     if config.tta and modality is not IMAGE:
         raise UsageError(f"--tta is for images, and {config.run} takes {modality.name}.", hint="Leave --tta out.")
-    labelled = scan_labelled(config.data, record.classes, split=config.split, modality=modality)
+    labelled = scan_labelled(
+        config.data, record.classes, split=config.split, modality=modality, multi_label=record.multi_label,
+
+    )  # fmt: skip
     warnings = list(labelled.warnings)
     for warning in warnings:
         logger.warning(warning)
@@ -207,7 +210,7 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
         comparison = Comparison(
             config.run_b,
             evaluation_b,
-            mcnemar(_evaluation(first, record, labels).predicted == labels, evaluation_b.predicted == labels),
+            mcnemar(_evaluation(first, record, labels).correct, evaluation_b.correct),
         )
     for warning in copies:
         logger.warning(warning)
@@ -219,7 +222,9 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
         evaluation=_evaluation(first, record, labels),
         comparison=comparison,
         foreign=None if config.foreign is None else _foreign(first, record, config),
-        accuracy_without_tta=None if first.plain is None else float((first.plain == labels).mean()),
+        accuracy_without_tta=None
+        if first.plain is None
+        else _evaluation(dataclasses.replace(first, outputs=first.plain), record, labels).accuracy,
         files=evaluated,
         skipped=(*labelled.skipped, *first.skipped),
         left_out=labelled.left_out,
@@ -241,7 +246,7 @@ class _Predicted:
         digests: SHA-256 of the files that could be read, by position.
         skipped: ``(path, reason)`` of the others.
         strangeness: ``(readable files,)`` float32, above 1 for unknown images; None where the run has not learned that.
-        plain: ``(readable files,)`` int64, the predicted classes without test-time augmentation; None if there is none.
+        plain: The outputs without test-time augmentation; None if there is none.
     """
 
     outputs: np.ndarray
@@ -288,7 +293,7 @@ def _predict(run: str, record: RunRecord, files: Sequence[str], config: Evaluate
         digests,
         tuple(skipped),
         np.array([strangeness[position] for position in sorted(outputs)]) if classifier.unknown else None,
-        np.stack([plain[position] for position in sorted(outputs)]).argmax(axis=1) if plain else None,
+        np.stack([plain[position] for position in sorted(outputs)]) if plain else None,
     )
 
 
@@ -319,12 +324,13 @@ def _evaluation(
     """Compare predictions with labels, which are indices into ``classes``, those of the run unless given."""
     columns = [record.classes.index(name) for name in classes or record.classes]
     raw = predicted.outputs[:, columns]
-    return Evaluation(
+    return make_evaluation(
         tuple(classes or record.classes),
         labels,
-        apply_temperature(raw, record.temperature),
-        record.temperature,
-        None if record.temperature == 1 else raw,
+        record.calibrated(raw),
+        temperature=record.temperature,
+        before=None if record.temperature == 1 else raw,
+        thresholds=[record.thresholds[column] for column in columns] if record.multi_label else (),
     )
 
 
@@ -337,6 +343,8 @@ def _other_run(path: str, first: str, record: RunRecord) -> RunRecord:
             f"{first} and {path} cannot be compared: only one of them knows {join_truncated(odd)}.",
             hint="Compare runs with the same classes.",
         )
+    if other.multi_label != record.multi_label:
+        raise UsageError(f"Only one of {first} and {path} gives several labels an image: they cannot be compared.")
     if other.modality != record.modality:
         raise UsageError(f"{first} takes {record.modality}, {path} takes {other.modality}: they cannot be compared.")
     return other
@@ -352,11 +360,12 @@ def _copies(
     copies_in_data: bool = True,
 ) -> list[str]:
     """Describe the images that a run was trained on, wherever they lie now, and those under two classes."""
-    by_class: dict[int, list[str]] = {}
-    for file, label in zip(labelled.split.files, labelled.split.labels.tolist(), strict=True):
-        by_class.setdefault(label, []).append(file)
     trained_on = read_digests(Path(run), TRAIN)
-    warnings = describe_copies(config.data, {labelled.name: by_class}, digest_of, modality) if copies_in_data else []
+    warnings = (
+        describe_copies(config.data, files_by_labels({labelled.name: labelled.split}), digest_of, modality)
+        if copies_in_data
+        else []
+    )
     trained = [os.path.relpath(file, config.data) for file, digest in digest_of.items() if digest in trained_on]
     if trained:
         evaluated = pluralize(len(digest_of), f"evaluated {modality.singular}")

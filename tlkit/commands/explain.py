@@ -66,14 +66,14 @@ def draw_errors(
     Returns:
         PNG files by the position of the image, of those that can still be read.
     """
-    preprocessor, names = classifier.network.preprocessor, list(evaluation.classes)
+    preprocessor = classifier.network.preprocessor
     drawn = {}
     for error in evaluation.most_confident_errors(_EXPLAINED):
         try:
             pixels = preprocessor.to_array(preprocessor.load(files[error.position]))
         except InputError:
             continue
-        heat = occlusion_map(lambda images: run(engine, images)[0], pixels, names.index(error.predicted))
+        heat = occlusion_map(lambda images: run(engine, images)[0], pixels, error.explained)
         drawn[error.position] = draw_heat(pixels, heat, THUMBNAIL_SIDE)
     return drawn
 

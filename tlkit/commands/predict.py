@@ -23,7 +23,7 @@ from tlkit.inference.loop import forward
 from tlkit.inference.select import open_engine
 from tlkit.inference.tta import AveragingEngine
 from tlkit.reporting.plots import check_plot_path, is_plot, plot_predictions
-from tlkit.training.classifier import choose_classifier
+from tlkit.training.classifier import Classifier, choose_classifier
 from tlkit.utils.logging import logger
 from tlkit.utils.output_file import check_output
 from tlkit.utils.text import without_password
@@ -56,6 +56,7 @@ class Prediction:
     Attributes:
         input: The path or URL; of a URL without its password.
         scores: The most probable classes; empty if it failed.
+        labels: The classes that it is given, by a run that gives several labels an image; else None.
         error: Why it failed, or None.
         explanation: Path of the picture of where it shows its most probable class; None if none was asked for.
         unknown_score: How unlike the images that a run was trained on it is: above 1 it is unknown; None where
@@ -66,6 +67,7 @@ class Prediction:
 
     input: str
     scores: tuple[ClassScore, ...] = ()
+    labels: tuple[str, ...] | None = None
     error: str | None = None
     explanation: str | None = None
     unknown_score: float | None = None
@@ -83,6 +85,8 @@ class Prediction:
         found: dict[str, Any] = {
             "input": self.input, "predictions": [dataclasses.asdict(score) for score in self.scores]
         }  # fmt: skip
+        if self.labels is not None:
+            found["labels"] = list(self.labels)
         if self.known is not None:
             found |= {"known": self.known, "unknown_score": self.unknown_score}
         return found | ({} if self.explanation is None else {"explanation": self.explanation})
@@ -178,9 +182,11 @@ def predict(config: PredictConfig) -> Predictions:
             probabilities = classifier.probabilities(batch.outputs[0][row])
             score = strangeness[row] if strangeness else None
             turned_away = config.unknown and score is not None and score > 1
+            labels = _given(probabilities, classifier)
             predictions[position] = Prediction(
                 names[position],
-                () if turned_away else _best(probabilities, classifier.classes, config.top),
+                () if turned_away else _best(probabilities, classifier.classes, max(config.top, len(labels or ()))),
+                None if turned_away else labels,
                 explanation=(
                     explainer.draw(position, pixels[row], int(probabilities.argmax()), classifier.classes)
                     if explainer and pixels is not None and not turned_away
@@ -219,6 +225,15 @@ def _plot(predictions: Predictions, path: Path) -> None:
     plot_predictions(shown, path)
     classified = sum(prediction.error is None for prediction in predictions)
     logger.info("Drew %d of %d images to %s.", len(shown), classified, path)
+
+
+def _given(probabilities: np.ndarray, classifier: Classifier) -> tuple[str, ...] | None:
+    """Return the classes that an image is given where it may have several; else None."""
+    if classifier.thresholds is None:
+        return None
+    return tuple(
+        classifier.classes[index][1] for index in np.flatnonzero(probabilities >= classifier.thresholds).tolist()
+    )
 
 
 def _best(probabilities: np.ndarray, classes: Sequence[tuple[str, str]], top: int) -> tuple[ClassScore, ...]:

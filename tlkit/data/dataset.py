@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tlkit.config import DEFAULT_VAL_SPLIT
+from tlkit.config import DEFAULT_VAL_SPLIT, DataOptions, TrainingOptions
 from tlkit.data import archives
 from tlkit.data.archives import is_archive, unpack
 from tlkit.data.digests import Digest, describe_copies, file_digests, first_paths, repeated
@@ -85,6 +85,15 @@ class Dataset:
     multi_label: bool = False
 
 
+def scan_data(config: DataOptions, *, seed: int, modality: Modality) -> Dataset:
+    """Scan the data that the options of a job name; see :func:`scan_dataset`."""
+    several = config if isinstance(config, TrainingOptions) and config.multi_label else None
+    return scan_dataset(
+        config.data, val_split=config.val_split, seed=seed, modality=modality, exclude=config.exclude,
+        group=config.group, multi_label=several is not None, separator=several.label_separator if several else None,
+    )  # fmt: skip
+
+
 def scan_dataset(
     folder: str,
     *,
@@ -139,7 +148,7 @@ def scan_dataset(
         warnings.append(f"--val-split has no effect: {folder} has a validation split.")
     warnings += _warnings(classes, by_split, modality) + _shared_groups(by_split, found.groups)
     splits = {name: _as_split(files, classes, multi_label=multi_label) for name, files in by_split.items()}
-    warnings += describe_copies(root, _by_labels(splits), digest_of, modality)
+    warnings += describe_copies(root, files_by_labels(splits), digest_of, modality)
     digests = {name: tuple(digest_of[file] for file in split.files) for name, split in splits.items()}
     return Dataset(
         classes, splits, digests, tuple(warnings), tuple(left_out.skipped), left_out.endings, held_out=held_out,
@@ -154,9 +163,12 @@ class _TableOptions:
     group: str | None = None
     multi_label: bool = False
     separator: str | None = None
+    known: Sequence[str] = ()
 
     def scan(self, table: Path, modality: Modality) -> LabelledFiles:
-        return scan_table(table, modality, self.group, multi_label=self.multi_label, separator=self.separator)
+        return scan_table(
+            table, modality, self.group, multi_label=self.multi_label, separator=self.separator, known=self.known
+        )
 
     def refuse_folders(self, data: str) -> None:
         """Raise where class folders cannot tell what was asked for."""
@@ -256,7 +268,6 @@ def scan_labelled(
     split: str | None = None,
     modality: Modality = IMAGE,
     multi_label: bool = False,
-    separator: str | None = None,
 ) -> Labelled:
     """Find labelled files of a model's classes. No file is opened.
 
@@ -266,14 +277,13 @@ def scan_labelled(
         split: Which split; None for ``test`` where there is one, else ``validation``, else ``train``.
         modality: Which files to look for.
         multi_label: Images may have several labels, which only a table tells.
-        separator: What stands between them; None to find out.
 
     Raises:
         DataError: No such folder or split, a class folder that is none of ``classes``, or no file at all.
     """
     folder = _unpacked(folder)
     root = Path(folder)
-    table, options = find_table(folder), _TableOptions(None, multi_label, separator)
+    table, options = find_table(folder), _TableOptions(None, multi_label, None, classes)
     if table is not None and (multi_label or not root.is_dir()):
         return _labelled_by_table(table, classes, split, modality, options)
     if not root.is_dir():
@@ -309,9 +319,17 @@ def _labelled_by_table(
     if split is not None and split not in listed.by_split:
         raise DataError(f"{table} has no row of {split}.", hint=f"It has {join_truncated(listed.by_split)}.")
     name = split or next(each for each in (TEST, VALIDATION, TRAIN) if each in listed.by_split)
+    evaluated = "all" if split is None and listed.by_split.keys() == {TRAIN} else name
     found = {label: files for label, files in listed.by_split[name].items() if files}
     return _as_labelled(
-        name, found, classes, modality, listed.left_out, listed.warnings, str(table), multi_label=listed.multi_label
+        evaluated,
+        found,
+        classes,
+        modality,
+        listed.left_out,
+        listed.warnings,
+        str(table),
+        multi_label=listed.multi_label,
     )
 
 
@@ -471,8 +489,8 @@ def _hold_out_groups(
     """Split into training and validation files so that each group, and files of the same bytes, are on one side.
 
     Source: Sechidis, Tsoumakas and Vlahavas, On the Stratification of Multi-Label Data (2011): the rarest class is
-    dealt out first, because it has the least choice. A class with two groups or more keeps one to train on, and no group
-    is held out that brings the classes further from their shares.
+    dealt out first, because it has the least choice. A class with two groups or more keeps one to train on, and no
+    group is held out that brings the classes further from their shares.
     """
     counts: dict[str | Digest, Counter[str]] = {}
     for name, files in found.items():
@@ -557,7 +575,7 @@ def _as_split(found: ClassFiles, classes: Sequence[str], *, multi_label: bool = 
     return Split(tuple(row), labels)
 
 
-def _by_labels(splits: Mapping[str, Split]) -> dict[str, dict[Any, list[str]]]:
+def files_by_labels(splits: Mapping[str, Split]) -> dict[str, dict[Any, list[str]]]:
     """Return the files of each split by what they are labelled."""
     found: dict[str, dict[Any, list[str]]] = {}
     for name, split in splits.items():

@@ -58,6 +58,7 @@ def scan_table(
     *,
     multi_label: bool = False,
     separator: str | None = None,
+    known: Collection[str] = (),
 ) -> LabelledFiles:
     """Read the rows of a table and find their images; a row that is wrong is skipped by its line.
 
@@ -67,6 +68,7 @@ def scan_table(
         group: Name of the column that tells which images belong together.
         multi_label: An image may have several labels, in one row or in several.
         separator: What stands between the labels of a row; None to find out. Lists need none.
+        known: The labels that there should be, which help to find out.
 
     Raises:
         DataError: It cannot be read, has no such columns, or no row of it can be used.
@@ -78,7 +80,7 @@ def scan_table(
     columns = _Columns.of(table, list(rows[0][1]), group)
     images = _Images(table.parent, modality)
     if multi_label and separator is None:
-        separator = _find_separator(table, [row.get(columns.label) for _, row in rows])
+        separator = _find_separator(table, [row.get(columns.label) for _, row in rows], known)
     found: dict[str, dict[str, dict[str, None]]] = defaultdict(lambda: defaultdict(dict))
     groups: dict[str, str] = {}
     bad: list[tuple[str, str]] = []
@@ -124,13 +126,17 @@ def scan_table(
     return LabelledFiles(str(table.parent), by_split, left_out, may_be_empty, warnings, groups, multi_label)
 
 
-def _find_separator(table: Path, values: Sequence[Any]) -> str | None:
+def _find_separator(table: Path, values: Sequence[Any], known: Collection[str]) -> str | None:
     """Find what stands between the labels of an image; None where no image has two."""
     texts = {_text(value) for value in values if not isinstance(value, list)} - {""}
-    for separator in _SEPARATORS:
-        parts = {part for text in texts for part in text.split(separator)}
+    parts_of = {
+        separator: {part.strip() for text in texts for part in text.split(separator)} for separator in _SEPARATORS
+    }
+    fitting = [separator for separator in _SEPARATORS if parts_of[separator] <= {*known}]
+    for separator in fitting or _SEPARATORS:
+        parts = parts_of[separator]
         # words of one label are not labels: those come back in other combinations
-        if parts != texts and (separator != " " or len(parts) < len(texts)):
+        if parts != texts and (separator != " " or len(parts) < len(texts) or separator in fitting):
             logger.info("%s separates the labels of an image by %r.", table, separator)
             return separator
     return None

@@ -68,6 +68,7 @@ class Misclassification:
         predicted: The predicted class.
         confidence: Probability of the predicted class, 0 to 1.
         true_probability: Probability of the true class, 0 to 1.
+        explained: Index of the class that a heat map shows: the predicted one.
     """
 
     position: int
@@ -75,6 +76,7 @@ class Misclassification:
     predicted: str
     confidence: float
     true_probability: float
+    explained: int
 
 
 @dataclass(frozen=True)
@@ -124,10 +126,15 @@ class Evaluation:
         """``(images,)`` the probability of each predicted class, 0 to 1."""
         return np.asarray(self.probabilities.max(axis=1))
 
+    @cached_property
+    def correct(self) -> np.ndarray:
+        """``(images,)`` bool."""
+        return np.asarray(self.predicted == self.labels)
+
     @property
     def accuracy(self) -> float:
         """Fraction of correct predictions, 0 to 1."""
-        return float((self.predicted == self.labels).mean())
+        return float(self.correct.mean())
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -135,9 +142,14 @@ class Evaluation:
         return wilson_interval(self.accuracy, len(self.labels))
 
     @property
+    def chosen_by_validation(self) -> str:
+        """What validation images may have chosen, in a sentence."""
+        return "the epoch" if self.labels.ndim == 1 else "the epoch or the thresholds"
+
+    @property
     def errors(self) -> int:
         """Number of wrong predictions."""
-        return int((self.predicted != self.labels).sum())
+        return int((~self.correct).sum())
 
     def top(self, k: int) -> float:
         """Return the fraction of images whose true class is among the ``k`` most probable; ties in class order."""
@@ -175,7 +187,7 @@ class Evaluation:
 
     def most_confident_errors(self, count: int) -> list[Misclassification]:
         """Return up to ``count`` wrong predictions, the most confident first."""
-        wrong = np.flatnonzero(self.predicted != self.labels)
+        wrong = np.flatnonzero(~self.correct)
         order = wrong[np.argsort(-self.confidence[wrong], kind="stable")][:count]
         return [
             Misclassification(
@@ -184,6 +196,7 @@ class Evaluation:
                 self.classes[self.predicted[position]],
                 float(self.confidence[position]),
                 float(self.probabilities[position, self.labels[position]]),
+                int(self.predicted[position]),
             )
             for position in order.tolist()
         ]
@@ -191,7 +204,7 @@ class Evaluation:
     @cached_property
     def calibration(self) -> list[CalibrationBin]:
         """Accuracy by confidence, in :data:`CALIBRATION_BINS` bins of equal width."""
-        correct = self.predicted == self.labels
+        correct = self.correct
         indices = np.minimum((self.confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
         bins = []
         for index in range(CALIBRATION_BINS):
@@ -231,12 +244,18 @@ class Evaluation:
             "interval": list(self.interval),
             "top5_accuracy": self.top5,
             "top5_interval": None if self.top5 is None else list(self.top5_interval),
+            **self.calibration_summary(),
+            "classes": [asdict(report) for report in self.by_class],
+            "confusion": self.confusion.tolist() if len(self.classes) <= MAX_CLASSES_IN_SUMMARY else None,
+        }
+
+    def calibration_summary(self) -> dict[str, Any]:
+        """Return the calibration as JSON values."""
+        return {
             "calibration_error": self.calibration_error,
             "calibration": {
                 "error": self.calibration_error,
                 "temperature": self.temperature,
                 "error_uncalibrated": (self.uncalibrated or self).calibration_error,
             },
-            "classes": [asdict(report) for report in self.by_class],
-            "confusion": self.confusion.tolist() if len(self.classes) <= MAX_CLASSES_IN_SUMMARY else None,
         }

@@ -24,7 +24,7 @@ class Section:
         split: Its name.
         evaluation: The metrics.
         files: Paths of the files, in the order of the evaluation.
-        confusion: Confusion matrix, PNG.
+        confusion: Confusion matrix, PNG; empty where an image may have several labels.
         calibration: Reliability diagram, PNG.
         folds: Number of folds, each predicted by a run that was not trained on it; 0 for one model.
         chosen: Its images also chose the epoch whose weights are kept.
@@ -39,6 +39,11 @@ class Section:
     folds: int = 0
     chosen: bool = False
     heat: Mapping[int, bytes] = field(default_factory=dict)
+
+    @property
+    def multi_label(self) -> bool:
+        """An image may have several labels."""
+        return self.evaluation.labels.ndim == 2
 
     @property
     def title(self) -> str:
@@ -58,7 +63,7 @@ def draw_section(
     heat: Mapping[int, bytes] | None = None,
 ) -> Section:
     """Draw the plots of one split; the arguments are attributes of :class:`Section`."""
-    plots = draw_confusion(evaluation), draw_calibration(evaluation)
+    plots = b"" if evaluation.labels.ndim == 2 else draw_confusion(evaluation), draw_calibration(evaluation)
     return Section(split, evaluation, files, *plots, folds, chosen, heat or {})
 
 

@@ -20,7 +20,7 @@ class BatchSequence(keras.utils.PyDataset):
         data: The samples.
         batch_size: Samples per batch; the last batch may have fewer.
         seed: Draws an order, and a variant of each sample, in every epoch; None for the order as it is.
-        classes: Labels are rows of so many probabilities, as mixed images have them; None for numbers of classes.
+        classes: Labels become rows of so many probabilities, as mixed images have them; None for labels as they are.
     """
 
     def __init__(
@@ -65,7 +65,10 @@ class BatchSequence(keras.utils.PyDataset):
 
     def _targets(self, samples: np.ndarray) -> np.ndarray:
         labels: np.ndarray = self._labels[samples]
-        if self._rows is None:
+        if labels.ndim == 2:
+            rows = labels.astype(np.float32)
+        elif self._rows is None:
             return labels
-        rows: np.ndarray = self._rows[labels]
+        else:
+            rows = self._rows[labels]
         return rows if self._mixer is None else self._mixer.draw(samples, self.epoch).labels(rows)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from tlkit.analysis.calibration import FEWEST, apply_temperature, fit_temperature
+import numpy as np
+
+from tlkit.analysis.calibration import FEWEST, calibrated_probabilities, fit_temperature, of_two
+from tlkit.analysis.multi_label import best_threshold
 from tlkit.data.layout import VALIDATION
 from tlkit.data.modality import Modality
 from tlkit.reporting.metrics import Evaluation
+from tlkit.reporting.multi_label import MultiLabelEvaluation
 from tlkit.utils.logging import logger
 from tlkit.utils.text import pluralize
 
@@ -29,7 +33,7 @@ def calibrate(
     """
     fitted_on = evaluations[VALIDATION]
     images = pluralize(len(fitted_on.labels), f"validation {modality.singular}")
-    temperature = fit_temperature(fitted_on.probabilities, fitted_on.labels, seed=seed)
+    temperature = _fit(fitted_on, seed)
     if temperature == 1:
         few = len(fitted_on.labels) < FEWEST
         why = f"{images} are too few (it takes {FEWEST})" if few else f"no temperature proves better on {images}"
@@ -38,7 +42,9 @@ def calibrate(
     calibrated = {
         split: dataclasses.replace(
             evaluation,
-            probabilities=apply_temperature(evaluation.probabilities, temperature),
+            probabilities=calibrated_probabilities(
+                evaluation.probabilities, temperature, multi_label=evaluation.labels.ndim == 2
+            ),
             temperature=temperature,
             before=evaluation.probabilities,
         )
@@ -49,3 +55,34 @@ def calibrate(
         temperature, images, fitted_on.calibration_error, calibrated[VALIDATION].calibration_error,
     )  # fmt: skip
     return temperature, calibrated
+
+
+def _fit(evaluation: Evaluation, seed: int) -> float:
+    probabilities, labels = evaluation.probabilities, evaluation.labels
+    if labels.ndim == 1:
+        return fit_temperature(probabilities, labels, seed=seed)
+    if len(labels) < FEWEST:
+        return 1.0
+    return fit_temperature(of_two(probabilities.ravel()), labels.ravel().astype(np.int64), seed=seed)
+
+
+def with_thresholds(evaluations: Mapping[str, Evaluation]) -> tuple[tuple[float, ...], dict[str, Evaluation]]:
+    """Choose the threshold of each label on validation, for the best F1.
+
+    Args:
+        evaluations: By split; ``validation`` is one. Calibrated.
+
+    Returns:
+        The thresholds, and the evaluations with them; none and the same ones where an image has one label.
+    """
+    chosen_on = evaluations[VALIDATION]
+    if not isinstance(chosen_on, MultiLabelEvaluation):
+        return (), dict(evaluations)
+    columns = zip(chosen_on.labels.T, chosen_on.probabilities.T, strict=True)
+    thresholds = tuple(best_threshold(labels, probabilities) for labels, probabilities in columns)
+    found = {
+        split: dataclasses.replace(evaluation, thresholds=thresholds)
+        for split, evaluation in evaluations.items()
+        if isinstance(evaluation, MultiLabelEvaluation)
+    }
+    return thresholds, dict(found)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tlkit import keras_files
-from tlkit.analysis.calibration import apply_temperature
+from tlkit.analysis.calibration import calibrated_probabilities
 from tlkit.analysis.unknown import UnknownDetector
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.labels import published_labels, read_labels
@@ -50,12 +50,15 @@ class Classifier:
         classes: ``(label, name)`` of each class.
         probabilities: Map the outputs of one image ``(outputs,)`` to probabilities ``(classes,)``.
         unknown: What tells images of other kinds, by the features; None where nothing learned that.
+        thresholds: ``(classes,)`` the probability from which on a class is given, where an image may have several
+            labels; None where it has one.
     """
 
     network: LazyModel
     classes: Sequence[tuple[str, str]]
     probabilities: Callable[[np.ndarray], np.ndarray] = _identity
     unknown: UnknownDetector | None = None
+    thresholds: np.ndarray | None = None
 
 
 def choose_classifier(config: PredictConfig) -> Classifier:
@@ -120,6 +123,9 @@ def _run_classifier(config: PredictConfig, folder: Path) -> Classifier:
 
     record = read_run(folder)
     temperature = 1.0 if config.uncalibrated else record.temperature
+    thresholds = np.array(record.thresholds) if record.multi_label else None
+    if thresholds is not None and config.uncalibrated:  # the same answers
+        thresholds = calibrated_probabilities(thresholds, 1 / record.temperature, multi_label=True)
     architecture = None if config.arch is None else get_architecture(config.arch).name
     for option, asked, own in (
         ("--arch", architecture, record.architecture),
@@ -147,8 +153,9 @@ def _run_classifier(config: PredictConfig, folder: Path) -> Classifier:
     return Classifier(
         LazyModel.joined(parts) if parts else run.classifier(),
         [(name, name) for name in record.classes],
-        lambda probabilities: apply_temperature(probabilities, temperature),
+        lambda probabilities: calibrated_probabilities(probabilities, temperature, multi_label=record.multi_label),
         unknown.detector if unknown else None,
+        thresholds,
     )
 
 

@@ -20,8 +20,11 @@ def make_loss(objective: Objective, *, mixes: bool = False) -> Any:
 
     Args:
         objective: What is minimised.
-        mixes: Labels are ``(batch, classes)`` probabilities; otherwise ``(batch,)`` numbers of classes.
+        mixes: Labels are ``(batch, classes)`` probabilities, as those of several labels always are; otherwise
+            ``(batch,)`` numbers of classes.
     """
+    if objective.multi_label:
+        return keras.losses.BinaryCrossentropy(label_smoothing=objective.label_smoothing)
     if mixes:
         return keras.losses.CategoricalCrossentropy(label_smoothing=objective.label_smoothing)
     if not objective.label_smoothing:
@@ -32,6 +35,18 @@ def make_loss(objective: Objective, *, mixes: bool = False) -> Any:
         return keras.losses.categorical_crossentropy(expected, probabilities, label_smoothing=objective.label_smoothing)
 
     return smoothed_crossentropy
+
+
+def make_accuracy(objective: Objective) -> Any:
+    """Return the accuracy, for ``compile``: of several labels, the share of images that have all of them right."""
+    if not objective.multi_label:
+        return "accuracy"
+
+    def accuracy(labels: Any, probabilities: Any) -> Any:
+        right = keras.ops.equal(keras.ops.cast(labels, "float32") >= 0.5, probabilities >= 0.5)
+        return keras.ops.cast(keras.ops.all(right, axis=-1), "float32")
+
+    return accuracy
 
 
 def make_optimizer(plan: PhasePlan, steps: int, factors: Mapping[str, float] | None = None) -> Any:

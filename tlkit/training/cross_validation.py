@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tlkit.reporting.metrics import Evaluation, wilson_interval
+from tlkit.reporting.multi_label import make_evaluation
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,9 @@ class Fold:
     Attributes:
         run: Its folder.
         files: Paths of the images of the fold.
-        labels: The class of each, an index.
+        labels: The class of each, an index; or which of the classes it has.
         probabilities: ``(images, classes)``, 0 to 1, before calibration.
+        val_accuracy: Share of them that is classified right, 0 to 1.
         phases: Loss and accuracy on them, ``val_loss`` and ``val_accuracy``, after each epoch of each phase.
         chosen: They also chose the epoch whose weights the run keeps.
         skipped: ``(path, reason)`` of images of any fold that could not be read.
@@ -29,16 +31,12 @@ class Fold:
 
     run: Path
     files: Sequence[str]
-    labels: Sequence[int]
+    labels: Sequence[int] | Sequence[Sequence[bool]]
     probabilities: Sequence[Sequence[float]]
+    val_accuracy: float
     phases: Mapping[str, Sequence[Mapping[str, float]]]
     chosen: bool
     skipped: Sequence[tuple[str, str]]
-
-    @property
-    def val_accuracy(self) -> float:
-        """Share of the images of the fold that are classified right, 0 to 1."""
-        return float((np.argmax(self.probabilities, axis=1) == self.labels).mean())
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -77,9 +75,9 @@ class CrossValidation:
 
     def evaluation(self, classes: Sequence[str]) -> Evaluation:
         """Return the prediction of each image by the run that was not trained on it."""
-        return Evaluation(
+        return make_evaluation(
             tuple(classes),
-            np.concatenate([np.array(fold.labels, np.int64) for fold in self.folds]),
+            np.concatenate([np.array(fold.labels) for fold in self.folds]),
             np.concatenate([np.array(fold.probabilities, np.float32) for fold in self.folds]),
         )
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from tlkit.backend import keras_scope
 from tlkit.reporting.metrics import Evaluation
+from tlkit.reporting.multi_label import make_evaluation
 from tlkit.training.batch_sequence import BatchSequence
 from tlkit.training.split_data import SplitData
 
@@ -23,4 +24,4 @@ def evaluate(model: Any, batches: BatchSequence, images: SplitData, split: str) 
         split: Name of the split.
     """
     probabilities = np.concatenate([np.asarray(model(batches[number][0])) for number in range(len(batches))])
-    return Evaluation(images.classes, images.splits[split].labels, probabilities)
+    return make_evaluation(images.classes, images.splits[split].labels, probabilities)

@@ -85,7 +85,7 @@ def _pooled(dataset: Dataset) -> Dataset:
     files = [file for part in parts for file in part.files]
     digests = [digest for name in (TRAIN, VALIDATION) for digest in dataset.digests[name]]
     labels = np.concatenate([part.labels for part in parts])
-    order = sorted(range(len(files)), key=lambda number: (labels[number], files[number]))
+    order = sorted(range(len(files)), key=lambda number: (np.atleast_1d(labels[number]).tolist(), files[number]))
     split = Split(tuple(files[number] for number in order), labels[order])
     return dataclasses.replace(
         dataset, splits={TRAIN: split}, digests={TRAIN: tuple(digests[number] for number in order)}
@@ -99,7 +99,7 @@ def _deal(pool: Dataset, folds: int, seed: int) -> np.ndarray:
             for file, digest in zip(images.files, pool.digests[TRAIN], strict=True)]  # fmt: skip
     number_of = {key: number for number, key in enumerate(dict.fromkeys(keys))}
     groups = np.array([number_of[key] for key in keys])
-    return fold_numbers(images.labels, folds, np.random.default_rng(seed), groups)
+    return fold_numbers(images.strata, folds, np.random.default_rng(seed), groups)
 
 
 def _without(pool: Dataset, numbers: np.ndarray, skipped: Sequence[tuple[str, str]]) -> tuple[Dataset, np.ndarray]:
@@ -138,6 +138,7 @@ def _train_fold(plan: TrainingPlan, run: Path, train: Train) -> Fold:
         images.splits[VALIDATION].files,
         found.labels.tolist(),
         (found.probabilities if found.before is None else found.before).tolist(),
+        found.accuracy,
         {phase.name: [dict(epoch) for epoch in phase.epochs] for phase in result.phases},
         result.chosen_on_validation,
         images.skipped[len(plan.dataset.skipped) :],

@@ -9,19 +9,21 @@ from tlkit.errors import UsageError
 
 @dataclass(frozen=True)
 class Head:
-    """A classifier: a hidden layer where it has one, Dropout, softmax.
+    """A classifier: a hidden layer where it has one, Dropout, and a Dense layer of the classes.
 
     Attributes:
         kind: A key of :data:`HEADS`.
         pooling: Pooling of the feature map: ``avg``, ``max`` or ``none``.
         units: Units of the hidden Dense layer with ReLU; 0 for none.
         dropout: Dropout rate before the last layer.
+        activation: Of the last layer: ``softmax``, or ``sigmoid`` where an image may have several labels.
     """
 
     kind: str
     pooling: str
     units: int
     dropout: float
+    activation: str = "softmax"
 
 
 HEADS = {
@@ -39,6 +41,7 @@ def choose_head(
     units: int | None = None,
     dropout: float | None = None,
     on_map: bool = True,
+    multi_label: bool = False,
 ) -> Head:
     """Return a head with the given settings, checked.
 
@@ -48,6 +51,7 @@ def choose_head(
         units: Units of its hidden layer; None for the default of the head.
         dropout: Dropout rate before its last layer; None for the default of the head.
         on_map: The base outputs a feature map, not one vector per image.
+        multi_label: An image may have several labels.
 
     Raises:
         UsageError: The head needs a vector and pooling is ``none``, or it has no hidden layer.
@@ -70,4 +74,5 @@ def choose_head(
         pooling or default.pooling if on_map else "none",
         default.units if units is None else units,
         default.dropout if dropout is None else dropout,
+        "sigmoid" if multi_label else "softmax",
     )

@@ -11,6 +11,7 @@ from tlkit.data.layout import TRAIN, VALIDATION
 from tlkit.errors import TrainingError
 from tlkit.features.spec import FeatureSpec
 from tlkit.reporting.metrics import Evaluation
+from tlkit.reporting.multi_label import make_evaluation
 from tlkit.training.batches import TrainingBatches
 from tlkit.training.datasets import load_samples
 from tlkit.training.history import Phase
@@ -18,9 +19,6 @@ from tlkit.training.objective import Objective
 from tlkit.training.plan import TrainingPlan
 from tlkit.training.split_data import SplitData
 from tlkit.utils.logging import logger
-
-_LEAST = 1e-7
-"""Probabilities below count as this in a loss, as in Keras."""
 
 
 def fit_linear_head(
@@ -48,14 +46,20 @@ def fit_linear_head(
             "Features of the base are not finite.", hint="Check its weights: `tlkit inspect-h5 FILE --stats`."
         )
     head = fit_logistic_regression(
-        features, objective.expected(labels), weights=objective.weights(labels), groups=samples, seed=plan.config.seed
+        features,
+        objective.expected(labels),
+        weights=objective.weights(labels),
+        groups=samples,
+        seed=plan.config.seed,
+        multi_label=objective.multi_label,
     )
-    loss, accuracy = _compare(head, features, labels, objective)
+    loss, accuracy = objective.compare(head.probabilities(features), labels)
     if plan.cross_validation:
         val_loss, val_accuracy = plan.cross_validation.epochs("head")[0].values()
     else:
         validation = data.samples(VALIDATION, spec)
-        val_loss, val_accuracy = _compare(head, load_samples(validation)[0], validation.labels, objective)
+        probabilities = head.probabilities(load_samples(validation)[0])
+        val_loss, val_accuracy = objective.compare(probabilities, validation.labels)
     epoch = {"epoch": 1, "loss": loss, "accuracy": accuracy, "val_loss": val_loss, "val_accuracy": val_accuracy}
     logger.info(
         "head: logistic regression with L2 of %.1e: loss %.4f, acc %.3f, val_loss %.4f, val_acc %.3f",
@@ -69,14 +73,4 @@ def evaluate_linear_head(
 ) -> Evaluation:
     """Compare the predictions of a linear head with the labels of a split."""
     probabilities = head.probabilities(load_samples(data.samples(split, spec))[0])
-    return Evaluation(images.classes, images.splits[split].labels, probabilities)
-
-
-def _compare(
-    head: LogisticRegression, features: np.ndarray, labels: np.ndarray, objective: Objective
-) -> tuple[float, float]:
-    """Return loss and accuracy, every sample weighted alike."""
-    probabilities = head.probabilities(features)
-    logarithms = np.log(np.maximum(probabilities, _LEAST))
-    loss = -(objective.expected(labels) * logarithms).sum(axis=1).mean()
-    return float(loss), float((probabilities.argmax(axis=1) == labels).mean())
+    return make_evaluation(images.classes, images.splits[split].labels, probabilities)

@@ -36,7 +36,9 @@ def write_linear_model(plan: TrainingPlan, base: Base, head: LogisticRegression,
         model.append(layer(_POOLS[plan.head.pooling], {"name": base.nodes[-1].name}, [network["name"]]))
     inner = [
         layer("InputLayer", {"name": "features"}),
-        layer("Dense", {"name": "predictions", "units": len(head.bias), "activation": "softmax"}, ["features"]),
+        layer(
+            "Dense", {"name": "predictions", "units": len(head.bias), "activation": plan.head.activation}, ["features"]
+        ),
     ]
     vector = {"features": base.nodes[-1].shape}
     classifier = at_size(functional("head", inner, ["features"], ["predictions"]), vector)

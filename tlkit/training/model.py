@@ -28,7 +28,7 @@ def build_head(head: Head, feature_shape: Sequence[int], classes: int, data_form
         data_format: Layout of features that are maps.
 
     Returns:
-        A functional ``keras.Model`` called ``head``; its output is a softmax, ``(batch, classes)`` float32.
+        A functional ``keras.Model`` called ``head``; its output is ``(batch, classes)`` float32, probabilities.
     """
     inputs = keras.Input(tuple(feature_shape), name="features")
     flattens = len(feature_shape) > 1 or head.kind == "flatten"
@@ -37,7 +37,7 @@ def build_head(head: Head, feature_shape: Sequence[int], classes: int, data_form
         x = layers.Dense(head.units, activation="relu", name="fc")(x)
     if head.dropout:
         x = layers.Dropout(head.dropout, name="dropout")(x)
-    x = layers.Dense(classes, activation="softmax", name="predictions")(x)
+    x = layers.Dense(classes, activation=head.activation, name="predictions")(x)
     return keras.Model(inputs, x, name="head")
 
 

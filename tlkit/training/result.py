@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tlkit.analysis.multi_label import DEFAULT_THRESHOLD
 from tlkit.reporting.metrics import Evaluation
 from tlkit.training.cross_validation import CrossValidation
 from tlkit.training.freeze import FreezePoint
@@ -30,6 +31,8 @@ class FinetuneResult:
         temperature: Fitted on validation: it divides the logits; 1 where that did not help.
         cross_validation: The runs on folds of the images, whose predictions are the evaluation on ``validation``; None
             where there was a validation split.
+        thresholds: The probability of each class from which on it is given, where images may have several labels; else
+            empty.
         evaluations: Evaluation on ``validation`` and, where there is one, ``test``: the trained part in float32, on
             frozen features of the chosen precision. Epochs in bfloat16 may report slightly other numbers.
         skipped: ``(path, reason)`` of images that could not be read.
@@ -47,6 +50,7 @@ class FinetuneResult:
     outcome: Outcome
     recipe: str
     temperature: float
+    thresholds: tuple[float, ...]
     evaluations: Mapping[str, Evaluation]
     cross_validation: CrossValidation | None
     skipped: tuple[tuple[str, str], ...]
@@ -65,8 +69,9 @@ class FinetuneResult:
 
     @property
     def chosen_on_validation(self) -> bool:
-        """True if the validation images also chose among several epochs, which makes their accuracy optimistic."""
-        return self.outcome.chosen or (self.cross_validation is not None and self.cross_validation.chosen)
+        """True if the validation images also chose among epochs, or thresholds: their accuracy is optimistic."""
+        has_thresholds = any(threshold != DEFAULT_THRESHOLD for threshold in self.thresholds)
+        return self.outcome.chosen or has_thresholds or bool(self.cross_validation and self.cross_validation.chosen)
 
     @property
     def phase_summaries(self) -> list[dict[str, Any]]:
@@ -106,6 +111,7 @@ class FinetuneResult:
             "recipe": self.recipe,
             "kept": self.outcome.kept,
             "temperature": self.temperature,
+            **({"thresholds": list(self.thresholds)} if self.thresholds else {}),
             "chosen_on_validation": self.chosen_on_validation,
             **({"folds": self.cross_validation.to_list()} if self.cross_validation else {}),
             **{split: evaluation.summary() for split, evaluation in self.evaluations.items()},

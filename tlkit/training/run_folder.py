@@ -16,6 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from tlkit.analysis.calibration import calibrated_probabilities
 from tlkit.architectures.preprocessor import make_preprocessor
 from tlkit.data.modality import IMAGE
 from tlkit.data.preprocessor import Preprocessor
@@ -29,8 +32,8 @@ if TYPE_CHECKING:
     from tlkit.inference.compiler.model_file import ModelNetwork
     from tlkit.training.history import Phase
 
-FORMAT = 3
-"""Version of ``run.json``; 1 had ``kind`` for ``modality``, 2 no ``temperature``."""
+FORMAT = 4
+"""Version of ``run.json``; 1 had ``kind`` for ``modality``, 2 no ``temperature``, 3 one label an image."""
 MODEL, RECORD, HISTORY, REPORT = RUN_MODEL, RUN_RECORD, "history.csv", "report.html"
 STATE = RUN_STATE
 """Options and state of a run that is not finished."""
@@ -65,6 +68,8 @@ class RunRecord:
         model_digest: ``sha256:…`` of the model file; None in a run of an older tlkit.
         modality: What the model takes: ``image`` or ``audio``.
         temperature: Divides the logits, so that probabilities are neither too sure nor too unsure.
+        thresholds: The probability of each class from which on it is given, where images may have several labels; else
+            empty.
         format: Version of this record.
     """
 
@@ -90,7 +95,17 @@ class RunRecord:
     model_digest: str | None = None
     modality: str = IMAGE.name
     temperature: float = 1.0
+    thresholds: Sequence[float] = ()
     format: int = FORMAT
+
+    @property
+    def multi_label(self) -> bool:
+        """Images may have several labels."""
+        return bool(self.thresholds)
+
+    def calibrated(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return probabilities, ``(…, classes)``, with their logits divided by the temperature."""
+        return calibrated_probabilities(probabilities, self.temperature, multi_label=self.multi_label)
 
     def preprocessor(self, *, allow_private: bool = False) -> Preprocessor:
         """Return the preprocessor of the model.
@@ -217,6 +232,8 @@ def read_run(folder: Path) -> RunRecord:
             and len(record.size) == 2
             and isinstance(record.temperature, int | float)
             and 0 < record.temperature < math.inf
+            and len(record.thresholds) in (0, len(record.classes))
+            and all(isinstance(threshold, int | float) for threshold in record.thresholds)
         )
         if sound:
             record.preprocessor()

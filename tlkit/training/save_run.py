@@ -17,7 +17,7 @@ from tlkit.reporting.metrics import Evaluation, format_accuracy
 from tlkit.reporting.page import Page, draw_section, write_page
 from tlkit.reporting.plots import draw_history
 from tlkit.training.base import Stage
-from tlkit.training.calibrate import calibrate
+from tlkit.training.calibrate import calibrate, with_thresholds
 from tlkit.training.history import Outcome, Phase
 from tlkit.training.plan import TrainingPlan
 from tlkit.training.reproduce import command_line, effective_options, versions
@@ -73,6 +73,7 @@ def save_run(
     """
     last = stages[-1] if stages else None
     temperature, evaluations = calibrate(trained.evaluations, images.preprocessor.modality, seed=plan.config.seed)
+    thresholds, evaluations = with_thresholds(evaluations)
     outcome = Outcome.of(trained.phases, keeps_best=plan.config.keep == "best")
     collapse = outcome.collapse(len(images.classes))
     if collapse:
@@ -88,6 +89,7 @@ def save_run(
         outcome=outcome,
         recipe=plan.config.recipe,
         temperature=temperature,
+        thresholds=thresholds,
         evaluations=evaluations,
         cross_validation=plan.cross_validation,
         skipped=tuple(images.skipped),
@@ -113,7 +115,7 @@ def save_run(
 
 
 def _learn_unknown(folder: Path, plan: TrainingPlan, images: SplitData, record: RunRecord, features: Features) -> None:
-    layers, labels = known_layers(plan.architecture, plan.layers[-1].name), images.splits[TRAIN].labels
+    layers, labels = known_layers(plan.architecture, plan.layers[-1].name), images.splits[TRAIN].strata
     if not features:
         chosen, run = choose_images(images, seed=plan.config.seed), RunNetwork(folder, record)
         features, labels = features_of_run(run, layers, chosen, images, plan.config.engine)
@@ -179,6 +181,7 @@ def _record(
         left_out=dict(result.left_out),
         warnings=[*result.warnings, *notes],
         temperature=result.temperature,
+        thresholds=result.thresholds,
     )
 
 
@@ -208,12 +211,13 @@ def _write_report(result: FinetuneResult, record: RunRecord, images: SplitData, 
     drawn = {"history.png": draw_history(history)} if history else {}
     for section in sections:
         end = "" if section.split == "validation" else f"_{section.split}"
-        drawn[f"confusion{end}.png"] = section.confusion
+        drawn |= {f"confusion{end}.png": section.confusion} if section.confusion else {}
         drawn[f"calibration{end}.png"] = section.calibration
     for name, data in drawn.items():
         with atomic_write(result.run / name) as part:
             part.write_bytes(data)
-    also = ", also used to choose the epoch" if result.chosen_on_validation else ""
+    chosen = result.evaluations[VALIDATION].chosen_by_validation
+    also = f", also used to choose {chosen}" if result.chosen_on_validation else ""
 
     def accuracy_of(split: str) -> str:
         return f"accuracy in {folds} folds" if folds and split == VALIDATION else f"{split} accuracy"

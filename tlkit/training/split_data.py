@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
 from tlkit.data.batches import read_batches
 from tlkit.data.dataset import Dataset, Split
 from tlkit.data.digests import Digest
@@ -45,8 +43,8 @@ class SplitData:
         digest = hashlib.sha256()
         for name in sorted(self.splits):
             digest.update(f"{name} {list(self.classes)}\n".encode())
-            for image, label in zip(self.digests(name), self.splits[name].labels.tolist(), strict=True):
-                digest.update(label.to_bytes(4, "big") + (image or b"-"))
+            for image, label in zip(self.digests(name), self.splits[name].labels.astype(">i4"), strict=True):
+                digest.update(label.tobytes() + (image or b"-"))
         return digest.hexdigest()
 
     def unreadable(self, files: Sequence[str]) -> Iterator[tuple[int, str]]:
@@ -75,8 +73,9 @@ class SplitData:
         self.skipped += skipped
         bad = {position for position, _ in failed}
         good = [position for position in range(len(before.files)) if position not in bad]
-        labels = before.labels[good]
-        lost = [self.classes[label] for label in sorted({*before.labels.tolist()} - {*labels.tolist()})]
+        after = Split(tuple(before.files[position] for position in good), before.labels[good])
+        counts = (split.counts(len(self.classes)) for split in (before, after))
+        lost = [name for name, had, has in zip(self.classes, *counts, strict=True) if had and not has]
         modality = self.preprocessor.modality
         if lost and (split == TRAIN or not good):
             raise DataError(
@@ -93,7 +92,7 @@ class SplitData:
             self._digests[split] = list(digests)
         else:
             self._digests[split] = [self._digests[split][position] for position in good]
-        self.splits[split] = Split(tuple(before.files[position] for position in good), labels)
+        self.splits[split] = after
 
     def digests_by_file(self, root: str) -> dict[str, dict[str, str]]:
         """Return the SHA-256 of the images of each split, in hexadecimal, by their paths below the data folder."""
@@ -109,6 +108,6 @@ class SplitData:
     def counts(self) -> dict[str, dict[str, int]]:
         """Count the images of each class in each split."""
         return {
-            name: dict(zip(self.classes, np.bincount(split.labels, minlength=len(self.classes)).tolist(), strict=True))
+            name: dict(zip(self.classes, split.counts(len(self.classes)), strict=True))
             for name, split in self.splits.items()
         }

@@ -17,7 +17,7 @@ from tlkit.inference.grouped_conv import with_native_grouped_conv
 from tlkit.keras_private import moving_averages
 from tlkit.training.batch_sequence import BatchSequence
 from tlkit.training.checkpoint import Checkpoint, CheckpointWriter
-from tlkit.training.compile_options import make_loss, make_optimizer
+from tlkit.training.compile_options import make_accuracy, make_loss, make_optimizer
 from tlkit.training.cross_validation import CrossValidation
 from tlkit.training.forecast import report_epoch_time
 from tlkit.training.history import Phase, best_epoch, merit
@@ -140,7 +140,7 @@ class Trainer:
         model = with_native_grouped_conv(model)
         optimizer = make_optimizer(plan, steps, rate_factors)
         loss = make_loss(self._objective, mixes=plan.mixes)
-        model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
+        model.compile(optimizer=optimizer, loss=loss, metrics=[make_accuracy(self._objective)])
         optimizer.build(model.trainable_variables)
         return model
 

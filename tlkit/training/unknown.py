@@ -97,7 +97,7 @@ def features_of_run(
         )
         found[split] = [np.concatenate(outputs) for outputs in zip(*(batch.outputs for batch in batches), strict=True)]
         read = [position for batch in batches for position in batch.positions]
-        labels[split] = images.splits[split].labels[numbers[read]]
+        labels[split] = images.splits[split].strata[numbers[read]]
     return found, labels[TRAIN]
 
 
@@ -107,7 +107,7 @@ def choose_images(images: SplitData, *, seed: int) -> dict[str, np.ndarray]:
     each = max(_LEAST_OF_CLASS, _MOST_IMAGES // len(images.classes))
     chosen = {}
     for split in (name for name in (TRAIN, VALIDATION) if name in images.splits):
-        labels = images.splits[split].labels
+        labels = images.splits[split].strata
         of_class = [random.permutation(np.flatnonzero(labels == label))[:each] for label in range(len(images.classes))]
         chosen[split] = np.sort(np.concatenate(of_class))
     return chosen
@@ -128,7 +128,7 @@ def learn_unknown(
         record: Its record, with the digest of the model.
         layers: Names of the layers.
         features: Their features.
-        labels: ``(images,)`` int64 of the training images.
+        labels: ``(images,)`` int64 of the training images: of several labels, the rarest.
         folds: Runs on folds of the images, where none are left to validate.
     """
     flat = {split: [each.reshape(len(each), -1) for each in found] for split, found in features.items()}

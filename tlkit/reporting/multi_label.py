@@ -1,0 +1,160 @@
+"""Metrics of a classifier that gives several labels an image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tlkit.analysis.multi_label import DEFAULT_THRESHOLD, average_precision, mean_average_precision_interval
+from tlkit.reporting.metrics import CalibrationBin, ClassReport, Evaluation, Misclassification, format_accuracy
+
+
+@dataclass(frozen=True)
+class LabelReport(ClassReport):
+    """Scores of one label.
+
+    Attributes:
+        average_precision: Mean precision at its images, ranked by probability, 0 to 1; None if there are none.
+        threshold: Probability from which on the label is given.
+    """
+
+    average_precision: float | None
+    threshold: float
+
+
+@dataclass(frozen=True, eq=False)
+class MultiLabelEvaluation(Evaluation):
+    """Predictions of a classifier that gives several labels an image, with their metrics.
+
+    Attributes:
+        labels: ``(images, classes)`` bool.
+        probabilities: ``(images, classes)`` float, 0 to 1, of each label by itself.
+        thresholds: The probability of each class from which on it is given; empty for 0.5 of all.
+    """
+
+    thresholds: Sequence[float] = ()
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        """``(images, classes)`` bool, the labels that each image is given."""
+        return np.asarray(self.probabilities >= self._thresholds)
+
+    @property
+    def _thresholds(self) -> np.ndarray:
+        return np.array(self.thresholds or [DEFAULT_THRESHOLD] * len(self.classes), self.probabilities.dtype)
+
+    @cached_property
+    def correct(self) -> np.ndarray:
+        """``(images,)`` bool, whether all labels of an image are right."""
+        return np.asarray((self.predicted == self.labels).all(axis=1))
+
+    @property
+    def mean_average_precision(self) -> float | None:
+        """Mean of the average precisions of all labels that an image has, 0 to 1; None if there are none."""
+        found = [report.average_precision for report in self.by_class if report.average_precision is not None]
+        return sum(found) / len(found) if found else None
+
+    @cached_property
+    def mean_average_precision_interval(self) -> tuple[float, float] | None:
+        """95% confidence interval of the mean average precision, 0 to 1."""
+        return mean_average_precision_interval(self.labels, self.probabilities)
+
+    @property
+    def ranking(self) -> str:
+        """The mean average precision with its interval, as text."""
+        value, interval = self.mean_average_precision, self.mean_average_precision_interval
+        if value is None or interval is None:
+            return "no label to rank by"
+        return f"mean average precision {format_accuracy(value, interval)}"
+
+    @property
+    def top5(self) -> None:
+        """There is no top-5 accuracy of several labels."""
+
+    @cached_property
+    def by_class(self) -> list[LabelReport]:  # type: ignore[override]  # each is a ClassReport
+        """Scores of every label, in class order."""
+        reports = []
+        for index, name in enumerate(self.classes):
+            has, given = self.labels[:, index], self.predicted[:, index]
+            images, predicted, both = int(has.sum()), int(given.sum()), int((has & given).sum())
+            precision, recall = both / predicted if predicted else None, both / images if images else None
+            f1 = None if precision is None or recall is None else 2 * both / (images + predicted)
+            ranked = average_precision(has, self.probabilities[:, index])
+            threshold = float(self._thresholds[index])
+            reports.append(LabelReport(name, images, predicted, precision, recall, f1, ranked, threshold))
+        return reports
+
+    def most_confident_errors(self, count: int) -> list[Misclassification]:
+        """Return up to ``count`` images with a wrong label, those first whose wrongest is furthest from its line."""
+        wrong = np.flatnonzero(~self.correct)
+        distance = np.abs(self.probabilities - self._thresholds) * (self.predicted != self.labels)
+        order = wrong[np.argsort(-distance[wrong].max(axis=1), kind="stable")][:count]
+        errors = []
+        for position in order.tolist():
+            worst = int(distance[position].argmax())
+            probability = float(self.probabilities[position, worst])
+            true, predicted = self._named(self.labels[position]), self._named(self.predicted[position])
+            errors.append(Misclassification(position, true, predicted, probability, 1 - probability, worst))
+        return errors
+
+    def _named(self, which: np.ndarray) -> str:
+        return ", ".join(self.classes[index] for index in np.flatnonzero(which).tolist()) or "no label"
+
+    @cached_property
+    def _answers(self) -> Evaluation:
+        """Each label of each image by itself: not given, or given."""
+
+        def two(probabilities: np.ndarray) -> np.ndarray:
+            given = probabilities.ravel()
+            return np.stack([1 - given, given], axis=1)
+
+        before = None if self.before is None else two(self.before)
+        labels = self.labels.ravel().astype(np.int64)
+        return Evaluation(("no", "yes"), labels, two(self.probabilities), self.temperature, before)
+
+    @property
+    def calibration(self) -> list[CalibrationBin]:
+        """How often labels are right, by confidence."""
+        return self._answers.calibration
+
+    @property
+    def uncalibrated(self) -> Evaluation | None:
+        """The same before calibration, label by label; None without one."""
+        return self._answers.uncalibrated
+
+    @property
+    def calibration_error(self) -> float:
+        """Expected calibration error of each label by itself, 0 to 1."""
+        return self._answers.calibration_error
+
+    def summary(self) -> dict[str, Any]:
+        """Return the metrics as JSON values, without the predictions."""
+        return {
+            "images": len(self.labels),
+            "accuracy": self.accuracy,
+            "interval": list(self.interval),
+            "mean_average_precision": self.mean_average_precision,
+            "mean_average_precision_interval": self.mean_average_precision_interval,
+            **self.calibration_summary(),
+            "classes": [asdict(report) for report in self.by_class],
+        }
+
+
+def make_evaluation(
+    classes: Sequence[str],
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    *,
+    temperature: float = 1.0,
+    before: np.ndarray | None = None,
+    thresholds: Sequence[float] = (),
+) -> Evaluation:
+    """Return the evaluation of predictions of one label an image, or, where labels are rows, of several."""
+    if labels.ndim == 1:
+        return Evaluation(classes, labels, probabilities, temperature, before)
+    return MultiLabelEvaluation(classes, labels, probabilities, temperature, before, thresholds)
