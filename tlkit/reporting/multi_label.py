@@ -9,8 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from tlkit.analysis.multi_label import DEFAULT_THRESHOLD, average_precision, mean_average_precision_interval
 from tlkit.reporting.metrics import CalibrationBin, ClassReport, Evaluation, Misclassification, format_accuracy
+
+DEFAULT_THRESHOLD = 0.5
+"""The threshold of labels whose images say nothing better."""
+_RESAMPLED = 200
 
 
 @dataclass(frozen=True)
@@ -158,3 +161,56 @@ def make_evaluation(
     if labels.ndim == 1:
         return Evaluation(classes, labels, probabilities, temperature, before)
     return MultiLabelEvaluation(classes, labels, probabilities, temperature, before, thresholds)
+
+
+def average_precision(labels: np.ndarray, scores: np.ndarray) -> float | None:
+    """Return the mean precision at the images that have a label, ranked by their scores, 0 to 1.
+
+    As scikit-learn's: equal scores are one place in the ranking, and nothing is interpolated.
+
+    Args:
+        labels: ``(images,)`` bool.
+        scores: ``(images,)`` float.
+
+    Returns:
+        None where no image has the label.
+    """
+    if not labels.any():
+        return None
+    return float(_average_precisions(labels, scores, np.ones((len(labels), 1)))[0])
+
+
+def mean_average_precision_interval(
+    labels: np.ndarray, scores: np.ndarray, *, seed: int = 0
+) -> tuple[float, float] | None:
+    """Return the 95% bootstrap interval of the mean average precision over classes, 0 to 1.
+
+    Args:
+        labels: ``(images, classes)`` bool.
+        scores: ``(images, classes)`` float.
+        seed: Draws the images of each resampling.
+
+    Returns:
+        None where no image has a label.
+    """
+    measured = np.flatnonzero(labels.any(axis=0)).tolist()
+    if not measured:
+        return None
+    images = len(labels)
+    counts = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), _RESAMPLED).T
+    each = np.stack([_average_precisions(labels[:, one], scores[:, one], counts) for one in measured])
+    with np.errstate(invalid="ignore"):
+        means = np.nanmean(each, axis=0)  # a resampling may have no image of a class
+    low, high = np.nanpercentile(means, (2.5, 97.5))
+    return float(low), float(high)
+
+
+def _average_precisions(labels: np.ndarray, scores: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return the average precision for each column of how often an image counts; NaN where none has the label."""
+    order = np.argsort(-scores, kind="stable")
+    has, drawn = labels[order, np.newaxis], counts[order]
+    found, ranked = np.cumsum(has * drawn, axis=0), np.cumsum(drawn, axis=0)
+    last = np.searchsorted(-scores[order], -scores[order], side="right") - 1  # of equal scores
+    precision = found[last] / np.maximum(ranked[last], 1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray((precision * has * drawn).sum(axis=0) / found[-1])

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from tlkit.analysis.calibration import FEWEST, calibrated_probabilities, fit_temperature, of_two
-from tlkit.analysis.multi_label import best_threshold
+from tlkit.analysis.thresholds import best_threshold
 from tlkit.data.layout import VALIDATION
 from tlkit.data.modality import Modality
 from tlkit.reporting.metrics import Evaluation
-from tlkit.reporting.multi_label import MultiLabelEvaluation
+from tlkit.reporting.multi_label import DEFAULT_THRESHOLD, MultiLabelEvaluation
 from tlkit.utils.logging import logger
 from tlkit.utils.text import pluralize
 
@@ -79,7 +79,7 @@ def with_thresholds(evaluations: Mapping[str, Evaluation]) -> tuple[tuple[float,
     if not isinstance(chosen_on, MultiLabelEvaluation):
         return (), dict(evaluations)
     columns = zip(chosen_on.labels.T, chosen_on.probabilities.T, strict=True)
-    thresholds = tuple(best_threshold(labels, probabilities) for labels, probabilities in columns)
+    thresholds = tuple(best_threshold(labels, probabilities, DEFAULT_THRESHOLD) for labels, probabilities in columns)
     found = {
         split: dataclasses.replace(evaluation, thresholds=thresholds)
         for split, evaluation in evaluations.items()

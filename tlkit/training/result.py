@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tlkit.analysis.multi_label import DEFAULT_THRESHOLD
 from tlkit.reporting.metrics import Evaluation
+from tlkit.reporting.multi_label import DEFAULT_THRESHOLD
 from tlkit.training.cross_validation import CrossValidation
 from tlkit.training.freeze import FreezePoint
 from tlkit.training.history import OVERFITTED, Outcome, Phase

@@ -1,0 +1,34 @@
+"""Where to draw the line for a label that an image may have beside others."""
+
+from __future__ import annotations
+
+import numpy as np
+
+FEWEST = 5
+"""Images with a label below which its threshold stays where it is."""
+
+
+def best_threshold(labels: np.ndarray, scores: np.ndarray, default: float) -> float:
+    """Return the score from which on a label should be given, for the best F1.
+
+    Source: Lipton, Elkan and Naryanaswamy, Optimal Thresholding of Classifiers to Maximize F1 Measure (2014).
+
+    Args:
+        labels: ``(images,)`` bool.
+        scores: ``(images,)`` float, 0 to 1, of images that the classifier was not trained on.
+        default: The threshold of a label that these images say too little about.
+
+    Returns:
+        Between the scores of two images, 0 to 1; ``default`` where fewer than :data:`FEWEST` images have
+        the label, or all of them.
+    """
+    if labels.sum() < FEWEST or labels.all():
+        return default
+    order = np.argsort(-scores, kind="stable")
+    ranked, has = scores[order].astype(np.float64), labels[order]
+    f1 = 2 * np.cumsum(has) / (np.arange(1, len(has) + 1) + labels.sum())
+    ends = np.append(ranked[1:] < ranked[:-1], True)  # no line is drawn between equal scores
+    best = np.flatnonzero(ends & (f1 >= f1[ends].max() - 1e-12))
+    # of the thresholds that are as good, the one nearest to the default
+    lines = [(ranked[place] + (ranked[place + 1] if place + 1 < len(ranked) else 0.0)) / 2 for place in best.tolist()]
+    return float(min(lines, key=lambda line: abs(line - default)))
