@@ -64,7 +64,7 @@ def _echo_text(result: EvaluationResult) -> None:
     also = f", also used to choose {evaluation.chosen_by_validation}" if result.chosen_on else ""
     echo(f"{images} ({result.split}): accuracy {accuracy}{also}{top5}")
     if isinstance(evaluation, MultiLabelEvaluation):
-        echo(f"{evaluation.ranking}; accuracy counts images whose labels are all right")
+        echo(f"mean average precision {evaluation.ranking}; accuracy counts images whose labels are all right")
     if result.accuracy_without_tta is not None:
         without = wilson_interval(result.accuracy_without_tta, len(result.files))
         echo(f"without --tta: accuracy {format_accuracy(result.accuracy_without_tta, without)}")

@@ -95,7 +95,8 @@ def _echo_text(result: FinetuneResult) -> None:
         echo(f"The {what} also used to choose {chosen}: on new data expect less.")
     for split, evaluation in result.evaluations.items():
         if isinstance(evaluation, MultiLabelEvaluation):
-            echo(f"{split.capitalize()}: {evaluation.ranking}; accuracy counts images whose labels are all right.")
+            ranking = f"mean average precision {evaluation.ranking}"
+            echo(f"{split.capitalize()}: {ranking}; accuracy counts images whose labels are all right.")
     if result.skipped:
         echo(f"{pluralize(len(result.skipped), 'file')} skipped; run.json names all.")
     run = shlex.quote(str(result.run))

@@ -13,7 +13,6 @@ import numpy as np
 
 from tlkit.analysis.comparison import mcnemar
 from tlkit.analysis.unknown import auroc
-from tlkit.commands.explain import draw_errors
 from tlkit.config import EvaluateConfig, PredictConfig
 from tlkit.data.dataset import Labelled, files_by_labels, scan_labelled
 from tlkit.data.digests import describe_copies, first_paths
@@ -22,7 +21,7 @@ from tlkit.data.layout import TRAIN, VALIDATION
 from tlkit.data.modality import IMAGE, Modality
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import DataError, UsageError
-from tlkit.inference.base import Engine
+from tlkit.inference.base import Engine, run
 from tlkit.inference.loop import forward
 from tlkit.inference.select import open_engine, resolve_engine
 from tlkit.inference.tta import AveragingEngine
@@ -30,6 +29,7 @@ from tlkit.reporting.html import check_page_path
 from tlkit.reporting.metrics import Evaluation, format_accuracy, wilson_interval
 from tlkit.reporting.multi_label import make_evaluation
 from tlkit.training.classifier import choose_classifier
+from tlkit.training.explain import draw_errors
 from tlkit.training.reproduce import command_line, versions
 from tlkit.training.run_folder import RunRecord, read_digests, read_run
 from tlkit.utils.logging import logger, warn_skipped
@@ -383,7 +383,7 @@ def _write_report(result: EvaluationResult, config: EvaluateConfig, path: Path, 
     if evaluation.errors and result.preprocessor.modality is IMAGE:
         classifier = choose_classifier(PredictConfig(images=(), model=config.run))
         opened = open_engine(classifier.network, engine=config.engine, precision=config.precision)
-        heat = draw_errors(classifier, evaluation, result.files, opened)
+        heat = draw_errors(lambda images: run(opened, images)[0], result.preprocessor, evaluation, result.files)
     highlights = [("accuracy", format_accuracy(evaluation.accuracy, evaluation.interval))]
     if result.comparison is not None:
         other = result.comparison.evaluation

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from tlkit.analysis.occlusion import occlusion_map
 from tlkit.data.batches import Batch
 from tlkit.data.discovery import expand_inputs
 from tlkit.data.modality import IMAGE
-from tlkit.errors import InputError, TlkitError, UsageError
+from tlkit.errors import TlkitError, UsageError
 from tlkit.inference.base import Engine, run
-from tlkit.reporting.html import THUMBNAIL_SIDE
-from tlkit.reporting.metrics import Evaluation
-from tlkit.reporting.plots import FORMATS, draw_heat, is_plot, plot_explanation
+from tlkit.reporting.plots import FORMATS, is_plot, plot_explanation
 from tlkit.training.classifier import Classifier
+from tlkit.training.explain import heat_map
 from tlkit.utils.output_file import check_output
 
 _LONGEST = 100
 """Characters of an input's name that the name of its picture begins with."""
-_EXPLAINED = 6
-"""Errors of a page that are explained: each takes the network a few hundred times."""
 
 
 def is_one_file(path: str) -> bool:
@@ -52,39 +48,13 @@ def check_explanations(path: str, images: Sequence[str], *, force: bool) -> None
     check_output(target, is_plot, force=force)
 
 
-def draw_errors(
-    classifier: Classifier, evaluation: Evaluation, files: Sequence[str], engine: Engine
-) -> dict[int, bytes]:
-    """Draw where the most confident errors show the class that was predicted.
-
-    Args:
-        classifier: The classifier that made them.
-        evaluation: Its predictions.
-        files: The evaluated files.
-        engine: Runs its network.
-
-    Returns:
-        PNG files by the position of the image, of those that can still be read.
-    """
-    preprocessor = classifier.network.preprocessor
-    drawn = {}
-    for error in evaluation.most_confident_errors(_EXPLAINED):
-        try:
-            pixels = preprocessor.to_array(preprocessor.load(files[error.position]))
-        except InputError:
-            continue
-        heat = occlusion_map(lambda images: run(engine, images)[0], pixels, error.explained)
-        drawn[error.position] = draw_heat(pixels, heat, THUMBNAIL_SIDE)
-    return drawn
-
-
 class Explainer:
     """Draws explanations of images that go through a network.
 
     Args:
         path: A file for one image, or a directory, which is made.
         names: Of the inputs.
-        probabilities: Map the outputs of one image to probabilities.
+        classifier: What classifies them.
         force: Replace files in the directory that tlkit did not draw.
 
     Raises:
@@ -92,11 +62,9 @@ class Explainer:
         TlkitError: It cannot be created.
     """
 
-    def __init__(
-        self, path: str, names: Sequence[str], probabilities: Callable[[np.ndarray], np.ndarray], *, force: bool
-    ) -> None:
+    def __init__(self, path: str, names: Sequence[str], classifier: Classifier, *, force: bool) -> None:
         self.engine: Engine | None = None
-        self._probabilities = probabilities
+        self._classifier = classifier
         self._kept: deque[np.ndarray] = deque()
         self._paths = [Path(path)]
         if not is_one_file(path):
@@ -129,9 +97,9 @@ class Explainer:
 
         def compute(images: np.ndarray) -> np.ndarray:
             assert self.engine is not None  # it is open where there are batches
-            return np.stack([self._probabilities(row) for row in run(self.engine, images)[0]])
+            return np.stack([self._classifier.probabilities(row) for row in run(self.engine, images)[0]])
 
-        heat = occlusion_map(compute, pixels, label)
+        heat = heat_map(compute, pixels, label, multi_label=self._classifier.thresholds is not None)
         probability = float(compute(pixels[np.newaxis])[0, label])
         path = self._paths[position]
         plot_explanation(pixels, heat, f"{classes[label][1]} {probability:.1%}", path)

@@ -148,11 +148,7 @@ def predict(config: PredictConfig) -> Predictions:
     sources = expand_inputs(config.images, modality, left_out)
     report_left_out(left_out, modality)
     names = [without_password(source) for source in sources]
-    explainer = (
-        None
-        if config.explain is None
-        else Explainer(config.explain, names, classifier.probabilities, force=config.force)
-    )
+    explainer = None if config.explain is None else Explainer(config.explain, names, classifier, force=config.force)
 
     def engine() -> Engine:
         opened = open_engine(classifier.network, engine=config.engine, precision=config.precision)

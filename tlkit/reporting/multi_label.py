@@ -70,9 +70,7 @@ class MultiLabelEvaluation(Evaluation):
     def ranking(self) -> str:
         """The mean average precision with its interval, as text."""
         value, interval = self.mean_average_precision, self.mean_average_precision_interval
-        if value is None or interval is None:
-            return "no label to rank by"
-        return f"mean average precision {format_accuracy(value, interval)}"
+        return "–" if value is None or interval is None else format_accuracy(value, interval)
 
     @property
     def top5(self) -> None:

@@ -12,12 +12,17 @@ from typing import Any
 
 from tlkit.config import FinetuneConfig
 from tlkit.data.layout import TRAIN, VALIDATION
+from tlkit.data.modality import IMAGE
+from tlkit.inference.base import run
 from tlkit.inference.provenance import Provenance
+from tlkit.inference.select import open_engine
 from tlkit.reporting.metrics import Evaluation, format_accuracy
+from tlkit.reporting.multi_label import MultiLabelEvaluation
 from tlkit.reporting.page import Page, draw_section, write_page
 from tlkit.reporting.plots import draw_history
 from tlkit.training.base import Stage
 from tlkit.training.calibrate import calibrate, with_thresholds
+from tlkit.training.explain import draw_errors
 from tlkit.training.history import Outcome, Phase
 from tlkit.training.plan import TrainingPlan
 from tlkit.training.reproduce import command_line, effective_options, versions
@@ -106,7 +111,8 @@ def save_run(
     except Exception as error:  # the model is worth more
         logger.warning("The run does not know images of other kinds: %s.", error)
     try:
-        _write_report(result, record, images, plan.config.effective(**options))
+        heat = _explain_errors(folder, plan, images, record, result)
+        _write_report(result, record, images, plan.config.effective(**options), heat)
     except Exception as error:  # matplotlib, its fonts, its cache folder: the model is worth more
         logger.warning("%s is incomplete: %s.", folder / REPORT, error)
     write_record(folder, record)
@@ -121,6 +127,27 @@ def _learn_unknown(folder: Path, plan: TrainingPlan, images: SplitData, record: 
         features, labels = features_of_run(run, layers, chosen, images, plan.config.engine)
     folds = [fold.run for fold in plan.cross_validation.folds] if plan.cross_validation else []
     learn_unknown(folder, record, layers, features, labels, folds)
+
+
+def _explain_errors(
+    folder: Path, plan: TrainingPlan, images: SplitData, record: RunRecord, result: FinetuneResult
+) -> dict[str, dict[int, bytes]]:
+    """Draw where the most confident errors of each split show the class that was predicted.
+
+    It takes seconds, which a head alone does not take to train: `tlkit evaluate --report` draws them for it.
+    """
+    is_explained = plan.freeze_points and images.preprocessor.modality is IMAGE
+    wrong = {split: found for split, found in result.evaluations.items() if found.errors and is_explained}
+    if not wrong:
+        return {}
+    network = RunNetwork(folder, record).classifier()
+    engine = open_engine(network, engine=plan.config.engine)
+    return {
+        split: draw_errors(
+            lambda images: run(engine, images)[0], network.preprocessor, found, _files(result, images, split)
+        )
+        for split, found in wrong.items()
+    }
 
 
 def _resolved_options(result: FinetuneResult, plan: TrainingPlan) -> dict[str, Any]:
@@ -192,7 +219,13 @@ def _files(result: FinetuneResult, images: SplitData, split: str) -> Sequence[st
     return images.splits[split].files
 
 
-def _write_report(result: FinetuneResult, record: RunRecord, images: SplitData, options: Mapping[str, str]) -> None:
+def _write_report(
+    result: FinetuneResult,
+    record: RunRecord,
+    images: SplitData,
+    options: Mapping[str, str],
+    heat: Mapping[str, Mapping[int, bytes]],
+) -> None:
     preprocessor = images.preprocessor
     history = [(phase.name, phase.epochs) for phase in result.phases]
     if sum(len(epochs) for _, epochs in history) < 2:
@@ -205,6 +238,7 @@ def _write_report(result: FinetuneResult, record: RunRecord, images: SplitData, 
             _files(result, images, split),
             folds=folds if split == VALIDATION else 0,
             chosen=split == VALIDATION and result.chosen_on_validation,
+            heat=heat.get(split),
         )
         for split, evaluation in result.evaluations.items()
     ]
@@ -227,6 +261,11 @@ def _write_report(result: FinetuneResult, record: RunRecord, images: SplitData, 
         for split, found in result.evaluations.items()
     ]
     highlights += [
+        *(
+            (f"{split} mean average precision", found.ranking)
+            for split, found in result.evaluations.items()
+            if isinstance(found, MultiLabelEvaluation)
+        ),
         ("base", record.architecture),
         ("recipe", result.recipe),
         ("fine-tuned", pluralize(len(result.trained), "layer")),
