@@ -629,7 +629,7 @@ class FinetuneConfig(TrainingOptions):
         super().__post_init__()
         if self.folds is not None and self.features is not None:
             raise UsageError(
-                "--features holds features of two splits, and --folds deals the images out anew.",
+                "--features holds features of two splits, and --folds deals the images out again.",
                 hint="Leave --features out: features are cached anyway.",
             )
 

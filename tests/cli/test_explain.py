@@ -81,7 +81,7 @@ def test_one_file_for_several_images_is_refused(photographs, toy, tlkit, tmp_pat
     assert (ran.code, "is one file, and there are" in ran.err) == (2, True)
     (tmp_path / "text").write_text("mine")
     ran = tlkit("predict", photographs, "--explain", tmp_path / "text", *toy)
-    assert (ran.code, "neither a directory nor a picture" in ran.err) == (2, True)
+    assert (ran.code, "neither a directory nor an image file" in ran.err) == (2, True)
     (tmp_path / "folder").mkdir()
     Image.new("RGB", (9, 9)).save(tmp_path / "folder" / "rocket.png")
     ran = tlkit("predict", photographs, "--explain", tmp_path / "folder", *toy)

@@ -149,7 +149,7 @@ def _interrupt(*_):
     [
         (("--folds", 30), "24 images of 2 classes cannot be dealt out"),
         (("--folds", 1), "from 2 to 100"),
-        (("--folds", 3, "--features", "."), "deals the images out anew"),
+        (("--folds", 3, "--features", "."), "deals the images out again"),
     ],
     ids=str,
 )

@@ -1,6 +1,6 @@
-"""Is one picture a copy of another: recompressed, resized, cropped by a few percent or mirrored?
+"""Is one image a copy of another: recompressed, resized, cropped by a few percent or mirrored?
 
-All on small grey pictures of one size: the whole image squashed, whatever its proportions were.
+All on small grey thumbnails of one size: the whole image squashed, whatever its proportions were.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from dataclasses import dataclass
 import numpy as np
 
 SIDE = 64
-"""Height and width of the pictures, in pixels."""
+"""Height and width of the thumbnails, in pixels."""
 
 _COARSE, _FINE = 24, 40
 """Height and width at which windows are searched, and compared."""
 _SIGMA = 2.0
 """Of the Gaussian that is subtracted to leave the detail, in pixels of either."""
 _WINDOWS = ((0.0, 1.0), *((share * place, 1 - share) for share in (0.03, 0.07) for place in (0.0, 0.5, 1.0)))
-"""Beginning and length of the parts, across or down, that may be left of a picture; the first is all of it."""
+"""Beginning and length of the parts, across or down, that may be left of a thumbnail; the first is all of it."""
 _MOST_CROPPED, _MOST_OF_MIRRORED = 0.09, 0.03
 """Share that a copy may lack at each side; a mirrored one only what alignment is uncertain by."""
 _STEPS = 6
 _AT_ONCE = 1024
-"""Pictures that are reduced at once."""
+"""Thumbnails that are reduced at once."""
 
 
 def _blur(side: int, sigma: float) -> np.ndarray:
@@ -46,10 +46,10 @@ _PARTS = np.stack([_sampling(_COARSE, begin, length) for begin, length in _WINDO
 _SOFT = _blur(SIDE, SIDE / _FINE / 2)
 
 
-def _detail(pictures: np.ndarray) -> np.ndarray:
-    """Return what a Gaussian takes away of ``(…, side, side)`` pictures."""
-    blur = _DETAIL[pictures.shape[-1]].astype(pictures.dtype)
-    return np.asarray(pictures - blur @ pictures @ blur.T)
+def _detail(thumbnails: np.ndarray) -> np.ndarray:
+    """Return what a Gaussian takes away of ``(…, side, side)`` thumbnails."""
+    blur = _DETAIL[thumbnails.shape[-1]].astype(thumbnails.dtype)
+    return np.asarray(thumbnails - blur @ thumbnails @ blur.T)
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:
@@ -57,24 +57,24 @@ def _unit(rows: np.ndarray) -> np.ndarray:
     return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-3))
 
 
-def signatures(pictures: np.ndarray, *, mirrored: bool = False) -> np.ndarray:
-    """Return ``(pictures, 256)`` float32 rows of length 1, whose products are the correlation of coarse pictures.
+def signatures(thumbnails: np.ndarray, *, mirrored: bool = False) -> np.ndarray:
+    """Return ``(thumbnails, 256)`` float32 rows of length 1, whose products are the correlation of coarse thumbnails.
 
     Args:
-        pictures: ``(pictures, SIDE, SIDE)`` uint8.
-        mirrored: Of the mirrored pictures.
+        thumbnails: ``(thumbnails, SIDE, SIDE)`` uint8.
+        mirrored: Of the mirrored thumbnails.
     """
-    coarse = pictures.reshape(len(pictures), 16, SIDE // 16, 16, SIDE // 16).mean(axis=(2, 4), dtype=np.float32)
-    return _unit((coarse[:, :, ::-1] if mirrored else coarse).reshape(len(pictures), -1))
+    coarse = thumbnails.reshape(len(thumbnails), 16, SIDE // 16, 16, SIDE // 16).mean(axis=(2, 4), dtype=np.float32)
+    return _unit((coarse[:, :, ::-1] if mirrored else coarse).reshape(len(thumbnails), -1))
 
 
 @dataclass(frozen=True)
 class Match:
-    """How well a part of one picture fits another.
+    """How well a part of one thumbnail fits another.
 
     Attributes:
         whole: Concordance of the pixels (Lin 1989), -1 to 1: brightness and contrast count.
-        detail: The same of what is finer than a tenth of the picture.
+        detail: The same of what is finer than a tenth of the thumbnail.
     """
 
     whole: float
@@ -82,31 +82,31 @@ class Match:
 
 
 class Aligner:
-    """Pictures that are compared with each other.
+    """Thumbnails that are compared with each other.
 
     Args:
-        pictures: ``(pictures, SIDE, SIDE)`` uint8.
+        thumbnails: ``(thumbnails, SIDE, SIDE)`` uint8.
     """
 
-    def __init__(self, pictures: np.ndarray) -> None:
-        self._pictures = pictures
-        self._detail = np.empty((len(pictures), _COARSE**2), np.float32)
-        for start in range(0, len(pictures), _AT_ONCE):
-            whole = _PARTS[0] @ pictures[start : start + _AT_ONCE].astype(np.float32) @ _PARTS[0].T
+    def __init__(self, thumbnails: np.ndarray) -> None:
+        self._thumbnails = thumbnails
+        self._detail = np.empty((len(thumbnails), _COARSE**2), np.float32)
+        for start in range(0, len(thumbnails), _AT_ONCE):
+            whole = _PARTS[0] @ thumbnails[start : start + _AT_ONCE].astype(np.float32) @ _PARTS[0].T
             self._detail[start : start + _AT_ONCE] = _unit(_detail(whole).reshape(len(whole), -1))
 
     def rough_matches(self, number: int, others: np.ndarray) -> Iterator[tuple[float, int, bool]]:
-        """Search the window of a picture that fits each of others best.
+        """Search the window of a thumbnail that fits each of others best.
 
         Args:
-            number: Of the picture.
+            number: Of the thumbnail.
             others: ``(others,)`` numbers of the others.
 
         Yields:
             Correlation of detail, number of the window, and whether the other is mirrored.
         """
-        picture = self._pictures[number].astype(np.float32)
-        across = picture @ _PARTS.transpose(0, 2, 1)  # (windows, SIDE, coarse)
+        thumbnail = self._thumbnails[number].astype(np.float32)
+        across = thumbnail @ _PARTS.transpose(0, 2, 1)  # (windows, SIDE, coarse)
         views = _PARTS[:, None] @ across[None]
         rows = _unit(_detail(views).reshape(len(_WINDOWS) ** 2, -1))
         details = self._detail[others]
@@ -118,12 +118,12 @@ class Aligner:
             yield float(found.max()), int(found.argmax()), is_mirrored
 
     def match(self, number: int, other: int, window: int, *, mirrored: bool) -> Match | None:
-        """Align a window of a picture with another to a part of a pixel, and compare them.
+        """Align a window of a thumbnail with another to a part of a pixel, and compare them.
 
         Source: Lucas and Kanade, An Iterative Image Registration Technique (1981).
 
         Args:
-            number: Of the picture, from which the other may be cut out.
+            number: Of the thumbnail, from which the other may be cut out.
             other: Number of the other.
             window: Number of the window to start from.
             mirrored: The other is mirrored.
@@ -131,9 +131,9 @@ class Aligner:
         Returns:
             None where the best window lacks more than a few percent at one of its sides.
         """
-        source = _SOFT @ self._pictures[number] @ _SOFT.T
+        source = _SOFT @ self._thumbnails[number] @ _SOFT.T
         whole = _sampling(_FINE, 0, 1)
-        target = whole @ (_SOFT @ self._pictures[other] @ _SOFT.T) @ whole.T
+        target = whole @ (_SOFT @ self._thumbnails[other] @ _SOFT.T) @ whole.T
         target = target[:, ::-1] if mirrored else target
         down, across = _WINDOWS[window // len(_WINDOWS)], _WINDOWS[window % len(_WINDOWS)]
         ends = np.array([down[0], sum(down), across[0], sum(across)])

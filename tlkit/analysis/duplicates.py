@@ -43,22 +43,22 @@ class Pair:
     similarity: float
 
 
-def near_duplicates(pictures: np.ndarray, features: np.ndarray) -> list[Pair]:
+def near_duplicates(thumbnails: np.ndarray, features: np.ndarray) -> list[Pair]:
     """Find pairs of images of which one is the other recompressed, resized, cropped by a few percent or mirrored.
 
-    Pairs that are similar as coarse pictures, mirrored or not, or in their features, are aligned and compared pixel by
+    Pairs that are similar as coarse thumbnails, mirrored or not, or in features, are aligned and compared pixel by
     pixel. They count as copies where they are as good as equal, or where they are much more alike than either of them
     is to any other image: of blurred copies of a photograph nothing else is near, of digits something always is.
 
     Args:
-        pictures: ``(images, SIDE, SIDE)`` uint8, of :data:`tlkit.analysis.alignment.SIDE`.
+        thumbnails: ``(images, SIDE, SIDE)`` uint8, of :data:`tlkit.analysis.alignment.SIDE`.
         features: ``(images, features)`` float32, pooled features of a network.
 
     Returns:
         The pairs, in order; time grows with the square of the number of images, memory with the number.
     """
-    partners = _partners(pictures, features)
-    aligner = Aligner(pictures)
+    partners = _partners(thumbnails, features)
+    aligner = Aligner(thumbnails)
     rough: dict[tuple[int, int], tuple[float, int, int, int, bool]] = {}
     numbers = [number for number, others in enumerate(partners) if others]
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(compute_threads()) as pool:
@@ -108,14 +108,14 @@ def _best_pairs(rough: Mapping[tuple[int, int], tuple[float, int, int, int, bool
     return {pair for found in by_image.values() for _, pair in heapq.nlargest(_ALIGNED, found)}
 
 
-def _partners(pictures: np.ndarray, features: np.ndarray) -> list[set[int]]:
+def _partners(thumbnails: np.ndarray, features: np.ndarray) -> list[set[int]]:
     """Return the numbers of the images that each image is compared with; if one has another, that one has it."""
-    partners: list[set[int]] = [set() for _ in pictures]
-    coarse = signatures(pictures)
+    partners: list[set[int]] = [set() for _ in thumbnails]
+    coarse = signatures(thumbnails)
     vectors = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
     for rows, columns, least in (
         (coarse, coarse, _CORRELATED),
-        (coarse, signatures(pictures, mirrored=True), _CORRELATED),
+        (coarse, signatures(thumbnails, mirrored=True), _CORRELATED),
         (vectors, vectors, _SIMILAR),
     ):
         for start in range(0, len(rows), _ROWS):

@@ -284,9 +284,9 @@ class _Folder:
             by_digest.setdefault(digest or str(image).encode(), []).append(image)
         exact = [group for group in by_digest.values() if len(group) > 1]
         unique = np.array([group[0] for group in by_digest.values()])
-        pictures = self._pictures(unique)
+        thumbnails = self._thumbnails(unique)
         vectors = np.concatenate([features[split] for split in self._images.splits])[unique]
-        pairs = near_duplicates(pictures, vectors)
+        pairs = near_duplicates(thumbnails, vectors)
         near = groups_of([(int(unique[pair.first]), int(unique[pair.second])) for pair in pairs])
         similarity: dict[int, float] = {}
         for pair in pairs:
@@ -299,14 +299,14 @@ class _Folder:
         every = [(group[0], other) for group in (*exact, *near) for other in group[1:]]
         return groups_of(every), tuple(reported)
 
-    def _pictures(self, images: np.ndarray) -> np.ndarray:
+    def _thumbnails(self, images: np.ndarray) -> np.ndarray:
         small = ImagePreprocessor((SIDE, SIDE), "none", channels=1)
-        pictures = np.zeros((len(images), SIDE, SIDE), np.uint8)
+        thumbnails = np.zeros((len(images), SIDE, SIDE), np.uint8)
         with progress_bar(total=len(images), unit="image", description="looking for copies") as bar:
             for batch in read_batches([self.files[image] for image in images], small, 256):
-                pictures[list(batch.positions)] = batch.array[..., 0]
+                thumbnails[list(batch.positions)] = batch.array[..., 0]
                 bar.update(len(batch.positions) + len(batch.failed))
-        return pictures
+        return thumbnails
 
     def _reported(self, group: Sequence[int], kind: str, similarity: float) -> Duplicates:
         ordered = sorted(group, key=lambda image: (self._rank.get(self.places[image][0], 0), self.names[image]))

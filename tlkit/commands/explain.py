@@ -19,11 +19,11 @@ from tlkit.training.explain import heat_map
 from tlkit.utils.output_file import check_output
 
 _LONGEST = 100
-"""Characters of an input's name that the name of its picture begins with."""
+"""Characters of an input's name that the name of its plot begins with."""
 
 
 def is_one_file(path: str) -> bool:
-    """Return True where ``--explain`` names a picture, not a directory of them."""
+    """Return True where ``--explain`` names a file, not a directory."""
     return Path(path).suffix.lower() in FORMATS
 
 
@@ -37,7 +37,8 @@ def check_explanations(path: str, images: Sequence[str], *, force: bool) -> None
     if not is_one_file(path):
         if target.exists() and not target.is_dir():
             raise UsageError(
-                f"--explain {path} is neither a directory nor a picture.", hint=f"Pictures end in {', '.join(FORMATS)}."
+                f"--explain {path} is neither a directory nor an image file.",
+                hint=f"Plots end in {', '.join(FORMATS)}.",
             )
         return
     count = len(expand_inputs(images, IMAGE))
@@ -58,7 +59,7 @@ class Explainer:
         force: Replace files in the directory that tlkit did not draw.
 
     Raises:
-        UsageError: The directory holds files of something else under the names of pictures.
+        UsageError: The directory holds files of something else under the names of plots.
         TlkitError: It cannot be created.
     """
 
@@ -72,9 +73,9 @@ class Explainer:
                 Path(path).mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise TlkitError(f"Cannot create the directory {path}: {error.strerror or error}.") from error
-            self._paths = list(_pictures(Path(path), names))
-            for picture in self._paths:
-                check_output(picture, is_plot, force=force)
+            self._paths = list(_plot_paths(Path(path), names))
+            for plot in self._paths:
+                check_output(plot, is_plot, force=force)
 
     def keep(self, batch: Batch) -> np.ndarray:
         """Remember the pixels of a batch, and return them."""
@@ -86,7 +87,7 @@ class Explainer:
         return self._kept.popleft()
 
     def draw(self, position: int, pixels: np.ndarray, label: int, classes: Sequence[tuple[str, str]]) -> str:
-        """Draw the picture of an image, and return its path.
+        """Draw the plot of an image, and return its path.
 
         Args:
             position: Of the input.
@@ -106,8 +107,8 @@ class Explainer:
         return str(path)
 
 
-def _pictures(folder: Path, names: Sequence[str]) -> Iterator[Path]:
-    """Yield the path of the picture of each input: images of one name are numbered."""
+def _plot_paths(folder: Path, names: Sequence[str]) -> Iterator[Path]:
+    """Yield the path of the plot of each input: images of one name are numbered."""
     seen: Counter[str] = Counter()
     for name in names:
         stem = Path(name).stem[:_LONGEST]

@@ -58,7 +58,7 @@ class Prediction:
         scores: The most probable classes; empty if it failed.
         labels: The classes that it is given, by a run that gives several labels an image; else None.
         error: Why it failed, or None.
-        explanation: Path of the picture of where it shows its most probable class; None if none was asked for.
+        explanation: Path of the plot of where it shows its most probable class; None if none was asked for.
         unknown_score: How unlike the images that a run was trained on it is: above 1 it is unknown; None where
             nothing learned that.
         known: False where the score is above 1; None without one.

@@ -107,7 +107,7 @@ def draw_heat(pixels: np.ndarray, heat: np.ndarray, side: int) -> bytes:
     Args:
         pixels: ``(height, width, channels)`` uint8.
         heat: ``(height, width)`` 0 to 1.
-        side: Longer side of the picture, in pixels.
+        side: Longer side of the plot, in pixels.
 
     Returns:
         A PNG file.

@@ -105,7 +105,7 @@ def training_undone(model: Any) -> Iterator[None]:
 def batchnorm_scope(network: Any, steps: int) -> Iterator[None]:
     """Let BatchNormalization that trains average its statistics over about an epoch inside the block.
 
-    The usual momentum of 0.99 averages over hundreds of batches: after a few epochs of a few batches the statistics are
+    The default momentum of 0.99 averages over hundreds of batches: after a few epochs of a few batches statistics are
     still on their way from those of ImageNet.
 
     Args:

@@ -143,7 +143,7 @@ class _Comparison:
             return f"the file scales pixels by {_shown_map(mine)}, and the network by {_shown_map(other)}"
         alike = bool(other.inputs) and len(mine.inputs) == len(other.inputs)
         if alike and not mine.is_known and self._inputs(mine, other) is None:
-            self.notes.append(f"Layer {mine.name} ({mine.kind}) is code, which is not looked into; taken for {other}.")
+            self.notes.append(f"Layer {mine.name} ({mine.kind}) is code, which is not looked into; treated as {other}.")
             return None
         if mine.kind != other.kind or len(mine.inputs) != len(other.inputs):
             return f"the file has {mine}, and the network {other}"
