@@ -163,3 +163,16 @@ def test_a_thousand_images_without_a_copy_have_none(tlkit, tmp_path):
         coarse = random.integers(0, 256, (8, 8, 3), dtype="uint8")
         Image.fromarray(coarse).resize((64, 64), Image.BICUBIC).save(folder / f"{number}.png")
     assert tlkit("check", tmp_path / "data", *SMALL, "--format", "json").json["duplicates"] == []
+
+
+def test_a_class_of_which_nothing_can_be_read_is_reported_with_the_rest(textures, toy, tlkit, tmp_path):
+    for name in ("brick", "grass"):
+        (tmp_path / "data").mkdir(exist_ok=True)
+        (tmp_path / "data" / name).symlink_to(textures / "train" / name)
+    (tmp_path / "data" / "torn").mkdir()
+    for number in range(4):
+        (tmp_path / "data" / "torn" / f"{number}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes([number]))
+    found = tlkit("check", tmp_path / "data", *toy, "--format", "json").json
+    assert len(found["unreadable"]) == 4
+    assert found["classes"][2] == {"name": "torn", "train": 0, "validation": 0, "test": 0}
+    assert "No image of torn in train can be read: nothing of it can be learned." in found["warnings"]

@@ -113,3 +113,17 @@ def test_tta_averages_views_and_says_what_it_brings(textures, toy, tlkit, tmp_pa
     assert evaluated["accuracy_without_tta"] == without["accuracy"]
     assert "without --tta: accuracy" in tlkit("evaluate", run, textures, "--tta").out
     assert "accuracy_without_tta" not in without
+
+
+@pytest.mark.parametrize("phase_2", [True, False])
+def test_the_page_of_a_run_shows_why_its_worst_errors_are_wrong(phase_2, textures, toy, tlkit, tmp_path):
+    """Where phase 2 trained: of a head alone it would take longer than to train it."""
+    for split, names in (("train", ("brick", "grass")), ("validation", ("grass", "brick"))):
+        (tmp_path / "data" / split).mkdir(parents=True)
+        for name, other in zip(("brick", "grass"), names, strict=True):
+            (tmp_path / "data" / split / other).symlink_to(textures / split / name)
+    options = ("--epochs", 3, "--finetune-epochs", 1) if phase_2 else ("--recipe", "fast")
+    tlkit("finetune", tmp_path / "data", *toy, *options, "-o", tmp_path / "run")
+    page = (tmp_path / "run" / "report.html").read_text("utf-8")
+    assert page.count('class="heat"') == (6 if phase_2 else 0)
+    assert ("where they show the class that was predicted" in page) is phase_2

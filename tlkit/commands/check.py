@@ -215,7 +215,7 @@ def check(config: CheckConfig) -> CheckResult:
     )
     preprocessor = preprocessor_for(architecture, spec.network.preprocessor.size, config.resize)
     dataset = scan_data(config, seed=config.seed, modality=IMAGE)
-    images = SplitData(dataset, preprocessor, config.batch_size or 32)
+    images = SplitData(dataset, preprocessor, config.batch_size or 32, trains=False)
     features = split_features(
         images, spec, engine=config.engine, precision=config.precision, batch_size=config.batch_size
     )

@@ -23,15 +23,16 @@ class SplitData:
         dataset: The data folder.
         preprocessor: How a file becomes an input.
         batch_size: Files per batch.
+        trains: Something trains on them: every class needs an image.
     """
 
-    def __init__(self, dataset: Dataset, preprocessor: Preprocessor, batch_size: int) -> None:
+    def __init__(self, dataset: Dataset, preprocessor: Preprocessor, batch_size: int, *, trains: bool = True) -> None:
         self.classes = dataset.classes
         self.splits = dict(dataset.splits)
         self.preprocessor = preprocessor
         self.skipped = list(dataset.skipped)
         self.warnings: list[str] = []
-        self._batch_size = batch_size
+        self._batch_size, self._trains = batch_size, trains
         self._digests: dict[str, Sequence[Digest]] = dict(dataset.digests)
 
     def digests(self, split: str) -> Sequence[Digest]:
@@ -65,7 +66,7 @@ class SplitData:
             digests: SHA-256 of the others, where they were computed from the bytes that were decoded.
 
         Raises:
-            DataError: No training image of a class, or no image of the split, is left.
+            DataError: No training image of a class to train on, or no image of the split, is left.
         """
         before = self.splits[split]
         skipped = [(before.files[position], reason) for position, reason in failed]
@@ -77,16 +78,14 @@ class SplitData:
         counts = (split.counts(len(self.classes)) for split in (before, after))
         lost = [name for name, had, has in zip(self.classes, *counts, strict=True) if had and not has]
         modality = self.preprocessor.modality
-        if lost and (split == TRAIN or not good):
+        if lost and ((split == TRAIN and self._trains) or not good):
             raise DataError(
                 f"No {modality.singular} of {join_truncated(lost)} in {split} can be read.",
                 hint=f"Replace the {modality.plural} named above, or remove the class folder.",
             )
         if lost:
-            self.warnings.append(
-                f"No {modality.singular} of {join_truncated(lost)} in {split} can be read: "
-                "its accuracy cannot be measured."
-            )
+            so = "nothing of it can be learned" if split == TRAIN else "its accuracy cannot be measured"
+            self.warnings.append(f"No {modality.singular} of {join_truncated(lost)} in {split} can be read: {so}.")
             logger.warning(self.warnings[-1])
         if digests is not None:
             self._digests[split] = list(digests)
