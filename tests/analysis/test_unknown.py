@@ -20,7 +20,7 @@ def learned():
     classes = random.normal(size=(5, 40))
     train, labels = drawn(random, classes, 30)
     held, _ = drawn(random, classes, 40)
-    return random, classes, fit_unknown(train, labels, held, 5), held
+    return random, classes, fit_unknown(train, labels, held), held
 
 
 def test_a_twentieth_of_the_known_is_turned_away_and_most_of_the_foreign(learned):
@@ -43,7 +43,7 @@ def test_brightness_of_all_features_does_not_matter(learned):
 
 def test_one_image_a_class_and_features_that_are_all_alike_are_no_error():
     ones = [np.ones((2, 4), "float32")]
-    assert np.isfinite(fit_unknown(ones, np.array([0, 1]), ones, 2).scores(ones)).all()
+    assert np.isfinite(fit_unknown(ones, np.array([0, 1]), ones).scores(ones)).all()
     train, held = [np.eye(3, 8, dtype="float32")], [np.eye(3, 8, dtype="float32") + 0.1]
-    detector = fit_unknown(train, np.arange(3), held, 3)
+    detector = fit_unknown(train, np.arange(3), held)
     assert detector.scores([np.eye(8, dtype="float32")[5:]]).min() > 1

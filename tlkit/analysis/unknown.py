@@ -37,12 +37,14 @@ class ClassDistances:
     typical: float = 1.0
 
     @classmethod
-    def fit(cls, features: np.ndarray, labels: np.ndarray, classes: int, *, seed: int) -> ClassDistances:
-        """Fit to ``(images, features)`` float32 of training images and their labels; every class occurs."""
+    def fit(cls, features: np.ndarray, labels: np.ndarray, *, seed: int) -> ClassDistances:
+        """Fit to ``(images, features)`` float32 of training images and their labels."""
         features = _of_length_1(features)
-        sums = np.zeros((classes, features.shape[1]))
+        # a class without an image must not have a mean of zeros: everything is as near to that
+        present, labels = np.unique(labels, return_inverse=True)
+        sums = np.zeros((len(present), features.shape[1]))
         np.add.at(sums, labels, features)
-        counts = np.maximum(np.bincount(labels, minlength=classes), 1)
+        counts = np.bincount(labels)
         means = (sums / counts[:, None]).astype(np.float32)
         chosen = np.sort(np.random.default_rng(seed).permutation(len(labels))[:_MOST_IMAGES])
         _, singular, directions = np.linalg.svd(features[chosen] - means[labels[chosen]], full_matrices=False)
@@ -93,21 +95,20 @@ class UnknownDetector:
 
 
 def fit_unknown(
-    train: Sequence[np.ndarray], labels: np.ndarray, held_out: Sequence[np.ndarray], classes: int, *, seed: int = 0
+    train: Sequence[np.ndarray], labels: np.ndarray, held_out: Sequence[np.ndarray], *, seed: int = 0
 ) -> UnknownDetector:
     """Learn what known classes look like.
 
     Args:
         train: Features of each layer of training images, ``(images, features)`` float32.
-        labels: ``(images,)`` int64 of the training images; every class occurs.
+        labels: ``(images,)`` int64 of the training images.
         held_out: The same layers of images of known classes that were not trained on, at least one. The threshold
             turns :data:`TURNED_AWAY` of them away, as far as their number allows; 20 place it within all of them.
-        classes: Number of classes.
         seed: Draws the images that the covariance is computed from.
     """
     layers = []
     for features, held in zip(train, held_out, strict=True):
-        distances = ClassDistances.fit(features, labels, classes, seed=seed)
+        distances = ClassDistances.fit(features, labels, seed=seed)
         typical = float(np.median(distances.of(held))) or 1.0
         layers.append(dataclasses.replace(distances, typical=typical))
     scores = np.sort(UnknownDetector(tuple(layers), 1.0).scores(held_out))
@@ -116,7 +117,7 @@ def fit_unknown(
 
 
 def fit_unknown_as(
-    others: Sequence[UnknownDetector], train: Sequence[np.ndarray], labels: np.ndarray, classes: int, *, seed: int = 0
+    others: Sequence[UnknownDetector], train: Sequence[np.ndarray], labels: np.ndarray, *, seed: int = 0
 ) -> UnknownDetector:
     """Learn what known classes look like where no image is left out of training.
 
@@ -124,12 +125,11 @@ def fit_unknown_as(
         others: What networks learned that were trained alike on folds of the images: theirs are the thresholds.
         train: As for :func:`fit_unknown`, as the other arguments.
         labels: Of the images.
-        classes: Number of classes.
         seed: Draws the images that the covariance is computed from.
     """
     typical = np.median([[layer.typical for layer in other.layers] for other in others], axis=0).tolist()
     layers = [
-        dataclasses.replace(ClassDistances.fit(features, labels, classes, seed=seed), typical=distance)
+        dataclasses.replace(ClassDistances.fit(features, labels, seed=seed), typical=distance)
         for features, distance in zip(train, typical, strict=True)
     ]
     return UnknownDetector(tuple(layers), float(np.median([other.threshold for other in others])))

@@ -179,7 +179,7 @@ class _TableOptions:
             )
         if self.multi_label:
             raise UsageError(
-                f"--multi-label: {data} holds class folders, and an image in a folder has one label.",
+                f"{data} holds class folders, and an image in a folder has one label.",
                 hint="Name a table as DATA: path,label with rows such as a.jpg,cat|dog.",
             )
 

@@ -132,13 +132,13 @@ def learn_unknown(
         folds: Runs on folds of the images, where none are left to validate.
     """
     flat = {split: [each.reshape(len(each), -1) for each in found] for split, found in features.items()}
-    seed, classes = record.arguments["seed"], len(record.classes)
+    seed = record.arguments["seed"]
     if folds:
         known = [read_unknown(fold, read_run(fold)) for fold in folds]
         others = [each.detector for each in known if each is not None]
-        detector = fit_unknown_as(others, flat[TRAIN], labels, classes, seed=seed)
+        detector = fit_unknown_as(others, flat[TRAIN], labels, seed=seed)
     else:
-        detector = fit_unknown(flat[TRAIN], labels, flat[VALIDATION], classes, seed=seed)
+        detector = fit_unknown(flat[TRAIN], labels, flat[VALIDATION], seed=seed)
     arrays: dict[str, Any] = {
         "names": np.array(layers), "model": np.array(record.model_digest), "threshold": np.array(detector.threshold)
     }  # fmt: skip
