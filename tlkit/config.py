@@ -618,7 +618,8 @@ class FinetuneConfig(TrainingOptions):
     folds: int | None = option(
         None, group=DATA, at_least=2, at_most=100, metavar="K", unset="one run, with a validation split",
         help="Cross-validation: train a run on all folds but one, for each of K folds, and then one on all images. "
-        "Every image but those of test/ is measured once, by the run that was not trained on it.",
+        "Every image but those of test/ is measured once, by the run that was not trained on it; one that is alone in "
+        "its class is not.",
     )  # fmt: skip
     output: str | None = option(
         None, group=OUTPUT, short="-o", path=True, metavar="RUN", unset="runs/ARCH-N, the next free N",

@@ -22,6 +22,11 @@ def test_few_images_move_no_threshold():
     assert best_threshold(labels, np.linspace(0.4, 0.1, 24), 0.5) == 0.5
 
 
+def test_a_threshold_that_is_as_good_stays():
+    labels = np.array([True] * 8 + [False] * 8)
+    assert best_threshold(labels, np.array([0.6] * 8 + [0.2] * 8), 0.5) == 0.5
+
+
 def test_labels_that_are_told_apart_keep_the_line_in_the_gap():
     labels = np.array([True] * 8 + [False] * 8)
     assert 0.2 < best_threshold(labels, np.array([0.3] * 8 + [0.2] * 8), 0.5) < 0.3

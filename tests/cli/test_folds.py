@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from conftest import save_noise
 from helpers.interrupting import interrupted_in_phase_2
 
 from tlkit.backend import keras
+from tlkit.training.cross_validation import CrossValidation, Fold
 
 pytestmark = pytest.mark.usefixtures("toy")
 
@@ -74,6 +76,9 @@ def test_folds_validate_every_epoch_of_the_run_on_all_images(textures, tlkit, tm
     assert len(mine) == 5
     for epoch, one, other in zip(mine, *(history(tmp_path / "run" / f"fold-{n}") for n in (1, 2)), strict=True):
         assert epoch == {key: pytest.approx((one[key] + other[key]) / 2) for key in epoch}
+    measured = tlkit("evaluate", tmp_path / "run", textures)
+    assert measured.code == 0, measured.err
+    assert "was trained on 8 of 8" in measured.err  # its validation images were dealt out too
     best = max(range(5), key=lambda number: (mine[number]["val_accuracy"], -mine[number]["val_loss"]))
     assert found["kept"] == ("head" if best < 3 else "finetune")
 
@@ -114,6 +119,30 @@ def test_an_image_that_cannot_be_read_is_named_once(textures, tlkit, tmp_path):
     assert ran.err.count("bad.png is skipped") == 1
     assert [each["input"] for each in ran.json["skipped"]] == [str(tmp_path / "data" / "brick" / "bad.png")]
     assert ran.json["validation"]["images"] == ran.json["images"]["train"] == 16
+
+
+@pytest.mark.every
+def test_a_class_of_two_images_of_which_one_is_torn_trains_always(textures, tlkit, tmp_path):
+    for name, count in (("brick", 8), ("grass", 8), ("torn", 1)):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for number in range(count):
+            source = textures / "train" / ("brick" if name == "torn" else name) / f"{number}.png"
+            (tmp_path / "data" / name / f"{number}.png").write_bytes(source.read_bytes() + bytes(name == "torn"))
+    (tmp_path / "data" / "torn" / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
+    ran = tlkit("finetune", tmp_path / "data", *FAST, "--folds", 2, "-o", tmp_path / "run")
+    assert ran.code == 3
+    assert ran.json["validation"]["images"] == 16
+    assert ran.json["images"] == {"train": 17}
+    assert any("1 image of classes that cannot be divided always trains" in each for each in ran.json["warnings"])
+
+
+def test_a_fold_that_stopped_early_stands_at_its_best_epoch():
+    def fold(*accuracies):
+        epochs = [{"val_loss": 1 - value, "val_accuracy": value} for value in accuracies]
+        return Fold(Path("fold"), ("a",), [0], [[1.0]], 1.0, {"head": epochs}, chosen=True, skipped=())
+
+    found = CrossValidation((fold(0.2, 0.6, 0.4), fold(0.2, 0.4, 0.4, 0.4, 0.8))).epochs("head")
+    assert [epoch["val_accuracy"] for epoch in found] == pytest.approx([0.2, 0.5, 0.4, 0.5, 0.7])
 
 
 @pytest.mark.every

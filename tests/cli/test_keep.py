@@ -75,7 +75,7 @@ def test_what_fine_tuning_changed_is_said_in_a_line(phases, keeps_best, kept, li
 
 @pytest.mark.parametrize(("last", "warns"), [(0.1, True), (0.3, True), (0.5, False), (0.677, False)])
 def test_a_collapse_is_warned_about(last, warns):
-    warning = Outcome.of([phase("head", 0.677), phase("finetune", last)], keeps_best=True).collapse(10)
+    warning = Outcome.of([phase("head", 0.677), phase("finetune", last)], keeps_best=True).collapse(0.1)
     assert (warning is not None) == warns
     if warns:
         assert f"fell from 0.677 to {last:.3f}. Try a lower --finetune-lr" in warning

@@ -95,7 +95,7 @@ def test_uncalibrated_answers_are_the_same(trained, images, tlkit, tmp_path):
     """The thresholds move with the probabilities."""
     run, _ = trained
     record = json.loads((run / "run.json").read_text("utf-8"))
-    record["temperature"] = 3.0
+    record |= {"temperature": 3.0, "thresholds": [0.3, 0.6, 0.8]}
     (tmp_path / "run").mkdir()
     for file in run.iterdir():
         (tmp_path / "run" / file.name).write_bytes(file.read_bytes())
@@ -105,6 +105,24 @@ def test_uncalibrated_answers_are_the_same(trained, images, tlkit, tmp_path):
         predicted = tlkit("predict", "--model", tmp_path / "run", images[0], *more, "--format", "json").json
         given.append([each["labels"] for each in predicted])
     assert given[0] == given[1]
+    record["temperature"] = 1.0  # and with that alone they would not be
+    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
+    predicted = tlkit("predict", "--model", tmp_path / "run", images[0], "--format", "json").json
+    assert given[0] != [each["labels"] for each in predicted]
+
+
+def test_what_an_image_is_given_is_listed_whatever_is_more_probable(trained, images, tlkit, tmp_path):
+    run, _ = trained
+    record = json.loads((run / "run.json").read_text("utf-8"))
+    record["thresholds"] = [0.0, 1.1, 1.1]
+    (tmp_path / "run").mkdir()
+    for file in run.iterdir():
+        (tmp_path / "run" / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
+    predicted = tlkit("predict", "--model", tmp_path / "run", images[0], "--top", 1, "--format", "json").json
+    assert all(each["labels"] == ["brick"] for each in predicted)
+    assert all("brick" in [score["name"] for score in each["predictions"]] for each in predicted)
+    assert {len(each["predictions"]) for each in predicted} == {1, 2}
 
 
 def test_csv_and_text_tell_the_labels(trained, images, tlkit):
@@ -147,16 +165,19 @@ def test_the_separator_can_be_said(images, tlkit, tmp_path):
     table = write(folder, [(path, [f"old {name}" for name in labels]) for path, labels in rows], "/")
     options = ("--label-separator", "/", "-o", tmp_path / "run", "--format", "json")
     assert tlkit("finetune", table, *FAST, *options).json["classes"] == [f"old {name}" for name in NAMES]
+    assert tlkit("evaluate", tmp_path / "run", table, "--format", "json").json["images"] == len(rows)
 
 
 @pytest.mark.every
-@pytest.mark.parametrize("kind", ["lists", "rows"])
+@pytest.mark.parametrize("kind", ["lists", "lists as text", "rows"])
 def test_labels_may_be_lists_or_stand_in_rows_of_their_own(kind, images, tlkit, tmp_path):
     folder, rows = images
     if kind == "lists":
         table = folder / "table.jsonl"
         lines = [{"image": path, "labels": labels if number else []} for number, (path, labels) in enumerate(rows)]
         table.write_text("\n".join(map(json.dumps, lines)))
+    elif kind == "lists as text":
+        table = write(folder, [(path, [str(labels)]) for path, labels in rows], name="text.csv")
     else:
         table = write(folder, [(path, [label]) for path, labels in rows for label in labels], name="rows.csv")
     found = tlkit("finetune", table, *FAST, "-o", tmp_path / "run", "--format", "json").json

@@ -36,7 +36,7 @@ def of_two(probabilities: np.ndarray) -> np.ndarray:
 
     So a temperature applies to labels that do not exclude each other.
     """
-    given = np.clip(probabilities.astype(np.float64), _LEAST_OF_TWO, 1 - _LEAST_OF_TWO)
+    given = np.minimum(probabilities.astype(np.float64), 1 - _LEAST_OF_TWO)
     return np.stack([1 - given, given], axis=-1)
 
 

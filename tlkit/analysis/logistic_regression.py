@@ -212,8 +212,9 @@ def fold_numbers(
     groups = np.arange(len(labels)) if groups is None else groups
     numbers: dict[int, int] = {}
     sizes = [0] * folds
-    for label in np.unique(labels):
-        of_class = random.permutation(np.unique(groups[labels == label])).tolist()
+    members = {label: np.unique(groups[labels == label]) for label in np.unique(labels).tolist()}
+    for label in sorted(members, key=lambda label: len(members[label])):  # a rare class has the least choice
+        of_class = random.permutation(members[label]).tolist()
         own = [sum(numbers.get(group) == fold for group in of_class) for fold in range(folds)]  # with another class
         for group in of_class:
             if group not in numbers and len(of_class) < 2:

@@ -19,8 +19,8 @@ def best_threshold(labels: np.ndarray, scores: np.ndarray, default: float) -> fl
         default: The threshold of a label that these images say too little about.
 
     Returns:
-        Between the scores of two images, 0 to 1; ``default`` where fewer than :data:`FEWEST` images have
-        the label, or all of them.
+        Between the scores of two images, 0 to 1; ``default`` where that is as good, and where fewer than :data:`FEWEST`
+        images have the label, or all of them.
     """
     if labels.sum() < FEWEST or labels.all():
         return default
@@ -29,6 +29,8 @@ def best_threshold(labels: np.ndarray, scores: np.ndarray, default: float) -> fl
     f1 = 2 * np.cumsum(has) / (np.arange(1, len(has) + 1) + labels.sum())
     ends = np.append(ranked[1:] < ranked[:-1], True)  # no line is drawn between equal scores
     best = np.flatnonzero(ends & (f1 >= f1[ends].max() - 1e-12))
+    gaps = [(ranked[place + 1] if place + 1 < len(ranked) else 0.0, ranked[place]) for place in best.tolist()]
+    if any(low < default <= high for low, high in gaps):
+        return default
     # of the thresholds that are as good, the one nearest to the default
-    lines = [(ranked[place] + (ranked[place + 1] if place + 1 < len(ranked) else 0.0)) / 2 for place in best.tolist()]
-    return float(min(lines, key=lambda line: abs(line - default)))
+    return float(min(((low + high) / 2 for low, high in gaps), key=lambda line: abs(line - default)))

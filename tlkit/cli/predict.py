@@ -47,8 +47,7 @@ def predict(context: click.Context, /, options: dict[str, Any], output_format: s
     if output_format == "json":
         echo_json(predictions.to_dict())
     elif output_format == "csv":
-        several = any(prediction.labels is not None for prediction in predictions)
-        columns = (*_COLUMNS, "given") if several else _COLUMNS
+        columns = (*_COLUMNS, "given") if predictions.multi_label else _COLUMNS
         echo_csv(columns, (row[: len(columns)] for row in _as_rows(predictions)))
     else:
         _echo_text(predictions)

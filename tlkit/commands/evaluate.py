@@ -105,7 +105,8 @@ class EvaluationResult:
     Attributes:
         run: The run directory.
         data: The data folder.
-        split: The evaluated split: ``test``, ``validation``, ``train``, or ``all`` for class folders alone.
+        split: The evaluated split: ``test``, ``validation``, ``train``, or ``all`` for class folders
+            alone, and a table without splits.
         evaluation: Predictions and metrics.
         comparison: With another run; None without one.
         foreign: How it does on images of none of its classes; None where none were given.
@@ -184,6 +185,7 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
         raise UsageError(f"--tta is for images, and {config.run} takes {modality.name}.", hint="Leave --tta out.")
     labelled = scan_labelled(
         config.data, record.classes, split=config.split, modality=modality, multi_label=record.multi_label,
+        separator=record.arguments.get("label_separator"),
 
     )  # fmt: skip
     warnings = list(labelled.warnings)

@@ -99,10 +99,12 @@ class Predictions(Sequence[Prediction]):
     Attributes:
         predictions: The same as a tuple.
         left_out: Number of files in folders that are no images, by the end of their names.
+        multi_label: An image may be given several labels.
     """
 
     predictions: tuple[Prediction, ...]
     left_out: Mapping[str, int] = field(default_factory=dict)
+    multi_label: bool = False
 
     @overload
     def __getitem__(self, index: int) -> Prediction: ...
@@ -181,8 +183,8 @@ def predict(config: PredictConfig) -> Predictions:
             labels = _given(probabilities, classifier)
             predictions[position] = Prediction(
                 names[position],
-                () if turned_away else _best(probabilities, classifier.classes, max(config.top, len(labels or ()))),
-                None if turned_away else labels,
+                () if turned_away else _best(probabilities, classifier, config.top),
+                () if turned_away and labels is not None else labels,
                 explanation=(
                     explainer.draw(position, pixels[row], int(probabilities.argmax()), classifier.classes)
                     if explainer and pixels is not None and not turned_away
@@ -194,7 +196,11 @@ def predict(config: PredictConfig) -> Predictions:
         for position, reason in batch.failed:
             near = near_names(sources[position]) if reason == "there is no such file" else None
             predictions[position] = Prediction(names[position], error=f"{reason}. {near}" if near else reason)
-    result = Predictions(tuple(prediction for prediction in predictions if prediction is not None), left_out)
+    result = Predictions(
+        tuple(prediction for prediction in predictions if prediction is not None),
+        left_out,
+        classifier.thresholds is not None,
+    )
     if config.plot is not None:
         _plot(result, Path(config.plot))
     return result
@@ -232,9 +238,13 @@ def _given(probabilities: np.ndarray, classifier: Classifier) -> tuple[str, ...]
     )
 
 
-def _best(probabilities: np.ndarray, classes: Sequence[tuple[str, str]], top: int) -> tuple[ClassScore, ...]:
-    order = np.argsort(-probabilities, kind="stable")[:top]
+def _best(probabilities: np.ndarray, classifier: Classifier, top: int) -> tuple[ClassScore, ...]:
+    """Return the most probable classes, and all that the image is given."""
+    shown = np.argsort(np.argsort(-probabilities, kind="stable")) < top
+    if classifier.thresholds is not None:
+        shown |= probabilities >= classifier.thresholds
+    order = [index for index in np.argsort(-probabilities, kind="stable").tolist() if shown[index]]
     return tuple(
-        ClassScore(rank, classes[index][0], classes[index][1], float(probabilities[index]))
-        for rank, index in enumerate(order.tolist(), start=1)
+        ClassScore(rank, classifier.classes[index][0], classifier.classes[index][1], float(probabilities[index]))
+        for rank, index in enumerate(order, start=1)
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tlkit.config import DEFAULT_VAL_SPLIT, DataOptions, TrainingOptions
+from tlkit.config import DEFAULT_VAL_SPLIT, DataOptions, FinetuneConfig, TrainingOptions
 from tlkit.data import archives
 from tlkit.data.archives import is_archive, unpack
 from tlkit.data.digests import Digest, describe_copies, file_digests, first_paths, repeated
@@ -62,7 +62,7 @@ class Dataset:
 
     Attributes:
         classes: Names of the class folders, sorted as text; a class's index is its label.
-        splits: ``train``, ``validation`` and, where there is one, ``test``.
+        splits: ``train``, ``validation`` (unless it was joined with it) and, where there is one, ``test``.
         digests: SHA-256 of the files of each split, in their order; None for files that cannot be read.
         warnings: Problems to know about before trusting results.
         skipped: ``(path, reason)`` of folders and images that cannot be read, as far as names and first bytes tell.
@@ -89,9 +89,16 @@ def scan_data(config: DataOptions, *, seed: int, modality: Modality) -> Dataset:
     """Scan the data that the options of a job name; see :func:`scan_dataset`."""
     several = config if isinstance(config, TrainingOptions) and config.multi_label else None
     return scan_dataset(
-        config.data, val_split=config.val_split, seed=seed, modality=modality, exclude=config.exclude,
-        group=config.group, multi_label=several is not None, separator=several.label_separator if several else None,
-    )  # fmt: skip
+        config.data,
+        val_split=config.val_split,
+        seed=seed,
+        modality=modality,
+        exclude=config.exclude,
+        group=config.group,
+        multi_label=several is not None,
+        separator=several.label_separator if several else None,
+        pool=isinstance(config, FinetuneConfig) and config.folds is not None,
+    )
 
 
 def scan_dataset(
@@ -104,6 +111,7 @@ def scan_dataset(
     group: str | None = None,
     multi_label: bool = False,
     separator: str | None = None,
+    pool: bool = False,
 ) -> Dataset:
     """Find the classes, splits and files of labelled data. Files are read for their digests, but not decoded.
 
@@ -118,9 +126,10 @@ def scan_dataset(
         group: The column of a table that tells which images belong together.
         multi_label: Images of a table may have several labels.
         separator: What stands between them; None to find out.
+        pool: Join training and validation files, and hold nothing out: they will be dealt out to folds.
 
     Returns:
-        The dataset; it always has a ``train`` and a ``validation`` split.
+        The dataset; it always has a ``train`` split and, unless they are joined, a ``validation`` split.
 
     Raises:
         DataError: No such folder, fewer than two classes, a class without files, or classes that differ between
@@ -135,8 +144,11 @@ def scan_dataset(
     left_out.report(modality)
     classes = _checked_classes(by_split, folder, modality, unreadable, left_out)
     digest_of = _digest_files(by_split, modality)
-    held_out = VALIDATION not in by_split
-    if held_out:
+    held_out = VALIDATION not in by_split and not pool
+    if pool:
+        held = by_split.pop(VALIDATION, {})
+        by_split[TRAIN] = {name: sorted({*files, *held.get(name, ())}) for name, files in by_split[TRAIN].items()}
+    elif held_out:
         draw = _hold_out_groups if found.groups or multi_label else _hold_out
         by_split[TRAIN], by_split[VALIDATION] = draw(by_split[TRAIN], val_split, seed, digest_of, found.groups)
         if not any(by_split[VALIDATION].values()):
@@ -247,7 +259,7 @@ class Labelled:
     """Labelled files to evaluate a model on.
 
     Attributes:
-        name: ``test``, ``validation`` or ``train``; ``all`` for class folders alone.
+        name: ``test``, ``validation`` or ``train``; ``all`` for class folders alone, and a table without splits.
         split: The files; labels are indices into the model's classes.
         warnings: Problems to know about before trusting results.
         skipped: As for :class:`Dataset`.
@@ -268,6 +280,7 @@ def scan_labelled(
     split: str | None = None,
     modality: Modality = IMAGE,
     multi_label: bool = False,
+    separator: str | None = None,
 ) -> Labelled:
     """Find labelled files of a model's classes. No file is opened.
 
@@ -277,13 +290,14 @@ def scan_labelled(
         split: Which split; None for ``test`` where there is one, else ``validation``, else ``train``.
         modality: Which files to look for.
         multi_label: Images may have several labels, which only a table tells.
+        separator: What most likely stands between them; None for nothing in particular.
 
     Raises:
         DataError: No such folder or split, a class folder that is none of ``classes``, or no file at all.
     """
     folder = _unpacked(folder)
     root = Path(folder)
-    table, options = find_table(folder), _TableOptions(None, multi_label, None, classes)
+    table, options = find_table(folder), _TableOptions(None, multi_label, separator, classes)
     if table is not None and (multi_label or not root.is_dir()):
         return _labelled_by_table(table, classes, split, modality, options)
     if not root.is_dir():
@@ -553,7 +567,7 @@ def _warnings(classes: tuple[str, ...], by_split: Mapping[str, ClassFiles], moda
     few = [f"{name} ({len(by_split[TRAIN][name])})" for name in classes if len(by_split[TRAIN][name]) < 5]
     if few:
         warnings.append(f"Fewer than 5 training {modality.plural}: {join_truncated(few)}.")
-    unseen = [name for name in classes if not by_split[VALIDATION][name]]
+    unseen = [name for name in classes if VALIDATION in by_split and not by_split[VALIDATION][name]]
     if unseen:
         warnings.append(_unmeasured(f"validation {modality.plural}", unseen))
     return warnings

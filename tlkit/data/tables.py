@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import json
 import os
@@ -68,7 +69,7 @@ def scan_table(
         group: Name of the column that tells which images belong together.
         multi_label: An image may have several labels, in one row or in several.
         separator: What stands between the labels of a row; None to find out. Lists need none.
-        known: The labels that there should be, which help to find out.
+        known: The labels that there should be, which help to find out; ``separator`` is but the likeliest then.
 
     Raises:
         DataError: It cannot be read, has no such columns, or no row of it can be used.
@@ -79,8 +80,9 @@ def scan_table(
         raise DataError(f"{table} has no rows.")
     columns = _Columns.of(table, list(rows[0][1]), group)
     images = _Images(table.parent, modality)
-    if multi_label and separator is None:
-        separator = _find_separator(table, [row.get(columns.label) for _, row in rows], known)
+    if multi_label and (separator is None or known):
+        separators = _SEPARATORS if separator is None else (separator, *_SEPARATORS)
+        separator = _find_separator(table, [row.get(columns.label) for _, row in rows], separators, known)
     found: dict[str, dict[str, dict[str, None]]] = defaultdict(lambda: defaultdict(dict))
     groups: dict[str, str] = {}
     bad: list[tuple[str, str]] = []
@@ -120,26 +122,50 @@ def scan_table(
         warnings.append(
             f"{number} of {table} not used, because the image stands above: {join_truncated(again, most=3)}."
         )
+    joined = [name for name in classes if "|" in name or ";" in name]
+    if joined and not multi_label:
+        warnings.append(
+            f"{join_truncated(joined, most=3)} of {table} count as one class each; `tlkit finetune --multi-label` "
+            "reads several labels an image."
+        )
     left_out = LeftOut(Counter(), bad)
     # a class that a held-out split lacks goes unmeasured there; train needs them all
     may_be_empty = {str(split): classes if split != TRAIN else [] for split in by_split}
     return LabelledFiles(str(table.parent), by_split, left_out, may_be_empty, warnings, groups, multi_label)
 
 
-def _find_separator(table: Path, values: Sequence[Any], known: Collection[str]) -> str | None:
+def _find_separator(
+    table: Path, values: Sequence[Any], separators: Sequence[str], known: Collection[str]
+) -> str | None:
     """Find what stands between the labels of an image; None where no image has two."""
-    texts = {_text(value) for value in values if not isinstance(value, list)} - {""}
+    texts = {_text(value) for value in values if _as_list(value) is None} - {""}
     parts_of = {
-        separator: {part.strip() for text in texts for part in text.split(separator)} for separator in _SEPARATORS
+        separator: {_label(part) for text in texts for part in text.split(separator)} - {""} for separator in separators
     }
-    fitting = [separator for separator in _SEPARATORS if parts_of[separator] <= {*known}]
-    for separator in fitting or _SEPARATORS:
+    fitting = [separator for separator in separators if parts_of[separator] <= {*known}]
+    for separator in fitting or separators:
         parts = parts_of[separator]
         # words of one label are not labels: those come back in other combinations
         if parts != texts and (separator != " " or len(parts) < len(texts) or separator in fitting):
             logger.info("%s separates the labels of an image by %r.", table, separator)
             return separator
     return None
+
+
+def _as_list(value: Any) -> list[Any] | None:
+    """Return a list, also one that was written as text: ``['cat', 'dog']``; None for anything else."""
+    text = _text(value)
+    if not isinstance(value, str) or not (text.startswith("[") and text.endswith("]")):
+        return value if isinstance(value, list) else None
+    try:
+        found = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+    return found if isinstance(found, list) else None
+
+
+def _label(value: Any) -> str:
+    return unicodedata.normalize("NFC", _text(value))
 
 
 def _read(table: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -259,10 +285,10 @@ class _Columns:
         """
         value = row.get(self.label)
         if isinstance(value, list):
-            raise ValueError(f"{self.label} is a list; --multi-label reads several labels an image")
+            raise ValueError(f"{self.label} is a list; `tlkit finetune --multi-label` reads several labels an image")
         if not _text(value):
             raise ValueError(f"it has no {self.label}")
-        return unicodedata.normalize("NFC", _text(value))
+        return _label(value)
 
     def labels(self, row: Mapping[str, Any], separator: str | None) -> list[str]:
         """Return the labels of a row, :data:`NO_LABEL` for an empty list.
@@ -271,10 +297,10 @@ class _Columns:
             ValueError: It does not say which; an image without labels has an empty list.
         """
         value = row.get(self.label)
-        if isinstance(value, list):
-            return [unicodedata.normalize("NFC", _text(each)) for each in value if _text(each)] or [NO_LABEL]
+        if (listed := _as_list(value)) is not None:
+            return [_label(each) for each in listed if _text(each)] or [NO_LABEL]
         parts = _text(value).split(separator) if separator else [_text(value)]
-        labels = [unicodedata.normalize("NFC", part.strip()) for part in parts if part.strip()]
+        labels = [_label(part) for part in parts if _text(part)]
         if not labels:
             raise ValueError(f"it has no {self.label}")
         return labels

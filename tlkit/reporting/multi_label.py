@@ -13,7 +13,8 @@ from tlkit.reporting.metrics import CalibrationBin, ClassReport, Evaluation, Mis
 
 DEFAULT_THRESHOLD = 0.5
 """The threshold of labels whose images say nothing better."""
-_RESAMPLED = 200
+_RESAMPLED, _LEAST_RESAMPLED, _MOST_DRAWN = 200, 50, 2_000_000
+"""Resamplings of the bootstrap: so many, or fewer where the images of all of them were more than the last."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class MultiLabelEvaluation(Evaluation):
 
     @property
     def _thresholds(self) -> np.ndarray:
-        return np.array(self.thresholds or [DEFAULT_THRESHOLD] * len(self.classes), self.probabilities.dtype)
+        return np.array(self.thresholds or [DEFAULT_THRESHOLD] * len(self.classes))
 
     @cached_property
     def correct(self) -> np.ndarray:
@@ -195,11 +196,12 @@ def mean_average_precision_interval(
     if not measured:
         return None
     images = len(labels)
-    counts = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), _RESAMPLED).T
+    resampled = min(_RESAMPLED, max(_LEAST_RESAMPLED, _MOST_DRAWN // images))
+    counts = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), resampled).T
     each = np.stack([_average_precisions(labels[:, one], scores[:, one], counts) for one in measured])
-    with np.errstate(invalid="ignore"):
-        means = np.nanmean(each, axis=0)  # a resampling may have no image of a class
-    low, high = np.nanpercentile(means, (2.5, 97.5))
+    has = np.isfinite(each)  # a resampling may have no image of a class
+    means = np.where(has, each, 0).sum(axis=0) / np.maximum(has.sum(axis=0), 1)
+    low, high = np.percentile(means[has.any(axis=0)], (2.5, 97.5))
     return float(low), float(high)
 
 

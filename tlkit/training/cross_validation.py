@@ -12,6 +12,7 @@ import numpy as np
 
 from tlkit.reporting.metrics import Evaluation, wilson_interval
 from tlkit.reporting.multi_label import make_evaluation
+from tlkit.training.history import merit
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,14 @@ class CrossValidation:
         return [fold.to_dict() for fold in self.folds]
 
     def epochs(self, phase: str) -> list[dict[str, float]]:
-        """Return the mean ``val_loss`` and ``val_accuracy`` of each epoch of a phase that all runs have."""
-        histories = [fold.phases[phase] for fold in self.folds]
+        """Return the mean ``val_loss`` and ``val_accuracy`` of each epoch of a phase.
+
+        A run that stopped early, and restored its best epoch, stands at that one afterwards.
+        """
+        histories = [list(fold.phases[phase]) for fold in self.folds]
+        longest = max(map(len, histories))
+        padded = [history + [max(history, key=merit)] * (longest - len(history)) for history in histories]
         return [
             {key: float(np.mean([epoch[key] for epoch in epochs])) for key in ("val_loss", "val_accuracy")}
-            for epochs in zip(*histories, strict=False)
+            for epochs in zip(*padded, strict=True)
         ]

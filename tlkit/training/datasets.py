@@ -29,7 +29,7 @@ class LabelledData(Protocol):
 
     @property
     def labels(self) -> np.ndarray:
-        """``(samples,)`` int64."""
+        """``(samples,)`` int64, or ``(samples, classes)`` bool."""
         ...
 
     @property
@@ -54,7 +54,7 @@ class FeatureDataset:
     Attributes:
         read: Read rows by number: one ``(rows, …)`` float32 array per output.
         rows: ``(samples, variants)`` int64, the number of each row; several variants are augmentations of one image.
-        labels: ``(samples,)`` int64.
+        labels: ``(samples,)`` int64, or ``(samples, classes)`` bool.
         shapes: Shape of one row of each output.
         memory: Bytes up to which all rows are held in memory; None for what this machine can spare.
     """
@@ -106,7 +106,7 @@ class ImageDataset:
 
     Args:
         files: Paths of images that could be read before.
-        labels: ``(files,)`` int64.
+        labels: ``(files,)`` int64, or ``(files, classes)`` bool.
         preprocessor: How a file becomes pixels.
         compute: The frozen part: pixels ``(batch, height, width, channels)`` to one array per output; None where
             nothing is frozen, so that samples are inputs of the network itself.

@@ -24,7 +24,10 @@ from tlkit.training.run_state import FOLDS
 from tlkit.training.split_data import SplitData
 from tlkit.utils.atomic_write import atomic_write
 from tlkit.utils.logging import logger
-from tlkit.utils.text import pluralize
+from tlkit.utils.text import join_truncated, pluralize
+
+_SMALL_CLASS = 10
+"""Images of a class up to which they are decoded before they are dealt out."""
 
 Train = Callable[[TrainingPlan, SplitData, Path], FinetuneResult]
 """Train a run in its folder, from its last checkpoint where there is one, and save it."""
@@ -36,35 +39,45 @@ def train_folds(plan: TrainingPlan, folder: Path, train: Train) -> TrainingPlan:
     A run that is complete, because the work was interrupted after it, is not trained again.
 
     Args:
-        plan: The run. Its training and validation images are dealt out to the folds together.
+        plan: The run, without a validation split: its training images are dealt out to the folds.
         folder: Its folder, which the runs of the folds go into.
         train: Trains one of them.
 
     Raises:
-        UsageError: A fold would be empty.
+        UsageError: A fold would be empty, or all images of a class in one.
         RunError: The folder cannot be written to.
     """
     assert isinstance(plan.config, FinetuneConfig) and plan.config.folds is not None
+    count = plan.config.folds
     config = dataclasses.replace(plan.config, output=str(folder))
     modality = plan.preprocessor.modality
-    pool = _pooled(plan.dataset)
+    pool = _drop_unreadable_of_small(plan.dataset, plan)
     images = pool.splits[TRAIN]
-    numbers = _deal(pool, plan.config.folds, config.seed)
-    if len({*numbers.tolist()} - {-1}) < plan.config.folds:
+    numbers = _deal(pool, count, config.seed)
+    if len({*numbers.tolist()} - {-1}) < count:
         raise UsageError(
-            f"--folds {plan.config.folds}: {pluralize(len(images.files), modality.singular)} of "
+            f"--folds {count}: {pluralize(len(images.files), modality.singular)} of "
             f"{pluralize(len(pool.classes), 'class', 'classes')} cannot be dealt out to so many folds.",
             hint="Use fewer.",
         )
+    _refuse_lost_classes(pool, numbers)
+    never = int((numbers < 0).sum())
+    if never:
+        warning = (
+            f"{pluralize(never, modality.singular)} of classes that cannot be divided always "
+            f"{'trains' if never == 1 else 'train'}, and no fold measures {'it' if never == 1 else 'them'}."
+        )
+        logger.warning(warning)
+        plan = dataclasses.replace(plan, warnings=(*plan.warnings, warning))
     folds: list[Fold] = []
-    for number in range(plan.config.folds):
+    for number in range(count):
         pool, numbers = _without(pool, numbers, folds[-1].skipped if folds else ())
         held = numbers == number
         run, saved = folder / f"fold-{number + 1}", folder / FOLDS / f"{number + 1}.json"
         fold = _read(saved, run)
         if fold is None:
             logger.info(
-                "Fold %d of %d: %s to train on, %d to validate.", number + 1, plan.config.folds,
+                "Fold %d of %d: %s to train on, %d to validate.", number + 1, count,
                 pluralize(int((~held).sum()), modality.singular), held.sum(),
             )  # fmt: skip
             part = dataclasses.replace(pool, splits={}, digests={}, warnings=())
@@ -74,22 +87,39 @@ def train_folds(plan: TrainingPlan, folder: Path, train: Train) -> TrainingPlan:
         folds.append(fold)
     pool, _ = _without(pool, numbers, folds[-1].skipped)
     logger.info("All %s.", pluralize(len(pool.splits[TRAIN].files), modality.singular))
-    for name in plan.dataset.splits.keys() - {TRAIN, VALIDATION}:
-        pool = _with_split(pool, name, plan.dataset)
     return dataclasses.replace(plan, dataset=pool, cross_validation=CrossValidation(tuple(folds)))
 
 
-def _pooled(dataset: Dataset) -> Dataset:
-    """Join the training and validation images, class by class, sorted by name within a class."""
-    parts = [dataset.splits[name] for name in (TRAIN, VALIDATION)]
-    files = [file for part in parts for file in part.files]
-    digests = [digest for name in (TRAIN, VALIDATION) for digest in dataset.digests[name]]
-    labels = np.concatenate([part.labels for part in parts])
-    order = sorted(range(len(files)), key=lambda number: (np.atleast_1d(labels[number]).tolist(), files[number]))
-    split = Split(tuple(files[number] for number in order), labels[order])
+def _drop_unreadable_of_small(pool: Dataset, plan: TrainingPlan) -> Dataset:
+    """Drop what cannot be decoded of classes so small that a fold might have nothing else of them to train on.
+
+    What cannot be decoded of the others is found while their features are computed.
+    """
+    images, split = SplitData(pool, plan.preprocessor, plan.config.batch_size), pool.splits[TRAIN]
+    counts = np.bincount(split.strata, minlength=len(pool.classes))
+    small = np.flatnonzero(counts[split.strata] <= _SMALL_CLASS).tolist()
+    failed = images.unreadable([split.files[number] for number in small])
+    images.drop(TRAIN, [(small[position], reason) for position, reason in failed])
     return dataclasses.replace(
-        dataset, splits={TRAIN: split}, digests={TRAIN: tuple(digests[number] for number in order)}
+        pool,
+        splits={**pool.splits, TRAIN: images.splits[TRAIN]},
+        digests={**pool.digests, TRAIN: images.digests(TRAIN)},
+        skipped=tuple(images.skipped),
     )
+
+
+def _refuse_lost_classes(pool: Dataset, numbers: np.ndarray) -> None:
+    images = pool.splits[TRAIN]
+    if images.labels.ndim == 2:
+        return  # a label that no image has can be trained on
+    for fold in np.unique(numbers[numbers >= 0]).tolist():
+        missing = np.setdiff1d(images.labels, images.labels[numbers != fold]).tolist()
+        if missing:
+            raise UsageError(
+                f"--folds: all images of {join_truncated([pool.classes[label] for label in missing])} would be in one "
+                "fold, because they share groups (or are copies), and nothing of them would be trained on.",
+                hint="Use another --seed, or fewer folds.",
+            )
 
 
 def _deal(pool: Dataset, folds: int, seed: int) -> np.ndarray:

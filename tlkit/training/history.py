@@ -136,10 +136,15 @@ class Outcome:
             )
         return f"Fine-tuning: {self.head:.3f} → {self.fine_tuned:.3f}."
 
-    def collapse(self, classes: int) -> str | None:
-        """Return a warning where phase 2 lost more than half of what the head had above chance; else None."""
-        chance = 1 / classes
-        if self.head is None or self.fine_tuned is None or self.last - chance >= (self.head - chance) / 2:
+    def collapse(self, chance: float) -> str | None:
+        """Return a warning where phase 2 lost more than half of what the head had above chance; else None.
+
+        Args:
+            chance: Accuracy of a guess, 0 to 1.
+        """
+        if self.head is None or self.fine_tuned is None or self.last >= self.head:
+            return None
+        if self.last - chance >= (self.head - chance) / 2:
             return None
         return (
             f"Phase 2 collapsed: validation accuracy fell from {self.head:.3f} to {self.last:.3f}. Try a lower "

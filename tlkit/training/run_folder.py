@@ -163,7 +163,7 @@ def read_digests(folder: Path, split: str) -> frozenset[bytes]:
     """
     path = folder / DIGESTS
     try:
-        return frozenset(map(bytes.fromhex, json.loads(path.read_text("utf-8"))[split].values()))
+        return frozenset(map(bytes.fromhex, json.loads(path.read_text("utf-8")).get(split, {}).values()))
     except FileNotFoundError:
         return frozenset()  # a run of an older tlkit
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:

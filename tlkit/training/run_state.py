@@ -87,7 +87,7 @@ def report_resumable(path: Path) -> AbstractContextManager[None]:
 def _is_resumable(path: Path, error: BaseException) -> bool:
     """Return True if the run can be resumed and a retry could succeed."""
     disk_full = isinstance(error, FeatureError) and isinstance(error.__cause__, OSError)
-    is_trained = (path / CHECKPOINT).exists() or (path / FOLDS).exists()
+    is_trained = (path / FOLDS).exists() or (path / CHECKPOINT).exists() or any(path.glob(f"fold-*/{CHECKPOINT}"))
     started = is_trained or isinstance(error, KeyboardInterrupt | RunError) or disk_full
     return started and (path / STATE).exists() and not isinstance(error, TrainingError)
 

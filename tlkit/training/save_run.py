@@ -80,7 +80,7 @@ def save_run(
     temperature, evaluations = calibrate(trained.evaluations, images.preprocessor.modality, seed=plan.config.seed)
     thresholds, evaluations = with_thresholds(evaluations)
     outcome = Outcome.of(trained.phases, keeps_best=plan.config.keep == "best")
-    collapse = outcome.collapse(len(images.classes))
+    collapse = outcome.collapse(0 if thresholds else 1 / len(images.classes))
     if collapse:
         logger.warning(collapse)
     result = FinetuneResult(
@@ -137,14 +137,16 @@ def _explain_errors(
     It takes seconds, which a head alone does not take to train: `tlkit evaluate --report` draws them for it.
     """
     is_explained = plan.freeze_points and images.preprocessor.modality is IMAGE
-    wrong = {split: found for split, found in result.evaluations.items() if found.errors and is_explained}
+    # errors of folds were made by other runs
+    own = {split: found for split, found in result.evaluations.items() if split in images.splits}
+    wrong = {split: found for split, found in own.items() if found.errors and is_explained}
     if not wrong:
         return {}
     network = RunNetwork(folder, record).classifier()
     engine = open_engine(network, engine=plan.config.engine)
     return {
         split: draw_errors(
-            lambda images: run(engine, images)[0], network.preprocessor, found, _files(result, images, split)
+            lambda images: run(engine, images)[0], network.preprocessor, found, images.splits[split].files
         )
         for split, found in wrong.items()
     }

@@ -136,6 +136,8 @@ def learn_unknown(
     if folds:
         known = [read_unknown(fold, read_run(fold)) for fold in folds]
         others = [each.detector for each in known if each is not None]
+        if not others:
+            raise RunError("no run of a fold does")
         detector = fit_unknown_as(others, flat[TRAIN], labels, seed=seed)
     else:
         detector = fit_unknown(flat[TRAIN], labels, flat[VALIDATION], seed=seed)
