@@ -75,7 +75,7 @@ def test_folds_validate_every_epoch_of_the_run_on_all_images(textures, tlkit, tm
     mine = history(tmp_path / "run")
     assert len(mine) == 5
     for epoch, one, other in zip(mine, *(history(tmp_path / "run" / f"fold-{n}") for n in (1, 2)), strict=True):
-        assert epoch == {key: pytest.approx((one[key] + other[key]) / 2) for key in epoch}
+        assert epoch == {key: pytest.approx((one[key] + other[key]) / 2) for key in epoch}  # folds of 12 each
     measured = tlkit("evaluate", tmp_path / "run", textures)
     assert measured.code == 0, measured.err
     assert "was trained on 8 of 8" in measured.err  # its validation images were dealt out too
@@ -133,7 +133,7 @@ def test_a_class_of_two_images_of_which_one_is_torn_trains_always(textures, tlki
     assert ran.code == 3
     assert ran.json["validation"]["images"] == 16
     assert ran.json["images"] == {"train": 17}
-    assert any("1 image of classes that cannot be divided always trains" in each for each in ran.json["warnings"])
+    assert any("1 image of torn, which cannot be divided, always trains" in each for each in ran.json["warnings"])
 
 
 def test_a_fold_that_stopped_early_stands_at_its_best_epoch():
@@ -176,7 +176,7 @@ def _interrupt(*_):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (("--folds", 30), "24 images of 2 classes cannot be dealt out"),
+        (("--folds", 30), "24 images of 2 classes cannot be dealt out to so many folds.\nHint: Use 24 at most."),
         (("--folds", 1), "from 2 to 100"),
         (("--folds", 3, "--features", "."), "deals the images out again"),
     ],

@@ -198,3 +198,25 @@ def test_check_and_exclude_take_tables(images, tlkit, tmp_path):
     (tmp_path / "list.txt").write_text("images/again.png\n")
     again = tlkit("check", table, "--size", 64, "--exclude", tmp_path / "list.txt", "--format", "json").json
     assert again["duplicates"] == []
+
+
+def test_a_table_without_names_of_columns_loses_no_image(images, toy, tlkit, tmp_path):
+    """Its first image would be taken for them."""
+    folder, rows = images
+    table = folder / "bare.csv"
+    table.write_text("\n".join(f"{row['path']},{row['label']}" for row in rows))
+    ran = tlkit("finetune", table, *toy, *FAST, "-o", tmp_path / "run")
+    assert ran.code == 1
+    assert f"begins with the image {rows[0]['path']}" in ran.err
+
+
+def test_a_class_that_a_list_excludes_whole_is_left_out(textures, toy, tlkit, tmp_path):
+    for name in ("brick", "grass", "third"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for file in (textures / "train" / ("brick" if name == "third" else name)).iterdir():
+            (tmp_path / "data" / name / file.name).write_bytes(file.read_bytes() + bytes(name == "third"))
+    listed = tmp_path / "odd.txt"
+    listed.write_text("\n".join(f"third/{number}.png" for number in range(8)))
+    ran = tlkit("finetune", tmp_path / "data", *toy, *FAST, "--exclude", listed, "-o", tmp_path / "run")
+    assert ran.code == 0, ran.err
+    assert "The class third is left out" in ran.err

@@ -6,6 +6,7 @@ import numpy as np
 
 FEWEST = 5
 """Images with a label below which its threshold stays where it is."""
+_FOLDS = 5
 
 
 def best_threshold(labels: np.ndarray, scores: np.ndarray, default: float) -> float:
@@ -34,3 +35,32 @@ def best_threshold(labels: np.ndarray, scores: np.ndarray, default: float) -> fl
         return default
     # of the thresholds that are as good, the one nearest to the default
     return float(min(((low + high) / 2 for low, high in gaps), key=lambda line: abs(line - default)))
+
+
+def choose_threshold(
+    labels: np.ndarray, scores: np.ndarray, default: float, *, seed: int = 0
+) -> tuple[float, np.ndarray]:
+    """Choose the threshold of a label, if it proves better than the default on images that it was not chosen on.
+
+    Args:
+        labels: As for :func:`best_threshold`, as the other arguments.
+        scores: Of the images.
+        default: The threshold where no other proves better.
+        seed: Draws the folds in which it has to.
+
+    Returns:
+        The threshold, and for each image, ``(images,)`` float64, the one that was chosen on other images: what it gives
+        there measures it.
+    """
+    folds = np.random.default_rng(seed).permutation(len(labels)) % _FOLDS
+    apart = np.full(len(labels), default)
+    for fold in range(_FOLDS):
+        kept = folds != fold
+        apart[~kept] = best_threshold(labels[kept], scores[kept], default) if kept.any() else default
+    if _f1(labels, scores >= apart) <= _f1(labels, scores >= default):
+        return default, np.full(len(labels), default)
+    return best_threshold(labels, scores, default), apart
+
+
+def _f1(labels: np.ndarray, given: np.ndarray) -> float:
+    return float(2 * (labels & given).sum() / max(labels.sum() + given.sum(), 1))

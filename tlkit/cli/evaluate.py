@@ -61,7 +61,7 @@ def _echo_text(result: EvaluationResult) -> None:
     top5 = "" if evaluation.top5 is None else f", top-5 {format_accuracy(evaluation.top5, evaluation.top5_interval)}"
     images = pluralize(len(result.files), modality.singular)
     accuracy = format_accuracy(evaluation.accuracy, evaluation.interval)
-    also = f", also used to choose {evaluation.chosen_by_validation}" if result.chosen_on else ""
+    also = ", also used to choose the epoch" if result.chosen_on else ""
     echo(f"{images} ({result.split}): accuracy {accuracy}{also}{top5}")
     if isinstance(evaluation, MultiLabelEvaluation):
         echo(f"mean average precision {evaluation.ranking}; accuracy counts images whose labels are all right")

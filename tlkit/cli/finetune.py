@@ -91,8 +91,7 @@ def _echo_text(result: FinetuneResult) -> None:
         )
     if result.chosen_on_validation:
         what = "folds were" if result.cross_validation else "validation split was"
-        chosen = result.evaluations["validation"].chosen_by_validation
-        echo(f"The {what} also used to choose {chosen}: on new data expect less.")
+        echo(f"The {what} also used to choose the epoch: on new data expect less.")
     for split, evaluation in result.evaluations.items():
         if isinstance(evaluation, MultiLabelEvaluation):
             ranking = f"mean average precision {evaluation.ranking}"

@@ -346,7 +346,7 @@ class _Folder:
     def class_warnings(self) -> list[str]:
         """Describe classes that are much larger than others, or too small to measure."""
         counts = self._images.counts()
-        sizes = Counter(counts[TRAIN])
+        sizes = Counter({name: count for name, count in counts[TRAIN].items() if count})
         (most, largest), (least, smallest) = sizes.most_common()[0], sizes.most_common()[-1]
         warnings = []
         if largest >= IMBALANCE * smallest:
@@ -355,7 +355,7 @@ class _Folder:
                 "alike."
             )
         for split in [split for split in (VALIDATION, TEST) if split in counts]:
-            small = [f"{name} ({count})" for name, count in counts[split].items() if count < MEASURABLE]
+            small = [f"{name} ({count})" for name, count in counts[split].items() if count < MEASURABLE and sizes[name]]
             if small:
                 warnings.append(f"Fewer than {MEASURABLE} {split} images, too few to measure: {join_truncated(small)}.")
         return warnings

@@ -29,7 +29,7 @@ from tlkit.training.reproduce import command_line, versions
 from tlkit.training.split_data import SplitData
 from tlkit.training.split_features import split_features
 from tlkit.utils.logging import logger
-from tlkit.utils.text import join_truncated
+from tlkit.utils.text import join_truncated, pluralize
 
 SIGNIFICANT = 0.05
 """p-values below call a difference real."""
@@ -282,8 +282,8 @@ def _measure(candidate: Candidate, dataset: Dataset, config: CompareConfig) -> _
     if few < config.folds:
         name = images.classes[int(np.bincount(labels).argmin())]
         raise DataError(
-            f"{name} has {few} images, fewer than --folds {config.folds}.",
-            hint=f"Use --folds {max(few, 2)}, or add images.",
+            f"{name} has {pluralize(few, 'image')}, fewer than --folds {config.folds}.",
+            hint=f"{f'Use --folds {few}, or add' if few > 1 else 'Add'} images.",
         )
     folds = draw_folds(labels, config.folds, config.repeats, groups, seed=config.seed)
     layer = candidate.layer or layers_of(candidate.architecture, include_top=False)[-1].name

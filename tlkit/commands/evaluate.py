@@ -17,6 +17,7 @@ from tlkit.config import EvaluateConfig, PredictConfig
 from tlkit.data.dataset import Labelled, files_by_labels, scan_labelled
 from tlkit.data.digests import describe_copies, first_paths
 from tlkit.data.discovery import expand_inputs
+from tlkit.data.labelled_files import relative_name
 from tlkit.data.layout import TRAIN, VALIDATION
 from tlkit.data.modality import IMAGE, Modality
 from tlkit.data.preprocessor import Preprocessor
@@ -364,11 +365,11 @@ def _copies(
     """Describe the images that a run was trained on, wherever they lie now, and those under two classes."""
     trained_on = read_digests(Path(run), TRAIN)
     warnings = (
-        describe_copies(config.data, files_by_labels({labelled.name: labelled.split}), digest_of, modality)
+        describe_copies(labelled.root, files_by_labels({labelled.name: labelled.split}), digest_of, modality)
         if copies_in_data
         else []
     )
-    trained = [os.path.relpath(file, config.data) for file, digest in digest_of.items() if digest in trained_on]
+    trained = [relative_name(file, labelled.root) for file, digest in digest_of.items() if digest in trained_on]
     if trained:
         evaluated = pluralize(len(digest_of), f"evaluated {modality.singular}")
         warnings.append(

@@ -264,11 +264,13 @@ class Labelled:
         warnings: Problems to know about before trusting results.
         skipped: As for :class:`Dataset`.
         left_out: As for :class:`Dataset`.
+        root: The folder that paths are given below.
     """
 
     name: str
     split: Split
     warnings: tuple[str, ...]
+    root: str
     skipped: tuple[tuple[str, str], ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
 
@@ -374,7 +376,8 @@ def _as_labelled(
         )
     missing = [each for each in classes if not found.get(each)]
     warnings += [_unmeasured(modality.plural, missing)] if missing else []
-    return Labelled(name, labelled, tuple(warnings), tuple(left_out.skipped), left_out.endings)
+    root = evaluated if os.path.isdir(evaluated) else os.path.dirname(evaluated)
+    return Labelled(name, labelled, tuple(warnings), root, tuple(left_out.skipped), left_out.endings)
 
 
 def _scan_classes(folder: Path, modality: Modality, left_out: LeftOut) -> tuple[ClassFiles, list[str]]:
@@ -399,6 +402,7 @@ def _exclude(path: str, folder: str, by_split: Mapping[str, ClassFiles]) -> list
     """Drop the files of a list; return what to warn of."""
     listed = read_list(path)
     dropped: set[str] = set()
+    before = {name for name, files in by_split[TRAIN].items() if files}
     for found in by_split.values():
         for name, files in found.items():
             paths = {file: relative_name(file, folder) for file in files}
@@ -406,6 +410,10 @@ def _exclude(path: str, folder: str, by_split: Mapping[str, ClassFiles]) -> list
             dropped |= listed.intersection(paths.values())
     unknown = sorted(listed - dropped)
     warnings = [f"{len(dropped):,} of the {pluralize(len(listed), 'file')} in {path} are left out."] if dropped else []
+    for name in sorted(name for name in before if not by_split[TRAIN][name]):
+        for found in by_split.values():
+            found.pop(name, None)
+        warnings.append(f"The class {name} is left out: {path} names all its images in {TRAIN}.")
     if unknown:
         warnings.append(f"{pluralize(len(unknown), 'file')} of {path} are not in {folder}: {first_paths(unknown)}.")
     return warnings

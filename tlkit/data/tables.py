@@ -80,6 +80,9 @@ def scan_table(
         raise DataError(f"{table} has no rows.")
     columns = _Columns.of(table, list(rows[0][1]), group)
     images = _Images(table.parent, modality)
+    warnings: list[str] = []
+    if separator is not None and not known and not any(separator in _text(row.get(columns.label)) for _, row in rows):
+        warnings.append(f"--label-separator {separator!r} stands in no label of {table}.")
     if multi_label and (separator is None or known):
         separators = _SEPARATORS if separator is None else (separator, *_SEPARATORS)
         separator = _find_separator(table, [row.get(columns.label) for _, row in rows], separators, known)
@@ -116,17 +119,19 @@ def scan_table(
         for split in ("train", "validation", "test")
         if split in found
     }
-    warnings = []
     if again:
         number = pluralize(len(again), "row")
         warnings.append(
             f"{number} of {table} not used, because the image stands above: {join_truncated(again, most=3)}."
         )
-    joined = [name for name in classes if "|" in name or ";" in name]
-    if joined and not multi_label:
+    joined = [name for name in classes if any(mark in name for mark in ("|;/" if multi_label else "|;"))]
+    if joined:
+        how = (
+            "--label-separator says what separates them" if multi_label else "only `tlkit finetune --multi-label` reads"
+        )
         warnings.append(
-            f"{join_truncated(joined, most=3)} of {table} count as one class each; `tlkit finetune --multi-label` "
-            "reads several labels an image."
+            f"Labels of {table} such as {join_truncated(joined, most=3)} count as one class each: {how}"
+            f"{'' if multi_label else ' several labels an image'}."
         )
     left_out = LeftOut(Counter(), bad)
     # a class that a held-out split lacks goes unmeasured there; train needs them all
@@ -197,6 +202,12 @@ def _read_csv(table: Path, file: Any) -> Iterator[tuple[int, Mapping[str, Any]]]
     if len(names) < 2 or len({*names}) < len(names):
         raise DataError(
             f"{table} begins with {header.strip()[:100]!r}, not with the names of at least two columns.",
+            hint="Its first line names the columns: path,label.",
+        )
+    first = next((name for name in names if is_url(name) or (table.parent / name).is_file()), None)
+    if first is not None:
+        raise DataError(
+            f"{table} begins with the image {first}, not with the names of its columns.",
             hint="Its first line names the columns: path,label.",
         )
     for row in reader:
@@ -298,6 +309,8 @@ class _Columns:
         """
         value = row.get(self.label)
         if (listed := _as_list(value)) is not None:
+            if any(isinstance(each, list | dict) for each in listed):
+                raise ValueError(f"{self.label} is a list of more than texts: {str(listed)[:80]}")
             return [_label(each) for each in listed if _text(each)] or [NO_LABEL]
         parts = _text(value).split(separator) if separator else [_text(value)]
         labels = [_label(part) for part in parts if _text(part)]

@@ -12,6 +12,7 @@ import numpy as np
 
 CALIBRATION_BINS = 10
 """Number of equal-width confidence bins for calibration."""
+_LEAST = 1e-7
 MAX_CLASSES_IN_SUMMARY = 200
 """Most classes for which a summary includes the confusion matrix: that of 1,000 classes has a million entries."""
 
@@ -142,9 +143,10 @@ class Evaluation:
         return wilson_interval(self.accuracy, len(self.labels))
 
     @property
-    def chosen_by_validation(self) -> str:
-        """What validation images may have chosen, in a sentence."""
-        return "the epoch" if self.labels.ndim == 1 else "the epoch or the thresholds"
+    def cross_entropy(self) -> float:
+        """Mean cross-entropy of the labels, in nats."""
+        of_label = self.probabilities[np.arange(len(self.labels)), self.labels]
+        return -float(np.log(np.maximum(of_label, _LEAST)).mean())
 
     @property
     def errors(self) -> int:

@@ -9,7 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from tlkit.reporting.metrics import CalibrationBin, ClassReport, Evaluation, Misclassification, format_accuracy
+from tlkit.reporting.metrics import (
+    CalibrationBin,
+    ClassReport,
+    Evaluation,
+    Misclassification,
+    format_accuracy,
+    wilson_interval,
+)
 
 DEFAULT_THRESHOLD = 0.5
 """The threshold of labels whose images say nothing better."""
@@ -38,14 +45,17 @@ class MultiLabelEvaluation(Evaluation):
         labels: ``(images, classes)`` bool.
         probabilities: ``(images, classes)`` float, 0 to 1, of each label by itself.
         thresholds: The probability of each class from which on it is given; empty for 0.5 of all.
+        apart: ``(images, classes)`` float64, in place of thresholds that were chosen on these images: for each image
+            what was chosen on others.
     """
 
     thresholds: Sequence[float] = ()
+    apart: np.ndarray | None = None
 
     @cached_property
     def predicted(self) -> np.ndarray:
         """``(images, classes)`` bool, the labels that each image is given."""
-        return np.asarray(self.probabilities >= self._thresholds)
+        return np.asarray(self.probabilities >= (self._thresholds if self.apart is None else self.apart))
 
     @property
     def _thresholds(self) -> np.ndarray:
@@ -65,7 +75,10 @@ class MultiLabelEvaluation(Evaluation):
     @cached_property
     def mean_average_precision_interval(self) -> tuple[float, float] | None:
         """95% confidence interval of the mean average precision, 0 to 1."""
-        return mean_average_precision_interval(self.labels, self.probabilities)
+        found = mean_average_precision_interval(self.labels, self.probabilities)
+        if found is None or found[0] < found[1]:
+            return found
+        return wilson_interval(found[0], len(self.labels))  # resampling a perfect ranking finds nothing else
 
     @property
     def ranking(self) -> str:
@@ -128,6 +141,11 @@ class MultiLabelEvaluation(Evaluation):
     def uncalibrated(self) -> Evaluation | None:
         """The same before calibration, label by label; None without one."""
         return self._answers.uncalibrated
+
+    @property
+    def cross_entropy(self) -> float:
+        """Mean binary cross-entropy of each label by itself, in nats."""
+        return self._answers.cross_entropy
 
     @property
     def calibration_error(self) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from tlkit.analysis.calibration import FEWEST, calibrated_probabilities, fit_temperature, of_two
-from tlkit.analysis.thresholds import best_threshold
+from tlkit.analysis.thresholds import choose_threshold
 from tlkit.data.layout import VALIDATION
 from tlkit.data.modality import Modality
 from tlkit.reporting.metrics import Evaluation
@@ -51,8 +51,8 @@ def calibrate(
         for split, evaluation in evaluations.items()
     }
     logger.info(
-        "Probabilities are calibrated by a temperature of %.2f, fitted on %s: expected calibration error %.3f → %.3f.",
-        temperature, images, fitted_on.calibration_error, calibrated[VALIDATION].calibration_error,
+        "Probabilities are calibrated by a temperature of %.2f, fitted on %s: cross-entropy %.4f → %.4f.",
+        temperature, images, fitted_on.cross_entropy, calibrated[VALIDATION].cross_entropy,
     )  # fmt: skip
     return temperature, calibrated
 
@@ -66,23 +66,29 @@ def _fit(evaluation: Evaluation, seed: int) -> float:
     return fit_temperature(of_two(probabilities.ravel()), labels.ravel().astype(np.int64), seed=seed)
 
 
-def with_thresholds(evaluations: Mapping[str, Evaluation]) -> tuple[tuple[float, ...], dict[str, Evaluation]]:
+def with_thresholds(
+    evaluations: Mapping[str, Evaluation], *, seed: int
+) -> tuple[tuple[float, ...], dict[str, Evaluation]]:
     """Choose the threshold of each label on validation, for the best F1.
 
     Args:
         evaluations: By split; ``validation`` is one. Calibrated.
+        seed: Draws the folds in which thresholds have to prove themselves.
 
     Returns:
-        The thresholds, and the evaluations with them; none and the same ones where an image has one label.
+        The thresholds, and the evaluations with them: each image of ``validation`` with those that were chosen on
+        others. None and the same ones where an image has one label.
     """
     chosen_on = evaluations[VALIDATION]
     if not isinstance(chosen_on, MultiLabelEvaluation):
         return (), dict(evaluations)
     columns = zip(chosen_on.labels.T, chosen_on.probabilities.T, strict=True)
-    thresholds = tuple(best_threshold(labels, probabilities, DEFAULT_THRESHOLD) for labels, probabilities in columns)
+    chosen = [choose_threshold(labels, scores, DEFAULT_THRESHOLD, seed=seed) for labels, scores in columns]
+    thresholds = tuple(threshold for threshold, _ in chosen)
     found = {
         split: dataclasses.replace(evaluation, thresholds=thresholds)
         for split, evaluation in evaluations.items()
         if isinstance(evaluation, MultiLabelEvaluation)
     }
+    found[VALIDATION] = dataclasses.replace(found[VALIDATION], apart=np.stack([apart for _, apart in chosen], axis=1))
     return thresholds, dict(found)

@@ -87,14 +87,18 @@ class CrossValidation:
         return [fold.to_dict() for fold in self.folds]
 
     def epochs(self, phase: str) -> list[dict[str, float]]:
-        """Return the mean ``val_loss`` and ``val_accuracy`` of each epoch of a phase.
+        """Return the mean ``val_loss`` and ``val_accuracy`` of each epoch of a phase, over all images.
 
         A run that stopped early, and restored its best epoch, stands at that one afterwards.
         """
         histories = [list(fold.phases[phase]) for fold in self.folds]
         longest = max(map(len, histories))
         padded = [history + [max(history, key=merit)] * (longest - len(history)) for history in histories]
+        images = [len(fold.files) for fold in self.folds]
         return [
-            {key: float(np.mean([epoch[key] for epoch in epochs])) for key in ("val_loss", "val_accuracy")}
+            {
+                key: float(np.average([epoch[key] for epoch in epochs], weights=images))
+                for key in ("val_loss", "val_accuracy")
+            }
             for epochs in zip(*padded, strict=True)
         ]

@@ -54,18 +54,21 @@ def train_folds(plan: TrainingPlan, folder: Path, train: Train) -> TrainingPlan:
     pool = _drop_unreadable_of_small(plan.dataset, plan)
     images = pool.splits[TRAIN]
     numbers = _deal(pool, count, config.seed)
-    if len({*numbers.tolist()} - {-1}) < count:
+    filled = len({*numbers.tolist()} - {-1})
+    if filled < count:
+        groups = f" in {pluralize(len({*pool.groups.values()}), 'group')}" if pool.groups else ""
         raise UsageError(
             f"--folds {count}: {pluralize(len(images.files), modality.singular)} of "
-            f"{pluralize(len(pool.classes), 'class', 'classes')} cannot be dealt out to so many folds.",
-            hint="Use fewer.",
+            f"{pluralize(len(pool.classes), 'class', 'classes')}{groups} cannot be dealt out to so many folds.",
+            hint=f"Use {filled} at most." if filled > 1 else "Leave --folds out.",
         )
     _refuse_lost_classes(pool, numbers)
     never = int((numbers < 0).sum())
     if never:
+        alone = [pool.classes[label] for label in np.unique(images.strata[numbers < 0]).tolist()]
         warning = (
-            f"{pluralize(never, modality.singular)} of classes that cannot be divided always "
-            f"{'trains' if never == 1 else 'train'}, and no fold measures {'it' if never == 1 else 'them'}."
+            f"{pluralize(never, modality.singular)} of {join_truncated(alone)}, which cannot be divided, always "
+            f"{'trains' if never == 1 else 'train'}: no fold measures {'it' if never == 1 else 'them'}."
         )
         logger.warning(warning)
         plan = dataclasses.replace(plan, warnings=(*plan.warnings, warning))
@@ -186,12 +189,12 @@ def _write(path: Path, fold: Fold) -> None:
 
 def _read(path: Path, run: Path) -> Fold | None:
     """Return a complete fold of an interrupted run; None where it has to be trained."""
+    if not path.exists() or not (run / RECORD).exists():
+        if path.exists() or (run / RECORD).exists():  # lost since, or ended between its record and this file
+            shutil.rmtree(run, ignore_errors=True)
+        return None
     try:
         content: dict[str, Any] = json.loads(path.read_text("utf-8"))
         return Fold(**{**content, "run": run})
-    except FileNotFoundError:
-        if (run / RECORD).exists():  # ended between its record and this file
-            shutil.rmtree(run)
-        return None
     except (OSError, ValueError, TypeError) as error:
         raise RunError(f"{path} cannot be read: {error}.", hint="Start a new run.") from error

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from tlkit.reporting.metrics import Evaluation
-from tlkit.reporting.multi_label import DEFAULT_THRESHOLD
 from tlkit.training.cross_validation import CrossValidation
 from tlkit.training.freeze import FreezePoint
 from tlkit.training.history import OVERFITTED, Outcome, Phase
@@ -69,9 +68,8 @@ class FinetuneResult:
 
     @property
     def chosen_on_validation(self) -> bool:
-        """True if the validation images also chose among epochs, or thresholds: their accuracy is optimistic."""
-        has_thresholds = any(threshold != DEFAULT_THRESHOLD for threshold in self.thresholds)
-        return self.outcome.chosen or has_thresholds or bool(self.cross_validation and self.cross_validation.chosen)
+        """True if the validation images also chose among several epochs: their accuracy is optimistic."""
+        return self.outcome.chosen or bool(self.cross_validation and self.cross_validation.chosen)
 
     @property
     def phase_summaries(self) -> list[dict[str, Any]]:

@@ -78,7 +78,7 @@ def save_run(
     """
     last = stages[-1] if stages else None
     temperature, evaluations = calibrate(trained.evaluations, images.preprocessor.modality, seed=plan.config.seed)
-    thresholds, evaluations = with_thresholds(evaluations)
+    thresholds, evaluations = with_thresholds(evaluations, seed=plan.config.seed)
     outcome = Outcome.of(trained.phases, keeps_best=plan.config.keep == "best")
     collapse = outcome.collapse(0 if thresholds else 1 / len(images.classes))
     if collapse:
@@ -252,8 +252,7 @@ def _write_report(
     for name, data in drawn.items():
         with atomic_write(result.run / name) as part:
             part.write_bytes(data)
-    chosen = result.evaluations[VALIDATION].chosen_by_validation
-    also = f", also used to choose {chosen}" if result.chosen_on_validation else ""
+    also = ", also used to choose the epoch" if result.chosen_on_validation else ""
 
     def accuracy_of(split: str) -> str:
         return f"accuracy in {folds} folds" if folds and split == VALIDATION else f"{split} accuracy"
