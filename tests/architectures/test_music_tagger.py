@@ -74,6 +74,7 @@ def mapped(clip, layers):
 
 
 @pytest.mark.parametrize("theano_axes", [False, True], ids=["tf", "th"])
+@pytest.mark.every
 def test_the_file_of_keras_1_gives_what_keras_1_gave(tmp_path, layers, clip, mapped, theano_axes):
     path = write(tmp_path / "old.h5", layers, theano_axes=theano_axes)
     model = build(ROW, include_top=True)

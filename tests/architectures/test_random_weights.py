@@ -152,6 +152,7 @@ def test_every_weight_of_the_tables_has_a_known_initializer(entry):
           for name in ("resnext50", "efficientnetb0", "convnexttiny", "nasnetmobile", "musictaggercrnn")),
     ],
 )  # fmt: skip
+@pytest.mark.every
 def test_both_engines_compute_with_the_same_weights(name, options):
     spec = FeatureSpec.from_architecture(get_architecture(name, BuildOptions(**options)), weights="none", seed=3)
     preprocessor = spec.network.preprocessor

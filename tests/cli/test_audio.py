@@ -190,6 +190,7 @@ def test_options_for_images_are_refused_with_a_run_too(tlkit, tmp_path, tones, r
     assert "--plot is for images" in ran.err
 
 
+@pytest.mark.every
 def test_audio_clips_for_a_network_that_takes_images(tlkit, tones):
     clip = tones / "train" / "low" / "0.wav"
     ran = tlkit("predict", clip, tones / "train" / "low" / "1.flac", "--format", "json")
@@ -212,6 +213,7 @@ def test_without_the_extra(tlkit, tones, monkeypatch):
         assert "pip install 'tlkit[audio]'" in ran.err
 
 
+@pytest.mark.every
 def test_a_url(tlkit, weights):
     buffer = io.BytesIO()
     soundfile.write(buffer, tone(440, seconds=2), 12_000, format="WAV")

@@ -78,6 +78,7 @@ def test_killed_it_goes_on_and_ends_the_same(tlkit, tmp_path, data, kind, after)
     assert contents(tmp_path / "f") == contents(tmp_path / "whole")
 
 
+@pytest.mark.every
 def test_two_at_once_do_not_mix(tlkit, tmp_path, data):
     command = ["bottleneck", data, *TOY, "-o"]
     tlkit(*command, tmp_path / "alone")
@@ -303,6 +304,7 @@ def test_pictures_that_changed_since_do_not_train(tlkit, tmp_path, data, noise, 
     assert tlkit("finetune", data, *TRAIN, "--features", tmp_path / "nothing").code == 1
 
 
+@pytest.mark.every
 def test_without_a_cache_that_can_be_written_to_it_trains_all_the_same(tlkit, tmp_path, data, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("TLKIT_CACHE_DIR", str(tmp_path / "file" / "cache"))
@@ -339,6 +341,7 @@ def test_a_seed_that_draws_nothing_is_warned_of(tlkit, tmp_path, data):
     assert not warned(data / "train", "c")  # it draws what is held out for validation
 
 
+@pytest.mark.every
 def test_the_cache_stays_below_its_limit(tlkit, tmp_path, data, monkeypatch):
     monkeypatch.setenv("TLKIT_CACHE_DIR", str(tmp_path / "cache"))
     command = ["finetune", data, *TRAIN, "--engine", "keras"]  # which caches no converted network

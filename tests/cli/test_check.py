@@ -139,6 +139,7 @@ def test_lists_that_name_other_files_say_so(planted, toy, tlkit, tmp_path):
     assert "it is not UTF-8 text" in tlkit("check", planted, *SMALL, "--exclude", listed).err
 
 
+@pytest.mark.every
 def test_class_folders_alone_have_no_splits_to_leak_between(textures, tlkit, tmp_path):
     root = shutil.copytree(textures / "train", tmp_path / "data")
     with Image.open(root / "grass" / "0.png") as image:

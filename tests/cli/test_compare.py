@@ -37,6 +37,7 @@ def test_rows_are_ranked_with_interval_and_cost(compared):
     assert 'content="tlkit compare"' in page
 
 
+@pytest.mark.every
 def test_bases_that_are_equal_are_said_to_be_equal(textures, tlkit, toy):
     options = ("--archs", "toy", "--size", "32,64", "--layer", "top_relu,block3_add", *FOLDS)
     ran = tlkit("compare", textures, *options)

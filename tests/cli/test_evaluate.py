@@ -119,6 +119,7 @@ def test_unreadable_files_unknown_classes_and_missing_folders(run, swapped, tlki
     assert ran.json["classes"][1]["recall"] is None
 
 
+@pytest.mark.every
 def test_a_report_replaces_a_report_and_nothing_else(run, swapped, tlkit, tmp_path):
     image = swapped / "brick" / "2.png"
     (tmp_path / "notes.html").write_text("precious")
@@ -185,6 +186,7 @@ def test_two_runs_are_compared_on_the_same_images(run, worse, textures, tlkit, t
     assert "Neither is shown to be better: McNemar's test gives p = 1" in same
 
 
+@pytest.mark.every
 def test_runs_that_cannot_be_compared_are_refused(run, toy, textures, tlkit, tmp_path):
     shutil.copytree(textures, tmp_path / "data")
     for split in ("train", "validation"):

@@ -251,6 +251,7 @@ def test_a_file_that_is_no_features_is_not_written_over(tlkit, tmp_path, folder)
     assert tlkit("extract", folder, "-o", tmp_path / "f.npy", *TOY, "--force").code == 0
 
 
+@pytest.mark.every
 def test_large_jpegs_give_the_features_of_the_whole_picture(tlkit, tmp_path, chelsea):
     """They are decoded at a fraction of their size; that must not matter."""
     large = Image.fromarray(chelsea).resize((2400, 1600), Image.Resampling.LANCZOS)

@@ -64,6 +64,7 @@ def test_the_run_on_all_images_and_each_fold_predict(textures, tlkit, tmp_path):
         assert predicted[0]["known"]
 
 
+@pytest.mark.every
 def test_folds_validate_every_epoch_of_the_run_on_all_images(textures, tlkit, tmp_path):
     """Its validation loss and accuracy are their means, and the best of these epochs is kept."""
     found = tlkit("finetune", textures, *BOTH, "--folds", 2, "-o", tmp_path / "run").json
@@ -83,6 +84,7 @@ def test_folds_validate_every_epoch_of_the_run_on_all_images(textures, tlkit, tm
     assert found["kept"] == ("head" if best < 3 else "finetune")
 
 
+@pytest.mark.every
 def test_images_of_a_group_and_copies_are_in_one_fold(tlkit, tmp_path, splits):
     rows = ["path,label,plant"]
     for number in range(16):

@@ -405,6 +405,7 @@ def test_no_tensor_is_read_unless_asked(tmp_path, monkeypatch, write):
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])
+@pytest.mark.every
 def test_no_line_is_wider_than_the_terminal(tlkit, tmp_path, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.chdir(tmp_path)
@@ -503,6 +504,7 @@ def run(*arguments):
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 @pytest.mark.parametrize("keras", [False, True])
+@pytest.mark.every
 def test_links_are_shown_and_never_opened(tmp_path, keras):
     """Whoever opens a named pipe waits for a writer that does not come."""
     pipe = tmp_path / "pipe"
@@ -568,7 +570,7 @@ def cycle(file):
     file["a/twin"] = file["a/b/c"]
 
 
-@pytest.mark.parametrize("make", [huge, large, many, deep, cycle])
+@pytest.mark.parametrize("make", [huge, large, pytest.param(many, marks=pytest.mark.every), deep, cycle])
 def test_hostile_files_end_soon_and_in_little_memory(tmp_path, make):
     path = tmp_path / "hostile.h5"
     with h5py.File(path, "w", libver="latest") as file:

@@ -27,6 +27,7 @@ def run(textures, tlkit, tmp_path_factory):
     return folder
 
 
+@pytest.mark.every
 def test_keras_loads_the_model_and_gives_the_same_predictions(run, textures, tlkit):
     model = keras.saving.load_model(run / "model.keras")
     assert model.get_layer("head").get_layer("predictions").units == 2

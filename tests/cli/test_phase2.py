@@ -51,6 +51,7 @@ EACH = [
 @pytest.mark.parametrize(
     "options", [EACH[0], *(pytest.param(each, marks=pytest.mark.every) for each in EACH[1:])], ids=str
 )
+@pytest.mark.every
 def test_each_changes_what_is_learned(textures, tlkit, tmp_path, options):
     plain = ("--finetune-lr", 1e-2, *options[:2]) if options[0] == "--augment" else ("--finetune-lr", 1e-2)
     train(tlkit, textures, tmp_path / "plain", *plain)

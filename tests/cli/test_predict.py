@@ -219,6 +219,7 @@ def test_the_password_of_a_url_is_not_printed(tlkit, cat):
         assert "secret" not in ran.out + ran.err
 
 
+@pytest.mark.every
 def test_both_engines_and_precisions_agree(tlkit, cat):
     scores = {}
     for options in (("openvino", "float32"), ("keras", "float32"), ("openvino", "bfloat16")):
@@ -245,6 +246,7 @@ def test_once_a_network_is_converted_tensorflow_does_not_start(tlkit, cat):
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "gone"])
+@pytest.mark.every
 def test_a_damaged_converted_network_is_converted_again(tlkit, cat, toy, tmp_path, monkeypatch, damage):
     monkeypatch.setenv("TLKIT_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr("tlkit.features.published_network.has_table", lambda architecture: False)  # through Keras

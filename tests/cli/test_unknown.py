@@ -66,6 +66,7 @@ def test_both_engines_and_a_fine_tuned_base_know_it(engine, toy, foreign, textur
     assert all(each["unknown_score"] > 0 for each in found)
 
 
+@pytest.mark.every
 def test_what_does_not_know_says_so(run, textures, foreign, tlkit, tmp_path):
     image = foreign / "0.png"
     ran = tlkit("predict", image, "--unknown")

@@ -103,6 +103,7 @@ def test_path_prints_the_path_or_the_next_step(tlkit, no_packages):
     assert tlkit("weights", "path", "mobilenet", "--no-top").out == f"{path}\n"
 
 
+@pytest.mark.every
 def test_a_whole_file_of_another_architecture_is_not_used(tlkit, no_network):
     path = write_weights(keras_weights_folder() / published("mobilenet", top=False), "mobilenetv2", top=False)
     for arguments in (
@@ -153,6 +154,7 @@ def test_a_folder_is_a_mirror_too(tlkit, mirror, monkeypatch, no_packages):
     assert tlkit("weights", "path", "efficientnetlite0").out.strip() == str(mirror / LITE0.name)
 
 
+@pytest.mark.every
 def test_what_only_a_shared_folder_has_is_copied_by_pull(tlkit, mirror, monkeypatch, tmp_path):
     monkeypatch.setenv(locating.MIRROR_VARIABLE, str(mirror))
     name = published("mobilenet", top=False)
@@ -216,6 +218,7 @@ def test_verify_compares_digests(tlkit, tmp_path):
     assert (ran.json[0]["status"], ran.json[0]["digest"]) == ("bad", "md5:6d6bbae143d832006294945121d1f1fc")
 
 
+@pytest.mark.every
 def test_what_was_verified_is_not_read_again_except_by_verify(tlkit, monkeypatch):
     """Neither for a digest, Lite0's, nor for the layers of a file without one, MobileNet's."""
     monkeypatch.setattr(findings, "SETTLED_NS", -(10**9))
@@ -294,6 +297,7 @@ def test_files_of_a_width_and_a_size_are_chosen(tlkit):
         assert expected in ran.err
 
 
+@pytest.mark.every
 def test_a_file_of_another_width_is_not_taken_for_the_right_one(tlkit, tmp_path, monkeypatch):
     """No digest is published for MobileNet: its layers tell."""
     from tlkit.architectures.build import build

@@ -77,6 +77,7 @@ def test_pull_into_something_that_is_no_folder(tlkit, tmp_path):
     assert f"Cannot create the folder {tmp_path / 'file'}" in ran.err
 
 
+@pytest.mark.every
 def test_what_is_installed_is_found_by_every_command(tlkit, pulled, elsewhere):
     ran = tlkit("weights", "install", pulled, "--format", "json")
     assert ran.code == 0
@@ -96,6 +97,7 @@ def test_the_folder_is_a_mirror_too(pulled, elsewhere, monkeypatch):
     assert not elsewhere.exists()
 
 
+@pytest.mark.every
 def test_a_different_file_stays_unless_forced(tlkit, pulled, elsewhere):
     write_weights(elsewhere / NAME, "mobilenet", top=True)
     before = (elsewhere / NAME).read_bytes()

@@ -135,6 +135,7 @@ def losses(make, model, precision="float32"):
     return [float(trained.train_on_batch(*batch)) for _ in range(3)], trained.get_weights()
 
 
+@pytest.mark.every
 def test_training_takes_the_steps_that_keras_takes(model):
     expected, weights = losses(lambda copy: keras.Model(copy.inputs, copy.outputs), model)
     got, ours = losses(grouped.with_native_grouped_conv, model)

@@ -133,6 +133,7 @@ def test_patience_ends_a_phase_and_keeps_its_best_epoch(tmp_path):
     assert (probabilities.argmax(axis=1) == LABELS).mean() == pytest.approx(best["val_accuracy"])
 
 
+@pytest.mark.every
 def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypatch):
     import tlkit.training.checkpoint as module
 

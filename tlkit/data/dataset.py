@@ -325,7 +325,7 @@ def scan_labelled(
         warnings += check_classes({name: evaluated}, {name: found}, modality, classes=classes)
     except OSError as error:
         raise DataError(f"Cannot read {error.filename or root}: {error.strerror}.") from error
-    return _as_labelled(name, found, classes, modality, left_out, warnings, str(evaluated))
+    return _as_labelled(name, found, classes, modality, left_out, warnings, str(evaluated), root=str(root))
 
 
 def _labelled_by_table(
@@ -345,6 +345,7 @@ def _labelled_by_table(
         listed.left_out,
         listed.warnings,
         str(table),
+        root=str(table.parent),
         multi_label=listed.multi_label,
     )
 
@@ -358,6 +359,7 @@ def _as_labelled(
     warnings: list[str],
     evaluated: str,
     *,
+    root: str,
     multi_label: bool = False,
 ) -> Labelled:
     """Give the files of a split the labels of a model."""
@@ -376,7 +378,6 @@ def _as_labelled(
         )
     missing = [each for each in classes if not found.get(each)]
     warnings += [_unmeasured(modality.plural, missing)] if missing else []
-    root = evaluated if os.path.isdir(evaluated) else os.path.dirname(evaluated)
     return Labelled(name, labelled, tuple(warnings), root, tuple(left_out.skipped), left_out.endings)
 
 

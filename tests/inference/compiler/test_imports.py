@@ -45,18 +45,33 @@ def run(tlkit, textures, tmp_path_factory):
     "arguments",
     [
         pytest.param(["predict", "cat.jpg"], marks=pytest.mark.every),
-        ["predict", "cat.jpg", "--size", "128", "--resize", "crop", "--plot", "plot.png"],
+        pytest.param(
+            ["predict", "cat.jpg", "--size", "128", "--resize", "crop", "--plot", "plot.png"],
+            marks=pytest.mark.every,
+        ),
         pytest.param(["extract", "cat.jpg", "-o", "f.npy", "--layer", "block3a_expand_bn"], marks=pytest.mark.every),
-        ["extract", "cat.jpg", "-o", "f.h5", "--data-format", "channels_first", "--pooling", "none"],
+        pytest.param(
+            ["extract", "cat.jpg", "-o", "f.h5", "--data-format", "channels_first", "--pooling", "none"],
+            marks=pytest.mark.every,
+        ),
         ["bottleneck", "{textures}", "-o", "b", "--size", "64"],
-        ["predict", "cat.jpg", "--weights", "none", "--seed", "3", "--size", "64"],
-        ["extract", "cat.jpg", "-o", "n.npy", "--weights", "none"],
+        pytest.param(
+            ["predict", "cat.jpg", "--weights", "none", "--seed", "3", "--size", "64"],
+            marks=pytest.mark.every,
+        ),
+        pytest.param(["extract", "cat.jpg", "-o", "n.npy", "--weights", "none"], marks=pytest.mark.every),
         pytest.param(
             ["bottleneck", "{textures}", "-o", "n", "--size", "64", "--weights", "none"], marks=pytest.mark.every
         ),
-        ["predict", "cat.jpg", "--weights", "{run}/model.keras", "--skip-mismatch"],
+        pytest.param(
+            ["predict", "cat.jpg", "--weights", "{run}/model.keras", "--skip-mismatch"],
+            marks=pytest.mark.every,
+        ),
         ["predict", "cat.jpg", "--model", "{run}"],
-        ["predict", "cat.jpg", "--model", "copy.keras", "--preprocess", "lite"],
+        pytest.param(
+            ["predict", "cat.jpg", "--model", "copy.keras", "--preprocess", "lite"],
+            marks=pytest.mark.every,
+        ),
         ["extract", "cat.jpg", "-o", "r.npy", "--model", "{run}"],
         ["evaluate", "{run}", "{textures}", "--report", "r.html"],
         pytest.param(["archs", "mobilenetv3small"], marks=pytest.mark.every),

@@ -18,7 +18,7 @@ from tlkit.inference.openvino_engine import OpenVINOEngine
 from tlkit.keras_files import layer_arrays
 
 LIMIT = 1e-5
-FEW = {"efficientnetlite0", "mobilenetv3small"}
+FEW = {"efficientnetlite0"}
 ENTRIES = [
     pytest.param(entry, id=entry.name, marks=[] if entry.name in FEW else [pytest.mark.every])
     for entry in all_architectures()

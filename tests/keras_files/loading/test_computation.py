@@ -200,6 +200,7 @@ def test_tables_say_what_keras_builds(name, include_top):
 # --- hints -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.every
 def test_only_a_classifier_is_left_out_by_advice(tmp_path):
     other = with_toy(tmp_path, classes=7)
     with pytest.raises(WeightsError) as refused:
@@ -262,6 +263,7 @@ def test_a_missing_normalization_is_that_of_imagenet(tmp_path, saved):
 
 @pytest.mark.parametrize("alpha", [None, 3])
 @pytest.mark.parametrize("extension", [".keras", ".h5"])
+@pytest.mark.every
 def test_adapters_are_merged(tmp_path, extension, alpha):
     random = np.random.default_rng(0)
     model = keras.Sequential(
@@ -284,6 +286,7 @@ def test_adapters_are_merged(tmp_path, extension, alpha):
 
 
 @pytest.mark.parametrize("mode", ["int8", "int4", "float8"])
+@pytest.mark.every
 def test_quantized_models_are_refused(tmp_path, mode):
     def make():
         return keras.Sequential([keras.Input((8,)), L.Dense(6, name="dense"), L.Dense(4, name="end")])

@@ -244,6 +244,7 @@ def write_structure(path, name, *, include_top, sums, model=None):
 @pytest.mark.parametrize("include_top", [True, False])
 @pytest.mark.parametrize("sums", [True, False])
 @pytest.mark.parametrize(("name", "convolutions"), [("resnext50", 16), ("resnext101", 33)])
+@pytest.mark.every
 def test_inspect_h5_says_how_the_old_files_of_resnext_load(tmp_path, tlkit, name, convolutions, sums, include_top):
     path = write_structure(tmp_path / "old.h5", name, include_top=include_top, sums=sums)
     ran = tlkit("inspect-h5", path, "--arch", name)
