@@ -13,7 +13,7 @@ from tlkit.utils.options import options_of
 ROOT = Path(__file__).parents[1]
 RECIPES = typing.get_args(Recipe)
 ITEMS = {item.flag[2:]: item for item in options_of(FinetuneConfig)}
-SLOW = {"2016", "2017", "strong"}
+SLOW = {"2016", "2017", "classic", "strong"}
 
 
 def file_of(recipe):

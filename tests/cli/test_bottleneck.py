@@ -247,7 +247,8 @@ def test_a_second_run_computes_nothing(tlkit, tmp_path, data, monkeypatch):
     assert tlkit("finetune", tmp_path / "moved", *TRAIN, "-o", tmp_path / "two", "--batch-size", "5").code == 0
 
 
-@pytest.mark.parametrize("kind", ["npy", pytest.param("hdf5", marks=pytest.mark.every)])
+@pytest.mark.every
+@pytest.mark.parametrize("kind", ["npy", "hdf5"])
 def test_a_row_that_changed_since_does_not_train(tlkit, tmp_path, data, kind):
     tlkit("bottleneck", data, "-o", tmp_path / "f", *TOY, "--format", kind)
     if kind == "npy":

@@ -115,7 +115,7 @@ def test_tta_averages_views_and_says_what_it_brings(textures, toy, tlkit, tmp_pa
     assert "accuracy_without_tta" not in without
 
 
-@pytest.mark.parametrize("phase_2", [True, False])
+@pytest.mark.parametrize("phase_2", [pytest.param(True, marks=pytest.mark.every), False])
 def test_the_page_of_a_run_shows_why_its_worst_errors_are_wrong(phase_2, textures, toy, tlkit, tmp_path):
     """Where phase 2 trained: of a head alone it would take longer than to train it."""
     for split, names in (("train", ("brick", "grass")), ("validation", ("grass", "brick"))):

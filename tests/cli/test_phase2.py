@@ -84,7 +84,7 @@ MIXED = (
 @pytest.mark.parametrize(
     "options",
     [
-        pytest.param((*STRONG, "--ema"), id="strong"),
+        pytest.param((*STRONG, "--ema"), id="strong", marks=pytest.mark.every),
         pytest.param(MIXED, marks=pytest.mark.every, id="mixed"),
         pytest.param(("--batchnorm", "train", "--ema"), marks=pytest.mark.every, id="batchnorm"),
     ],

@@ -39,7 +39,10 @@ def write(path, rows):
     return path
 
 
-@pytest.mark.parametrize("name", ["data.csv", "data.tsv", "data.jsonl", "data.parquet"])
+@pytest.mark.parametrize(
+    "name",
+    ["data.csv", "data.jsonl", *(pytest.param(name, marks=pytest.mark.every) for name in ("data.tsv", "data.parquet"))],
+)
 def test_every_format_gives_the_splits_that_it_names(images, name, toy, tlkit, tmp_path):
     folder, rows = images
     table = write(folder / name, rows)

@@ -33,8 +33,8 @@ DIALECTS = {
     "tf_keras": (write_tf_keras_weights, {}),
     "archive": (write_keras_archive, {}),
 }
-# a model of old and one of today; the others by `make test-all`
-FEW = {"keras2 model", "archive"}
+# one of today; the others by `make test-all`
+FEW = {"archive"}
 KINDS = [pytest.param(kind, marks=[] if kind in FEW else [pytest.mark.every]) for kind in DIALECTS]
 INSPECTIONS, BATCH, LOADS = 1_000, 50, 80
 

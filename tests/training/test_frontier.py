@@ -62,12 +62,12 @@ def network_of(name, frozen, size, *, batchnorm="frozen"):
 @pytest.mark.parametrize(
     ("name", "frozen", "size", "names"),
     [
-        ("inceptionv3", "mixed8", 75, ["mixed8"]),
+        pytest.param("inceptionv3", "mixed8", 75, ["mixed8"], marks=pytest.mark.every),
         # inside a block: what trains, and what goes past it
         ("efficientnetlite0", 122, 64, ["block6c_add", "block6d_expand_activation"]),
         # three branches are stage, and a pooling that would be a fourth stays above
-        ("inceptionv3", 172, 75, ["mixed5", "activation_55", "activation_51"]),
-        ("resnet50", "conv4_block6_out", 32, ["conv4_block6_out"]),
+        pytest.param("inceptionv3", 172, 75, ["mixed5", "activation_55", "activation_51"], marks=pytest.mark.every),
+        pytest.param("resnet50", "conv4_block6_out", 32, ["conv4_block6_out"], marks=pytest.mark.every),
         ("toy", "block2_right_relu", 32, ["block1_add", "block2_right_relu"]),
         ("vgg16", "block4_pool", 32, ["block4_pool"]),
         ("vgg16", 19, 32, ["avg_pool"]),  # nothing of the base trains

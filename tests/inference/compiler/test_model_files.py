@@ -23,7 +23,7 @@ NETWORKS = {
 }
 
 
-@pytest.mark.parametrize("ending", ["h5", "keras"])
+@pytest.mark.parametrize("ending", [pytest.param("h5", marks=pytest.mark.every), "keras"])
 @pytest.mark.parametrize("case", NETWORKS)
 def test_a_model_file_gives_what_keras_gives(case, ending, tmp_path):
     inputs = keras.Input((6, 5, 3))

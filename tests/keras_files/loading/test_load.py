@@ -37,7 +37,16 @@ def equal(left, right):
     return all(np.array_equal(a, b) for a, b in zip(left.get_weights(), right.get_weights(), strict=True))
 
 
-@pytest.mark.parametrize("kind", ["keras2.h5", "full.h5", "keras3.weights.h5", "keras3-renamed.bin"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "keras2.h5",
+        *(
+            pytest.param(kind, marks=pytest.mark.every)
+            for kind in ("full.h5", "keras3.weights.h5", "keras3-renamed.bin")
+        ),
+    ],
+)
 def test_what_was_saved_is_loaded(tmp_path, model, kind):
     path = tmp_path / kind
     if kind.startswith("keras3"):
