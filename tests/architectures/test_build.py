@@ -11,8 +11,8 @@ from tlkit.architectures.registry.lookup import all_architectures, get_architect
 
 # A member of each way to build one; the others, seconds each, by `make test-all`.
 FEW = {
-    "convnexttiny", "densenet121", "efficientnetlite0", "inceptionv3", "mobilenet", "mobilenetv3small", "musictaggercrnn",
-    "resnet50", "vgg16",
+    "convnexttiny", "densenet121", "efficientnetlite0", "inceptionv3", "mobilenet", "mobilenetv3small",
+    "musictaggercrnn", "resnet50", "vgg16",
 }  # fmt: skip
 ENTRIES = [
     pytest.param(entry, id=entry.name, marks=[] if entry.name in FEW else [pytest.mark.every])
