@@ -223,6 +223,11 @@ class DataOptions(Options):
         "on one side of every split and fold.",
     )  # fmt: skip
 
+    @property
+    def scanning(self) -> dict[str, Any]:
+        """How DATA is read: arguments of :func:`tlkit.data.dataset.scan_dataset`, beside seed and modality."""
+        return {"val_split": self.val_split, "exclude": self.exclude, "group": self.group}
+
 
 def _allow_private() -> Any:
     return option(False, group=DATA, help="Also fetch URLs of hosts in this network (127.0.0.1, 10.…).")
@@ -538,6 +543,12 @@ class TrainingOptions(WidthOptions, LoadOptions, EngineOptions, DataOptions):
                 "--stages has freeze points of its own.", hint="Leave out --freeze, --unfreeze and --unfreeze-blocks."
             )
 
+    @property
+    def scanning(self) -> dict[str, Any]:
+        """How DATA is read."""
+        several = {"multi_label": self.multi_label, "separator": self.label_separator if self.multi_label else None}
+        return super().scanning | several
+
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
         """Build from a recipe, and names and values that win over it; warn of options that have no effect."""
@@ -633,6 +644,11 @@ class FinetuneConfig(TrainingOptions):
                 "--features holds features of two splits, and --folds deals the images out again.",
                 hint="Leave --features out: features are cached anyway.",
             )
+
+    @property
+    def scanning(self) -> dict[str, Any]:
+        """How DATA is read."""
+        return super().scanning | {"pool": self.folds is not None}
 
     def without_effect(self) -> dict[str, str]:
         """Return the options that have no effect beside the others, with the reason."""

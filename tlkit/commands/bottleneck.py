@@ -12,7 +12,7 @@ import numpy as np
 
 from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.config import BottleneckConfig
-from tlkit.data.dataset import Dataset, scan_data
+from tlkit.data.dataset import Dataset, scan_dataset
 from tlkit.data.labelled_files import relative_name
 from tlkit.data.modality import MODALITIES, Modality
 from tlkit.errors import DataError, FeatureError, TlkitError, UsageError
@@ -105,7 +105,7 @@ def bottleneck(config: BottleneckConfig) -> BottleneckResult:
         resize=config.resize,
         seed=config.seed,
     )
-    dataset = scan_data(config, seed=config.seed, modality=modality)
+    dataset = scan_dataset(config.data, seed=config.seed, modality=modality, **config.scanning)
     extractor = FeatureExtractor(spec, engine=config.engine, precision=config.precision)
     for warning in dataset.warnings:
         logger.warning(warning)

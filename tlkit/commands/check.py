@@ -20,7 +20,7 @@ from tlkit.architectures.preprocessor import preprocessor_for, refuse_image_opti
 from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.config import CheckConfig
 from tlkit.data.batches import read_batches
-from tlkit.data.dataset import scan_data
+from tlkit.data.dataset import scan_dataset
 from tlkit.data.discovery import is_url
 from tlkit.data.exclude import write_list
 from tlkit.data.images.preprocessor import ImagePreprocessor
@@ -214,7 +214,7 @@ def check(config: CheckConfig) -> CheckResult:
         architecture, weights=config.weights, pooling="avg", size=config.size, resize=config.resize, seed=config.seed
     )
     preprocessor = preprocessor_for(architecture, spec.network.preprocessor.size, config.resize)
-    dataset = scan_data(config, seed=config.seed, modality=IMAGE)
+    dataset = scan_dataset(config.data, seed=config.seed, modality=IMAGE, **config.scanning)
     images = SplitData(dataset, preprocessor, config.batch_size or 32, trains=False)
     features = split_features(
         images, spec, engine=config.engine, precision=config.precision, batch_size=config.batch_size

@@ -16,7 +16,8 @@ from tlkit.architectures.layer_tables import layers_of
 from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.commands.archs import list_architectures
 from tlkit.config import CompareConfig
-from tlkit.data.dataset import Dataset, scan_data
+from tlkit.data.dataset import Dataset, scan_dataset
+from tlkit.data.hold_out import unit_numbers
 from tlkit.data.layout import TRAIN, VALIDATION
 from tlkit.data.modality import MODALITIES
 from tlkit.errors import DataError, InputError, UsageError, WeightsError
@@ -175,7 +176,7 @@ def compare(config: CompareConfig) -> CompareResult:
         check_page_path(Path(config.report), "tlkit compare", force=config.force)
     candidates = _candidates(config)
     modality = MODALITIES[candidates[0].architecture.modality]
-    dataset = scan_data(config, seed=config.seed, modality=modality)
+    dataset = scan_dataset(config.data, seed=config.seed, modality=modality, **config.scanning)
     for warning in dataset.warnings:
         logger.warning(warning)
     measured: list[tuple[Candidate, _Measured]] = []
@@ -276,8 +277,7 @@ def _measure(candidate: Candidate, dataset: Dataset, config: CompareConfig) -> _
     labels = np.concatenate([found.labels for found in images.splits.values()])
     files = [file for found in images.splits.values() for file in found.files]
     digests = [digest for split in images.splits for digest in images.digests(split)]
-    keys = [dataset.groups.get(file) or str(digest) for file, digest in zip(files, digests, strict=True)]
-    _, groups = np.unique(np.array(keys), return_inverse=True)
+    groups = unit_numbers(files, digests, dataset.groups)
     few = int(np.bincount(labels).min())
     if few < config.folds:
         name = images.classes[int(np.bincount(labels).argmin())]

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import unicodedata
-import zlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tlkit.config import DEFAULT_VAL_SPLIT, DataOptions, FinetuneConfig, TrainingOptions
+from tlkit.config import DEFAULT_VAL_SPLIT
 from tlkit.data import archives
 from tlkit.data.archives import is_archive, unpack
-from tlkit.data.digests import Digest, describe_copies, file_digests, first_paths, repeated
+from tlkit.data.digests import Digest, describe_copies, file_digests, first_paths
 from tlkit.data.discovery import LeftOut, folders_in, near_names, walk_files
 from tlkit.data.exclude import read_list
+from tlkit.data.hold_out import hold_out, hold_out_groups, shared_groups
 from tlkit.data.labelled_files import NO_LABEL, ClassFiles, LabelledFiles, relative_name
 from tlkit.data.layout import TEST, TRAIN, VALIDATION, check_classes, class_folders, find_layout, holds_runs
 from tlkit.data.modality import IMAGE, Modality, other_modalities
@@ -70,7 +67,6 @@ class Dataset:
         held_out: True if ``validation`` was drawn from the folders of ``train``.
         root: The folder that paths are given below.
         groups: The group of each file that has one; files of a group are on one side of every split.
-        multi_label: A file may have several labels.
     """
 
     classes: tuple[str, ...]
@@ -82,23 +78,6 @@ class Dataset:
     held_out: bool = False
     root: str = ""
     groups: Mapping[str, str] = field(default_factory=dict)
-    multi_label: bool = False
-
-
-def scan_data(config: DataOptions, *, seed: int, modality: Modality) -> Dataset:
-    """Scan the data that the options of a job name; see :func:`scan_dataset`."""
-    several = config if isinstance(config, TrainingOptions) and config.multi_label else None
-    return scan_dataset(
-        config.data,
-        val_split=config.val_split,
-        seed=seed,
-        modality=modality,
-        exclude=config.exclude,
-        group=config.group,
-        multi_label=several is not None,
-        separator=several.label_separator if several else None,
-        pool=isinstance(config, FinetuneConfig) and config.folds is not None,
-    )
 
 
 def scan_dataset(
@@ -149,7 +128,7 @@ def scan_dataset(
         held = by_split.pop(VALIDATION, {})
         by_split[TRAIN] = {name: sorted({*files, *held.get(name, ())}) for name, files in by_split[TRAIN].items()}
     elif held_out:
-        draw = _hold_out_groups if found.groups or multi_label else _hold_out
+        draw = hold_out_groups if found.groups or multi_label else hold_out
         by_split[TRAIN], by_split[VALIDATION] = draw(by_split[TRAIN], val_split, seed, digest_of, found.groups)
         if not any(by_split[VALIDATION].values()):
             raise DataError(
@@ -158,13 +137,13 @@ def scan_dataset(
             )
     elif val_split != DEFAULT_VAL_SPLIT:
         warnings.append(f"--val-split has no effect: {folder} has a validation split.")
-    warnings += _warnings(classes, by_split, modality) + _shared_groups(by_split, found.groups)
+    warnings += _warnings(classes, by_split, modality) + shared_groups(by_split, found.groups)
     splits = {name: _as_split(files, classes, multi_label=multi_label) for name, files in by_split.items()}
     warnings += describe_copies(root, files_by_labels(splits), digest_of, modality)
     digests = {name: tuple(digest_of[file] for file in split.files) for name, split in splits.items()}
     return Dataset(
         classes, splits, digests, tuple(warnings), tuple(left_out.skipped), left_out.endings, held_out=held_out,
-        root=root, groups=found.groups, multi_label=multi_label,
+        root=root, groups=found.groups,
     )  # fmt: skip
 
 
@@ -472,93 +451,6 @@ def _other_files(root: Path, modality: Modality) -> str | None:
         if next((file for file in walk_files(str(root), other) if other.has_name(file)), None):
             return f"It holds {other.plural}, but the network takes {modality.plural}; `tlkit archs` lists inputs."
     return None
-
-
-def _hold_out(
-    found: ClassFiles, share: float, seed: int, digest_of: Mapping[str, Digest], _: Mapping[str, str]
-) -> tuple[ClassFiles, ClassFiles]:
-    """Split each class into training and validation files; with two or more, each side gets at least one.
-
-    A class is seeded by its own name, so adding a class moves no file of another. Files of the same bytes are on one
-    side; those under two classes train, so that no accuracy is measured on a label that may be wrong.
-    """
-    train: ClassFiles = {}
-    validation: ClassFiles = {}
-    again = repeated(digest_of[file] for files in found.values() for file in files)
-    shared = repeated(digest for files in found.values() for digest in again.intersection(map(digest_of.get, files)))
-    for name, files in found.items():
-        count = min(max(round(len(files) * share), 1), len(files) - 1)
-        order = np.random.default_rng([seed, zlib.crc32(os.fsencode(name))]).permutation(len(files)).tolist()
-        groups: dict[Digest | int, list[int]] = {}
-        for number in order:
-            digest = digest_of[files[number]]
-            if digest not in shared:
-                groups.setdefault(digest if digest in again else number, []).append(number)
-        chosen: set[int] = set()
-        for group in groups.values():
-            if len(chosen) + len(group) <= count:
-                chosen.update(group)
-        smallest = min(groups.values(), key=len, default=[])
-        if not chosen and len(smallest) < len(files):  # every group is larger than the share
-            chosen.update(smallest)
-        validation[name] = [file for number, file in enumerate(files) if number in chosen]
-        train[name] = [file for number, file in enumerate(files) if number not in chosen]
-    return train, validation
-
-
-def _hold_out_groups(
-    found: ClassFiles, share: float, seed: int, digest_of: Mapping[str, Digest], groups: Mapping[str, str]
-) -> tuple[ClassFiles, ClassFiles]:
-    """Split into training and validation files so that each group, and files of the same bytes, are on one side.
-
-    Source: Sechidis, Tsoumakas and Vlahavas, On the Stratification of Multi-Label Data (2011): the rarest class is
-    dealt out first, because it has the least choice. A class with two groups or more keeps one to train on, and no
-    group is held out that brings the classes further from their shares.
-    """
-    counts: dict[str | Digest, Counter[str]] = {}
-    for name, files in found.items():
-        for file in files:
-            counts.setdefault(groups.get(file) or digest_of[file] or file, Counter())[name] += 1
-    left = {name: len(files) for name, files in found.items()}
-    target = {name: min(max(round(count * share), 1), max(count - 1, 0)) for name, count in left.items()}
-    wanted = dict(target)
-    random = np.random.default_rng(seed)
-    keys, held, dealt = list(counts), set(), set()
-    for name in sorted(found, key=lambda name: (left[name], name)):
-        for place in random.permutation(len(keys)).tolist():
-            key = keys[place]
-            if key in dealt or not counts[key][name]:
-                continue
-            dealt.add(key)
-            gain = sum(
-                (abs(wanted[other]) - abs(wanted[other] - count)) / max(target[other], 1)
-                for other, count in counts[key].items()
-            )
-            if wanted[name] > 0 and gain > 0 and all(left[other] > count for other, count in counts[key].items()):
-                held.add(key)
-                for other, count in counts[key].items():
-                    wanted[other] -= count
-                    left[other] -= count
-    parts = [
-        {name: [file for file in files if ((groups.get(file) or digest_of[file] or file) in held) is is_held]
-         for name, files in found.items()}
-        for is_held in (False, True)
-    ]  # fmt: skip
-    return parts[0], parts[1]
-
-
-def _shared_groups(by_split: Mapping[str, ClassFiles], groups: Mapping[str, str]) -> list[str]:
-    """Describe groups that are on both sides of a split."""
-    of_split = {
-        split: {groups[file] for files in found.values() for file in files if file in groups}
-        for split, found in by_split.items()
-    }
-    return [
-        f"{pluralize(len(shared), 'group')} of {second} {'is' if len(shared) == 1 else 'are'} also in {first} "
-        f"({join_truncated(sorted(shared), most=3)}): the {second} accuracy is too optimistic."
-        for first, second in combinations(of_split, 2)
-        if (shared := of_split[first] & of_split[second])
-    ]
 
 
 def _digest_files(by_split: Mapping[str, ClassFiles], modality: Modality) -> dict[str, Digest]:

@@ -55,7 +55,12 @@ class MultiLabelEvaluation(Evaluation):
     @cached_property
     def predicted(self) -> np.ndarray:
         """``(images, classes)`` bool, the labels that each image is given."""
-        return np.asarray(self.probabilities >= (self._thresholds if self.apart is None else self.apart))
+        return np.asarray(self.probabilities >= self._lines)
+
+    @property
+    def _lines(self) -> np.ndarray:
+        """What each probability is compared with."""
+        return self._thresholds if self.apart is None else self.apart
 
     @property
     def _thresholds(self) -> np.ndarray:
@@ -107,7 +112,7 @@ class MultiLabelEvaluation(Evaluation):
     def most_confident_errors(self, count: int) -> list[Misclassification]:
         """Return up to ``count`` images with a wrong label, those first whose wrongest is furthest from its line."""
         wrong = np.flatnonzero(~self.correct)
-        distance = np.abs(self.probabilities - self._thresholds) * (self.predicted != self.labels)
+        distance = np.abs(self.probabilities - self._lines) * (self.predicted != self.labels)
         order = wrong[np.argsort(-distance[wrong].max(axis=1), kind="stable")][:count]
         errors = []
         for position in order.tolist():

@@ -14,6 +14,7 @@ import numpy as np
 from tlkit.analysis.logistic_regression import fold_numbers
 from tlkit.config import FinetuneConfig
 from tlkit.data.dataset import Dataset, Split
+from tlkit.data.hold_out import unit_numbers
 from tlkit.data.layout import TRAIN, VALIDATION
 from tlkit.errors import RunError, UsageError
 from tlkit.training.cross_validation import CrossValidation, Fold
@@ -128,10 +129,7 @@ def _refuse_lost_classes(pool: Dataset, numbers: np.ndarray) -> None:
 def _deal(pool: Dataset, folds: int, seed: int) -> np.ndarray:
     """Return the fold of each image: those of one group, and copies of one image, are in one fold."""
     images = pool.splits[TRAIN]
-    keys = [pool.groups.get(file) or digest or file
-            for file, digest in zip(images.files, pool.digests[TRAIN], strict=True)]  # fmt: skip
-    number_of = {key: number for number, key in enumerate(dict.fromkeys(keys))}
-    groups = np.array([number_of[key] for key in keys])
+    groups = unit_numbers(images.files, pool.digests[TRAIN], pool.groups)
     return fold_numbers(images.strata, folds, np.random.default_rng(seed), groups)
 
 
@@ -145,14 +143,11 @@ def _without(pool: Dataset, numbers: np.ndarray, skipped: Sequence[tuple[str, st
     return _with_split(pool, TRAIN, pool, rest), numbers[rest]
 
 
-def _with_split(dataset: Dataset, name: str, source: Dataset, chosen: np.ndarray | None = None) -> Dataset:
-    """Return a dataset with one more split: that of another, or some of its training images."""
-    if chosen is None:
-        split, digests = source.splits[name], source.digests[name]
-    else:
-        whole, rows = source.splits[TRAIN], np.flatnonzero(chosen).tolist()
-        split = Split(tuple(whole.files[row] for row in rows), whole.labels[rows])
-        digests = [source.digests[TRAIN][row] for row in rows]
+def _with_split(dataset: Dataset, name: str, pool: Dataset, chosen: np.ndarray) -> Dataset:
+    """Return a dataset with one more split: some of the training images of a pool."""
+    whole, rows = pool.splits[TRAIN], np.flatnonzero(chosen).tolist()
+    split = Split(tuple(whole.files[row] for row in rows), whole.labels[rows])
+    digests = [pool.digests[TRAIN][row] for row in rows]
     return dataclasses.replace(
         dataset, splits={**dataset.splits, name: split}, digests={**dataset.digests, name: digests}
     )

@@ -15,7 +15,7 @@ from tlkit.architectures.preprocessor import preprocessor_for, refuse_image_opti
 from tlkit.architectures.pretrained import WeightsChoice, choose_weights
 from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.config import AUTO, Rate, TrainingOptions
-from tlkit.data.dataset import Dataset, scan_data
+from tlkit.data.dataset import Dataset, scan_dataset
 from tlkit.data.layout import TRAIN
 from tlkit.data.modality import Modality
 from tlkit.data.preprocessor import Preprocessor
@@ -171,7 +171,7 @@ def plan_training(config: TrainingOptions, *, output: str | None = None) -> Trai
     if output is not None:
         with suppress(OSError):  # creating it says more
             refuse_occupied(Path(output))  # before every image is read
-    dataset = scan_data(config, seed=config.seed, modality=preprocessor.modality)
+    dataset = scan_dataset(config.data, seed=config.seed, modality=preprocessor.modality, **config.scanning)
     if config.freeze == AUTO and freeze_points:
         freeze_points = (_affordable(architecture, layers, preprocessor, dataset, config),)
     for note in (note for freeze_point in freeze_points for note in freeze_point.notes):

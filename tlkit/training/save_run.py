@@ -106,12 +106,13 @@ def save_run(
     write_model(folder, trained.save_model, trained.phases)
     write_digests(folder, images.digests_by_file(plan.dataset.root))
     record = dataclasses.replace(record, model_digest=file_digest(folder / MODEL))
+    finished = RunNetwork(folder, record)
     try:
-        _learn_unknown(folder, plan, images, record, features)
+        _learn_unknown(finished, plan, images, features)
     except Exception as error:  # the model is worth more
         logger.warning("The run does not know images of other kinds: %s.", error)
     try:
-        heat = _explain_errors(folder, plan, images, record, result)
+        heat = _explain_errors(finished, plan, images, result)
         _write_report(result, record, images, plan.config.effective(**options), heat)
     except Exception as error:  # matplotlib, its fonts, its cache folder: the model is worth more
         logger.warning("%s is incomplete: %s.", folder / REPORT, error)
@@ -120,17 +121,17 @@ def save_run(
     return result
 
 
-def _learn_unknown(folder: Path, plan: TrainingPlan, images: SplitData, record: RunRecord, features: Features) -> None:
+def _learn_unknown(finished: RunNetwork, plan: TrainingPlan, images: SplitData, features: Features) -> None:
     layers, labels = known_layers(plan.architecture, plan.layers[-1].name), images.splits[TRAIN].strata
     if not features:
-        chosen, run = choose_images(images, seed=plan.config.seed), RunNetwork(folder, record)
-        features, labels = features_of_run(run, layers, chosen, images, plan.config.engine)
+        chosen = choose_images(images, seed=plan.config.seed)
+        features, labels = features_of_run(finished, layers, chosen, images, plan.config.engine)
     folds = [fold.run for fold in plan.cross_validation.folds] if plan.cross_validation else []
-    learn_unknown(folder, record, layers, features, labels, folds)
+    learn_unknown(finished.folder, finished.record, layers, features, labels, folds)
 
 
 def _explain_errors(
-    folder: Path, plan: TrainingPlan, images: SplitData, record: RunRecord, result: FinetuneResult
+    finished: RunNetwork, plan: TrainingPlan, images: SplitData, result: FinetuneResult
 ) -> dict[str, dict[int, bytes]]:
     """Draw where the most confident errors of each split show the class that was predicted.
 
@@ -142,11 +143,11 @@ def _explain_errors(
     wrong = {split: found for split, found in own.items() if found.errors and is_explained}
     if not wrong:
         return {}
-    network = RunNetwork(folder, record).classifier()
+    network = finished.classifier()
     engine = open_engine(network, engine=plan.config.engine)
     return {
         split: draw_errors(
-            lambda images: run(engine, images)[0], network.preprocessor, found, images.splits[split].files
+            lambda pixels: run(engine, pixels)[0], network.preprocessor, found, images.splits[split].files
         )
         for split, found in wrong.items()
     }
