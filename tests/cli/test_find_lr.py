@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from helpers.interrupting import interrupted_in_phase_2
 from PIL import Image
+from sklearn.datasets import load_digits
 
 pytestmark = pytest.mark.usefixtures("toy")
 
@@ -100,3 +101,20 @@ def test_options_that_it_does_not_use_are_named(textures, tlkit):
     ran = tlkit("find-lr", textures, *TOY, "--finetune-lr", 0.1, "--patience", 3)
     assert "--finetune-lr has no effect" in ran.err
     assert "--patience has no effect" in ran.err
+
+
+@pytest.mark.every
+def test_the_rate_of_few_images_does_not_collapse_a_head_that_fits_them(tlkit, tmp_path):
+    digits = load_digits()
+    for label in range(5):
+        folder = tmp_path / "digits" / str(label)
+        folder.mkdir(parents=True)
+        for number in np.flatnonzero(digits.target == label)[:25]:
+            pixels = (digits.images[number] * 15.9).astype(np.uint8)
+            Image.fromarray(pixels).resize((64, 64)).save(folder / f"{number}.png")
+    ran = tlkit("finetune", tmp_path / "digits", "--size", 96, "--finetune-lr", "auto", "-o", tmp_path / "run",
+                "--format", "json")  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert "collapsed" not in ran.err
+    head, tuned = ran.json["phases"]
+    assert tuned["val_accuracy"] >= head["val_accuracy"] - 0.1
