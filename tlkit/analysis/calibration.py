@@ -7,8 +7,8 @@ import numpy as np
 FEWEST = 20
 """Images below which nothing can be said about how sure a classifier should be."""
 _FOLDS = 5
-_LEAST = 1e-30
-_LEAST_OF_TWO = 3e-8
+LEAST = 1e-30
+LEAST_OF_TWO = 3e-8
 """What float32 leaves of 1 minus a probability close to 1."""
 _BOUNDS = (-3.0, 3.0)
 """Natural logarithms of the temperatures that are tried."""
@@ -26,7 +26,7 @@ def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarr
     """
     if temperature == 1:
         return probabilities
-    logits = np.log(np.maximum(probabilities.astype(np.float64), _LEAST)) / temperature
+    logits = np.log(np.maximum(probabilities.astype(np.float64), LEAST)) / temperature
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True)).astype(probabilities.dtype)
 
@@ -36,7 +36,7 @@ def of_two(probabilities: np.ndarray) -> np.ndarray:
 
     So a temperature applies to labels that do not exclude each other.
     """
-    given = np.minimum(probabilities.astype(np.float64), 1 - _LEAST_OF_TWO)
+    given = np.minimum(probabilities.astype(np.float64), 1 - LEAST_OF_TWO)
     return np.stack([1 - given, given], axis=-1)
 
 
@@ -71,7 +71,7 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray, *, seed: int 
     """
     if len(labels) < FEWEST:
         return 1.0
-    logits = np.log(np.maximum(probabilities.astype(np.float64), _LEAST))
+    logits = np.log(np.maximum(probabilities.astype(np.float64), LEAST))
     folds = np.random.default_rng(seed).permutation(len(labels)) % _FOLDS
     held = 0.0
     for fold in range(_FOLDS):

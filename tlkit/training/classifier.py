@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -36,9 +36,8 @@ from tlkit.training.model_ends import ModelEnds, model_ends
 from tlkit.training.run_network import CLASSIFIER
 from tlkit.utils.logging import logger
 
-
-def _identity(outputs: np.ndarray) -> np.ndarray:
-    return outputs
+OutputKind = Literal["probabilities", "logits", "probability of the second", "logit of the second"]
+"""What a network gives: a number for each class, or one for the second of two."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,8 @@ class Classifier:
     Attributes:
         network: One input; its first output is ``(batch, outputs)``, and features that ``unknown`` knows follow.
         classes: ``(label, name)`` of each class.
-        probabilities: Map the outputs of one image ``(outputs,)`` to probabilities ``(classes,)``.
+        outputs: What the outputs are.
+        temperature: Divides the logits of the probabilities.
         unknown: What tells images of other kinds, by the features; None where nothing learned that.
         thresholds: ``(classes,)`` the probability from which on a class is given, where an image may have several
             labels; None where it has one.
@@ -56,9 +56,21 @@ class Classifier:
 
     network: LazyModel
     classes: Sequence[tuple[str, str]]
-    probabilities: Callable[[np.ndarray], np.ndarray] = _identity
+    outputs: OutputKind = "probabilities"
+    temperature: float = 1.0
     unknown: UnknownDetector | None = None
     thresholds: np.ndarray | None = None
+
+    def probabilities(self, outputs: np.ndarray) -> np.ndarray:
+        """Map the outputs of one image ``(outputs,)`` to probabilities ``(classes,)``."""
+        if self.outputs == "logits":
+            powers = np.exp(outputs - outputs.max())
+            return np.asarray(powers / powers.sum())
+        if self.outputs != "probabilities":
+            with np.errstate(over="ignore"):
+                second = outputs[0] if self.outputs == "probability of the second" else 1 / (1 + np.exp(-outputs[0]))
+            return np.array([1 - second, second], outputs.dtype)
+        return calibrated_probabilities(outputs, self.temperature, multi_label=self.thresholds is not None)
 
 
 def choose_classifier(config: PredictConfig) -> Classifier:
@@ -153,9 +165,9 @@ def _run_classifier(config: PredictConfig, folder: Path) -> Classifier:
     return Classifier(
         LazyModel.joined(parts) if parts else run.classifier(),
         [(name, name) for name in record.classes],
-        lambda probabilities: calibrated_probabilities(probabilities, temperature, multi_label=record.multi_label),
-        unknown.detector if unknown else None,
-        thresholds,
+        temperature=temperature,
+        unknown=unknown.detector if unknown else None,
+        thresholds=thresholds,
     )
 
 
@@ -175,10 +187,10 @@ def _model_classifier(config: PredictConfig, path: Path) -> Classifier:
 
     model = _open_model(path, config)
     preprocessor = _preprocessor(model.inputs, model.ends, model.described, config, path)
-    probabilities = _probabilities(model.ends, model.outputs, path)
+    kind = _output_kind(model.ends, model.outputs, path)
     count = 2 if model.outputs == 1 else model.outputs
     classes = _numbers(count) if config.labels is None else read_labels(config.labels, count)
-    return Classifier(LazyModel(model.load, preprocessor, None, model.selection), classes, probabilities)
+    return Classifier(LazyModel(model.load, preprocessor, None, model.selection), classes, kind)
 
 
 @dataclass(frozen=True)
@@ -286,35 +298,21 @@ def _preprocessor(
     )
 
 
-def _of_two(outputs: np.ndarray) -> np.ndarray:
-    return np.array([1 - outputs[0], outputs[0]], outputs.dtype)
-
-
-def _of_logit(outputs: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):
-        return _of_two(1 / (1 + np.exp(-outputs)))
-
-
-def _softmax(outputs: np.ndarray) -> np.ndarray:
-    powers = np.exp(outputs - outputs.max())
-    return np.asarray(powers / powers.sum())
-
-
-def _probabilities(ends: ModelEnds, count: int, path: Path) -> Callable[[np.ndarray], np.ndarray]:
-    """Return what turns the outputs of a model into probabilities."""
+def _output_kind(ends: ModelEnds, count: int, path: Path) -> OutputKind:
+    """Return what the outputs of a model are."""
     if ends.outputs == "scores":
-        return _of_two if count == 1 else _identity
+        return "probability of the second" if count == 1 else "probabilities"
     if ends.outputs == "probabilities" and count > 1:
-        return _identity
+        return "probabilities"
     if count == 1 and ends.outputs != "logits":
         raise ModelError(f"{path} gives one number that is no probability; tlkit names classes.")
     if count == 1:
         logger.warning(
             "%s ends in one number without a sigmoid; taken as the logit of the second of two classes.", path
         )
-        return _of_logit
+        return "logit of the second"
     logger.warning("%s ends without a softmax; its outputs are taken as logits.", path)
-    return _softmax
+    return "logits"
 
 
 def _class_names(labels: str | None, architecture: Architecture) -> Sequence[tuple[str, str]]:

@@ -115,12 +115,27 @@ def compile_network(selection: Selection, preprocessor: Preprocessor) -> openvin
     """
     from tlkit.inference.compiler.openvino_writer import OpenVINOWriter
 
-    network, outputs = selection.network, selection.outputs
     writer = OpenVINOWriter()
+    pixels = writer.parameter([1, *preprocessor.size, preprocessor.channels], preprocessor.dtype)
+    return writer.model(pixels, emit_selection(selection, preprocessor, writer.to_float(pixels), writer))
+
+
+def emit_selection(selection: Selection, preprocessor: Preprocessor, pixels: Handle, writer: Writer) -> list[Handle]:
+    """Emit the normalization of pixels and what follows, and return the outputs.
+
+    Args:
+        selection: The network and its outputs.
+        preprocessor: How a file becomes its input.
+        pixels: ``(batch, height, width, channels)`` float32, 0 to 255 of images.
+        writer: Emits operations.
+
+    Raises:
+        Unsupported: A kind of layer, or a setting, is not in the tables.
+    """
+    network, outputs = selection.network, selection.outputs
     height, width = preprocessor.size
     channels = preprocessor.channels
-    pixels = writer.parameter([1, height, width, channels], preprocessor.dtype)
-    values = preprocessor.normalize(_Expression(writer, writer.to_float(pixels), channels)).handle
+    values = preprocessor.normalize(_Expression(writer, pixels, channels)).handle
     source = as_map(writer, Tensor(values, (height, width, channels)), "channels_last")
     if network.data_format == "channels_first":
         source = Tensor(source.handle, (channels, height, width))
@@ -136,7 +151,7 @@ def compile_network(selection: Selection, preprocessor: Preprocessor) -> openvin
             handles.append(as_map(writer, tensor, network.data_format).handle)  # asked for channels first
         else:
             handles.append(in_keras_order(writer, tensor).handle)
-    return writer.model(pixels, handles)
+    return handles
 
 
 def run_on_values(selection: Selection, values: np.ndarray) -> list[np.ndarray]:
