@@ -17,6 +17,7 @@ STOREYS = [
     {"cli"},
     {"api"},
     {"commands"},
+    {"exporting"},
     {"training"},
     {"features"},
     {"inference", "architectures", "reporting", "analysis"},

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tlkit.commands.compare import CompareResult
     from tlkit.commands.convert_h5 import Converted
     from tlkit.commands.evaluate import EvaluationResult
+    from tlkit.commands.export import ExportResult
     from tlkit.commands.extract import ExtractResult
     from tlkit.commands.find_lr import FoundRate
     from tlkit.commands.inspect_h5 import Inspection
@@ -33,7 +34,7 @@ StrPath = str | os.PathLike[str]
 Images = StrPath | Iterable[StrPath]
 SizeLike = int | str | tuple[int, int] | list[int]
 Function = TypeVar("Function", bound=Callable[..., Any])
-Job = TypeVar("Job", bound=config.EngineOptions)
+Job = TypeVar("Job", bound=config.EngineOptions | config.ExportConfig)
 
 
 class Load(TypedDict, total=False):
@@ -195,6 +196,24 @@ class Evaluate(TypedDict, total=False):
     engine: config.Engine
     precision: config.Precision
     threads: int | None
+
+
+class Export(TypedDict, total=False):
+    """Keywords of :class:`tlkit.config.ExportConfig`."""
+
+    size: SizeLike | None
+    resize: config.Resize | None
+    preprocess: config.Preprocess | None
+    labels: StrPath | None
+    check: StrPath | None
+    calibrate: StrPath | None
+    threads: int | None
+    format: config.ExportFormat | None
+    precision: config.ExportPrecision
+    max_loss: str | float
+    resize_inside: bool
+    layout: config.ExportLayout | None
+    force: bool
 
 
 class Probe(TypedDict, total=False):
@@ -428,6 +447,24 @@ def compare(data: StrPath, **options: Unpack[Compare]) -> CompareResult:
     """
     checked = _limited(config.CompareConfig.of({"data": data, **options}))
     from tlkit.commands.compare import compare as run
+
+    return run(checked)
+
+
+@_documented(config.ExportConfig)
+def export(source: StrPath, output: StrPath, **options: Unpack[Export]) -> ExportResult:
+    """Write a classifier in a format that other programs run, and prove that it gives the same.
+
+    Args:
+        source: A run directory, or a full Keras model.
+        output: What to write.
+        options: See below.
+
+    Raises:
+        TlkitError: The source cannot be read, a package is missing, or what was written gives other answers.
+    """
+    checked = _limited(config.ExportConfig.of({"source": source, "output": output, **options}))
+    from tlkit.commands.export import export as run
 
     return run(checked)
 

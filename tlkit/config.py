@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import PurePath
 from typing import Any, Literal, Self, get_args
 
 from tlkit.config_file import read_options
@@ -26,6 +27,9 @@ BatchNorm = Literal["frozen", "train"]
 ClassWeight = Literal["none", "auto"]
 DataFormat = Literal["channels_last", "channels_first"]
 Engine = Literal["auto", "keras", "openvino"]
+ExportFormat = Literal["onnx", "openvino", "litert", "saved_model", "keras"]
+ExportLayout = Literal["triton"]
+ExportPrecision = Literal["float32", "float16", "int8"]
 FeatureFormat = Literal["npy", "hdf5"]
 HeadKind = Literal["dense", "linear", "flatten"]
 Layout = Literal["tf", "th"]
@@ -792,6 +796,116 @@ class CompareConfig(ProbeOptions):
     def without_effect(self) -> dict[str, str]:
         """Return the options that have no effect beside the others, with the reason."""
         return {} if self.report else {"force": "there is no --report to write"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportConfig(Options):
+    """Options of `tlkit export`."""
+
+    source: str = option(
+        argument=True, path=True, metavar="RUN|FILE", help="A run of `tlkit finetune`, or a full Keras model."
+    )
+    size: Size | None = option(
+        None, group=NETWORK, metavar="N|HxW", unset="the model's", help="Input size of a model FILE that takes any."
+    )
+    resize: Resize | None = _resize("squash, or the run's")
+    preprocess: Preprocess | None = option(
+        None, group=NETWORK, unset="the model's own, if it has one",
+        help="Preprocessing of a model FILE, as for `tlkit predict`; it becomes part of what is written.",
+    )  # fmt: skip
+    labels: str | None = option(
+        None, group=NETWORK, path=True, metavar="FILE", help="Class names of a model FILE, in the order of its outputs."
+    )
+    check: str | None = option(
+        None, group=DATA, path=True, metavar="DATA", unset="the run's validation images",
+        help="Images to prove the result on: class folders, a table, or any folder of images.",
+    )  # fmt: skip
+    calibrate: str | None = option(
+        None, group=DATA, path=True, metavar="DATA", unset="the run's training images",
+        help="Images that tell the range of each tensor, for --precision int8.",
+    )  # fmt: skip
+    threads: int | None = option(
+        None, group=EXECUTION, at_least=1, at_most=MOST_THREADS, metavar="N", unset="one per usable processor",
+        help="Threads that decode, and that run the network.",
+    )  # fmt: skip
+    output: str = option(
+        group=OUTPUT, short="-o", path=True, metavar="PATH",
+        help="What to write: x.onnx, x.xml, x.tflite, x.keras, or a folder for saved_model. Required.",
+    )  # fmt: skip
+    format: ExportFormat | None = option(
+        None, group=OUTPUT, unset="as PATH ends; saved_model for a folder", help="Format to write."
+    )
+    precision: ExportPrecision = option(
+        "float32", group=OUTPUT,
+        help="float16: weights of half the size. int8: weights and activations of a quarter, faster, and slightly less "
+        "accurate; measured before the file is kept.",
+    )  # fmt: skip
+    max_loss: str = option(
+        "1%", group=OUTPUT, number=True, metavar="SHARE",
+        help="Accuracy that --precision may cost, in points; more is refused.",
+    )  # fmt: skip
+    resize_inside: bool = option(
+        False, group=OUTPUT, help="Also write the resizing: the file takes images of any height and width."
+    )
+    layout: ExportLayout | None = option(
+        None, group=OUTPUT, unset="the file alone",
+        help="triton: PATH becomes a model of a Triton repository, with config.pbtxt.",
+    )  # fmt: skip
+    force: bool = _force("PATH if it exists")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.precision != "float32" and self.kind in ("keras", "saved_model"):
+            raise UsageError(
+                f"--precision {self.precision} is for onnx, openvino and litert, not {self.kind}.",
+                hint="Leave --precision out, or choose another --format.",
+            )
+        if self.resize_inside and self.kind == "keras":
+            raise UsageError("--resize-inside is not for keras.", hint="Choose another --format.")
+        if self.layout == "triton" and self.kind not in ("onnx", "openvino", "saved_model"):
+            raise UsageError(f"Triton does not run {self.kind}.", hint="Use --format onnx, openvino or saved_model.")
+        _ = self.largest_loss
+
+    @property
+    def kind(self) -> ExportFormat:
+        """The format to write."""
+        ends: dict[str, ExportFormat] = {
+            ".onnx": "onnx", ".xml": "openvino", ".tflite": "litert", ".keras": "keras", "": "saved_model"
+        }  # fmt: skip
+        end = PurePath(self.output).suffix.lower()
+        found = ends.get("" if self.layout else end)
+        if self.format is None:
+            if found is None or self.layout:
+                raise UsageError(
+                    f"{self.output} does not tell the format.",
+                    hint="Add --format, or let PATH end in .onnx, .xml, .tflite or .keras.",
+                )
+            return found
+        wanted = next(suffix for suffix, kind in ends.items() if kind == self.format)
+        if not self.layout and wanted != end and (wanted or end in ends):
+            raise UsageError(
+                f"--format {self.format} writes {f'a file that ends in {wanted}' if wanted else 'a folder'}, and "
+                f"{self.output} does not.",
+                hint="Rename it, or leave --format out.",
+            )
+        return self.format
+
+    @property
+    def largest_loss(self) -> float:
+        """Accuracy that the precision may cost, 0 to 1."""
+        text = self.max_loss.strip()
+        try:
+            value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value <= 1:
+            raise UsageError(f"--max-loss is {self.max_loss}; expected a share such as 1% or 0.01.")
+        return value
+
+    def without_effect(self) -> dict[str, str]:
+        """Return the options that have no effect beside the others, with the reason."""
+        reasons = {} if self.precision == "int8" else {"calibrate": "only --precision int8 calibrates"}
+        return reasons if self.precision != "float32" else {**reasons, "max_loss": "float32 costs nothing"}
 
 
 @dataclass(frozen=True, kw_only=True)

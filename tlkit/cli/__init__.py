@@ -16,6 +16,7 @@ COMMANDS = {
     "finetune": "tlkit.cli.finetune:finetune",
     "find-lr": "tlkit.cli.find_lr:find_lr",
     "evaluate": "tlkit.cli.evaluate:evaluate",
+    "export": "tlkit.cli.export:export",
     "archs": "tlkit.cli.archs:archs",
     "inspect-h5": "tlkit.cli.inspect_h5:inspect_h5",
     "convert-h5": "tlkit.cli.convert_h5:convert_h5",

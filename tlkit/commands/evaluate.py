@@ -284,9 +284,9 @@ def _predict(run: str, record: RunRecord, files: Sequence[str], config: Evaluate
         digests |= zip(batch.positions, batch.digests, strict=True)
         if config.tta:
             plain |= zip(batch.positions, batch.outputs[-1], strict=True)
-        if classifier.unknown:
-            features = batch.outputs[1 : 1 + len(classifier.unknown.layers)]
-            strangeness |= zip(batch.positions, classifier.unknown.scores(features).tolist(), strict=True)
+        strange = classifier.strangeness(batch.outputs)
+        if strange is not None:
+            strangeness |= zip(batch.positions, strange.tolist(), strict=True)
         failed = [(files[position], reason) for position, reason in batch.failed]
         warn_skipped(failed, before=before + len(skipped))
         skipped += failed
@@ -295,7 +295,7 @@ def _predict(run: str, record: RunRecord, files: Sequence[str], config: Evaluate
         np.stack(rows) if rows else np.empty((0, len(record.classes))),
         digests,
         tuple(skipped),
-        np.array([strangeness[position] for position in sorted(outputs)]) if classifier.unknown else None,
+        np.array([strangeness[position] for position in sorted(outputs)]) if classifier.knows_unknown else None,
         np.stack([plain[position] for position in sorted(outputs)]) if plain else None,
     )
 

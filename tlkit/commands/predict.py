@@ -135,7 +135,7 @@ def predict(config: PredictConfig) -> Predictions:
         check_explanations(config.explain, config.images, force=config.force)
     classifier = choose_classifier(config)
     modality = classifier.network.preprocessor.modality
-    if config.unknown and classifier.unknown is None:
+    if config.unknown and not classifier.knows_unknown:
         raise UsageError(
             f"--unknown: {config.model or 'a published network'} has not learned what its images look like.",
             hint="A run of `tlkit finetune` has; train one of an older tlkit again.",
@@ -171,14 +171,10 @@ def predict(config: PredictConfig) -> Predictions:
         transform=explainer.keep if explainer else None,
     ):
         pixels = explainer.take() if explainer else None
-        strangeness = (
-            classifier.unknown.scores(batch.outputs[1 : 1 + len(classifier.unknown.layers)]).tolist()
-            if classifier.unknown
-            else None
-        )
+        strangeness = classifier.strangeness(batch.outputs)
         for row, position in enumerate(batch.positions):
             probabilities = classifier.probabilities(batch.outputs[0][row])
-            score = strangeness[row] if strangeness else None
+            score = None if strangeness is None else float(strangeness[row])
             turned_away = config.unknown and score is not None and score > 1
             labels = _given(probabilities, classifier)
             predictions[position] = Prediction(

@@ -11,6 +11,7 @@ from tlkit.data.preprocessor import Preprocessor
 from tlkit.inference.provenance import Provenance
 
 if TYPE_CHECKING:
+    from tlkit.inference.base import Engine
     from tlkit.inference.compiler.network import Selection
 
 
@@ -25,12 +26,14 @@ class LazyModel:
             of it may be cached.
         selection: Return the network as data, with the same outputs; it may raise
             :class:`tlkit.inference.compiler.graph.Unsupported`. None where there is only the Keras model.
+        runtime: Open the engine of a file that only the runtime of its format reads; None for all others.
     """
 
     model: Callable[[], Any]
     preprocessor: Preprocessor
     provenance: Provenance | None = None
     selection: Callable[[], Selection] | None = None
+    runtime: Callable[[], Engine] | None = None
 
     @classmethod
     def joined(cls, networks: Sequence[LazyModel]) -> LazyModel:

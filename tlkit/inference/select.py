@@ -56,6 +56,8 @@ def open_engine(network: LazyModel, *, engine: str = "auto", precision: str = "f
     Raises:
         UsageError: The engine is not installed, or this processor does not support ``precision``.
     """
+    if network.runtime is not None:
+        return network.runtime()
     if resolve_engine(engine) == "openvino":
         from tlkit.inference.openvino_engine import OpenVINOEngine
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from tlkit.architectures.labels import published_labels, read_labels
 from tlkit.architectures.preprocessor import preprocessor_for
 from tlkit.architectures.pretrained import build_pretrained, choose_weights
 from tlkit.architectures.registry.lookup import get_architecture
-from tlkit.config import DEFAULT_ARCHITECTURE, PredictConfig
+from tlkit.config import DEFAULT_ARCHITECTURE, ExportFormat, PredictConfig
 from tlkit.data.discovery import near_names
 from tlkit.data.images.preprocessor import ImagePreprocessor
 from tlkit.errors import ModelError, UsageError
@@ -28,6 +28,9 @@ from tlkit.inference.compiler.graph import Unsupported
 from tlkit.inference.compiler.model_file import read_model_file
 from tlkit.inference.compiler.network import Selection, run_on_values
 from tlkit.inference.compiler.read_config import read_config
+from tlkit.inference.exported.engines import ExportedEngine
+from tlkit.inference.exported.files import exported_format, read_manifest
+from tlkit.inference.exported.manifest import Manifest
 from tlkit.inference.lazy_model import LazyModel
 from tlkit.inference.provenance import Provenance
 from tlkit.inference.select import resolve_engine
@@ -50,6 +53,8 @@ class Classifier:
         outputs: What the outputs are.
         temperature: Divides the logits of the probabilities.
         unknown: What tells images of other kinds, by the features; None where nothing learned that.
+        unknown_below: The largest probability below which an image is unknown, 0 to 1, where there are no features to
+            tell; else None.
         thresholds: ``(classes,)`` the probability from which on a class is given, where an image may have several
             labels; None where it has one.
     """
@@ -59,7 +64,26 @@ class Classifier:
     outputs: OutputKind = "probabilities"
     temperature: float = 1.0
     unknown: UnknownDetector | None = None
+    unknown_below: float | None = None
     thresholds: np.ndarray | None = None
+
+    @property
+    def knows_unknown(self) -> bool:
+        """Images of other kinds can be told."""
+        return self.unknown is not None or self.unknown_below is not None
+
+    def strangeness(self, outputs: Sequence[np.ndarray]) -> np.ndarray | None:
+        """Return how unlike the training images each image is, ``(batch,)``: above 1 unknown; None if nothing tells.
+
+        Args:
+            outputs: All outputs of the network for a batch.
+        """
+        if self.unknown is not None:
+            return self.unknown.scores(outputs[1 : 1 + len(self.unknown.layers)])
+        if self.unknown_below is None:
+            return None
+        best = np.array([self.probabilities(row).max() for row in outputs[0]], np.float64)
+        return np.asarray((1 - best) / max(1 - self.unknown_below, 1e-6))
 
     def probabilities(self, outputs: np.ndarray) -> np.ndarray:
         """Map the outputs of one image ``(outputs,)`` to probabilities ``(classes,)``."""
@@ -86,6 +110,9 @@ def choose_classifier(config: PredictConfig) -> Classifier:
     path = Path(config.model)
     if path.is_file() and path.name == MODEL and (path.parent / RECORD).is_file():
         path = path.parent
+    kind = exported_format(path)
+    if kind is not None:
+        return _exported_classifier(config, path, kind)
     if path.is_dir():
         return _run_classifier(config, path)
     if not path.exists():
@@ -94,7 +121,42 @@ def choose_classifier(config: PredictConfig) -> Classifier:
             hint=near_names(config.model) or "`tlkit finetune DATA -o RUN` creates a run.",
         )
     check_is_file(path)
+    manifest = read_manifest(path, "keras") if path.suffix == ".keras" else None
+    if manifest is not None:
+        return _exported_classifier(config, path, "keras", manifest)
     return _model_classifier(config, path)
+
+
+def _exported_classifier(
+    config: PredictConfig, path: Path, kind: ExportFormat, manifest: Manifest | None = None
+) -> Classifier:
+    """Return a classifier that `tlkit export` wrote, run by the runtime of its format."""
+    manifest = manifest or read_manifest(path, kind)
+    if manifest is None:
+        raise ModelError(
+            f"{path} was not written by `tlkit export`: it does not tell its classes, nor what its input is.",
+            hint="Name a run, a Keras model, or export it with tlkit.",
+        )
+    size = None if config.size == manifest.size else config.size
+    resize = None if config.resize == manifest.resize else config.resize
+    for option, given in (
+        ("--arch", config.arch), ("--weights", config.weights), ("--size", size), ("--resize", resize),
+        ("--preprocess", config.preprocess), ("--labels", config.labels),
+        ("--uncalibrated", config.uncalibrated or None),
+        ("--engine", None if config.engine == "auto" else config.engine),
+        ("--precision", None if config.precision == "float32" else config.precision),
+        *((option, True) for option in (*config.load.flags(), *config.build.flags())),
+    ):  # fmt: skip
+        if given is not None:
+            raise UsageError(f"{option} contradicts --model {path}, which has its own.", hint=f"Leave {option} out.")
+    preprocessor = dataclasses.replace(manifest.preprocessor, allow_private=config.allow_private)
+
+    def no_model() -> NoReturn:
+        raise ModelError(f"{path} is no Keras model any more.")
+
+    network = LazyModel(no_model, preprocessor, runtime=lambda: ExportedEngine(path, kind, manifest))
+    thresholds = np.array(manifest.thresholds) if manifest.thresholds else None
+    return Classifier(network, manifest.named_classes, unknown_below=manifest.unknown_below, thresholds=thresholds)
 
 
 def _published_classifier(config: PredictConfig) -> Classifier:

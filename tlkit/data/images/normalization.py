@@ -54,6 +54,18 @@ MODES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 unchanged, for networks that normalize inside the model."""
 
 
+def as_scale(mode: str) -> tuple[list[float], list[float], bool]:
+    """Return a mode as a scale and an offset for each of R, G and B, and whether the channels are reversed after them.
+
+    Args:
+        mode: A key of :data:`MODES`.
+    """
+    zero, one = (MODES[mode](np.full(3, value)) for value in (0.0, 1.0))
+    reverse = mode == "caffe"
+    order = slice(None, None, -1 if reverse else 1)
+    return (one - zero)[order].tolist(), zero[order].tolist(), reverse
+
+
 def preprocess(pixels: np.ndarray, mode: str) -> np.ndarray:
     """Normalize pixels.
 

@@ -1,0 +1,281 @@
+"""Write a classifier in a format that other programs run, and prove that it gives the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import tlkit
+from tlkit.config import ExportConfig, ExportFormat, PredictConfig
+from tlkit.data.layout import VALIDATION
+from tlkit.data.modality import IMAGE
+from tlkit.errors import DataError, ModelError, TlkitError, UsageError
+from tlkit.exporting.compiled import write_onnx, write_openvino
+from tlkit.exporting.images import MOST, LoadedImages, images_in, images_of_run, made_images
+from tlkit.exporting.proof import Proof, expected_probabilities, prove
+from tlkit.inference.exported.engines import open_runtime
+from tlkit.inference.exported.files import labels_text
+from tlkit.inference.exported.manifest import LABELS, MANIFEST, Manifest
+from tlkit.inference.select import open_engine
+from tlkit.reporting.metrics import format_accuracy
+from tlkit.training.classifier import Classifier, choose_classifier
+from tlkit.training.run_folder import MODEL, RECORD, RunRecord, read_run
+from tlkit.utils.atomic_write import atomic_write, part_prefix
+from tlkit.utils.extras import needs
+from tlkit.utils.hashing import file_digest
+from tlkit.utils.logging import logger
+from tlkit.utils.output_file import is_run
+from tlkit.utils.text import join_truncated, pluralize
+
+_PACKAGES: dict[ExportFormat, tuple[str, ...]] = {"onnx": ("onnx", "onnxruntime"), "litert": ("ai_edge_litert",)}
+_FEWEST_FOR_UNKNOWN, _KNOWN_TURNED_AWAY = 20, 0.05
+"""Validation images below which no threshold for unknown images is chosen, and the share of them that it calls so."""
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """What was written, and its proof.
+
+    Attributes:
+        format: ``onnx``, ``openvino``, ``litert``, ``saved_model`` or ``keras``.
+        precision: ``float32``, ``float16`` or ``int8``.
+        path: The file, or the folder of a SavedModel.
+        bytes: Its size, with what belongs to it.
+        proof: How it compares with what it was made from.
+        notes: What to know before using it.
+    """
+
+    format: ExportFormat
+    precision: str
+    path: str
+    bytes: int
+    proof: Proof
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what ``tlkit export`` prints."""
+        return {
+            "format": self.format,
+            "precision": self.precision,
+            "path": self.path,
+            "bytes": self.bytes,
+            **self.proof.to_dict(),
+            "notes": list(self.notes),
+        }
+
+
+def export(config: ExportConfig) -> ExportResult:
+    """Write a classifier, run what was written on images, and keep it only where it gives the same.
+
+    Raises:
+        TlkitError: The source cannot be read, a layer does not exist in the format, a package is missing, or the file
+            gives other answers: it stays beside, named ``.rejected``.
+    """
+    path = Path(config.output)
+    needs("litert" if config.kind == "litert" else "onnx", *_PACKAGES.get(config.kind, ()))
+    _check_output(path, config)
+    classifier = choose_classifier(
+        PredictConfig(
+            images=(), model=config.source, size=config.size, resize=config.resize, preprocess=config.preprocess,
+            labels=config.labels,
+        )
+    )  # fmt: skip
+    preprocessor = classifier.network.preprocessor
+    if preprocessor.modality is not IMAGE:
+        raise UsageError(f"{config.source} takes {preprocessor.modality.name}; tlkit exports classifiers of images.")
+    run = _run_of(config.source)
+    images = _images(config, run, classifier)
+    expected = expected_probabilities(classifier, open_engine(classifier.network), images.pixels)
+    manifest = _manifest(config, classifier, run, images, expected)
+    _check_neighbours(path, manifest, config)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=part_prefix()) as folder:
+        written = Path(folder, path.name)
+        _write(config, classifier, manifest, written)
+        proof, _ = prove(expected, open_runtime(written, config.kind), images, manifest.thresholds)
+        notes = ("There were no images to prove it on but patterns: --check DATA proves it on yours.",)
+        result = ExportResult(
+            config.kind, config.precision, str(path), _size(written, config.kind), proof,
+            notes if images.are_made else (),
+        )  # fmt: skip
+        _refuse_if_wrong(result, config, written)
+        _keep(result, manifest, written, path)
+    return result
+
+
+def _run_of(source: str) -> tuple[Path, RunRecord] | None:
+    """Return the run that is the source, and its record; None for a model file."""
+    path = Path(source)
+    if path.name == MODEL and (path.parent / RECORD).is_file():
+        path = path.parent
+    return (path, read_run(path)) if path.is_dir() else None
+
+
+def _images(config: ExportConfig, run: tuple[Path, RunRecord] | None, classifier: Classifier) -> LoadedImages:
+    """Return the images to prove the export on."""
+    preprocessor = classifier.network.preprocessor
+    if config.check is not None:
+        names = [name for _, name in classifier.classes]
+        return images_in(config.check, names, preprocessor, MOST, multi_label=classifier.thresholds is not None)
+    if run is not None:
+        try:
+            return images_of_run(*run, VALIDATION, preprocessor, MOST)
+        except DataError as reason:
+            logger.warning("%s", reason.message)
+    return made_images(preprocessor.size, preprocessor.channels)
+
+
+def _manifest(
+    config: ExportConfig,
+    classifier: Classifier,
+    run: tuple[Path, RunRecord] | None,
+    images: LoadedImages,
+    expected: np.ndarray,
+) -> Manifest:
+    labels, names = zip(*classifier.classes, strict=True)
+    unknown = None
+    if not images.are_made and classifier.thresholds is None and len(expected) >= _FEWEST_FOR_UNKNOWN:
+        unknown = float(np.quantile(expected.max(axis=1), _KNOWN_TURNED_AWAY))
+    preprocessor = classifier.network.preprocessor
+    provenance: dict[str, Any] = {
+        "tlkit": tlkit.__version__, "exported": datetime.now(UTC).isoformat(timespec="seconds"),
+        "source": Path(config.source).name,
+    }  # fmt: skip
+    if run is None:
+        provenance["digest"] = file_digest(Path(config.source))
+    else:
+        record = run[1]
+        provenance |= {
+            "digest": record.model_digest, "architecture": record.architecture, "weights": dict(record.weights),
+            "created": record.created, "images": {split: sum(each.values()) for split, each in record.data.items()},
+            "temperature": record.temperature, "val_accuracy": record.results.get("val_accuracy"),
+        }  # fmt: skip
+    return Manifest(
+        classes=names,
+        labels=() if labels == names else labels,
+        size=preprocessor.size,
+        channels=preprocessor.channels,
+        resize=preprocessor.resize_mode,
+        resize_inside=config.resize_inside,
+        thresholds=() if classifier.thresholds is None else tuple(classifier.thresholds.tolist()),
+        unknown_below=unknown,
+        precision=config.precision,
+        provenance=provenance,
+    )
+
+
+def _write(config: ExportConfig, classifier: Classifier, manifest: Manifest, path: Path) -> None:
+    if config.kind in ("onnx", "openvino"):
+        write: Callable[[Classifier, Manifest, Path], None] = write_onnx if config.kind == "onnx" else write_openvino
+        write(classifier, manifest, path)
+        return
+    from tlkit.exporting.through_keras import write_keras, write_litert, write_saved_model
+
+    writers = {"keras": write_keras, "litert": write_litert, "saved_model": write_saved_model}
+    writers[config.kind](classifier, manifest, path)
+
+
+def _parts(path: Path, kind: ExportFormat) -> list[Path]:
+    """Return all files or folders that an export is made of."""
+    return [path, path.with_suffix(".bin")] if kind == "openvino" else [path]
+
+
+def _size(path: Path, kind: ExportFormat) -> int:
+    files = [file for part in _parts(path, kind) for file in (part.rglob("*") if part.is_dir() else [part])]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _check_output(path: Path, config: ExportConfig) -> None:
+    """Refuse a path that cannot be written to, before any work is done."""
+    if not path.parent.is_dir():
+        raise UsageError(f"There is no folder {path.parent}.", hint="Create it first.")
+    if is_run(path.parent) or is_run(path):
+        raise UsageError(f"{path} is in a run, which no other command changes.", hint="Name another place.")
+    for part in _parts(path, config.kind):
+        if os.path.lexists(part) and not config.force:
+            raise UsageError(f"{part} exists.", hint="Name another file, or use --force to overwrite it.")
+
+
+def _check_neighbours(path: Path, manifest: Manifest, config: ExportConfig) -> None:
+    """Refuse to replace the class names beside another export in the same folder, which has other classes."""
+    beside = path.with_name(MANIFEST)
+    if config.force or not beside.exists():
+        return
+    if read_json(beside).get("classes") != list(manifest.classes):
+        raise UsageError(
+            f"{beside} is of an export with other classes.", hint="Write to another folder, or use --force."
+        )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object; an empty one where there is none."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _refuse_if_wrong(result: ExportResult, config: ExportConfig, written: Path) -> None:
+    """Move a file that gives other answers out of the way."""
+    proof = result.proof
+    if config.precision == "float32":
+        if proof.is_equal:
+            return
+        reason = f"it differs by {proof.max_difference:.2g} in a probability, and names other classes for "
+        reason += pluralize(len(proof.changed), "image")
+        hint = f"Most different: {join_truncated([file for file, _ in proof.worst])}. Try another --format."
+    else:
+        if proof.loss <= config.largest_loss:
+            return
+        reason = f"--precision {config.precision} costs {proof.loss:.1%} of accuracy, more than {config.max_loss}"
+        hint = "Allow more with --max-loss, or use --precision float16 or float32."
+    rejected = [part.with_name(f"{part.name}.rejected") for part in _parts(Path(config.output), config.kind)]
+    for part, target in zip(_parts(written, config.kind), rejected, strict=True):
+        _replace(part, target)
+    raise ModelError(f"{config.output} is not given out: {reason}. It is kept as {rejected[0]}.", hint=hint)
+
+
+def _replace(part: Path, target: Path) -> None:
+    if target.is_dir() and not target.is_symlink():
+        shutil.rmtree(target)
+    part.replace(target)
+
+
+def _keep(result: ExportResult, manifest: Manifest, written: Path, path: Path) -> None:
+    """Move what was written into place, with the proof and the class names beside it."""
+    try:
+        for part, target in zip(_parts(written, result.format), _parts(path, result.format), strict=True):
+            _replace(part, target)
+        for name, text in (
+            (path.with_name(f"{path.name}.proof.json"), json.dumps(result.to_dict(), indent=2) + "\n"),
+            (path.with_name(MANIFEST), manifest.to_json()),
+            (path.with_name(LABELS), labels_text(manifest)),
+        ):
+            with atomic_write(name) as part:
+                part.write_text(text, "utf-8")
+    except OSError as error:
+        raise TlkitError(f"Cannot write {path}: {error.strerror or error}.") from error
+
+
+def summary(result: ExportResult) -> str:
+    """Return what people want to know of an export, in a few lines."""
+    proof = result.proof
+    lines = [
+        f"Wrote {result.path}: {result.format}, {result.precision}, {result.bytes / 1e6:.1f} MB, "
+        f"{proof.ms_per_image:.1f} ms an image.",
+        f"Proved on {pluralize(proof.images, 'image')} ({proof.on}): probabilities differ by "
+        f"{proof.max_difference:.1g} at most, {proof.top1_agreement:.1%} name the same class.",
+    ]
+    if proof.accuracy is not None and proof.intervals is not None:
+        before, after = map(format_accuracy, proof.accuracy, proof.intervals)
+        lines.append(f"Accuracy {after}; {before} of what it was made from.")
+    return "\n".join(lines)

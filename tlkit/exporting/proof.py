@@ -1,0 +1,158 @@
+"""Prove an exported file: run it in its own runtime, on real images, against what it was made from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tlkit.exporting.images import LoadedImages
+from tlkit.inference.base import Engine, run
+from tlkit.inference.exported.engines import Run
+from tlkit.reporting.metrics import wilson_interval
+from tlkit.training.classifier import Classifier
+
+LARGEST_DIFFERENCE = 1e-4
+"""Of a probability, that float32 may have: rounding in another order."""
+_TIMED = 40
+
+
+@dataclass(frozen=True)
+class Proof:
+    """How an exported file compares with what it was made from.
+
+    Attributes:
+        images: Number of images.
+        on: What they are.
+        max_difference: Largest difference of a probability, 0 to 1.
+        mean_difference: Mean of them, 0 to 1.
+        top1_agreement: Share of the images whose most probable class is the same, 0 to 1.
+        changed: Paths of images whose class changed, other than between equals.
+        worst: Paths of the images that differ most, and by how much.
+        accuracy: Of what it was made from and of the file, 0 to 1; None without labels.
+        ms_per_image: Milliseconds for one image in the file's runtime: the median.
+    """
+
+    images: int
+    on: str
+    max_difference: float
+    mean_difference: float
+    top1_agreement: float
+    changed: tuple[str, ...]
+    worst: tuple[tuple[str, float], ...]
+    accuracy: tuple[float, float] | None
+    ms_per_image: float
+
+    @property
+    def intervals(self) -> tuple[tuple[float, float], tuple[float, float]] | None:
+        """95% confidence intervals of the accuracies, 0 to 1."""
+        if self.accuracy is None:
+            return None
+        before, after = (wilson_interval(share, self.images) for share in self.accuracy)
+        return before, after
+
+    @property
+    def is_equal(self) -> bool:
+        """Nothing differs by more than rounding."""
+        return self.max_difference <= LARGEST_DIFFERENCE and not self.changed
+
+    @property
+    def loss(self) -> float:
+        """Accuracy lost, 0 to 1; without labels, the share of images whose class changed."""
+        return 1 - self.top1_agreement if self.accuracy is None else self.accuracy[0] - self.accuracy[1]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON values of the proof."""
+        found: dict[str, Any] = {
+            "images": self.images,
+            "checked_on": self.on,
+            "top1_agreement": self.top1_agreement,
+            "max_difference": self.max_difference,
+            "mean_difference": self.mean_difference,
+            "accuracy": None,
+        }
+        if self.accuracy is not None and self.intervals is not None:
+            names = ("run", "exported")
+            found["accuracy"] = dict(zip(names, self.accuracy, strict=True))
+            found["interval"] = dict(zip(names, map(list, self.intervals), strict=True))
+        return found | {"ms_per_image": self.ms_per_image, "changed": list(self.changed)}
+
+
+def expected_probabilities(classifier: Classifier, engine: Engine, pixels: np.ndarray) -> np.ndarray:
+    """Return what a classifier gives for images, ``(images, classes)`` float32."""
+    rows = [run(engine, pixels[start : start + 8])[0] for start in range(0, len(pixels), 8)]
+    return np.stack([classifier.probabilities(row) for row in np.concatenate(rows)])
+
+
+def prove(
+    expected: np.ndarray, exported: Run, images: LoadedImages, thresholds: Sequence[float] = ()
+) -> tuple[Proof, np.ndarray]:
+    """Run an exported file and compare its probabilities.
+
+    Args:
+        expected: ``(images, classes)`` float32, of what it was made from.
+        exported: The file in its runtime.
+        images: The images.
+        thresholds: The probability of each class from which on it is given, where an image may have several.
+
+    Returns:
+        The proof, and the probabilities that the file gives.
+    """
+    seconds, rows = [], []
+    for number in range(len(images.pixels)):
+        one = images.pixels[number : number + 1]
+        started = time.perf_counter()
+        rows.append(exported(one))
+        seconds.append(time.perf_counter() - started)
+    for number in range(max(0, _TIMED - len(seconds))):  # the first runs of a runtime are slow
+        one = images.pixels[number % len(images.pixels)][None]
+        started = time.perf_counter()
+        exported(one)
+        seconds.append(time.perf_counter() - started)
+    got = np.concatenate(rows)
+    return compare(expected, got, images, thresholds, 1000 * float(np.median(seconds[-_TIMED:]))), got
+
+
+def compare(
+    expected: np.ndarray, got: np.ndarray, images: LoadedImages, thresholds: Sequence[float], ms_per_image: float
+) -> Proof:
+    """Compare probabilities ``(images, classes)`` with those expected; see :func:`prove`."""
+    differences = np.abs(got.astype(np.float64) - expected)
+    differences[~np.isfinite(differences)] = np.inf
+    before, after = _answers(expected, thresholds), _answers(got, thresholds)
+    same = (before == after).reshape(len(got), -1).all(axis=1)
+    margin = _margins(expected, thresholds)
+    changed = ~same & (margin > LARGEST_DIFFERENCE)
+    furthest = differences.max(axis=1)
+    worst = [int(place) for place in np.argsort(-furthest, kind="stable")[:5] if furthest[place] > 0]
+    accuracy = None
+    if images.labels is not None:
+        right = [(found == images.labels).reshape(len(got), -1).all(axis=1) for found in (before, after)]
+        accuracy = (float(right[0].mean()), float(right[1].mean()))
+    return Proof(
+        images=len(got),
+        on=images.name or "patterns made by tlkit",
+        max_difference=float(differences.max()),
+        mean_difference=float(differences.mean()),
+        top1_agreement=float(same.mean()),
+        changed=tuple(images.files[place] for place in np.flatnonzero(changed)),
+        worst=tuple((images.files[place], float(furthest[place])) for place in worst),
+        accuracy=accuracy,
+        ms_per_image=ms_per_image,
+    )
+
+
+def _answers(probabilities: np.ndarray, thresholds: Sequence[float]) -> np.ndarray:
+    """Return the class of each image, or which classes it is given."""
+    return probabilities >= np.array(thresholds) if len(thresholds) else probabilities.argmax(axis=1)
+
+
+def _margins(probabilities: np.ndarray, thresholds: Sequence[float]) -> np.ndarray:
+    """Return how far each image is from another answer, 0 to 1."""
+    if len(thresholds):
+        return np.asarray(np.abs(probabilities - np.array(thresholds)).min(axis=1))
+    best = np.sort(probabilities, axis=1)
+    return np.asarray(best[:, -1] - best[:, -2])

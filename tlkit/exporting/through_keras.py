@@ -1,0 +1,125 @@
+"""Write a classifier through Keras and TensorFlow: as a Keras archive, a SavedModel, or for LiteRT."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tlkit.backend import keras, keras_scope, tf
+from tlkit.data.images.normalization import as_scale
+from tlkit.exporting.probabilities import to_probabilities
+from tlkit.inference.exported.files import labels_text, pack
+from tlkit.inference.exported.manifest import LABELS, MANIFEST, Manifest
+from tlkit.inference.frozen_graph import frozen_graph
+from tlkit.training.classifier import Classifier
+
+Samples = Callable[[], Iterator[np.ndarray]]
+"""Images to calibrate on, ``(1, height, width, channels)`` uint8 each."""
+
+
+class _KerasOperations:
+    """:class:`tlkit.exporting.probabilities.Operations` of Keras, on its tensors and TensorFlow's."""
+
+    def number(self, value: float) -> float:
+        return value
+
+    def unary(self, operation: str, x: Any) -> Any:
+        return getattr(keras.ops, operation)(x)
+
+    def binary(self, operation: str, x: Any, y: Any) -> Any:
+        return getattr(keras.ops, operation)(x, y)
+
+    def softmax(self, x: Any) -> Any:
+        return keras.ops.softmax(x, axis=-1)
+
+    def join(self, x: Any, y: Any) -> Any:
+        return keras.ops.concatenate([x, y], axis=1)
+
+
+def write_keras(classifier: Classifier, manifest: Manifest, path: Path) -> None:
+    """Write a Keras archive of stock layers, which Keras loads without custom objects.
+
+    Args:
+        classifier: What to write.
+        manifest: What travels in it.
+        path: The ``.keras`` file.
+    """
+    with keras_scope():
+        network = classifier.network
+        model = network.model()
+        images = keras.Input((*manifest.size, manifest.channels), dtype="uint8", name="images")
+        x = _normalized(images, network.preprocessor.preprocessing, manifest.channels)
+        if network.preprocessor.data_format == "channels_first":
+            x = keras.layers.Permute((3, 1, 2))(x)
+        first = model if len(model.outputs) == 1 else keras.Model(model.inputs, model.outputs[0], name="network")
+        outputs = first(x, training=False)
+        outputs = outputs[0] if isinstance(outputs, list) else outputs
+        probabilities = to_probabilities(classifier, keras.ops.cast(outputs, "float32"), _KerasOperations())
+        whole = keras.Model(images, keras.layers.Identity(name="probabilities", dtype="float32")(probabilities))
+        whole.trainable = False
+        whole.save(path)
+    pack(path, manifest)
+
+
+def _normalized(images: Any, preprocessing: str, channels: int) -> Any:
+    scale, offset, reverse = as_scale(preprocessing)
+    x = keras.layers.Rescaling(scale[:channels], offset[:channels], dtype="float32", name="normalization")(images)
+    if reverse and channels > 1:
+        x = keras.ops.flip(x, axis=-1)
+    return x
+
+
+def write_saved_model(classifier: Classifier, manifest: Manifest, path: Path) -> None:
+    """Write a SavedModel with the signature ``serving_default``, from ``images`` to ``probabilities``.
+
+    Its graph has the weights as constants: a fifth of the time and half of the size of what Keras exports.
+
+    Args:
+        classifier: What to write.
+        manifest: What travels in its assets.
+        path: The folder.
+    """
+    with keras_scope(), tempfile.TemporaryDirectory(prefix="tlkit-") as assets:
+        graph = frozen_graph(classifier.network, unroll=True)
+
+        def serve(images: Any) -> dict[str, Any]:
+            outputs = graph(images)[0]
+            return {"probabilities": tf.identity(to_probabilities(classifier, outputs, _KerasOperations()))}
+
+        signature = tf.TensorSpec((None, *manifest.size, manifest.channels), tf.uint8, name="images")
+        module = tf.Module()
+        module.serve = tf.function(serve, input_signature=[signature], autograph=False)
+        module.assets = []
+        for name, text in ((MANIFEST, manifest.to_json()), (LABELS, labels_text(manifest))):
+            asset = Path(assets, name)
+            asset.write_text(text, "utf-8")
+            module.assets.append(tf.saved_model.Asset(str(asset)))
+        tf.saved_model.save(module, str(path), signatures={"serving_default": module.serve})
+
+
+def write_litert(classifier: Classifier, manifest: Manifest, path: Path, samples: Samples | None = None) -> None:
+    """Write a LiteRT model with the signature ``serving_default``; the manifest is packed behind it.
+
+    Args:
+        classifier: What to write.
+        manifest: What travels in it; its precision decides how weights are stored.
+        path: The ``.tflite`` file.
+        samples: For ``int8``: images that tell the range of each tensor.
+    """
+    with tempfile.TemporaryDirectory(prefix="tlkit-") as folder, keras_scope():
+        write_saved_model(classifier, manifest, Path(folder, "model"))
+        converter = tf.lite.TFLiteConverter.from_saved_model(
+            str(Path(folder, "model")), signature_keys=["serving_default"]
+        )
+        if manifest.precision != "float32":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if manifest.precision == "float16":
+            converter.target_spec.supported_types = [tf.float16]
+        if samples is not None:
+            converter.representative_dataset = lambda: ({"images": image} for image in samples())
+        path.write_bytes(converter.convert())
+    pack(path, manifest)
