@@ -7,8 +7,6 @@ modules where they use them.
 from __future__ import annotations
 
 import os
-import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
@@ -17,32 +15,7 @@ from tlkit.keras_private import bias_along_channels
 from tlkit.utils.keras_home import settings
 from tlkit.utils.logging import logger, warn_once
 from tlkit.utils.processors import thread_limit
-
-
-@contextmanager
-def _stderr_held_back() -> Iterator[None]:
-    """Hold back what C++ writes to file descriptor 2, and show it only if the block fails.
-
-    TensorFlow prints lines before its own log level applies; they do not pass through Python's ``sys.stderr``.
-    """
-    try:
-        real = os.dup(2)
-    except OSError:  # started with stderr closed: nothing to hold back
-        yield
-        return
-    with tempfile.TemporaryFile() as held:
-        sys.stderr.flush()
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            os.dup2(real, 2)
-            held.seek(0)
-            sys.stderr.write(held.read().decode("utf-8", "replace"))
-            raise
-        finally:
-            os.dup2(real, 2)
-            os.close(real)
+from tlkit.utils.quiet import stderr_held_back
 
 
 def _limit_threads() -> None:
@@ -63,7 +36,7 @@ _environment = {name: os.environ.get(name) for name in ("KERAS_BACKEND", "KERAS_
 os.environ["KERAS_BACKEND"] = "tensorflow"
 _verbose = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0"  # as -v sets it
 try:
-    with nullcontext() if _verbose else _stderr_held_back():
+    with nullcontext() if _verbose else stderr_held_back():
         if settings() is None:  # Keras cannot be imported with such a keras.json
             os.environ["KERAS_HOME"] = os.devnull
         import keras

@@ -256,7 +256,7 @@ class PredictConfig(BuildOptions, LoadOptions, EngineOptions):
     arch: str | None = _arch(None)
     model: str | None = option(
         None, group=NETWORK, path=True, metavar="RUN|FILE",
-        help="Instead: a run of `tlkit finetune`, or a full Keras model (.h5, .keras).",
+        help="Instead: a run of `tlkit finetune`, a full Keras model (.h5, .keras), or what `tlkit export` wrote.",
     )  # fmt: skip
     weights: str | None = _weights(None)
     size: Size | None = _size()
@@ -704,7 +704,7 @@ class FindLrConfig(TrainingOptions):
 class EvaluateConfig(EngineOptions):
     """Options of `tlkit evaluate`."""
 
-    run: str = option(argument=True, path=True, metavar="RUN", help="A run of `tlkit finetune`.")
+    run: str = option(argument=True, path=True, metavar="RUN", help="A run of `tlkit finetune`, or an exported file.")
     run_b: str | None = option(
         None, argument=True, path=True, metavar="RUN_B", help="Another run with the same classes, to compare with."
     )

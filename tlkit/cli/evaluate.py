@@ -71,6 +71,8 @@ def _echo_text(result: EvaluationResult) -> None:
     if result.comparison is not None:
         other = result.comparison.evaluation
         echo(f"{result.comparison.run}: accuracy {format_accuracy(other.accuracy, other.interval)}")
+        same = f"{result.comparison.agreement:.1%} of the {modality.plural} get the same answer"
+        echo(f"{same}; probabilities differ by {result.comparison.max_difference:.2g} at most")
         echo(str(result.verdict))
     if result.foreign is not None:
         foreign = result.foreign

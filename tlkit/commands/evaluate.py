@@ -29,10 +29,11 @@ from tlkit.inference.tta import AveragingEngine
 from tlkit.reporting.html import check_page_path
 from tlkit.reporting.metrics import Evaluation, format_accuracy, wilson_interval
 from tlkit.reporting.multi_label import make_evaluation
-from tlkit.training.classifier import choose_classifier
+from tlkit.training.classifier import Classifier, choose_classifier
 from tlkit.training.explain import draw_errors
+from tlkit.training.exported_record import read_record
 from tlkit.training.reproduce import command_line, versions
-from tlkit.training.run_folder import RunRecord, read_digests, read_run
+from tlkit.training.run_folder import RunRecord, read_digests
 from tlkit.utils.logging import logger, warn_skipped
 from tlkit.utils.text import join_truncated, pluralize
 
@@ -48,11 +49,15 @@ class Comparison:
         run: The other run.
         evaluation: Its predictions and metrics.
         p_value: Of the test of McNemar: how likely so large a difference is if both are equally good, 0 to 1.
+        agreement: Share of the images that both give the same, 0 to 1.
+        max_difference: Largest difference of a probability, 0 to 1.
     """
 
     run: str
     evaluation: Evaluation
     p_value: float
+    agreement: float
+    max_difference: float
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON values of the comparison."""
@@ -61,6 +66,8 @@ class Comparison:
             "accuracy_b": self.evaluation.accuracy,
             "interval_b": list(self.evaluation.interval),
             "p_value": self.p_value,
+            "top1_agreement": self.agreement,
+            "max_difference": self.max_difference,
         }
 
 
@@ -179,7 +186,7 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
     """
     if config.report is not None:
         check_page_path(Path(config.report), "tlkit evaluate", force=config.force)
-    record = read_run(Path(config.run))
+    record = read_record(Path(config.run))
     other = None if config.run_b is None else _other_run(config.run_b, config.run, record)
     modality = record.preprocessor().modality
     if config.tta and modality is not IMAGE:
@@ -210,10 +217,14 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
             raise DataError(f"Some {modality.plural} that could be read for {config.run} cannot be read now.")
         copies += _copies(labelled, digest_of, config.run_b, config, modality, copies_in_data=False)
         evaluation_b = _evaluation(second, other, labels, record.classes)
+        evaluation_a = _evaluation(first, record, labels)
+        same = (evaluation_a.predicted == evaluation_b.predicted).reshape(len(labels), -1).all(axis=1)
         comparison = Comparison(
             config.run_b,
             evaluation_b,
-            mcnemar(_evaluation(first, record, labels).correct, evaluation_b.correct),
+            mcnemar(evaluation_a.correct, evaluation_b.correct),
+            float(same.mean()),
+            float(np.abs(evaluation_a.probabilities - evaluation_b.probabilities).max()),
         )
     for warning in copies:
         logger.warning(warning)
@@ -260,7 +271,7 @@ class _Predicted:
 
 
 def _predict(run: str, record: RunRecord, files: Sequence[str], config: EvaluateConfig, *, before: int) -> _Predicted:
-    classifier = choose_classifier(PredictConfig(images=(), model=run))
+    classifier = _classifier(run, config)
     network = classifier.network
     strangeness: dict[int, float] = {}
     plain: dict[int, np.ndarray] = {}
@@ -298,6 +309,10 @@ def _predict(run: str, record: RunRecord, files: Sequence[str], config: Evaluate
         np.array([strangeness[position] for position in sorted(outputs)]) if classifier.knows_unknown else None,
         np.stack([plain[position] for position in sorted(outputs)]) if plain else None,
     )
+
+
+def _classifier(run: str, config: EvaluateConfig) -> Classifier:
+    return choose_classifier(PredictConfig(images=(), model=run, engine=config.engine, precision=config.precision))
 
 
 def _foreign(known: _Predicted, record: RunRecord, config: EvaluateConfig) -> Foreign:
@@ -339,7 +354,7 @@ def _evaluation(
 
 def _other_run(path: str, first: str, record: RunRecord) -> RunRecord:
     """Read the run to compare with."""
-    other = read_run(Path(path))
+    other = read_record(Path(path))
     if set(other.classes) != set(record.classes):
         odd = sorted(set(other.classes) ^ set(record.classes))
         raise UsageError(
@@ -384,7 +399,7 @@ def _write_report(result: EvaluationResult, config: EvaluateConfig, path: Path, 
 
     evaluation, heat = result.evaluation, {}
     if evaluation.errors and result.preprocessor.modality is IMAGE:
-        classifier = choose_classifier(PredictConfig(images=(), model=config.run))
+        classifier = _classifier(config.run, config)
         opened = open_engine(classifier.network, engine=config.engine, precision=config.precision)
         heat = draw_errors(lambda images: run(opened, images)[0], result.preprocessor, evaluation, result.files)
     highlights = [("accuracy", format_accuracy(evaluation.accuracy, evaluation.interval))]

@@ -37,8 +37,8 @@ from tlkit.utils.output_file import is_run
 from tlkit.utils.text import join_truncated, pluralize
 
 _PACKAGES: dict[ExportFormat, tuple[str, ...]] = {"onnx": ("onnx", "onnxruntime"), "litert": ("ai_edge_litert",)}
-_FEWEST_FOR_UNKNOWN, _KNOWN_TURNED_AWAY = 20, 0.05
-"""Validation images below which no threshold for unknown images is chosen, and the share of them that it calls so."""
+_FEWEST_FOR_UNKNOWN, _KNOWN_TURNED_AWAY, _MOST_FOR_UNKNOWN = 20, 0.05, 0.8
+"""Images below which no threshold for unknown images is chosen; the share of them that it calls so; its largest."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def _manifest(
     labels, names = zip(*classifier.classes, strict=True)
     unknown = None
     if not images.are_made and classifier.thresholds is None and len(expected) >= _FEWEST_FOR_UNKNOWN:
-        unknown = float(np.quantile(expected.max(axis=1), _KNOWN_TURNED_AWAY))
+        unknown = min(float(np.quantile(expected.max(axis=1), _KNOWN_TURNED_AWAY)), _MOST_FOR_UNKNOWN)
     preprocessor = classifier.network.preprocessor
     provenance: dict[str, Any] = {
         "tlkit": tlkit.__version__, "exported": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -164,8 +164,8 @@ def read_digests(folder: Path, split: str) -> frozenset[bytes]:
     path = folder / DIGESTS
     try:
         return frozenset(map(bytes.fromhex, json.loads(path.read_text("utf-8")).get(split, {}).values()))
-    except FileNotFoundError:
-        return frozenset()  # a run of an older tlkit
+    except (FileNotFoundError, NotADirectoryError):
+        return frozenset()  # a run of an older tlkit, or an exported file
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise RunError(f"{path} cannot be read: {error}.", hint="Remove it to evaluate without it.") from error
 

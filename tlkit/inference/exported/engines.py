@@ -15,6 +15,7 @@ from tlkit.inference.base import Outputs
 from tlkit.inference.exported.manifest import Manifest
 from tlkit.utils.extras import needs
 from tlkit.utils.processors import compute_threads
+from tlkit.utils.quiet import stderr_held_back
 
 Run = Callable[[np.ndarray], np.ndarray]
 """From images ``(batch, height, width, channels)`` uint8 to probabilities ``(batch, classes)`` float32."""
@@ -89,7 +90,10 @@ def _litert(path: Path) -> Run:
     needs("litert", "ai_edge_litert")
     from ai_edge_litert.interpreter import Interpreter
 
-    runner = Interpreter(str(path), num_threads=compute_threads()).get_signature_runner("serving_default")
+    with stderr_held_back():  # it says which delegate it has chosen
+        interpreter = Interpreter(str(path), num_threads=compute_threads())
+        runner = interpreter.get_signature_runner("serving_default")
+        interpreter.allocate_tensors()
     return lambda images: np.array(runner(images=images)["probabilities"])
 
 
