@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,13 +17,13 @@ import numpy as np
 
 import tlkit
 from tlkit.config import ExportConfig, ExportFormat, PredictConfig
-from tlkit.data.layout import VALIDATION
+from tlkit.data.layout import TRAIN, VALIDATION
 from tlkit.data.modality import IMAGE
 from tlkit.errors import DataError, ModelError, TlkitError, UsageError
-from tlkit.exporting.compiled import write_onnx, write_openvino
+from tlkit.exporting.compiled import describe_onnx, onnx_as_openvino, write_onnx, write_openvino
 from tlkit.exporting.images import MOST, LoadedImages, images_in, images_of_run, made_images
-from tlkit.exporting.proof import Proof, expected_probabilities, prove
-from tlkit.inference.exported.engines import open_runtime
+from tlkit.exporting.proof import Proof, expected_probabilities, prove, time_each
+from tlkit.inference.exported.engines import Run, open_runtime
 from tlkit.inference.exported.files import labels_text
 from tlkit.inference.exported.manifest import LABELS, MANIFEST, Manifest
 from tlkit.inference.select import open_engine
@@ -37,6 +38,10 @@ from tlkit.utils.output_file import is_run
 from tlkit.utils.text import join_truncated, pluralize
 
 _PACKAGES: dict[ExportFormat, tuple[str, ...]] = {"onnx": ("onnx", "onnxruntime"), "litert": ("ai_edge_litert",)}
+MOST_CALIBRATED = 200
+"""Images that tell the range of each tensor."""
+_GAIN_GONE = 0.9
+"""Of the time of float32, from which on more layers in float bring nothing."""
 _FEWEST_FOR_UNKNOWN, _KNOWN_TURNED_AWAY, _MOST_FOR_UNKNOWN = 20, 0.05, 0.8
 """Images below which no threshold for unknown images is chosen; the share of them that it calls so; its largest."""
 
@@ -51,6 +56,8 @@ class ExportResult:
         path: The file, or the folder of a SavedModel.
         bytes: Its size, with what belongs to it.
         proof: How it compares with what it was made from.
+        float32_ms_per_image: Milliseconds for an image of the same format in float32; None for float32 itself.
+        in_float: Layers that int8 left in float.
         notes: What to know before using it.
     """
 
@@ -59,6 +66,8 @@ class ExportResult:
     path: str
     bytes: int
     proof: Proof
+    float32_ms_per_image: float | None = None
+    in_float: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -69,6 +78,8 @@ class ExportResult:
             "path": self.path,
             "bytes": self.bytes,
             **self.proof.to_dict(),
+            **({} if self.float32_ms_per_image is None else {"float32_ms_per_image": self.float32_ms_per_image}),
+            **({"layers_in_float": list(self.in_float)} if self.precision == "int8" else {}),
             "notes": list(self.notes),
         }
 
@@ -81,6 +92,8 @@ def export(config: ExportConfig) -> ExportResult:
             gives other answers: it stays beside, named ``.rejected``.
     """
     path = Path(config.output)
+    if config.precision == "int8" and config.kind == "openvino":
+        needs("onnx", *_PACKAGES["onnx"])
     needs("litert" if config.kind == "litert" else "onnx", *_PACKAGES.get(config.kind, ()))
     _check_output(path, config)
     classifier = choose_classifier(
@@ -99,13 +112,29 @@ def export(config: ExportConfig) -> ExportResult:
     _check_neighbours(path, manifest, config)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=part_prefix()) as folder:
         written = Path(folder, path.name)
-        _write(config, classifier, manifest, written)
-        proof, _ = prove(expected, open_runtime(written, config.kind), images, manifest.thresholds)
-        notes = ("There were no images to prove it on but patterns: --check DATA proves it on yours.",)
-        result = ExportResult(
-            config.kind, config.precision, str(path), _size(written, config.kind), proof,
-            notes if images.are_made else (),
-        )  # fmt: skip
+        calibration = _calibration(config, run, classifier) if config.precision == "int8" else None
+        plain: Run | None = None
+        if config.precision != "float32":
+            larger = Path(folder, f"float32{path.suffix}")
+            _write(config.kind, classifier, dataclasses.replace(manifest, precision="float32"), larger)
+            plain = open_runtime(larger, config.kind)
+            plain(images.pixels[:1])
+        for in_float in _attempts(config, classifier, manifest, calibration, written):
+            exported = open_runtime(written, config.kind)
+            proof = prove(expected, exported, images, manifest.thresholds)
+            float32_ms = None
+            if plain is not None:
+                float32_ms, milliseconds = time_each([plain, exported], images.pixels)
+                proof = dataclasses.replace(proof, ms_per_image=milliseconds)
+            result = ExportResult(
+                config.kind, config.precision, str(path), _size(written, config.kind), proof, float32_ms, in_float,
+                ("There were no images to prove it on but patterns: --check DATA proves it on yours.",)
+                if images.are_made else (),
+            )  # fmt: skip
+            gone = float32_ms is not None and proof.ms_per_image > _GAIN_GONE * float32_ms
+            if proof.loss <= config.largest_loss or gone:
+                break
+            logger.info("%s: costs %s of accuracy.", _left(in_float), f"{proof.loss:.1%}")
         _refuse_if_wrong(result, config, written)
         _keep(result, manifest, written, path)
     return result
@@ -172,15 +201,68 @@ def _manifest(
     )
 
 
-def _write(config: ExportConfig, classifier: Classifier, manifest: Manifest, path: Path) -> None:
-    if config.kind in ("onnx", "openvino"):
-        write: Callable[[Classifier, Manifest, Path], None] = write_onnx if config.kind == "onnx" else write_openvino
+def _calibration(config: ExportConfig, run: tuple[Path, RunRecord] | None, classifier: Classifier) -> LoadedImages:
+    """Return the images that tell the range of each tensor."""
+    preprocessor = classifier.network.preprocessor
+    if config.calibrate is not None:
+        names = [name for _, name in classifier.classes]
+        several = classifier.thresholds is not None
+        return images_in(config.calibrate, names, preprocessor, MOST_CALIBRATED, multi_label=several)
+    try:
+        if run is None:
+            raise DataError(f"{config.source} is no run, so its training images are not known.")
+        return images_of_run(*run, TRAIN, preprocessor, MOST_CALIBRATED)
+    except DataError as reason:
+        raise DataError(
+            f"--precision int8 needs images to calibrate on. {reason.message}", hint="Name some with --calibrate DATA."
+        ) from reason
+
+
+def _attempts(
+    config: ExportConfig, classifier: Classifier, manifest: Manifest, calibration: LoadedImages | None, path: Path
+) -> Iterator[tuple[str, ...]]:
+    """Write the file; for int8 of ONNX and OpenVINO again and again, with more layers in float, and yield those."""
+    if calibration is None:
+        _write(config.kind, classifier, manifest, path)
+        yield ()
+        return
+    pixels = calibration.pixels
+    if config.kind == "litert":
+        from tlkit.exporting.through_keras import write_litert
+
+        write_litert(classifier, manifest, path, lambda: (pixels[row : row + 1] for row in range(len(pixels))))
+        yield ()
+        return
+    import onnx
+
+    from tlkit.exporting.quantization import layers_in_float, quantize
+
+    plain, small = path.with_name("plain.onnx"), path.with_name("small.onnx")
+    write_onnx(classifier, dataclasses.replace(manifest, precision="float32"), plain)
+    for in_float in layers_in_float(plain, pixels):
+        quantize(plain, small, pixels, in_float)
+        if config.kind == "openvino":
+            onnx_as_openvino(small, manifest, path)
+        else:
+            model = onnx.load(small)
+            describe_onnx(model, manifest)
+            onnx.save(model, path)
+        yield tuple(in_float)
+
+
+def _left(layers: Sequence[str]) -> str:
+    return f"int8 with {pluralize(len(layers), 'layer')} in float ({join_truncated(layers)})" if layers else "int8"
+
+
+def _write(kind: ExportFormat, classifier: Classifier, manifest: Manifest, path: Path) -> None:
+    if kind in ("onnx", "openvino"):
+        write: Callable[[Classifier, Manifest, Path], None] = write_onnx if kind == "onnx" else write_openvino
         write(classifier, manifest, path)
         return
     from tlkit.exporting.through_keras import write_keras, write_litert, write_saved_model
 
     writers = {"keras": write_keras, "litert": write_litert, "saved_model": write_saved_model}
-    writers[config.kind](classifier, manifest, path)
+    writers[kind](classifier, manifest, path)
 
 
 def _parts(path: Path, kind: ExportFormat) -> list[Path]:
@@ -237,6 +319,8 @@ def _refuse_if_wrong(result: ExportResult, config: ExportConfig, written: Path) 
         if proof.loss <= config.largest_loss:
             return
         reason = f"--precision {config.precision} costs {proof.loss:.1%} of accuracy, more than {config.max_loss}"
+        if config.precision == "int8":
+            reason += f" ({_left(result.in_float)})"
         hint = "Allow more with --max-loss, or use --precision float16 or float32."
     rejected = [part.with_name(f"{part.name}.rejected") for part in _parts(Path(config.output), config.kind)]
     for part, target in zip(_parts(written, config.kind), rejected, strict=True):
@@ -269,9 +353,10 @@ def _keep(result: ExportResult, manifest: Manifest, written: Path, path: Path) -
 def summary(result: ExportResult) -> str:
     """Return what people want to know of an export, in a few lines."""
     proof = result.proof
+    faster = "" if result.float32_ms_per_image is None else f" ({result.float32_ms_per_image:.1f} in float32)"
     lines = [
         f"Wrote {result.path}: {result.format}, {result.precision}, {result.bytes / 1e6:.1f} MB, "
-        f"{proof.ms_per_image:.1f} ms an image.",
+        f"{proof.ms_per_image:.1f} ms an image{faster}.",
         f"Proved on {pluralize(proof.images, 'image')} ({proof.on}): probabilities differ by "
         f"{proof.max_difference:.1g} at most, {proof.top1_agreement:.1%} name the same class.",
     ]

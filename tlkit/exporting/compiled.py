@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -49,7 +50,7 @@ def write_onnx(classifier: Classifier, manifest: Manifest, path: Path) -> None:
         ) from error
 
 
-def describe_onnx(model: object, manifest: Manifest) -> None:
+def describe_onnx(model: Any, manifest: Manifest) -> None:
     """Put the manifest into the metadata of an ONNX model, in place of one that is there."""
     from onnx import helper
 
@@ -71,18 +72,26 @@ def write_openvino(classifier: Classifier, manifest: Manifest, path: Path) -> No
     save_openvino(model, manifest, path)
 
 
-def save_openvino(model: object, manifest: Manifest, path: Path) -> None:
+def save_openvino(model: Any, manifest: Manifest, path: Path) -> None:
     """Name the ends of an OpenVINO model, put the manifest into its metadata, and write it."""
     from tlkit.inference.openvino_runtime import openvino
 
-    given: openvino.Model = model
-    given.inputs[0].get_tensor().set_names({"images"})
-    given.outputs[0].get_tensor().set_names({"probabilities"})
-    given.set_rt_info(manifest.to_json(), [KEY])
+    model.inputs[0].get_tensor().set_names({"images"})
+    model.outputs[0].get_tensor().set_names({"probabilities"})
+    model.set_rt_info(manifest.to_json(), [KEY])
     # what OpenVINO's Model API reads
-    given.set_rt_info("Classification", ["model_info", "model_type"])
-    given.set_rt_info(" ".join(name.replace(" ", "_") for name in manifest.classes), ["model_info", "labels"])
-    openvino.save_model(given, path, compress_to_fp16=manifest.precision == "float16")
+    model.set_rt_info("Classification", ["model_info", "model_type"])
+    model.set_rt_info(" ".join(name.replace(" ", "_") for name in manifest.classes), ["model_info", "labels"])
+    openvino.save_model(model, path, compress_to_fp16=manifest.precision == "float16")
+
+
+def onnx_as_openvino(source: Path, manifest: Manifest, path: Path) -> None:
+    """Write a quantized ONNX file as OpenVINO, which runs its operations as they are."""
+    from tlkit.inference.openvino_runtime import openvino
+
+    # the front end itself: openvino.convert_model also sends telemetry
+    front_end = openvino.frontend.FrontEndManager().load_by_framework("onnx")
+    save_openvino(front_end.convert(front_end.load(str(source))), manifest, path)
 
 
 def _emit(classifier: Classifier, pixels: Handle, writer: Writer) -> Handle:

@@ -87,9 +87,7 @@ def expected_probabilities(classifier: Classifier, engine: Engine, pixels: np.nd
     return np.stack([classifier.probabilities(row) for row in np.concatenate(rows)])
 
 
-def prove(
-    expected: np.ndarray, exported: Run, images: LoadedImages, thresholds: Sequence[float] = ()
-) -> tuple[Proof, np.ndarray]:
+def prove(expected: np.ndarray, exported: Run, images: LoadedImages, thresholds: Sequence[float] = ()) -> Proof:
     """Run an exported file and compare its probabilities.
 
     Args:
@@ -97,23 +95,27 @@ def prove(
         exported: The file in its runtime.
         images: The images.
         thresholds: The probability of each class from which on it is given, where an image may have several.
-
-    Returns:
-        The proof, and the probabilities that the file gives.
     """
-    seconds, rows = [], []
-    for number in range(len(images.pixels)):
-        one = images.pixels[number : number + 1]
-        started = time.perf_counter()
-        rows.append(exported(one))
-        seconds.append(time.perf_counter() - started)
-    for number in range(max(0, _TIMED - len(seconds))):  # the first runs of a runtime are slow
-        one = images.pixels[number % len(images.pixels)][None]
-        started = time.perf_counter()
-        exported(one)
-        seconds.append(time.perf_counter() - started)
-    got = np.concatenate(rows)
-    return compare(expected, got, images, thresholds, 1000 * float(np.median(seconds[-_TIMED:]))), got
+    got = np.concatenate([exported(images.pixels[number : number + 1]) for number in range(len(images.pixels))])
+    (milliseconds,) = time_each([exported], images.pixels)
+    return compare(expected, got, images, thresholds, milliseconds)
+
+
+def time_each(runtimes: Sequence[Run], pixels: np.ndarray) -> list[float]:
+    """Return the median milliseconds for one image of each runtime, timed in turns, so that noise meets all alike.
+
+    Args:
+        runtimes: Which have run before: the first runs are slow.
+        pixels: ``(images, height, width, channels)`` uint8.
+    """
+    seconds: list[list[float]] = [[] for _ in runtimes]
+    for number in range(_TIMED):
+        one = pixels[number % len(pixels)][None]
+        for runtime, own in zip(runtimes, seconds, strict=True):
+            started = time.perf_counter()
+            runtime(one)
+            own.append(time.perf_counter() - started)
+    return [1000 * float(np.median(own)) for own in seconds]
 
 
 def compare(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -90,11 +91,15 @@ def _litert(path: Path) -> Run:
     needs("litert", "ai_edge_litert")
     from ai_edge_litert.interpreter import Interpreter
 
-    with stderr_held_back():  # it says which delegate it has chosen
-        interpreter = Interpreter(str(path), num_threads=compute_threads())
-        runner = interpreter.get_signature_runner("serving_default")
-        interpreter.allocate_tensors()
-    return lambda images: np.array(runner(images=images)["probabilities"])
+    interpreter = Interpreter(str(path), num_threads=compute_threads())
+    runner = interpreter.get_signature_runner("serving_default")
+    first = iter([stderr_held_back()])  # where it says which delegate it has chosen
+
+    def run(images: np.ndarray) -> np.ndarray:
+        with next(first, nullcontext()):
+            return np.array(runner(images=images)["probabilities"])
+
+    return run
 
 
 def _saved_model(path: Path) -> Run:
