@@ -22,7 +22,7 @@ from tlkit.data.modality import IMAGE
 from tlkit.errors import DataError, ModelError, TlkitError, UsageError
 from tlkit.exporting.compiled import describe_onnx, onnx_as_openvino, write_onnx, write_openvino
 from tlkit.exporting.images import MOST, LoadedImages, images_in, images_of_run, made_images
-from tlkit.exporting.proof import Proof, expected_probabilities, prove, time_each
+from tlkit.exporting.proof import Proof, expect, prove, time_each
 from tlkit.inference.exported.engines import Run, open_runtime
 from tlkit.inference.exported.files import labels_text
 from tlkit.inference.exported.manifest import LABELS, MANIFEST, Manifest
@@ -107,8 +107,8 @@ def export(config: ExportConfig) -> ExportResult:
         raise UsageError(f"{config.source} takes {preprocessor.modality.name}; tlkit exports classifiers of images.")
     run = _run_of(config.source)
     images = _images(config, run, classifier)
-    expected = expected_probabilities(classifier, open_engine(classifier.network), images.pixels)
-    manifest = _manifest(config, classifier, run, images, expected)
+    expected = expect(classifier, open_engine(classifier.network), images)
+    manifest = _manifest(config, classifier, run, images, expected.probabilities)
     _check_neighbours(path, manifest, config)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=part_prefix()) as folder:
         written = Path(folder, path.name)
@@ -121,7 +121,7 @@ def export(config: ExportConfig) -> ExportResult:
             plain(images.pixels[:1])
         for in_float in _attempts(config, classifier, manifest, calibration, written):
             exported = open_runtime(written, config.kind)
-            proof = prove(expected, exported, images, manifest.thresholds)
+            proof = prove(classifier, expected, exported, images)
             float32_ms = None
             if plain is not None:
                 float32_ms, milliseconds = time_each([plain, exported], images.pixels)
@@ -312,9 +312,11 @@ def _refuse_if_wrong(result: ExportResult, config: ExportConfig, written: Path) 
     if config.precision == "float32":
         if proof.is_equal:
             return
-        reason = f"it differs by {proof.max_difference:.2g} in a probability, and names other classes for "
+        apart = max(proof.max_difference, proof.pattern_difference)
+        reason = f"it differs by {apart:.2g} in a probability, and names other classes for "
         reason += pluralize(len(proof.changed), "image")
-        hint = f"Most different: {join_truncated([file for file, _ in proof.worst])}. Try another --format."
+        worst = [file for file, _ in proof.worst] or ["coloured patterns"]
+        hint = f"Most different: {join_truncated(worst)}. Try another --format."
     else:
         if proof.loss <= config.largest_loss:
             return

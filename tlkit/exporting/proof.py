@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tlkit.exporting.images import LoadedImages
+from tlkit.exporting.images import LoadedImages, made_images
 from tlkit.inference.base import Engine, run
 from tlkit.inference.exported.engines import Run
 from tlkit.reporting.metrics import wilson_interval
@@ -31,6 +32,8 @@ class Proof:
         mean_difference: Mean of them, 0 to 1.
         top1_agreement: Share of the images whose most probable class is the same, 0 to 1.
         changed: Paths of images whose class changed, other than between equals.
+        pattern_difference: Largest difference of a probability of coloured patterns, 0 to 1: where all images are grey,
+            they do not show that channels have changed places.
         worst: Paths of the images that differ most, and by how much.
         accuracy: Of what it was made from and of the file, 0 to 1; None without labels.
         ms_per_image: Milliseconds for one image in the file's runtime: the median.
@@ -42,6 +45,7 @@ class Proof:
     mean_difference: float
     top1_agreement: float
     changed: tuple[str, ...]
+    pattern_difference: float
     worst: tuple[tuple[str, float], ...]
     accuracy: tuple[float, float] | None
     ms_per_image: float
@@ -57,7 +61,7 @@ class Proof:
     @property
     def is_equal(self) -> bool:
         """Nothing differs by more than rounding."""
-        return self.max_difference <= LARGEST_DIFFERENCE and not self.changed
+        return max(self.max_difference, self.pattern_difference) <= LARGEST_DIFFERENCE and not self.changed
 
     @property
     def loss(self) -> float:
@@ -81,24 +85,52 @@ class Proof:
         return found | {"ms_per_image": self.ms_per_image, "changed": list(self.changed)}
 
 
-def expected_probabilities(classifier: Classifier, engine: Engine, pixels: np.ndarray) -> np.ndarray:
-    """Return what a classifier gives for images, ``(images, classes)`` float32."""
-    rows = [run(engine, pixels[start : start + 8])[0] for start in range(0, len(pixels), 8)]
-    return np.stack([classifier.probabilities(row) for row in np.concatenate(rows)])
+@dataclass(frozen=True)
+class Expected:
+    """What a classifier gives.
+
+    Attributes:
+        probabilities: ``(images, classes)`` float32, of images.
+        patterns: Coloured patterns.
+        of_patterns: ``(patterns, classes)`` float32, of them.
+    """
+
+    probabilities: np.ndarray
+    patterns: LoadedImages
+    of_patterns: np.ndarray
 
 
-def prove(expected: np.ndarray, exported: Run, images: LoadedImages, thresholds: Sequence[float] = ()) -> Proof:
+def expect(classifier: Classifier, engine: Engine, images: LoadedImages) -> Expected:
+    """Run a classifier on images, and on patterns."""
+    preprocessor = classifier.network.preprocessor
+    patterns = made_images(preprocessor.size, preprocessor.channels)
+
+    def give(pixels: np.ndarray) -> np.ndarray:
+        rows = [run(engine, pixels[start : start + 8])[0] for start in range(0, len(pixels), 8)]
+        return np.stack([classifier.probabilities(row) for row in np.concatenate(rows)])
+
+    return Expected(give(images.pixels), patterns, give(patterns.pixels))
+
+
+def prove(classifier: Classifier, expected: Expected, exported: Run, images: LoadedImages) -> Proof:
     """Run an exported file and compare its probabilities.
 
     Args:
-        expected: ``(images, classes)`` float32, of what it was made from.
+        classifier: What it was made from.
+        expected: What that gives.
         exported: The file in its runtime.
         images: The images.
-        thresholds: The probability of each class from which on it is given, where an image may have several.
     """
-    got = np.concatenate([exported(images.pixels[number : number + 1]) for number in range(len(images.pixels))])
+    thresholds = () if classifier.thresholds is None else classifier.thresholds.tolist()
+    got, of_patterns = (_run_each(exported, pixels) for pixels in (images.pixels, expected.patterns.pixels))
     (milliseconds,) = time_each([exported], images.pixels)
-    return compare(expected, got, images, thresholds, milliseconds)
+    proof = compare(expected.probabilities, got, images, thresholds, milliseconds)
+    apart = float(np.nan_to_num(np.abs(of_patterns - expected.of_patterns), nan=np.inf).max())
+    return dataclasses.replace(proof, pattern_difference=apart)
+
+
+def _run_each(exported: Run, pixels: np.ndarray) -> np.ndarray:
+    return np.concatenate([exported(pixels[number : number + 1]) for number in range(len(pixels))])
 
 
 def time_each(runtimes: Sequence[Run], pixels: np.ndarray) -> list[float]:
@@ -141,6 +173,7 @@ def compare(
         mean_difference=float(differences.mean()),
         top1_agreement=float(same.mean()),
         changed=tuple(images.files[place] for place in np.flatnonzero(changed)),
+        pattern_difference=0.0,
         worst=tuple((images.files[place], float(furthest[place])) for place in worst),
         accuracy=accuracy,
         ms_per_image=ms_per_image,

@@ -1,0 +1,266 @@
+"""`tlkit export`: every format in its own runtime against the run, the proof, and what reads the file again."""
+
+import json
+import shutil
+import zipfile
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from PIL import Image
+
+from tlkit.exporting import compiled
+from tlkit.inference.compiler.onnx_writer import ONNXWriter
+
+pytestmark = pytest.mark.usefixtures("toy")
+
+FILES = {"onnx": "x.onnx", "openvino": "x.xml", "litert": "x.tflite", "saved_model": "x", "keras": "x.keras"}
+
+
+@pytest.fixture(scope="module")
+def run(textures, tlkit, tmp_path_factory, toy):
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    ran = tlkit("finetune", textures, *toy, "--epochs", 3, "--finetune-epochs", 1, "-o", folder)
+    assert ran.code == 0, ran.err
+    return folder
+
+
+def run_plainly(kind, path, images):
+    """The documented lines of each runtime, without tlkit."""
+    if kind == "onnx":
+        session = onnxruntime.InferenceSession(path)
+        return session.run(None, {session.get_inputs()[0].name: images})[0]
+    if kind == "openvino":
+        import openvino
+
+        return openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(images)[0]
+    if kind == "litert":
+        from ai_edge_litert.interpreter import Interpreter
+
+        return Interpreter(str(path)).get_signature_runner("serving_default")(images=images)["probabilities"]
+    if kind == "saved_model":
+        import tensorflow as tf
+
+        loaded = tf.saved_model.load(str(path))
+        return loaded.signatures["serving_default"](images=tf.constant(images))["probabilities"].numpy()
+    import keras
+
+    return np.asarray(keras.saving.load_model(path)(images))
+
+
+def pixels(run, *files):
+    size = json.loads((run / "run.json").read_text())["size"]
+    return np.stack([np.asarray(Image.open(file).convert("RGB").resize(size, Image.BILINEAR)) for file in files])
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_a_format_in_its_own_runtime(run, textures, tlkit, tmp_path, kind):
+    path = tmp_path / FILES[kind]
+    ran = tlkit("export", run, "-o", path)
+    assert ran.code == 0, ran.err
+    result = json.loads(ran.out)
+    assert (result["format"], result["precision"], result["images"]) == (kind, "float32", 8)
+    assert result["top1_agreement"] == 1
+    assert 0 <= result["max_difference"] <= (1e-5 if kind in ("onnx", "openvino") else 1e-4)
+    assert result["accuracy"]["run"] == result["accuracy"]["exported"]
+    assert result["bytes"] > 10_000
+    assert result["ms_per_image"] > 0
+    assert "Proved on 8 images" in ran.err
+
+    files = sorted(textures.glob("validation/*/*.png"))[:7]
+    expected = tlkit("predict", "--model", run, *files, "--format", "json").json
+    of_file = [{found["name"]: found["probability"] for found in each["predictions"]} for each in expected]
+    images = pixels(run, *files)
+    for batch in (images[:1], images):
+        got = run_plainly(kind, path, batch)
+        assert got.dtype == np.float32
+        for row, known in zip(got, of_file, strict=False):
+            assert row == pytest.approx([known["brick"], known["grass"]], abs=1e-4)
+
+    # nothing but the file is needed
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    for part in (path, *([path.with_suffix(".bin")] if kind == "openvino" else [])):
+        (shutil.copytree if part.is_dir() else shutil.copy)(part, alone / part.name)
+    again = tlkit("predict", "--model", alone / path.name, *files, "--format", "json").json
+    for one, other in zip(expected, again, strict=True):
+        assert [each["name"] for each in one["predictions"]] == [each["name"] for each in other["predictions"]]
+        assert one["predictions"][0]["probability"] == pytest.approx(other["predictions"][0]["probability"], abs=1e-4)
+    measured = tlkit("evaluate", alone / path.name, textures, "--format", "json").json
+    assert measured["accuracy"] == result["accuracy"]["exported"]
+
+
+def test_what_stands_beside_and_inside(run, tlkit, tmp_path):
+    assert tlkit("export", run, "-o", tmp_path / "x.onnx").code == 0
+    described = json.loads((tmp_path / "tlkit.json").read_text())
+    assert described["classes"] == ["brick", "grass"]
+    assert described["input"]["color"] == "RGB"
+    assert described["resize"] == "squash"
+    assert described["provenance"]["architecture"] == "toy"
+    assert (tmp_path / "labels.txt").read_text() == "brick\ngrass\n"
+    assert json.loads((tmp_path / "x.onnx.proof.json").read_text())["images"] == 8
+    inside = {each.key: each.value for each in onnx.load(tmp_path / "x.onnx").metadata_props}
+    assert json.loads(inside["tlkit"])["classes"] == ["brick", "grass"]
+
+    assert tlkit("export", run, "-o", tmp_path / "x.xml").code == 0
+    import openvino
+
+    assert "brick" in openvino.Core().read_model(tmp_path / "x.xml").get_rt_info(["tlkit"]).value
+
+
+@pytest.mark.every
+def test_what_is_packed_with_litert_and_in_a_saved_model(run, tlkit, tmp_path):
+    assert tlkit("export", run, "-o", tmp_path / "x.tflite").code == 0
+    assert zipfile.ZipFile(tmp_path / "x.tflite").read("labels.txt") == b"brick\ngrass\n"
+    assert tlkit("export", run, "-o", tmp_path / "x").code == 0
+    assert (tmp_path / "x" / "assets" / "labels.txt").read_text() == "brick\ngrass\n"
+
+
+def swap_colours(classifier, pixels, writer):
+    return original(classifier, writer.slice(pixels, 3, 2, -4, -1), writer)
+
+
+def leave_scale_out(classifier, pixels, writer):
+    return original(classifier, writer.binary("divide", pixels, writer.constant(np.float32(255))), writer)
+
+
+def shuffle_classes(classifier, pixels, writer):
+    return writer.gather(original(classifier, pixels, writer), [1, 0], 1)
+
+
+original = compiled._emit
+
+
+@pytest.mark.parametrize("fault", [swap_colours, leave_scale_out, shuffle_classes])
+@pytest.mark.parametrize("name", ["x.onnx", "x.xml"])
+def test_a_planted_fault_is_refused(run, tlkit, tmp_path, monkeypatch, fault, name):
+    monkeypatch.setattr(compiled, "_emit", fault)
+    ran = tlkit("export", run, "-o", tmp_path / name)
+    assert ran.code == 1
+    assert "is not given out: it differs by" in ran.err
+    assert "Most different: " in ran.err
+    assert not (tmp_path / name).exists()
+    assert (tmp_path / f"{name}.rejected").exists()
+    assert not list(tmp_path.glob("*.proof.json"))
+
+
+def test_int8_is_measured_and_refused_where_it_costs_too_much(run, textures, tlkit, tmp_path, monkeypatch):
+    small = tlkit("export", run, "-o", tmp_path / "small.onnx", "--precision", "int8", "--max-loss", "20%")
+    assert small.code == 0, small.err
+    result = json.loads(small.out)
+    assert result["precision"] == "int8"
+    assert 0 < result["max_difference"] < 0.2
+    assert result["layers_in_float"]
+    assert result["float32_ms_per_image"] > 0
+    kinds = {node.op_type for node in onnx.load(tmp_path / "small.onnx").graph.node}
+    assert {"QuantizeLinear", "DequantizeLinear"} <= kinds
+    assert tlkit("predict", "--model", tmp_path / "small.onnx", textures / "validation").code == 0
+
+    from tlkit.exporting import quantization
+
+    def spoil(network, target, images, in_float):
+        model = onnx.load(network)
+        last = next(node for node in reversed(model.graph.node) if node.op_type == "MatMul")
+        kernel = next(each for each in model.graph.initializer if each.name == last.input[1])
+        turned = -onnx.numpy_helper.to_array(kernel)
+        kernel.CopyFrom(onnx.numpy_helper.from_array(turned, kernel.name))
+        onnx.save(model, target)
+
+    monkeypatch.setattr(quantization, "quantize", spoil)
+    ran = tlkit("export", run, "-o", tmp_path / "bad.onnx", "--precision", "int8")
+    assert ran.code == 1
+    assert "--precision int8 costs" in ran.err
+    assert "more than 1%" in ran.err
+    assert "in float" in ran.err
+    assert not (tmp_path / "bad.onnx").exists()
+
+
+@pytest.mark.every
+@pytest.mark.parametrize(("name", "precision"), [("x.onnx", "float16"), ("x.xml", "float16"), ("x.tflite", "float16"),
+                                                 ("x.xml", "int8"), ("x.tflite", "int8")])  # fmt: skip
+def test_smaller_files_of_every_format(run, tlkit, tmp_path, name, precision):
+    whole = json.loads(tlkit("export", run, "-o", tmp_path / f"whole-{name}").out)
+    ran = tlkit("export", run, "-o", tmp_path / name, "--precision", precision, "--max-loss", "20%")
+    assert ran.code == 0, ran.err
+    result = json.loads(ran.out)
+    assert result["max_difference"] < 0.2
+    if precision == "float16":
+        assert result["bytes"] < whole["bytes"]
+
+
+def test_images_that_are_named_and_images_without_labels(run, textures, tlkit, tmp_path):
+    ran = tlkit("export", run, "-o", tmp_path / "x.onnx", "--check", textures)
+    assert json.loads(ran.out)["checked_on"] == str(textures)
+    loose = tmp_path / "loose"
+    loose.mkdir()
+    for number, file in enumerate(sorted(textures.glob("train/*/*.png"))[:3]):
+        shutil.copy(file, loose / f"{number}.png")
+    ran = tlkit("export", run, "-o", tmp_path / "y.onnx", "--check", loose)
+    assert (json.loads(ran.out)["images"], json.loads(ran.out)["accuracy"]) == (3, None)
+
+
+def test_a_run_whose_images_are_gone_is_proved_on_patterns_and_says_so(run, textures, tlkit, tmp_path):
+    moved = shutil.copytree(run, tmp_path / "run")
+    record = json.loads((moved / "run.json").read_text())
+    record["arguments"]["data"] = str(tmp_path / "gone")
+    (moved / "run.json").write_text(json.dumps(record))
+    ran = tlkit("export", moved, "-o", tmp_path / "x.onnx")
+    assert ran.code == 0, ran.err
+    assert "gone" in ran.err
+    assert json.loads(ran.out)["checked_on"] == "patterns made by tlkit"
+    assert "--check DATA" in json.loads(ran.out)["notes"][0]
+
+
+def test_evaluate_compares_a_run_with_what_it_became(run, textures, tlkit, tmp_path):
+    assert tlkit("export", run, "-o", tmp_path / "x.onnx").code == 0
+    found = tlkit("evaluate", run, tmp_path / "x.onnx", textures, "--format", "json").json["comparison"]
+    assert found["top1_agreement"] == 1
+    assert found["max_difference"] < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("-o", "x.bin"), "does not tell the format"),
+        (("-o", "x.onnx", "--format", "litert"), "ends in .tflite"),
+        (("-o", "x.keras", "--precision", "int8"), "--precision int8 is for onnx"),
+        (("-o", "x.onnx", "--max-loss", "much"), "--max-loss is much"),
+        (("-o", "missing/x.onnx"), "There is no folder missing"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_any_work(run, tlkit, tmp_path, monkeypatch, options, says):
+    monkeypatch.chdir(tmp_path)
+    ran = tlkit("export", run, *options)
+    assert ran.code in (1, 2)
+    assert says in ran.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_is_overwritten(run, tlkit, tmp_path):
+    (tmp_path / "x.onnx").write_text("mine")
+    assert "exists" in tlkit("export", run, "-o", tmp_path / "x.onnx").err
+    assert (tmp_path / "x.onnx").read_text() == "mine"
+    (tmp_path / "tlkit.json").write_text(json.dumps({"classes": ["cat", "dog"]}))
+    assert "other classes" in tlkit("export", run, "-o", tmp_path / "y.onnx").err
+    assert tlkit("export", run, "-o", tmp_path / "y.onnx", "--force").code == 0
+    assert "in a run" in tlkit("export", run, "-o", run / "x.onnx").err
+
+
+def test_files_of_others_are_told_apart(tlkit, tmp_path, cat):
+    writer = ONNXWriter()
+    model = writer.model([writer.to_float("images")], input_shape=["batch", 8, 8, 3],
+                         output=("probabilities", ["batch", 8, 8, 3]), name="x")  # fmt: skip
+    onnx.save(model, tmp_path / "other.onnx")
+    assert "was not written by `tlkit export`" in tlkit("predict", "--model", tmp_path / "other.onnx", cat).err
+    (tmp_path / "damaged.onnx").write_bytes(b"no model")
+    assert "cannot be read as onnx" in tlkit("predict", "--model", tmp_path / "damaged.onnx", cat).err
+
+
+def test_a_missing_package_is_named(run, tlkit, tmp_path, monkeypatch):
+    import tlkit.utils.extras as extras
+
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    ran = tlkit("export", run, "-o", tmp_path / "x.onnx")
+    assert "needs onnx, which is not installed" in ran.err
+    assert "pip install 'tlkit[onnx]'" in ran.err
