@@ -22,7 +22,8 @@ from tlkit.data.modality import IMAGE
 from tlkit.errors import DataError, ModelError, TlkitError, UsageError
 from tlkit.exporting.compiled import describe_onnx, onnx_as_openvino, write_onnx, write_openvino
 from tlkit.exporting.images import MOST, LoadedImages, images_in, images_of_run, made_images
-from tlkit.exporting.proof import Proof, expect, prove, time_each
+from tlkit.exporting.proof import Proof, expect, prove, resize_difference, time_each
+from tlkit.exporting.triton import FILES, config_text
 from tlkit.inference.exported.engines import Run, open_runtime
 from tlkit.inference.exported.files import labels_text
 from tlkit.inference.exported.manifest import LABELS, MANIFEST, Manifest
@@ -91,11 +92,12 @@ def export(config: ExportConfig) -> ExportResult:
         TlkitError: The source cannot be read, a layer does not exist in the format, a package is missing, or the file
             gives other answers: it stays beside, named ``.rejected``.
     """
-    path = Path(config.output)
+    output = Path(config.output)
+    path = output / "1" / FILES[config.kind] if config.layout == "triton" else output
     if config.precision == "int8" and config.kind == "openvino":
         needs("onnx", *_PACKAGES["onnx"])
     needs("litert" if config.kind == "litert" else "onnx", *_PACKAGES.get(config.kind, ()))
-    _check_output(path, config)
+    _check_output(output, config)
     classifier = choose_classifier(
         PredictConfig(
             images=(), model=config.source, size=config.size, resize=config.resize, preprocess=config.preprocess,
@@ -109,8 +111,9 @@ def export(config: ExportConfig) -> ExportResult:
     images = _images(config, run, classifier)
     expected = expect(classifier, open_engine(classifier.network), images)
     manifest = _manifest(config, classifier, run, images, expected.probabilities)
-    _check_neighbours(path, manifest, config)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=part_prefix()) as folder:
+    if config.layout is None:
+        _check_neighbours(path, manifest, config)
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=part_prefix()) as folder:
         written = Path(folder, path.name)
         calibration = _calibration(config, run, classifier) if config.precision == "int8" else None
         plain: Run | None = None
@@ -122,6 +125,8 @@ def export(config: ExportConfig) -> ExportResult:
         for in_float in _attempts(config, classifier, manifest, calibration, written):
             exported = open_runtime(written, config.kind)
             proof = prove(classifier, expected, exported, images)
+            if config.resize_inside and not images.are_made:
+                proof = dataclasses.replace(proof, resize_difference=resize_difference(exported, images))
             float32_ms = None
             if plain is not None:
                 float32_ms, milliseconds = time_each([plain, exported], images.pixels)
@@ -136,7 +141,7 @@ def export(config: ExportConfig) -> ExportResult:
                 break
             logger.info("%s: costs %s of accuracy.", _left(in_float), f"{proof.loss:.1%}")
         _refuse_if_wrong(result, config, written)
-        _keep(result, manifest, written, path)
+        _keep(result, manifest, written, config)
     return result
 
 
@@ -281,7 +286,7 @@ def _check_output(path: Path, config: ExportConfig) -> None:
         raise UsageError(f"There is no folder {path.parent}.", hint="Create it first.")
     if is_run(path.parent) or is_run(path):
         raise UsageError(f"{path} is in a run, which no other command changes.", hint="Name another place.")
-    for part in _parts(path, config.kind):
+    for part in [path] if config.layout else _parts(path, config.kind):
         if os.path.lexists(part) and not config.force:
             raise UsageError(f"{part} exists.", hint="Name another file, or use --force to overwrite it.")
 
@@ -324,7 +329,13 @@ def _refuse_if_wrong(result: ExportResult, config: ExportConfig, written: Path) 
         if config.precision == "int8":
             reason += f" ({_left(result.in_float)})"
         hint = "Allow more with --max-loss, or use --precision float16 or float32."
-    rejected = [part.with_name(f"{part.name}.rejected") for part in _parts(Path(config.output), config.kind)]
+    wanted = Path(config.output)
+    parts = (
+        [wanted.with_name(part.name) for part in _parts(written, config.kind)]
+        if config.layout
+        else (_parts(wanted, config.kind))
+    )
+    rejected = [part.with_name(f"{part.name}.rejected") for part in parts]
     for part, target in zip(_parts(written, config.kind), rejected, strict=True):
         _replace(part, target)
     raise ModelError(f"{config.output} is not given out: {reason}. It is kept as {rejected[0]}.", hint=hint)
@@ -336,15 +347,21 @@ def _replace(part: Path, target: Path) -> None:
     part.replace(target)
 
 
-def _keep(result: ExportResult, manifest: Manifest, written: Path, path: Path) -> None:
+def _keep(result: ExportResult, manifest: Manifest, written: Path, config: ExportConfig) -> None:
     """Move what was written into place, with the proof and the class names beside it."""
+    path, model = Path(result.path), Path(config.output)
     try:
+        if config.layout == "triton":
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_write(model / "config.pbtxt") as part:
+                part.write_text(config_text(model.name, result.format, manifest), "utf-8")
         for part, target in zip(_parts(written, result.format), _parts(path, result.format), strict=True):
             _replace(part, target)
+        beside = model if config.layout == "triton" else path.parent
         for name, text in (
-            (path.with_name(f"{path.name}.proof.json"), json.dumps(result.to_dict(), indent=2) + "\n"),
-            (path.with_name(MANIFEST), manifest.to_json()),
-            (path.with_name(LABELS), labels_text(manifest)),
+            (beside / f"{path.name}.proof.json", json.dumps(result.to_dict(), indent=2) + "\n"),
+            (beside / MANIFEST, manifest.to_json()),
+            (beside / LABELS, labels_text(manifest)),
         ):
             with atomic_write(name) as part:
                 part.write_text(text, "utf-8")
@@ -365,4 +382,6 @@ def summary(result: ExportResult) -> str:
     if proof.accuracy is not None and proof.intervals is not None:
         before, after = map(format_accuracy, proof.accuracy, proof.intervals)
         lines.append(f"Accuracy {after}; {before} of what it was made from.")
+    if proof.resize_difference is not None:
+        lines.append(f"Images that it resizes itself differ by {proof.resize_difference:.1g} at most.")
     return "\n".join(lines)

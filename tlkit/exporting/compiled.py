@@ -9,6 +9,7 @@ import numpy as np
 
 from tlkit.errors import ModelError
 from tlkit.exporting.probabilities import WriterOperations, to_probabilities
+from tlkit.exporting.resize import resize_images
 from tlkit.inference.compiler.graph import Unsupported
 from tlkit.inference.compiler.network import Selection, emit_selection
 from tlkit.inference.compiler.writer import Handle, Writer
@@ -36,9 +37,10 @@ def write_onnx(classifier: Classifier, manifest: Manifest, path: Path) -> None:
     from tlkit.inference.compiler.onnx_writer import ONNXWriter
 
     writer = ONNXWriter()
-    output = _emit(classifier, writer.to_float("images"), writer)
+    sides: tuple[int | str, ...] = ("height", "width") if manifest.resize_inside else manifest.size
+    output = _emit(classifier, _sized(writer.to_float("images"), manifest, writer), writer)
     model = writer.model(
-        [output], input_shape=["batch", *manifest.size, manifest.channels], name="classifier",
+        [output], input_shape=["batch", *sides, manifest.channels], name="classifier",
         output=("probabilities", ["batch", len(manifest.classes)]), half=manifest.precision == "float16",
     )  # fmt: skip
     describe_onnx(model, manifest)
@@ -66,8 +68,9 @@ def write_openvino(classifier: Classifier, manifest: Manifest, path: Path) -> No
     from tlkit.inference.compiler.openvino_writer import OpenVINOWriter
 
     writer = OpenVINOWriter()
-    images = writer.parameter([-1, *manifest.size, manifest.channels], "uint8")
-    output = _emit(classifier, writer.to_float(images), writer)
+    sides = (-1, -1) if manifest.resize_inside else manifest.size
+    images = writer.parameter([-1, *sides, manifest.channels], "uint8")
+    output = _emit(classifier, _sized(writer.to_float(images), manifest, writer), writer)
     model = writer.model(images, [output])
     save_openvino(model, manifest, path)
 
@@ -92,6 +95,27 @@ def onnx_as_openvino(source: Path, manifest: Manifest, path: Path) -> None:
     # the front end itself: openvino.convert_model also sends telemetry
     front_end = openvino.frontend.FrontEndManager().load_by_framework("onnx")
     save_openvino(front_end.convert(front_end.load(str(source))), manifest, path)
+
+
+class _WithNumbers:
+    """A writer whose constants may be plain numbers."""
+
+    def __init__(self, writer: Any) -> None:
+        self._writer = writer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._writer, name)
+
+    def constant(self, values: Any) -> Handle:
+        """Emit a number, a vector of one."""
+        return self._writer.constant(np.array([values], np.float32))
+
+
+def _sized(pixels: Handle, manifest: Manifest, writer: Any) -> Handle:
+    """Emit the resize of the images, where it belongs to the network."""
+    if not manifest.resize_inside:
+        return pixels
+    return resize_images(pixels, manifest.size, manifest.resize, _WithNumbers(writer))
 
 
 def _emit(classifier: Classifier, pixels: Handle, writer: Writer) -> Handle:

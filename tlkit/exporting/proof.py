@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from tlkit.data.images.decode import decode
+from tlkit.errors import InputError
 from tlkit.exporting.images import LoadedImages, made_images
 from tlkit.inference.base import Engine, run
 from tlkit.inference.exported.engines import Run
@@ -37,6 +39,8 @@ class Proof:
         worst: Paths of the images that differ most, and by how much.
         accuracy: Of what it was made from and of the file, 0 to 1; None without labels.
         ms_per_image: Milliseconds for one image in the file's runtime: the median.
+        resize_difference: Largest difference of a probability where the file itself resizes, to images that tlkit
+            decodes and resizes, 0 to 1; None where it does not resize.
     """
 
     images: int
@@ -49,6 +53,7 @@ class Proof:
     worst: tuple[tuple[str, float], ...]
     accuracy: tuple[float, float] | None
     ms_per_image: float
+    resize_difference: float | None = None
 
     @property
     def intervals(self) -> tuple[tuple[float, float], tuple[float, float]] | None:
@@ -82,6 +87,8 @@ class Proof:
             names = ("run", "exported")
             found["accuracy"] = dict(zip(names, self.accuracy, strict=True))
             found["interval"] = dict(zip(names, map(list, self.intervals), strict=True))
+        if self.resize_difference is not None:
+            found["resize_difference"] = self.resize_difference
         return found | {"ms_per_image": self.ms_per_image, "changed": list(self.changed)}
 
 
@@ -127,6 +134,25 @@ def prove(classifier: Classifier, expected: Expected, exported: Run, images: Loa
     proof = compare(expected.probabilities, got, images, thresholds, milliseconds)
     apart = float(np.nan_to_num(np.abs(of_patterns - expected.of_patterns), nan=np.inf).max())
     return dataclasses.replace(proof, pattern_difference=apart)
+
+
+def resize_difference(exported: Run, images: LoadedImages, *, most: int = 50) -> float | None:
+    """Return the largest difference of a probability between images that a file resizes, and that tlkit resized.
+
+    Args:
+        exported: A file that resizes.
+        images: As tlkit resized them, and their files.
+        most: Images that are compared.
+    """
+    apart = []
+    for file, sized in list(zip(images.files, images.pixels, strict=True))[:most]:
+        try:
+            image = decode(file)
+        except InputError:
+            continue
+        whole = np.asarray(image if sized.shape[-1] == 3 else image.convert("L")).reshape(*image.size[::-1], -1)
+        apart.append(np.abs(exported(whole[None]) - exported(sized[None])).max())
+    return float(max(apart)) if apart else None
 
 
 def _run_each(exported: Run, pixels: np.ndarray) -> np.ndarray:

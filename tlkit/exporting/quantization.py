@@ -39,7 +39,7 @@ def layers_in_float(network: Path, images: np.ndarray) -> Iterator[list[str]]:
         images: ``(images, height, width, channels)`` uint8, to rank the layers on.
     """
     model = onnx.load(network)
-    layers = [node.name for node in model.graph.node if node.op_type in _LAYERS]
+    layers = [node.name for node in _layers(model)]
     ends = [layers[0], layers[-1]]
     ranked: list[str] = []
     for share in _SHARES_IN_FLOAT:
@@ -59,8 +59,9 @@ def quantize(network: Path, target: Path, images: np.ndarray, in_float: Sequence
     """
     model = onnx.load(network)
     names = [node.name for node in model.graph.node]
-    places = [place for place, node in enumerate(model.graph.node) if node.op_type in _LAYERS]
-    around = [*names[: places[0]], *names[places[-1] + 1 :]]  # what scales pixels, and what makes probabilities
+    layers = [node.name for node in _layers(model)]
+    first, last = names.index(layers[0]), names.index(layers[-1])
+    around = [*names[:first], *names[last + 1 :]]  # what resizes and scales pixels, and what makes probabilities
     with stderr_held_back():
         quantization.quantize_static(
             network, target, _Reader(images),
@@ -73,10 +74,16 @@ def quantize(network: Path, target: Path, images: np.ndarray, in_float: Sequence
         )  # fmt: skip
 
 
+def _layers(model: Any) -> list[Any]:
+    """Return the operations that have weights."""
+    weights = {tensor.name for tensor in model.graph.initializer}
+    return [node for node in model.graph.node if node.op_type in _LAYERS and node.input[1] in weights]
+
+
 def _rank(model: Any, images: np.ndarray) -> list[str]:
     """Return the layers, those first whose input and weights lose most where they are rounded to eight bits."""
     arrays = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    layers = [node for node in model.graph.node if node.op_type in _LAYERS]
+    layers = _layers(model)
     wanted = sorted({node.input[0] for node in layers} - {each.name for each in model.graph.input})
     probe = onnx.ModelProto()
     probe.CopyFrom(model)
@@ -91,10 +98,7 @@ def _rank(model: Any, images: np.ndarray) -> list[str]:
             lost.setdefault(name, []).append(_noise(values.min(), values.max(), np.square(values).mean()))
     weights = {}
     for node in layers:
-        kernel = arrays.get(node.input[1])
-        if kernel is None:
-            weights[node.name] = 0.0
-            continue
+        kernel = arrays[node.input[1]]
         last = node.op_type in ("MatMul", "Gemm")
         rows = np.moveaxis(kernel, -1, 0).reshape(kernel.shape[-1], -1) if last else kernel.reshape(len(kernel), -1)
         limit = np.abs(rows).max(axis=1)

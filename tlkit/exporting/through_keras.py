@@ -12,6 +12,7 @@ import numpy as np
 from tlkit.backend import keras, keras_scope, tf
 from tlkit.data.images.normalization import as_scale
 from tlkit.exporting.probabilities import to_probabilities
+from tlkit.exporting.resize import resize_images
 from tlkit.inference.exported.files import labels_text, pack
 from tlkit.inference.exported.manifest import LABELS, MANIFEST, Manifest
 from tlkit.inference.frozen_graph import frozen_graph
@@ -38,6 +39,37 @@ class _KerasOperations:
 
     def join(self, x: Any, y: Any) -> Any:
         return keras.ops.concatenate([x, y], axis=1)
+
+
+class _ResizeOperations:
+    """:class:`tlkit.exporting.resize.ResizeOperations` of TensorFlow."""
+
+    def constant(self, values: float) -> Any:
+        return tf.constant([values], tf.float32)
+
+    def side(self, x: Any, axis: int) -> Any:
+        return tf.cast(tf.shape(x)[axis : axis + 1], tf.float32)
+
+    def count_to(self, length: Any) -> Any:
+        return tf.range(0.0, tf.squeeze(length, 0), 1.0)
+
+    def unary(self, operation: str, x: Any) -> Any:
+        return {"abs": tf.abs, "floor": tf.floor, "relu": tf.nn.relu}[operation](x)
+
+    def binary(self, operation: str, x: Any, y: Any) -> Any:
+        return getattr(tf, operation)(x, y)
+
+    def matmul(self, x: Any, y: Any) -> Any:
+        return tf.matmul(x, y)
+
+    def reshape(self, x: Any, shape: tuple[int, ...]) -> Any:
+        return tf.reshape(x, shape)
+
+    def transpose(self, x: Any, axes: tuple[int, ...]) -> Any:
+        return tf.transpose(x, axes)
+
+    def reduce(self, how: str, x: Any, axes: tuple[int, ...], *, keepdims: bool) -> Any:
+        return tf.reduce_sum(x, axes, keepdims=keepdims)
 
 
 def write_keras(classifier: Classifier, manifest: Manifest, path: Path) -> None:
@@ -87,10 +119,14 @@ def write_saved_model(classifier: Classifier, manifest: Manifest, path: Path) ->
         graph = frozen_graph(classifier.network, unroll=True)
 
         def serve(images: Any) -> dict[str, Any]:
+            if manifest.resize_inside:
+                sized = resize_images(tf.cast(images, tf.float32), manifest.size, manifest.resize, _ResizeOperations())
+                images = tf.cast(tf.ensure_shape(sized, (None, *manifest.size, manifest.channels)), tf.uint8)
             outputs = graph(images)[0]
             return {"probabilities": tf.identity(to_probabilities(classifier, outputs, _KerasOperations()))}
 
-        signature = tf.TensorSpec((None, *manifest.size, manifest.channels), tf.uint8, name="images")
+        sides = (None, None) if manifest.resize_inside else manifest.size
+        signature = tf.TensorSpec((None, *sides, manifest.channels), tf.uint8, name="images")
         module = tf.Module()
         module.serve = tf.function(serve, input_signature=[signature], autograph=False)
         module.assets = []

@@ -72,7 +72,7 @@ class ONNXWriter:
 
     def _tensor(self, key: str, values: np.ndarray, casts: list[Any] | None) -> onnx.TensorProto:
         if casts is None or values.dtype != np.float32 or values.size < 64:
-            return numpy_helper.from_array(np.ascontiguousarray(values), key)
+            return numpy_helper.from_array(np.asarray(values, order="C"), key)
         casts.append(helper.make_node("Cast", [f"{key}_half"], [key], f"{key}_cast", to=TensorProto.FLOAT))
         most = np.finfo(np.float16).max
         return numpy_helper.from_array(values.clip(-most, most).astype(np.float16), f"{key}_half")
@@ -99,6 +99,17 @@ class ONNXWriter:
     def to_float(self, x: str) -> str:
         """Emit the conversion to float32."""
         return self._emit("Cast", x, to=TensorProto.FLOAT)
+
+    def side(self, x: str, axis: int) -> str:
+        """Emit the length of an axis, float32."""
+        lengths = self._emit("Shape", x)
+        return self.to_float(self._emit("Gather", lengths, self._integers([axis]), axis=0))
+
+    def count_to(self, length: str) -> str:
+        """Emit 0, 1, 2 and so on below a length, float32."""
+        scalar = self._emit("Squeeze", length, self._integers([0]))
+        zero, one = (self.constant(np.float32(value)) for value in (0, 1))
+        return self._emit("Range", zero, scalar, one)
 
     def constant(self, values: np.ndarray | np.floating[Any]) -> str:
         """See the protocol, as for all that follow."""

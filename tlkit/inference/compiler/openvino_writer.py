@@ -38,6 +38,16 @@ class OpenVINOWriter:
         """Emit the conversion to float32."""
         return ops.convert(x, "f32").output(0)
 
+    def side(self, x: Any, axis: int) -> Any:
+        """Emit the length of an axis, float32."""
+        return self.to_float(ops.gather(ops.shape_of(x), self._integers([axis]), self._integers([0])))
+
+    def count_to(self, length: Any) -> Any:
+        """Emit 0, 1, 2 and so on below a length, float32."""
+        scalar = ops.squeeze(length, self._integers([0]))
+        zero, one = (self.constant(np.float32(value)) for value in (0, 1))
+        return ops.range(zero, scalar, one, "f32").output(0)
+
     def model(self, parameter: Any, outputs: Sequence[Any]) -> openvino.Model:
         """Return the model from an input to outputs."""
         return openvino.Model(list(outputs), [parameter.get_node()], "network")
