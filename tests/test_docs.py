@@ -115,6 +115,7 @@ def test_every_key_of_every_json_document_is_explained(folder):
             "evaluate runs/keys demo/data/textures",
             "evaluate runs/keys runs/keys demo/data/textures --foreign demo/data/photos --tta",
         ],
+        "export": ["export runs/keys -o keys.onnx --precision int8 --resize-inside --max-loss 100%"],
         "check": ["check demo/data/textures", "check leaking"],
         "compare": ["compare demo/data/textures --archs efficientnetlite0 --size 64 --folds 2"],
         "find-lr": ["find-lr demo/data/textures"],
@@ -133,7 +134,7 @@ def test_every_key_of_every_json_document_is_explained(folder):
         linked = re.findall(r"\(#([\w-]+)\)", sections[section])
         explained = " ".join(sections[name] for name in (section, *linked))
         for line in lines:
-            ending = "--json" if section == "bottleneck" else "--format json"
+            ending = {"bottleneck": "--json", "export": ""}.get(section, "--format json")
             output = run(f"tlkit -q {line} {ending}", folder)
             unexplained = {key for key in keys_of(json.loads(output)) if f"`{key}`" not in explained}
             assert not unexplained, (line, unexplained)

@@ -22,7 +22,7 @@ from tlkit.data.modality import IMAGE
 from tlkit.errors import DataError, ModelError, TlkitError, UsageError
 from tlkit.exporting.compiled import describe_onnx, onnx_as_openvino, write_onnx, write_openvino
 from tlkit.exporting.images import MOST, LoadedImages, images_in, images_of_run, made_images
-from tlkit.exporting.proof import Proof, expect, prove, resize_difference, time_each
+from tlkit.exporting.proof import PATTERNS, Proof, expect, prove, resize_difference, time_each
 from tlkit.exporting.triton import FILES, config_text
 from tlkit.inference.exported.engines import Run, open_runtime
 from tlkit.inference.exported.files import labels_text
@@ -30,6 +30,7 @@ from tlkit.inference.exported.manifest import LABELS, MANIFEST, Manifest
 from tlkit.inference.select import open_engine
 from tlkit.reporting.metrics import format_accuracy
 from tlkit.training.classifier import Classifier, choose_classifier
+from tlkit.training.reproduce import command_line, versions
 from tlkit.training.run_folder import MODEL, RECORD, RunRecord, read_run
 from tlkit.utils.atomic_write import atomic_write, part_prefix
 from tlkit.utils.extras import needs
@@ -365,8 +366,56 @@ def _keep(result: ExportResult, manifest: Manifest, written: Path, config: Expor
         ):
             with atomic_write(name) as part:
                 part.write_text(text, "utf-8")
+        _write_page(result, config, manifest, beside / f"{path.name}.proof.html")
     except OSError as error:
         raise TlkitError(f"Cannot write {path}: {error.strerror or error}.") from error
+
+
+def _write_page(result: ExportResult, config: ExportConfig, manifest: Manifest, path: Path) -> None:
+    from tlkit.reporting.gallery import Gallery, GalleryPage, Shown, write_gallery
+
+    proof = result.proof
+    rows = [
+        ("largest difference of a probability", f"{proof.max_difference:.2g}"),
+        ("mean difference", f"{proof.mean_difference:.2g}"),
+        ("the same class", f"{proof.top1_agreement:.1%}"),
+    ]
+    if proof.accuracy is not None and proof.intervals is not None:
+        before, after = map(format_accuracy, proof.accuracy, proof.intervals)
+        rows += [("accuracy of the file", after), ("accuracy of what it was made from", before)]
+    rows.append(("milliseconds an image", f"{proof.ms_per_image:.2f}"))
+    if result.float32_ms_per_image is not None:
+        rows.append(("the same in float32", f"{result.float32_ms_per_image:.2f}"))
+    if proof.resize_difference is not None:
+        rows.append(("largest difference where the file resizes", f"{proof.resize_difference:.2g}"))
+    if result.in_float:
+        rows.append(("layers left in float", join_truncated(result.in_float)))
+    worst = () if result.proof.on == PATTERNS else proof.worst
+    galleries = [
+        Gallery(
+            "Most different images", "By how much a probability differs.",
+            (tuple(Shown(file, Path(file).name, f"{apart:.2g}") for file, apart in worst),),
+        )
+    ] if worst else []  # fmt: skip
+    page = GalleryPage(
+        title=f"{Path(result.path).name}, exported from {Path(config.source).name}",
+        preprocessor=manifest.preprocessor,
+        highlights=[
+            ("format", f"{result.format}, {result.precision}"),
+            ("same class", f"{proof.top1_agreement:.1%}"),
+            ("images", f"{proof.images:,}"),
+            ("MB", f"{result.bytes / 1e6:.1f}"),
+        ],
+        warnings=result.notes,
+        table=("proof", "value"),
+        table_title=f"Proof on {proof.on}",
+        rows=rows,
+        galleries=galleries,
+        arguments=config.effective(),
+        versions=versions(),
+        command=command_line("export", config),
+    )
+    write_gallery(page, path)
 
 
 def summary(result: ExportResult) -> str:

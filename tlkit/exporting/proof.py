@@ -20,6 +20,7 @@ from tlkit.training.classifier import Classifier
 
 LARGEST_DIFFERENCE = 1e-4
 """Of a probability, that float32 may have: rounding in another order."""
+PATTERNS = "patterns made by tlkit"
 _TIMED = 40
 
 
@@ -194,7 +195,7 @@ def compare(
         accuracy = (float(right[0].mean()), float(right[1].mean()))
     return Proof(
         images=len(got),
-        on=images.name or "patterns made by tlkit",
+        on=images.name or PATTERNS,
         max_difference=float(differences.max()),
         mean_difference=float(differences.mean()),
         top1_agreement=float(same.mean()),
