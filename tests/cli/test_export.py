@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 import zipfile
 
 import numpy as np
@@ -264,3 +265,94 @@ def test_a_missing_package_is_named(run, tlkit, tmp_path, monkeypatch):
     ran = tlkit("export", run, "-o", tmp_path / "x.onnx")
     assert "needs onnx, which is not installed" in ran.err
     assert "pip install 'tlkit[onnx]'" in ran.err
+
+
+def plainly(path, images):
+    return onnxruntime.InferenceSession(path).run(None, {"images": images})[0]
+
+
+def test_opencv_reads_the_file(run, textures, tlkit, tmp_path):
+    cv2 = pytest.importorskip("cv2")
+    assert tlkit("export", run, "-o", tmp_path / "x.onnx").code == 0
+    images = pixels(run, *sorted(textures.glob("validation/*/*.png"))[:1])
+    network = cv2.dnn.readNetFromONNX(str(tmp_path / "x.onnx"))
+    network.setInput(images)
+    assert network.forward() == pytest.approx(plainly(tmp_path / "x.onnx", images), abs=1e-5)
+
+
+NODE = """
+const ort = require('onnxruntime-node'), fs = require('fs')
+ort.InferenceSession.create(process.argv[2]).then(async session => {
+  const shape = JSON.parse(process.argv[4])
+  const images = new ort.Tensor('uint8', new Uint8Array(fs.readFileSync(process.argv[3])), shape)
+  const { probabilities } = await session.run({ images })
+  console.log(JSON.stringify(Array.from(probabilities.data)))
+})
+"""
+
+
+@pytest.mark.every
+def test_node_reads_the_file(run, textures, tlkit, tmp_path):
+    if shutil.which("npm") is None:
+        pytest.skip("there is no npm")
+    install = ("npm", "install", "--silent", "--ignore-scripts", "onnxruntime-node")
+    if subprocess.run(install, cwd=tmp_path, timeout=300, check=False).returncode:
+        pytest.skip("npm cannot install onnxruntime-node here")
+    assert tlkit("export", run, "-o", tmp_path / "x.onnx").code == 0
+    images = pixels(run, *sorted(textures.glob("validation/*/*.png"))[:2])
+    images.tofile(tmp_path / "images")
+    (tmp_path / "run.js").write_text(NODE)
+    command = ("node", "run.js", "x.onnx", "images", json.dumps(images.shape))
+    output = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=True).stdout
+    assert json.loads(output) == pytest.approx(plainly(tmp_path / "x.onnx", images).ravel().tolist(), abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["x.onnx", "x.xml"])
+def test_a_file_that_resizes_takes_images_of_any_size(run, textures, tlkit, tmp_path, name, chelsea):
+    ran = tlkit("export", run, "-o", tmp_path / name, "--resize-inside")
+    assert ran.code == 0, ran.err
+    assert 0 <= json.loads(ran.out)["resize_difference"] < 0.02
+    assert json.loads((tmp_path / "tlkit.json").read_text())["resize_inside"] is True
+    got = run_plainly("onnx" if name == "x.onnx" else "openvino", tmp_path / name, chelsea[None])
+    Image.fromarray(chelsea).save(tmp_path / "cat.png")
+    found = tlkit("predict", "--model", tmp_path / name, tmp_path / "cat.png", "--format", "json").json[0]
+    of_class = {each["name"]: each["probability"] for each in found["predictions"]}
+    assert got[0] == pytest.approx([of_class["brick"], of_class["grass"]], abs=0.02)
+
+
+@pytest.mark.every
+@pytest.mark.parametrize("name", ["x", "x.tflite"])
+def test_a_file_of_tensorflow_that_resizes(run, tlkit, tmp_path, name):
+    ran = tlkit("export", run, "-o", tmp_path / name, "--resize-inside")
+    assert ran.code == 0, ran.err
+    assert 0 <= json.loads(ran.out)["resize_difference"] < 0.02
+
+
+def test_the_layout_of_triton(run, tlkit, tmp_path, textures):
+    ran = tlkit("export", run, "-o", tmp_path / "textures", "--format", "onnx", "--layout", "triton")
+    assert ran.code == 0, ran.err
+    assert json.loads(ran.out)["path"] == str(tmp_path / "textures" / "1" / "model.onnx")
+    config = (tmp_path / "textures" / "config.pbtxt").read_text()
+    assert 'name: "textures"' in config
+    assert 'label_filename: "labels.txt"' in config
+    assert (tmp_path / "textures" / "labels.txt").read_text() == "brick\ngrass\n"
+    assert tlkit("predict", "--model", tmp_path / "textures" / "1" / "model.onnx", textures / "validation").code == 0
+
+
+@pytest.mark.parametrize(("end", "classes"), [("logits", 3), ("one probability", 2), ("one logit", 2), ("several", 3)])
+def test_the_end_of_a_model_becomes_probabilities(tlkit, tmp_path, end, classes, cat):
+    import keras
+
+    keras.utils.set_random_seed(1)
+    images = keras.Input((16, 16, 3))
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(images))
+    last = {"logits": (3, None), "one probability": (1, "sigmoid"), "one logit": (1, None), "several": (3, "sigmoid")}
+    keras.Model(images, keras.layers.Dense(last[end][0], last[end][1])(x)).save(tmp_path / "model.h5")
+    ran = tlkit("export", tmp_path / "model.h5", "-o", tmp_path / "x.onnx", "--check", cat.parent)
+    assert ran.code == 0, ran.err
+    (expected,) = tlkit("predict", "--model", tmp_path / "model.h5", cat, "--format", "json").json
+    (got,) = tlkit("predict", "--model", tmp_path / "x.onnx", cat, "--format", "json").json
+    assert len(got["predictions"]) == classes
+    for one, other in zip(expected["predictions"], got["predictions"], strict=True):
+        assert one["name"] == other["name"]
+        assert one["probability"] == pytest.approx(other["probability"], abs=1e-5)
