@@ -2,14 +2,18 @@
 
 import keras
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 
+from tlkit.inference.compiler.emit import emit
 from tlkit.inference.compiler.graph import Call, Graph, Ref, Unsupported
 from tlkit.inference.compiler.layers import LAYERS
 from tlkit.inference.compiler.network import Network, Output, Selection, run_on_values
+from tlkit.inference.compiler.onnx_writer import ONNXWriter
 from tlkit.inference.compiler.read_config import read_config
 from tlkit.inference.compiler.shapes import WEIGHTS, infer_shapes, keys_of
-from tlkit.inference.compiler.tensors import Tensor
+from tlkit.inference.compiler.tensors import Tensor, in_keras_order
 from tlkit.keras_files import layer_arrays, target_layers
 
 layers, ops = keras.layers, keras.ops
@@ -49,11 +53,30 @@ def assert_compiled(model):
         ((*target.spec.path, target.spec.name), [*target.spec.keys], [shape for _, shape in target.spec.tensors])
         for target in specs
     ]
-    assert len(got) == len(expected)
-    for one, other in zip(got, expected, strict=True):
-        assert one.shape == other.shape
-        assert np.isfinite(other).all()
-        np.testing.assert_allclose(one, other, rtol=2e-4, atol=1e-5 * max(1.0, np.abs(other).max()))
+    for found in (got, run_as_onnx(selection, values)):
+        assert len(found) == len(expected)
+        for one, other in zip(found, expected, strict=True):
+            assert one.shape == other.shape
+            assert np.isfinite(other).all()
+            np.testing.assert_allclose(one, other, rtol=2e-4, atol=1e-5 * max(1.0, np.abs(other).max()))
+
+
+def run_as_onnx(selection, values):
+    """The whole batch at once, by onnxruntime: one output after the other."""
+    found = []
+    for output in selection.outputs:
+        writer = ONNXWriter()
+        pixels = writer.to_float("images")
+        source = Tensor(pixels, tuple(values.shape[1:]))
+        graph, arrays = selection.network.graph, selection.network.read_arrays()
+        (tensor,) = emit(graph, arrays, [output.ref], source, writer)
+        ends = ("output", ["batch", *tensor.shape])
+        model = writer.model([in_keras_order(writer, tensor).handle], input_shape=["batch", *values.shape[1:]],
+                             output=ends, name="layer")  # fmt: skip
+        model.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        found += session.run(None, {"images": values})
+    return found
 
 
 def of_layer(layer, shape=SHAPE):
