@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, overload
-
-import numpy as np
-from PIL import Image
 
 from tlkit.commands.explain import Explainer, check_explanations
 from tlkit.config import PredictConfig
@@ -23,73 +19,14 @@ from tlkit.inference.loop import forward
 from tlkit.inference.select import open_engine
 from tlkit.inference.tta import AveragingEngine
 from tlkit.reporting.plots import check_plot_path, is_plot, plot_predictions
-from tlkit.training.classifier import Classifier, choose_classifier
+from tlkit.training.classifier import choose_classifier
+from tlkit.training.prediction import Prediction, best_classes, given_labels
 from tlkit.utils.logging import logger
 from tlkit.utils.output_file import check_output
 from tlkit.utils.text import without_password
 
 MAX_PLOTTED = 16
 """Images that a plot shows at most."""
-
-
-@dataclass(frozen=True)
-class ClassScore:
-    """One predicted class.
-
-    Attributes:
-        rank: 1 for the most probable.
-        label: WordNet id, or the name of the class folder.
-        name: Readable name.
-        probability: 0 to 1.
-    """
-
-    rank: int
-    label: str
-    name: str
-    probability: float
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The prediction for one input.
-
-    Attributes:
-        input: The path or URL; of a URL without its password.
-        scores: The most probable classes; empty if it failed.
-        labels: The classes that it is given, by a run that gives several labels an image; else None.
-        error: Why it failed, or None.
-        explanation: Path of the plot of where it shows its most probable class; None if none was asked for.
-        unknown_score: How unlike the images that a run was trained on it is: above 1 it is unknown; None where
-            nothing learned that.
-        known: False where the score is above 1; None without one.
-        image: The image as it was classified, reduced, for the first ones of a plot; else None.
-    """
-
-    input: str
-    scores: tuple[ClassScore, ...] = ()
-    labels: tuple[str, ...] | None = None
-    error: str | None = None
-    explanation: str | None = None
-    unknown_score: float | None = None
-    image: Image.Image | None = field(default=None, repr=False, compare=False)
-
-    @property
-    def known(self) -> bool | None:
-        """Whether it is like the images that a run was trained on."""
-        return None if self.unknown_score is None else self.unknown_score <= 1
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return `{"input", "predictions": [{"rank", "label", "name", "probability"}]}`, or with `error` instead."""
-        if self.error is not None:
-            return {"input": self.input, "error": self.error}
-        found: dict[str, Any] = {
-            "input": self.input, "predictions": [dataclasses.asdict(score) for score in self.scores]
-        }  # fmt: skip
-        if self.labels is not None:
-            found["labels"] = list(self.labels)
-        if self.known is not None:
-            found |= {"known": self.known, "unknown_score": self.unknown_score}
-        return found | ({} if self.explanation is None else {"explanation": self.explanation})
 
 
 @dataclass(frozen=True)
@@ -176,10 +113,10 @@ def predict(config: PredictConfig) -> Predictions:
             probabilities = classifier.probabilities(batch.outputs[0][row])
             score = None if strangeness is None else float(strangeness[row])
             turned_away = config.unknown and score is not None and score > 1
-            labels = _given(probabilities, classifier)
+            labels = given_labels(probabilities, classifier)
             predictions[position] = Prediction(
                 names[position],
-                () if turned_away else _best(probabilities, classifier, config.top),
+                () if turned_away else best_classes(probabilities, classifier, config.top),
                 () if turned_away and labels is not None else labels,
                 explanation=(
                     explainer.draw(position, pixels[row], int(probabilities.argmax()), classifier.classes)
@@ -223,24 +160,3 @@ def _plot(predictions: Predictions, path: Path) -> None:
     plot_predictions(shown, path)
     classified = sum(prediction.error is None for prediction in predictions)
     logger.info("Drew %d of %d images to %s.", len(shown), classified, path)
-
-
-def _given(probabilities: np.ndarray, classifier: Classifier) -> tuple[str, ...] | None:
-    """Return the classes that an image is given where it may have several; else None."""
-    if classifier.thresholds is None:
-        return None
-    return tuple(
-        classifier.classes[index][1] for index in np.flatnonzero(probabilities >= classifier.thresholds).tolist()
-    )
-
-
-def _best(probabilities: np.ndarray, classifier: Classifier, top: int) -> tuple[ClassScore, ...]:
-    """Return the most probable classes, and all that the image is given."""
-    shown = np.argsort(np.argsort(-probabilities, kind="stable")) < top
-    if classifier.thresholds is not None:
-        shown |= probabilities >= classifier.thresholds
-    order = [index for index in np.argsort(-probabilities, kind="stable").tolist() if shown[index]]
-    return tuple(
-        ClassScore(rank, classifier.classes[index][0], classifier.classes[index][1], float(probabilities[index]))
-        for rank, index in enumerate(order, start=1)
-    )

@@ -68,6 +68,14 @@ class ImagePreprocessor:
         """
         return decode(self._fetch(source) if is_stream(source) else source, min_size=self.min_size)
 
+    def load_bytes(self, data: bytes) -> Image.Image:
+        """Decode the bytes of one image file, as :meth:`load`.
+
+        Raises:
+            InputError: As for :meth:`load`.
+        """
+        return decode(data, min_size=self.min_size)
+
     def load_with_digest(self, source: str) -> tuple[Image.Image, bytes]:
         """Decode one image file or URL; also return the SHA-256 of the very bytes that were decoded.
 
