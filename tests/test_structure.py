@@ -17,7 +17,7 @@ STOREYS = [
     {"cli"},
     {"api"},
     {"commands"},
-    {"exporting"},
+    {"serving", "exporting"},
     {"training"},
     {"features"},
     {"inference", "architectures", "reporting", "analysis"},

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         predict,
         pull_weights,
         resume,
+        serve,
         verify_weights,
     )
     from tlkit.errors import TlkitError
@@ -46,6 +47,7 @@ __all__ = [
     "predict",
     "pull_weights",
     "resume",
+    "serve",
     "verify_weights",
 ]
 

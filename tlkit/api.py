@@ -85,6 +85,27 @@ class Predict(Network, total=False):
     force: bool
 
 
+class Serve(Load, total=False):
+    """Keywords of :class:`tlkit.config.ServeConfig`."""
+
+    host: str
+    port: int
+    allow_urls: bool
+    cors_origin: str | None
+    max_body: int
+    max_images: int
+    queue: int
+    size: SizeLike | None
+    resize: config.Resize | None
+    preprocess: config.Preprocess | None
+    labels: StrPath | None
+    top: int
+    uncalibrated: bool
+    engine: config.Engine
+    precision: config.Precision
+    threads: int | None
+
+
 class Extract(Network, total=False):
     """Keywords of :class:`tlkit.config.ExtractConfig`."""
 
@@ -308,6 +329,24 @@ def predict(images: Images, **options: Unpack[Predict]) -> Predictions:
     from tlkit.commands.predict import predict as run
 
     return run(checked)
+
+
+@_documented(config.ServeConfig)
+def serve(model: StrPath, **options: Unpack[Serve]) -> None:
+    """Serve a classifier over HTTP: a page to drop images on, and JSON for programs. Blocks until Ctrl-C or SIGTERM.
+
+    Args:
+        model: A run of :func:`finetune`, or a model file.
+        options: See below.
+
+    Raises:
+        TlkitError: A package is missing, the address is in use, or the run or model cannot be read.
+        KeyboardInterrupt: Ctrl-C ended it; requests that had begun are answered.
+    """
+    checked = _limited(config.ServeConfig.of({"model": model, **options}))
+    from tlkit.commands.serve import serve as run
+
+    run(checked)
 
 
 @_documented(config.ExtractConfig)

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import PurePath
 from typing import Any, Literal, Self, get_args
+from urllib.parse import urlsplit
 
 from tlkit.config_file import read_options
-from tlkit.errors import UsageError
+from tlkit.errors import ConfigError, UsageError
 from tlkit.utils.options import Option, Options, Size, option, options_of
 
 DEFAULT_ARCHITECTURE = "efficientnetlite0"
@@ -53,8 +54,8 @@ FREEZE_OPTIONS = ("freeze", "unfreeze", "unfreeze_blocks", "stages")
 """Options of finetune that exclude each other."""
 
 PHASE_1, PHASE_2, BOTH_PHASES = "Phase 1 (head)", "Phase 2 (fine-tuning)", "Both phases"
-AUGMENTATION, EXECUTION, OUTPUT = "Augmentation", "Execution", "Output"
-GROUPS = (RECIPE, DATA, NETWORK, HEAD, FREEZING, PHASE_1, PHASE_2, BOTH_PHASES, AUGMENTATION, EXECUTION, OUTPUT)
+AUGMENTATION, EXECUTION, SERVER, OUTPUT = "Augmentation", "Execution", "Server", "Output"
+GROUPS = (RECIPE, DATA, NETWORK, HEAD, FREEZING, PHASE_1, PHASE_2, BOTH_PHASES, AUGMENTATION, EXECUTION, SERVER, OUTPUT)
 """The headings of ``--help``, in order."""
 
 MAX_BATCH, MAX_SEED = 4096, 2**32 - 1
@@ -244,6 +245,27 @@ def _tta() -> Any:
     )  # fmt: skip
 
 
+def _preprocess() -> Any:
+    return option(
+        None, group=NETWORK, unset="the model's own, if it has one",
+        help="Preprocessing of a model FILE. caffe: BGR minus mean. tf: -1 to 1. torch: mean and standard deviation. "
+        "lite: (x-127)/128. unit: 0 to 1. none: 0 to 255, or scaled inside the model.",
+    )  # fmt: skip
+
+
+def _labels() -> Any:
+    return option(
+        None, group=NETWORK, path=True, metavar="FILE",
+        help="Class names in the order of the network's outputs, one per line, as 'NUMBER NAME' lines, JSON or CSV.",
+    )  # fmt: skip
+
+
+def _uncalibrated() -> Any:
+    return option(
+        False, group=OUTPUT, help="Probabilities of a RUN as its network gives them, without its temperature."
+    )
+
+
 def _force(what: str) -> Any:
     return option(False, group=OUTPUT, help=f"Overwrite {what}.")
 
@@ -261,15 +283,8 @@ class PredictConfig(BuildOptions, LoadOptions, EngineOptions):
     weights: str | None = _weights(None)
     size: Size | None = _size()
     resize: Resize | None = _resize("squash, or the run's")
-    preprocess: Preprocess | None = option(
-        None, group=NETWORK, unset="the model's own, if it has one",
-        help="Preprocessing of a model FILE. caffe: BGR minus mean. tf: -1 to 1. torch: mean and standard deviation. "
-        "lite: (x-127)/128. unit: 0 to 1. none: 0 to 255, or scaled inside the model.",
-    )  # fmt: skip
-    labels: str | None = option(
-        None, group=NETWORK, path=True, metavar="FILE",
-        help="Class names in the order of the network's outputs, one per line, as 'NUMBER NAME' lines, JSON or CSV.",
-    )  # fmt: skip
+    preprocess: Preprocess | None = _preprocess()
+    labels: str | None = _labels()
     allow_private: bool = _allow_private()
     batch_size: int = _batch_size()
     seed: int = _seed(_DRAWS)
@@ -282,9 +297,7 @@ class PredictConfig(BuildOptions, LoadOptions, EngineOptions):
     unknown: bool = option(
         False, group=OUTPUT, help="Answer unknown where an image is unlike those that a RUN was trained on."
     )
-    uncalibrated: bool = option(
-        False, group=OUTPUT, help="Probabilities of a RUN as its network gives them, without its temperature."
-    )
+    uncalibrated: bool = _uncalibrated()
     plot: str | None = option(
         None, group=OUTPUT, path=True, metavar="FILE",
         help="Draw the first images, each beside a bar chart of its classes.",
@@ -296,6 +309,61 @@ class PredictConfig(BuildOptions, LoadOptions, EngineOptions):
         unused = {} if self.plot or self.explain else {"force": "there is no --plot or --explain to write"}
         unused |= {} if self.model else {"uncalibrated": "only a run of `tlkit finetune` has a temperature"}
         return unused | _unused_seed(self.weights, skip_mismatch=self.skip_mismatch)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeConfig(LoadOptions, EngineOptions):
+    """Options of `tlkit serve`."""
+
+    model: str = option(
+        argument=True, path=True, metavar="RUN_OR_FILE",
+        help="A run of `tlkit finetune`, or what else `tlkit predict --model` takes.",
+    )  # fmt: skip
+    host: str = option(
+        "127.0.0.1", group=SERVER, metavar="ADDRESS",
+        help="Address to listen on; 0.0.0.0 lets other machines ask, and knows no passwords.",
+    )  # fmt: skip
+    port: int = option(8000, group=SERVER, at_least=0, at_most=65535, metavar="N", help="Port; 0 is one that is free.")
+    allow_urls: bool = option(
+        False, group=SERVER, help="Also fetch images by URL, never from hosts in this network (127.0.0.1, 10.…)."
+    )
+    cors_origin: str | None = option(
+        None, group=SERVER, metavar="URL,...", unset="the server's own page alone",
+        help="Other origins whose pages may ask: https://example.org.",
+    )  # fmt: skip
+    max_body: int = option(
+        50, group=SERVER, at_least=1, at_most=2000, metavar="MB", help="Largest body of a request, in MB."
+    )
+    max_images: int = option(64, group=SERVER, at_least=1, at_most=4096, metavar="N", help="Most images in a request.")
+    queue: int = option(
+        256, group=SERVER, at_least=1, at_most=65536, metavar="N",
+        help="Most images that wait or are computed; with more, requests are refused for a second (503).",
+    )  # fmt: skip
+    size: Size | None = option(None, group=NETWORK, metavar="N|HxW", unset="the model's", help="Input size in pixels.")
+    resize: Resize | None = _resize("squash, or the run's")
+    preprocess: Preprocess | None = _preprocess()
+    labels: str | None = _labels()
+    top: int = option(5, group=OUTPUT, at_least=1, metavar="N", help="Number of classes to list per image.")
+    uncalibrated: bool = _uncalibrated()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for origin in self.origins:
+            parts = urlsplit(origin)
+            if (
+                parts.scheme not in ("http", "https")
+                or not parts.hostname
+                or origin != f"{parts.scheme}://{parts.netloc}"
+            ):
+                raise ConfigError(
+                    f"cors_origin is {origin!r}; expected a URL without a path, such as https://example.org."
+                )
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Other origins whose pages may ask, as browsers write them."""
+        words = (word.strip().rstrip("/").lower() for word in (self.cors_origin or "").split(","))
+        return tuple(word for word in words if word)
 
 
 @dataclass(frozen=True, kw_only=True)

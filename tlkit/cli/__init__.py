@@ -17,6 +17,7 @@ COMMANDS = {
     "find-lr": "tlkit.cli.find_lr:find_lr",
     "evaluate": "tlkit.cli.evaluate:evaluate",
     "export": "tlkit.cli.export:export",
+    "serve": "tlkit.cli.serve:serve",
     "archs": "tlkit.cli.archs:archs",
     "inspect-h5": "tlkit.cli.inspect_h5:inspect_h5",
     "convert-h5": "tlkit.cli.convert_h5:convert_h5",

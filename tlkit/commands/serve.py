@@ -1,0 +1,69 @@
+"""Serve a classifier over HTTP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from tlkit.config import PredictConfig, ServeConfig
+from tlkit.data.modality import IMAGE
+from tlkit.errors import UsageError
+from tlkit.inference.base import run
+from tlkit.inference.select import open_engine
+from tlkit.serving import check_installed
+from tlkit.training.classifier import Classifier, choose_classifier
+from tlkit.utils.logging import logger
+
+
+def serve(config: ServeConfig) -> None:
+    """Serve a classifier until a signal ends it: a page, and JSON for programs.
+
+    Raises:
+        TlkitError: A package is missing, the address is in use, or the run or model cannot be read.
+        KeyboardInterrupt: Ctrl-C ended it; requests that had begun are answered.
+    """
+    check_installed()
+    from tlkit.serving.app import make_app
+    from tlkit.serving.guard import is_loopback
+    from tlkit.serving.limits import Limits
+    from tlkit.serving.server import Server, bind, url_of
+    from tlkit.serving.service import Service
+
+    limits = Limits(
+        body_bytes=config.max_body * 1_000_000, images=min(config.max_images, config.queue), queue=config.queue
+    )
+    with bind(config.host, config.port) as bound:
+        classifier = _classifier(config)
+        engine = open_engine(classifier.network, engine=config.engine, precision=config.precision)
+        preprocessor = classifier.network.preprocessor
+        run(engine, np.zeros((1, *preprocessor.size, preprocessor.channels), preprocessor.dtype))  # the first is slow
+        service = Service(
+            classifier,
+            engine,
+            name=Path(config.model).resolve().name,
+            top=config.top,
+            allow_urls=config.allow_urls,
+            limits=limits,
+        )
+        local = is_loopback(bound.getsockname()[0])
+        if not local:
+            logger.warning("%s: whoever reaches this machine can use the server; it knows no passwords.", config.host)
+        logger.info("Serving %s on %s (Ctrl-C ends it).", config.model, url_of(bound))
+        try:
+            Server(make_app(service, local=local, origins=config.origins), limits).serve_on(bound)
+        finally:
+            service.close()
+
+
+def _classifier(config: ServeConfig) -> Classifier:
+    shared = ("model", "size", "resize", "preprocess", "labels", "uncalibrated")
+    engine = ("threads", "engine", "precision")
+    load = {name: getattr(config.load, name) for name in ("by_name", "skip_mismatch", "layout", "flip_kernels")}
+    classifier = choose_classifier(
+        PredictConfig(images=(), **{name: getattr(config, name) for name in (*shared, *engine)}, **load)
+    )
+    modality = classifier.network.preprocessor.modality
+    if modality is not IMAGE:
+        raise UsageError(f"{config.model} takes {modality.name}, and `tlkit serve` takes images.")
+    return classifier
