@@ -63,6 +63,7 @@ bench: $(READY)
 	python tests/benchmarks/processes.py
 	python tests/benchmarks/features.py
 	python tests/benchmarks/finetune.py
+	python tests/benchmarks/serve.py
 
 # scikit-image and scikit-learn, of dev, have the images.
 bench-accuracy: $(READY)

@@ -49,6 +49,7 @@ def serve(config: ServeConfig) -> None:
         local = is_loopback(bound.getsockname()[0])
         if not local:
             logger.warning("%s: whoever reaches this machine can use the server; it knows no passwords.", config.host)
+        bound.listen(limits.connections)  # who connects from now on is answered
         logger.info("Serving %s on %s (Ctrl-C ends it).", config.model, url_of(bound))
         try:
             Server(make_app(service, local=local, origins=config.origins), limits).serve_on(bound)

@@ -23,6 +23,7 @@ async function describe() {
 }
 
 function add(files) {
+  const cards = document.createDocumentFragment();
   for (const file of files) {
     const card = byId("card").content.firstElementChild.cloneNode(true);
     const image = card.querySelector(".image");
@@ -37,10 +38,11 @@ function add(files) {
     image.alt = name;
     card.querySelector(".file").textContent = name;
     note(card, "Waiting …");
-    byId("results").prepend(card);
+    cards.append(card);
     waiting.push({ file, card, name });
   }
-  byId("bar").hidden = false;
+  byId("results").prepend(cards);
+  byId("bar").hidden = !byId("results").children.length;
   report();
   next();
 }
