@@ -186,11 +186,11 @@ def measure(folder: Path, rounds: int, count: int) -> None:
     for number, measured in found.items():
         served = statistics.median(each for each, _ in measured)
         seconds = [second for _, each in measured for second in each]
+        middle, late = statistics.median(seconds), percentile(seconds, 0.99)
         print(
             f"{number:2} clients: {served:4.0f} images a second, {served / rate:4.0%} of the loop; "
-            f"median {statistics.median(seconds) * 1000:.1f} ms ({statistics.median(seconds) / single:.1f} of 1 client), "
-            f"p99 {percentile(seconds, 0.99) * 1000:.1f} ms, {percentile(seconds, 0.99) * served / number:.2f} times "
-            f"{number} / (images a second)"
+            f"median {middle * 1000:.1f} ms ({middle / single:.1f} of 1 client), "
+            f"p99 {late * 1000:.1f} ms, {late * served / number:.2f} times {number} / (images a second)"
         )
     print(f"processor time of the clients, of all: {statistics.median(shares):.0%} with 16 clients")
 

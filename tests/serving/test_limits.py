@@ -1,0 +1,177 @@
+"""What is too much is refused with a reason, and what waits is bounded."""
+
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from helpers.served import BOUNDARY, form, served
+
+from tlkit.serving.limits import Limits
+
+pytestmark = pytest.mark.usefixtures("toy")
+
+
+class Held:
+    """An engine that starts nothing until it is released."""
+
+    def __init__(self, engine):
+        self._engine, self.released, self.sizes = engine, threading.Event(), []
+        self.name, self.precision, self.shapes, self.batch = engine.name, engine.precision, engine.shapes, engine.batch
+
+    def submit(self, pixels):
+        self.sizes.append(len(pixels))
+        self.released.wait()
+        return self._engine.submit(pixels)
+
+
+@pytest.fixture
+def held():
+    """Wraps an engine; released where the test ends, whatever happens."""
+    engines = []
+
+    def wrap(engine):
+        engines.append(Held(engine))
+        return engines[0]
+
+    wrap.engines = engines
+    yield wrap
+    for engine in engines:
+        engine.released.set()
+
+
+def test_a_full_queue_refuses_and_forgets_nothing(run, brick, held):
+    with served(run, Limits(queue=3, images=2), wrap=held) as client, ThreadPoolExecutor(3) as clients:
+        try:
+            one = clients.submit(client.post, "/predict", brick)
+            two = clients.submit(client.post_form, "/predict", [("a.png", brick), ("b.png", brick)])
+            while client.metric("tlkit_queue_images") < 3:
+                pass
+            for path in ("/predict", "/explain"):
+                refused = client.post(path, brick)
+                assert (refused.status, refused.headers["Retry-After"]) == (503, "1"), path
+                assert "The queue is full" in refused.json["error"]
+            assert client.get("/health").json == {"status": "ok"}
+        finally:
+            held.engines[0].released.set()
+        assert (one.result().status, two.result().status) == (200, 200)
+        assert client.metric("tlkit_queue_images") == 0
+        assert client.post("/predict", brick).status == 200
+
+
+def test_heat_maps_are_bounded_too(run, brick, held):
+    with served(run, Limits(explanations=1), wrap=held) as client, ThreadPoolExecutor(1) as clients:
+        try:
+            drawn = clients.submit(client.post, "/explain", brick)
+            while client.metric("tlkit_queue_images") < 1:
+                pass
+            refused = client.post("/explain", brick)
+            assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
+        finally:
+            held.engines[0].released.set()
+        assert drawn.result().status == 200
+
+
+def test_bodies_of_all_requests_share_their_memory(run, brick, monkeypatch):
+    monkeypatch.setattr(Limits, "held_bytes", len(brick) + 10)
+    with served(run) as client:
+        with socket.create_connection(("127.0.0.1", client.port)) as slow:
+            slow.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n"
+                         b"Expect: 100-continue\r\n\r\n")  # fmt: skip
+            assert slow.recv(1000).startswith(b"HTTP/1.1 100")
+            slow.sendall(bytes(100))
+            while (refused := client.post("/predict", brick)).status != 503:  # until those 100 bytes arrived
+                assert refused.status == 200
+        assert refused.headers["Retry-After"] == "1"
+        while client.post("/predict", brick).status == 503:  # until the server knows that the connection is gone
+            pass
+        assert client.post("/predict", brick).status == 200
+
+
+@pytest.mark.parametrize("length", ["told", "chunked"])
+def test_a_body_that_is_too_large(run, brick, length):
+    with served(run, Limits(body_bytes=len(brick))) as client:
+        assert client.post("/predict", brick).status == 200
+        large = brick + b"x"
+        refused = client.post("/predict", large if length == "told" else iter([large]))
+        assert (refused.status, refused.headers["Connection"]) == (413, "close")
+        assert refused.json == {"error": f"The body is larger than {len(brick):,} bytes, the limit of this server."}
+
+
+def test_an_image_with_too_many_pixels_is_refused_before_it_is_decoded(server, monkeypatch, brick):
+    monkeypatch.setattr("tlkit.data.images.decode.MAX_PIXELS", 96 * 96 - 1)
+    refused = server.post("/predict", brick)
+    assert refused.status == 422
+    assert "96x96 pixels, more than the limit" in refused.json[0]["error"]
+
+
+def test_too_many_images(run, brick):
+    with served(run, Limits(images=2)) as client:
+        assert client.post_form("/predict", [("a", brick)] * 2).status == 200
+        refused = client.post_form("/predict", [("a", brick)] * 3)
+        assert (refused.status, refused.json) == (413, {"error": "A request may hold at most 2 images."})
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status", "words"),
+    [
+        (b"", "image/png", 400, "empty"),
+        (b"hello", "text/plain", 415, "text/plain"),
+        (b"<a>", "text/html", 415, "expected an image"),
+        (b"{}", "multipart/form-data", 400, "no boundary"),
+        (b"words", f"multipart/form-data; boundary={BOUNDARY}", 400, "damaged"),
+        (form([("a", b"x")])[:-20], f"multipart/form-data; boundary={BOUNDARY}", 400, "ends before"),
+        (form([]), f"multipart/form-data; boundary={BOUNDARY}", 400, ""),
+        (form([("a", b"x")]).replace(b'; filename="a"', b""), f"multipart/form-data; boundary={BOUNDARY}", 400,
+         "no file"),
+        (b"".join(form([("a", b"x")] * 20).replace(b'; filename="a"', b"").splitlines(True)),
+         f"multipart/form-data; boundary={BOUNDARY}", 413, "fields"),
+    ],
+)  # fmt: skip
+def test_what_is_no_image_is_refused_with_the_reason(server, body, kind, status, words):
+    for path in ("/predict", "/explain"):
+        refused = server.post(path, body, content_type=kind)
+        assert (refused.status, list(refused.json)) == (status, ["error"])
+        assert words in refused.json["error"]
+        assert refused.headers["Content-Type"] == "application/json"
+
+
+def test_headers_that_do_not_come_end_the_connection(run):
+    with (
+        served(run, Limits(header_seconds=0.1)) as client,
+        socket.create_connection(("127.0.0.1", client.port), 60) as slow,
+    ):
+        slow.sendall(b"GET /health HT")
+        assert slow.recv(1000) == b""
+        with socket.create_connection(("127.0.0.1", client.port), 60) as silent:
+            assert silent.recv(1000) == b""
+
+
+def test_headers_of_a_second_request_that_do_not_come_end_the_connection(run):
+    with (
+        served(run, Limits(header_seconds=0.5)) as client,
+        socket.create_connection(("127.0.0.1", client.port), 60) as slow,
+    ):
+        slow.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        data = b""
+        while b'{"status":"ok"}' not in data:
+            data += slow.recv(1000)
+        slow.sendall(b"GET /health HT")
+        assert slow.recv(1000) == b""
+
+
+def test_a_body_that_does_not_come_is_refused(run):
+    with served(run, Limits(body_seconds=0.1)) as client:
+        connection = client.connect()
+        connection.putrequest("POST", "/predict")
+        connection.putheader("Content-Length", "10")
+        connection.endheaders(b"12345")
+        response = connection.getresponse()
+        assert (response.status, response.getheader("Connection")) == (408, "close")
+        connection.close()
+
+
+def test_headers_without_end_are_refused(server):
+    with socket.create_connection(("127.0.0.1", server.port), 60) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 200_000)
+        assert client.recv(100).startswith(b"HTTP/1.1 400")
