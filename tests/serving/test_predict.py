@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -82,6 +83,18 @@ def test_names_are_names_and_never_paths(server, brick, name, shown):
     found = server.post_form("/predict", [(name, brick)])
     assert (found.status, found.json[0]["input"]) == (200, shown)
     assert "predictions" in found.json[0]
+
+
+def test_class_names_may_hold_bytes_that_are_no_text(run, tmp_path, brick, tlkit):
+    odd = tmp_path / "odd"
+    shutil.copytree(run, odd)
+    record = odd / "run.json"
+    record.write_text(record.read_text("utf-8").replace('"brick"', '"br\\udcffck"'), "utf-8")
+    (tmp_path / "brick.png").write_bytes(brick)
+    expected = tlkit("predict", "--model", odd, tmp_path / "brick.png", "--format", "json").json
+    with served(odd) as client:
+        assert client.post("/predict", brick).json == named(expected, "image")
+        assert client.get("/model").json["classes"] == ["br\udcffck", "grass"]
 
 
 def test_nothing_is_written_to_disk(server):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from importlib import resources
@@ -57,6 +58,13 @@ def make_app(service: Service, *, local: bool, origins: Collection[str] = ()) ->
     return Guard(app, local=local, origins=origins)
 
 
+class _Json(JSONResponse):
+    """JSON in ASCII, as the command line prints it: names with undecodable bytes stay valid."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
 class _Routes:
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -66,23 +74,23 @@ class _Routes:
         service = self._service
         top = _top(request.query_params, service.top)
         _check_query(request.query_params, {"top"})
-        json = media_type(request) == "application/json"
-        if json and not service.allow_urls:
+        as_urls = media_type(request) == "application/json"
+        if as_urls and not service.allow_urls:
             raise Refused(403, "This server fetches no URLs; `tlkit serve --allow-urls` does.")
         async with reading(request, service.limits, service.held) as body:
-            if json:
+            if as_urls:
                 found = await service.predict_urls(urls(body, service.limits), top)
             else:
-                images = uploads(request, body, service.limits)
+                images = await uploads(request, body, service.limits)
                 del body  # a form is held once, as its parts
                 found = await service.predict(images, top)
         failed = all(prediction.error is not None for prediction in found)
-        return JSONResponse([prediction.to_dict() for prediction in found], 422 if failed else 200)
+        return _Json([prediction.to_dict() for prediction in found], 422 if failed else 200)
 
     async def explain(self, request: Request) -> Response:
         _check_query(request.query_params, {"label"})
         async with reading(request, self._service.limits, self._service.held) as body:
-            images = uploads(request, body, self._service.limits)
+            images = await uploads(request, body, self._service.limits)
             del body
             if len(images) != 1:
                 raise Refused(400, f"A heat map is of one image; the request holds {len(images)}.")
@@ -90,16 +98,16 @@ class _Routes:
         return Response(drawn, media_type="image/png")
 
     async def health(self, request: Request) -> Response:
-        return JSONResponse({"status": "ok"})
+        return _Json({"status": "ok"})
 
     async def model(self, request: Request) -> Response:
-        return JSONResponse(self._service.model())
+        return _Json(self._service.model())
 
     async def metrics(self, request: Request) -> Response:
         return Response(self._service.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
     async def openapi(self, request: Request) -> Response:
-        return JSONResponse(self._openapi)
+        return _Json(self._openapi)
 
 
 def _file(name: str, kind: str) -> Handler:
@@ -150,7 +158,7 @@ def _check_query(query: Mapping[str, Any], known: Collection[str]) -> None:
 
 
 def _error(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
-    return JSONResponse({"error": message}, status, headers)
+    return _Json({"error": message}, status, headers)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -16,6 +16,7 @@ from tlkit.serving.limits import DRAINED_BYTES, Budget, Limits, Refused
 from tlkit.utils.text import escape_control_chars
 
 _LONGEST_NAME = 255
+_LONGEST_JSON = 1_000_000
 _MOST_PARTS_BESIDE = 16
 """Fields of a form that are no images."""
 RAW = "image"
@@ -98,7 +99,7 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def uploads(request: Request, body: bytes, limits: Limits) -> list[Upload]:
+async def uploads(request: Request, body: bytes, limits: Limits) -> list[Upload]:
     """Return the images of a request: the body is one, or a form holds several.
 
     Raises:
@@ -106,7 +107,8 @@ def uploads(request: Request, body: bytes, limits: Limits) -> list[Upload]:
     """
     kind = media_type(request)
     if kind == "multipart/form-data":
-        found = _parts(request.headers["content-type"], body, limits)
+        # in a thread: a large form must not hold up other requests
+        found = await asyncio.to_thread(_parts, request.headers["content-type"], body, limits)
         if not found:
             raise Refused(400, "The form holds no file; send each image as a part with a file name.")
         return found
@@ -130,6 +132,8 @@ def urls(body: bytes, limits: Limits) -> list[str]:
     Raises:
         Refused: It is something else, or there are too many.
     """
+    if len(body) > _LONGEST_JSON:
+        raise Refused(413, f"The JSON document is larger than {_LONGEST_JSON:,} bytes.")
     expected = 'expected {"urls": ["https://…", …]}'
     try:
         document = json.loads(body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -62,6 +63,7 @@ class Service:
         self._preprocessor = preprocessor
         self._batcher = Batcher(engine, preprocessor, decode_threads(), self.metrics.batches.observe)
         self._drawing = ThreadPoolExecutor(1, thread_name_prefix="explain")  # one heat map at a time
+        self._slots = asyncio.Semaphore(DOWNLOADS)
         self._fetching = ThreadPoolExecutor(DOWNLOADS, thread_name_prefix="fetch")
 
     async def predict(self, images: Sequence[Upload], top: int) -> list[Prediction]:
@@ -82,11 +84,12 @@ class Service:
 
         async def predict(url: str) -> Prediction:
             name = without_password(url)
-            try:
-                data = await asyncio.get_running_loop().run_in_executor(self._fetching, _fetch, url)
-            except InputError as error:
-                return self._failed(name, error)
-            return await self._predict(name, data, top)
+            async with self._slots:  # until it is decoded: no more files than that are in memory
+                try:
+                    data = await asyncio.get_running_loop().run_in_executor(self._fetching, _fetch, url)
+                except InputError as error:
+                    return self._failed(name, error)
+                return await self._predict(name, data, top)
 
         with self._queue.share(len(urls)):
             return await asyncio.gather(*map(predict, urls))
@@ -144,6 +147,8 @@ class Service:
         """End the threads, once no request is left."""
         self._drawing.shutdown(cancel_futures=True)
         self._fetching.shutdown(wait=False, cancel_futures=True)
+        if "tlkit.data.url" in sys.modules:
+            sys.modules["tlkit.data.url"].hang_up_all()  # don't wait for a slow server
         self._batcher.close()
 
     async def _predict(self, name: str, data: bytes, top: int) -> Prediction:
