@@ -1,6 +1,7 @@
 """Images that arrive together are computed together, without waiting for each other."""
 
 import threading
+import time
 from concurrent.futures import Future
 
 import numpy as np
@@ -82,6 +83,7 @@ def test_what_arrives_meanwhile_is_the_next_batch(batcher):
     others = [made.submit(bytes([number])) for number in range(10, 15)]
     made.submit(b"gate")
     preprocessor.at_gate.wait()  # one thread decodes: the five are decoded
+    time.sleep(0.05)  # for a batch that starts too early
     assert [len(pixels) for pixels, _ in engine.started] == [1] * IN_FLIGHT
     engine.finish(0)
     engine.wait_for(IN_FLIGHT + 1)
@@ -138,7 +140,10 @@ def test_heat_maps_and_images_take_turns(batcher):
             engine.wait_for(number + IN_FLIGHT + 1)
     thread.join()
     assert outputs[0].ravel().tolist() == list(range(1, 21))
-    assert sorted(len(pixels) for pixels, _ in engine.started[IN_FLIGHT:7]) == [1, 4, 8, 8, 8]
+    of_heat_map = [int(batch.max()) < 30 for batch, _ in engine.started[IN_FLIGHT:7]]
+    assert sorted(len(batch) for batch, _ in engine.started[IN_FLIGHT:7]) == [1, 4, 8, 8, 8]
+    first = of_heat_map.index(True)
+    assert all(of_heat_map[first:]) or not of_heat_map[first + 1]
 
 
 def test_an_image_that_nobody_waits_for_any_more_is_not_decoded(batcher):
