@@ -186,13 +186,14 @@ def measure(folder: Path, rounds: int, count: int) -> None:
     for number, measured in found.items():
         served = statistics.median(each for each, _ in measured)
         seconds = [second for _, each in measured for second in each]
+        shared = statistics.median(each / one for (each, _), one in zip(measured, alone, strict=True))
         middle, late = statistics.median(seconds), percentile(seconds, 0.99)
         print(
-            f"{number:2} clients: {served:4.0f} images a second, {served / rate:4.0%} of the loop; "
+            f"{number:2} clients: {served:4.0f} images a second, {shared:4.0%} of the loop in the same round; "
             f"median {middle * 1000:.1f} ms ({middle / single:.1f} of 1 client), "
             f"p99 {late * 1000:.1f} ms, {late * served / number:.2f} times {number} / (images a second)"
         )
-    print(f"processor time of the clients, of all: {statistics.median(shares):.0%} with 16 clients")
+    print(f"processor time of the clients, of theirs and the server's: {statistics.median(shares):.1%} with 16 clients")
 
 
 def _own_seconds() -> float:
@@ -203,8 +204,8 @@ def _own_seconds() -> float:
 def main() -> None:
     """Measure in a folder of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--images", type=int, default=1024, help="requests of a measurement with 16 clients")
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--images", type=int, default=384, help="requests of a measurement with 16 clients")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         measure(Path(folder), given.rounds, given.images)
