@@ -80,8 +80,7 @@ class Server:
 
     def seconds(self) -> float:
         """Processor seconds so far."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / 100
+        return processor_seconds(self.process.pid)
 
     def close(self) -> None:
         self.process.send_signal(signal.SIGTERM)
@@ -140,6 +139,28 @@ def load(port: int, requests: list[bytes], clients: int, count: int) -> tuple[fl
     return count / (time.perf_counter() - start), seconds
 
 
+class Others:
+    """Processors that other processes keep busy meanwhile: of a machine that is not quiet, the numbers say little."""
+
+    def __init__(self, *processes: int) -> None:
+        self.processes = processes
+        self.began, self.before = time.perf_counter(), self._seconds()
+
+    def _seconds(self) -> float:
+        fields = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+        own = sum(processor_seconds(process) for process in self.processes) + _own_seconds()
+        return (sum(fields) - fields[3] - fields[4]) / 100 - own
+
+    def average(self) -> float:
+        return max(0.0, (self._seconds() - self.before) / (time.perf_counter() - self.began))
+
+
+def processor_seconds(process: int) -> float:
+    """Processor seconds of a process so far."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
 def percentile(values: list[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
@@ -171,6 +192,7 @@ def measure(folder: Path, rounds: int, count: int) -> None:
     found: dict[int, list[tuple[float, list[float]]]] = {number: [] for number in clients}
     alone, shares = [], []
     load(server.port, requests, 16, 256)
+    others = Others(loop.process.pid, server.process.pid)
     for _ in range(rounds):
         alone.append(loop.rate(count))
         for number in clients:
@@ -178,6 +200,7 @@ def measure(folder: Path, rounds: int, count: int) -> None:
             found[number].append(load(server.port, requests, number, count if number > 2 else count // 4))
             if number == max(clients):
                 shares.append((_own_seconds() - own) / (server.seconds() - before + _own_seconds() - own))
+    print(f"other processes kept {others.average():.2f} processors busy meanwhile")
     loop.close()
     server.close()
     rate = statistics.median(alone)

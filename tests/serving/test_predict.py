@@ -85,6 +85,22 @@ def test_names_are_names_and_never_paths(server, brick, name, shown):
     assert "predictions" in found.json[0]
 
 
+def test_a_run_that_gives_several_labels(toy, textures, tmp_path, tlkit, brick):
+    rows = [f"{path},{path.parent.name}|textured" if number % 2 else f"{path},{path.parent.name}"
+            for number, path in enumerate(sorted(textures.rglob("*.png")))]  # fmt: skip
+    table = tmp_path / "labels.csv"
+    table.write_text("\n".join(["path,labels", *rows]))
+    options = ("--multi-label", "--recipe", "fast", "-o", tmp_path / "several")
+    assert tlkit("finetune", table, *toy, *options).code == 0
+    (tmp_path / "brick.png").write_bytes(brick)
+    expected = tlkit("predict", "--model", tmp_path / "several", tmp_path / "brick.png", "--format", "json").json
+    assert "labels" in expected[0]
+    with served(tmp_path / "several") as client:
+        assert client.post("/predict", brick).json == named(expected, "image")
+        assert client.get("/model").json["multi_label"] is True
+        assert client.post("/explain", brick).status == 200
+
+
 def test_class_names_may_hold_bytes_that_are_no_text(run, tmp_path, brick, tlkit):
     odd = tmp_path / "odd"
     shutil.copytree(run, odd)
