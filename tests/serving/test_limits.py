@@ -76,16 +76,16 @@ def test_bodies_of_all_requests_share_their_memory(run, brick, monkeypatch):
     monkeypatch.setattr(Limits, "held_bytes", len(brick) + 10)
     with served(run) as client:
         with socket.create_connection(("127.0.0.1", client.port)) as slow:
-            slow.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n"
+            slow.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n"
                          b"Expect: 100-continue\r\n\r\n")  # fmt: skip
-            assert slow.recv(1000).startswith(b"HTTP/1.1 100")
-            slow.sendall(bytes(100))
-            while (refused := client.post("/predict", brick)).status != 503:  # until those 100 bytes arrived
-                assert refused.status == 200
-        assert refused.headers["Retry-After"] == "1"
+            assert slow.recv(1000).startswith(b"HTTP/1.1 100")  # the server has made room for it
+            for body in (brick, iter([brick])):
+                refused = client.post("/predict", body)
+                assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
+                assert "as it has room for" in refused.json["error"]
         while client.post("/predict", brick).status == 503:  # until the server knows that the connection is gone
             pass
-        assert client.post("/predict", brick).status == 200
+        assert client.post("/predict", iter([brick])).status == 200
 
 
 @pytest.mark.parametrize("length", ["told", "chunked"])

@@ -12,7 +12,7 @@ from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 
-from tlkit.serving.limits import DRAINED_BYTES, Budget, Limits, Refused
+from tlkit.serving.limits import DRAIN_SECONDS, DRAINED_BYTES, Budget, Limits, Refused
 from tlkit.utils.text import escape_control_chars
 
 _LONGEST_NAME = 255
@@ -44,16 +44,20 @@ async def reading(request: Request, limits: Limits, held: Budget) -> AsyncIterat
         Refused: It is larger than allowed, arrives too slowly, or there is no room for it now.
     """
     body = bytearray()
-    size = 0
+    claimed = 0
     try:
         try:
             async with asyncio.timeout(limits.body_seconds):
-                _check_length(request.headers.get("content-length"), limits)
+                # all of it at once: of many that come together, some are read, and not a part of each
+                length = _length(request, limits)
+                held.claim(length)
+                claimed = length
                 async for chunk in request.stream():
                     if len(body) + len(chunk) > limits.body_bytes:
                         raise _too_large(limits)
-                    held.claim(len(chunk))
-                    size += len(chunk)
+                    if (more := len(body) + len(chunk) - claimed) > 0:  # its length was not told
+                        held.claim(more)
+                        claimed += more
                     body += chunk
         except TimeoutError:
             raise Refused(
@@ -62,6 +66,9 @@ async def reading(request: Request, limits: Limits, held: Budget) -> AsyncIterat
         except ClientDisconnect:
             raise Refused(400, "The connection was closed before the body was complete.") from None
         except Refused as refused:
+            body.clear()
+            held.give_back(claimed)
+            claimed = 0
             await _drain(request)
             refused.headers["Connection"] = "close"
             raise
@@ -69,12 +76,17 @@ async def reading(request: Request, limits: Limits, held: Budget) -> AsyncIterat
         body.clear()
         yield data
     finally:
-        held.give_back(size)
+        held.give_back(claimed)
 
 
-def _check_length(length: str | None, limits: Limits) -> None:
-    if length is not None and length.isdecimal() and int(length) > limits.body_bytes:
+def _length(request: Request, limits: Limits) -> int:
+    """Return the length that a request tells of its body; 0 where it tells none."""
+    length = request.headers.get("content-length", "")
+    if not length.isdecimal():
+        return 0
+    if int(length) > limits.body_bytes:
         raise _too_large(limits)
+    return int(length)
 
 
 def _too_large(limits: Limits) -> Refused:
@@ -85,7 +97,7 @@ async def _drain(request: Request) -> None:
     """Read and drop what still arrives, for a while."""
     dropped = 0
     try:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(DRAIN_SECONDS):
             async for chunk in request.stream():
                 dropped += len(chunk)
                 if dropped > DRAINED_BYTES:

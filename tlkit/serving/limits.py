@@ -12,6 +12,9 @@ RETRY_SECONDS = 1
 DRAINED_BYTES = 64_000_000
 """Bytes of a refused body that are read and dropped, so that its sender sees why instead of a broken connection."""
 
+DRAIN_SECONDS = 10
+"""How long that may take."""
+
 
 class Refused(Exception):
     """A request that is answered with an error.
