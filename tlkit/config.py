@@ -6,12 +6,12 @@ the Python API are checked by them, and every wrong value raises the same :class
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import PurePath
 from typing import Any, Literal, Self, get_args
-from urllib.parse import urlsplit
 
 from tlkit.config_file import read_options
 from tlkit.errors import ConfigError, UsageError
@@ -349,12 +349,7 @@ class ServeConfig(LoadOptions, EngineOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         for origin in self.origins:
-            parts = urlsplit(origin)
-            if (
-                parts.scheme not in ("http", "https")
-                or not parts.hostname
-                or origin != f"{parts.scheme}://{parts.netloc}"
-            ):
+            if not re.fullmatch(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?", origin):
                 raise ConfigError(
                     f"cors_origin is {origin!r}; expected a URL without a path, such as https://example.org."
                 )
