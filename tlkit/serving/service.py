@@ -128,7 +128,7 @@ class Service:
             "labels": [label for label, _ in classifier.classes],
             "multi_label": classifier.thresholds is not None,
             "thresholds": None if classifier.thresholds is None else classifier.thresholds.tolist(),
-            "knows_unknown": classifier.unknown is not None,
+            "knows_unknown": classifier.knows_unknown,
             "size": list(preprocessor.size),
             "channels": preprocessor.channels,
             "resize": preprocessor.resize_mode,
@@ -166,14 +166,13 @@ class Service:
     def _prediction(self, name: str, computed: Computed, top: int) -> Prediction:
         classifier = self._classifier
         probabilities = classifier.probabilities(computed.outputs[0][0])
-        unknown = classifier.unknown
         # of each image by itself: a matrix product of several may round differently
-        score = None if unknown is None else float(unknown.scores(computed.outputs[1 : 1 + len(unknown.layers)])[0])
+        strangeness = classifier.strangeness(computed.outputs)
         return Prediction(
             name,
             best_classes(probabilities, classifier, top),
             given_labels(probabilities, classifier),
-            unknown_score=score,
+            unknown_score=None if strangeness is None else float(strangeness[0]),
         )
 
     def _class_number(self, label: str) -> int:
