@@ -263,7 +263,7 @@ def test_a_missing_package_is_named(run, tlkit, tmp_path, monkeypatch):
 
     monkeypatch.setattr(extras, "find_spec", lambda name: None)
     ran = tlkit("export", run, "-o", tmp_path / "x.onnx")
-    assert "needs onnx, which is not installed" in ran.err
+    assert "`tlkit export` needs onnx, onnxruntime, which are not installed" in ran.err
     assert "pip install 'tlkit[onnx]'" in ran.err
 
 

@@ -96,8 +96,8 @@ def export(config: ExportConfig) -> ExportResult:
     output = Path(config.output)
     path = output / "1" / FILES[config.kind] if config.layout == "triton" else output
     if config.precision == "int8" and config.kind == "openvino":
-        needs("onnx", *_PACKAGES["onnx"])
-    needs("litert" if config.kind == "litert" else "onnx", *_PACKAGES.get(config.kind, ()))
+        needs("onnx", *_PACKAGES["onnx"], by="`tlkit export`")
+    needs("litert" if config.kind == "litert" else "onnx", *_PACKAGES.get(config.kind, ()), by="`tlkit export`")
     _check_output(output, config)
     classifier = choose_classifier(
         PredictConfig(

@@ -11,9 +11,11 @@ from tlkit.data.modality import IMAGE
 from tlkit.errors import UsageError
 from tlkit.inference.base import run
 from tlkit.inference.select import open_engine
-from tlkit.serving import check_installed
 from tlkit.training.classifier import Classifier, choose_classifier
+from tlkit.utils.extras import needs
 from tlkit.utils.logging import logger
+
+_PACKAGES = ("starlette", "uvicorn", "python_multipart", "prometheus_client")
 
 
 def serve(config: ServeConfig) -> None:
@@ -23,7 +25,7 @@ def serve(config: ServeConfig) -> None:
         TlkitError: A package is missing, the address is in use, or the run or model cannot be read.
         KeyboardInterrupt: Ctrl-C ended it; requests that had begun are answered.
     """
-    check_installed()
+    needs("serve", *_PACKAGES, by="`tlkit serve`")
     from tlkit.serving.app import make_app
     from tlkit.serving.guard import is_loopback
     from tlkit.serving.limits import Limits

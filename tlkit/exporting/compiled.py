@@ -29,7 +29,7 @@ def write_onnx(classifier: Classifier, manifest: Manifest, path: Path) -> None:
 
     Raises:
         ModelError: A layer is not one that the compiler knows, or the file would be larger than 2 GB.
-        UsageError: onnx is not installed.
+        TlkitError: onnx is not installed.
     """
     needs("onnx", "onnx")
     import onnx

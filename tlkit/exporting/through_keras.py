@@ -17,6 +17,7 @@ from tlkit.inference.exported.files import labels_text, pack
 from tlkit.inference.exported.manifest import LABELS, MANIFEST, Manifest
 from tlkit.inference.frozen_graph import frozen_graph
 from tlkit.training.classifier import Classifier
+from tlkit.utils.quiet import stderr_held_back
 
 Samples = Callable[[], Iterator[np.ndarray]]
 """Images to calibrate on, ``(1, height, width, channels)`` uint8 each."""
@@ -157,5 +158,6 @@ def write_litert(classifier: Classifier, manifest: Manifest, path: Path, samples
             converter.target_spec.supported_types = [tf.float16]
         if samples is not None:
             converter.representative_dataset = lambda: ({"images": image} for image in samples())
-        path.write_bytes(converter.convert())
+        with stderr_held_back():  # it prints what it quantizes
+            path.write_bytes(converter.convert())
     pack(path, manifest)

@@ -15,7 +15,7 @@ def read_record(path: Path) -> RunRecord:
     Raises:
         RunError: It is neither.
         ModelError: An exported file cannot be read.
-        UsageError: The runtime of its format is not installed.
+        TlkitError: The runtime of its format is not installed.
     """
     kind = exported_format(path) or ("keras" if path.suffix == ".keras" and path.is_file() else None)
     if kind is None:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from tlkit.errors import UsageError
+from tlkit.errors import TlkitError
 
 
-def needs(extra: str, *modules: str) -> None:
-    """Refuse to go on where a package is not installed.
+def needs(extra: str, *modules: str, by: str = "this") -> None:
+    """Refuse to go on where a package is not installed, before any work is done.
 
     Args:
         extra: The extra of tlkit that brings it.
         modules: What is imported of it.
+        by: What needs it, for the message.
 
     Raises:
-        UsageError: It is not installed.
+        TlkitError: It is not installed.
     """
-    missing = [module for module in modules if find_spec(module.partition(".")[0]) is None]
+    missing = [module.replace("_", "-") for module in modules if find_spec(module) is None]
     if missing:
-        name = missing[0].partition(".")[0]
-        raise UsageError(f"This needs {name}, which is not installed.", hint=f"pip install 'tlkit[{extra}]'")
+        raise TlkitError(
+            f"{by[:1].upper()}{by[1:]} needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not "
+            "installed.",
+            hint=f"pip install 'tlkit[{extra}]'",
+        )

@@ -27,7 +27,7 @@ class ExportedEngine:
 
     Raises:
         ModelError: The runtime refuses the file, or it is not what its manifest describes.
-        UsageError: The runtime is not installed.
+        TlkitError: The runtime is not installed.
     """
 
     precision = "float32"
@@ -60,7 +60,7 @@ def open_runtime(path: Path, kind: ExportFormat) -> Run:
     """Return what runs an exported file.
 
     Raises:
-        UsageError: The runtime is not installed.
+        TlkitError: The runtime is not installed.
     """
     return _RUNTIMES[kind](path)
 

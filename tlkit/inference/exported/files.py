@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from tlkit.config import ExportFormat
-from tlkit.errors import ModelError, UsageError
+from tlkit.errors import ModelError, TlkitError
 from tlkit.inference.exported.manifest import KEY, LABELS, MANIFEST, Manifest
 from tlkit.utils.extras import needs
 
@@ -23,7 +23,7 @@ def exported_format(path: Path) -> ExportFormat | None:
     if path.is_dir():
         return "saved_model" if (path / "saved_model.pb").is_file() else None
     found = [name for name in get_args(ExportFormat) if SUFFIXES[name] == path.suffix.lower()]
-    return found[0] if found and found[0] != "keras" else None
+    return found[0] if path.is_file() and found and found[0] not in ("keras", "saved_model") else None
 
 
 def read_manifest(path: Path, kind: ExportFormat) -> Manifest | None:
@@ -31,13 +31,11 @@ def read_manifest(path: Path, kind: ExportFormat) -> Manifest | None:
 
     Raises:
         ModelError: The file cannot be read, or its manifest is damaged.
-        UsageError: The runtime of the format is not installed.
+        TlkitError: The runtime of the format is not installed.
     """
     try:
         text = _READERS[kind](path)
-    except (TypeError, AttributeError):
-        raise
-    except (UsageError, ModelError):
+    except TlkitError:
         raise
     except Exception as error:  # each runtime has exceptions of its own
         reason = str(error).strip().splitlines()
