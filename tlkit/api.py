@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from tlkit.commands.compare import CompareResult
     from tlkit.commands.convert_h5 import Converted
     from tlkit.commands.evaluate import EvaluationResult
-    from tlkit.commands.export import ExportResult
     from tlkit.commands.extract import ExtractResult
     from tlkit.commands.find_lr import FoundRate
     from tlkit.commands.inspect_h5 import Inspection
     from tlkit.commands.predict import Predictions
     from tlkit.commands.weights import FileStatus
+    from tlkit.exporting.result import ExportResult
     from tlkit.training.result import FinetuneResult
 
 StrPath = str | os.PathLike[str]

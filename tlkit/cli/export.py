@@ -25,7 +25,7 @@ def export(options: dict[str, Any]) -> None:
         tlkit predict --model flowers.onnx img.jpg
     """
     from tlkit import api
-    from tlkit.commands.export import summary
+    from tlkit.exporting.result import summary
 
     result = api.export(**options)
     for line in (*summary(result).splitlines(), *result.notes):

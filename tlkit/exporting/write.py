@@ -1,0 +1,82 @@
+"""Write a classifier in any of the formats; in int8 again and again, with more layers in float."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from tlkit.config import ExportFormat
+from tlkit.exporting.compiled import describe_onnx, onnx_as_openvino, write_onnx, write_openvino
+from tlkit.inference.exported.manifest import Manifest
+from tlkit.training.classifier import Classifier
+
+
+def write_float(kind: ExportFormat, classifier: Classifier, manifest: Manifest, path: Path) -> None:
+    """Write a classifier in float32 or float16.
+
+    Args:
+        kind: The format.
+        classifier: What to write.
+        manifest: What travels in it.
+        path: The file, or the folder of a SavedModel.
+
+    Raises:
+        ModelError: A layer does not exist in the format.
+    """
+    if kind in ("onnx", "openvino"):
+        write: Callable[[Classifier, Manifest, Path], None] = write_onnx if kind == "onnx" else write_openvino
+        write(classifier, manifest, path)
+        return
+    from tlkit.exporting.through_keras import write_keras, write_litert, write_saved_model
+
+    writers = {"keras": write_keras, "litert": write_litert, "saved_model": write_saved_model}
+    writers[kind](classifier, manifest, path)
+
+
+def write_attempts(
+    kind: ExportFormat, classifier: Classifier, manifest: Manifest, calibration: np.ndarray | None, path: Path
+) -> Iterator[tuple[str, ...]]:
+    """Write a classifier; in int8 of ONNX and OpenVINO again and again, while the caller wants another.
+
+    Args:
+        kind: The format.
+        classifier: What to write.
+        manifest: What travels in it.
+        calibration: For int8: ``(images, height, width, channels)`` uint8; else None.
+        path: The file, or the folder of a SavedModel.
+
+    Yields:
+        The layers that are left in float, more each time.
+
+    Raises:
+        ModelError: A layer does not exist in the format.
+    """
+    if calibration is None:
+        write_float(kind, classifier, manifest, path)
+        yield ()
+        return
+    if kind == "litert":
+        from tlkit.exporting.through_keras import write_litert
+
+        rows = range(len(calibration))
+        write_litert(classifier, manifest, path, lambda: (calibration[row : row + 1] for row in rows))
+        yield ()
+        return
+    import onnx
+
+    from tlkit.exporting.quantization import layers_in_float, quantize
+
+    plain, small = path.with_name("plain.onnx"), path.with_name("small.onnx")
+    write_onnx(classifier, dataclasses.replace(manifest, precision="float32"), plain)
+    for in_float in layers_in_float(plain, calibration):
+        quantize(plain, small, calibration, in_float)
+        if kind == "openvino":
+            onnx_as_openvino(small, manifest, path)
+        else:
+            model = onnx.load(small)
+            describe_onnx(model, manifest)
+            onnx.save(model, path)
+        yield tuple(in_float)
