@@ -195,6 +195,8 @@ class Finetune(Training, total=False):
 
     folds: int | None
     output: StrPath | None
+    tensorboard: StrPath | None
+    mlflow: StrPath | None
 
 
 class FindLr(Training, total=False):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import PurePath
 from typing import Any, Literal, Self, get_args
@@ -16,6 +16,7 @@ from typing import Any, Literal, Self, get_args
 from tlkit.config_file import read_options
 from tlkit.errors import ConfigError, UsageError
 from tlkit.utils.options import Option, Options, Size, option, options_of
+from tlkit.utils.text import without_password
 
 DEFAULT_ARCHITECTURE = "efficientnetlite0"
 """The default base: its weights come with tlkit."""
@@ -703,14 +704,34 @@ class FinetuneConfig(TrainingOptions):
         None, group=OUTPUT, short="-o", path=True, metavar="RUN", unset="runs/ARCH-N, the next free N",
         help="Run directory to create.",
     )  # fmt: skip
+    tensorboard: str | None = option(
+        None, group=OUTPUT, path=True, metavar="DIR",
+        help="Write metrics of every epoch, and images at the end, for `tensorboard --logdir DIR`. Needs "
+        "tlkit[tensorboard].",
+    )  # fmt: skip
+    mlflow: str | None = option(
+        None, group=OUTPUT, path=True, metavar="[URI]", bare=AUTO, values="auto, a URI or a directory",
+        help="Record a run of MLflow, with the trained model, at URI; without one, or with auto, where MLflow does by "
+        "default. Needs tlkit[mlflow].",
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.mlflow is not None and without_password(self.mlflow) != self.mlflow:
+            raise UsageError(
+                "--mlflow: a password in a URI would be saved with the run.",
+                hint="Set MLFLOW_TRACKING_URI to it, and use --mlflow alone.",
+            )
         if self.folds is not None and self.features is not None:
             raise UsageError(
                 "--features holds features of two splits, and --folds deals the images out again.",
                 hint="Leave --features out: features are cached anyway.",
             )
+
+    @property
+    def without_trackers(self) -> Self:
+        """What decides the run: the options without those that only watch it."""
+        return replace(self, tensorboard=None, mlflow=None)
 
     @property
     def scanning(self) -> dict[str, Any]:

@@ -116,7 +116,8 @@ def _parameter(item: Option, *, required: bool, last: bool) -> click.Parameter:
             names[1] = f"{item.flag}/--no-{item.flag[2:]}"
         return GroupedOption(names, is_flag=True, default=None, **common)
     metavar = f"[{'|'.join(item.choices)}]" if item.choices else item.metavar
-    return GroupedOption(names, type=kind, default=None, metavar=metavar, **common)
+    bare: dict[str, Any] = {} if item.bare is None else {"is_flag": False, "flag_value": item.bare}
+    return GroupedOption(names, type=kind, default=None, metavar=metavar, **bare, **common)
 
 
 def _at_most_one(context: click.Context, param: click.Parameter, values: tuple[Any, ...]) -> Any:

@@ -35,6 +35,7 @@ from tlkit.training.run_state import (
 from tlkit.training.save_run import Trained, save_run
 from tlkit.training.split_data import SplitData
 from tlkit.training.start_keras import keras_starting
+from tlkit.training.trackers.tracking import Trackers, check_trackers, tracking
 from tlkit.training.unknown import features_of_frozen, specs_of_frozen
 from tlkit.utils.logging import logger
 from tlkit.utils.processors import use_threads
@@ -47,6 +48,7 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
     Raises:
         TlkitError: Options, data or weights that cannot be used; nothing is left behind then.
     """
+    check_trackers(config)
     plan = plan_training(config, output=config.output)
     with create_run_dir(config.output, plan.architecture.name) as folder:
         # the engine of today, whatever is installed on the day of a resume; given features may be of either
@@ -107,13 +109,21 @@ def _changed_versions(state: RunState) -> list[str]:
 def _run(plan: TrainingPlan, images: SplitData, folder: Path) -> FinetuneResult:
     """Train the runs of all folds, where there are any, and then the run."""
     assert isinstance(plan.config, FinetuneConfig)
-    if plan.config.folds is not None:
-        plan = train_folds(plan, folder, _train)
-        images = SplitData(plan.dataset, plan.preprocessor, plan.config.batch_size)
-    return _train(plan, images, folder)
+    with tracking(plan.config, folder) as trackers:
+        if plan.config.folds is not None:
+            plan = train_folds(plan, folder, partial(_train_fold, trackers))
+            images = SplitData(plan.dataset, plan.preprocessor, plan.config.batch_size)
+        return _train(plan, images, folder, trackers)
 
 
-def _train(plan: TrainingPlan, images: SplitData, folder: Path) -> FinetuneResult:
+def _train_fold(whole: Trackers, plan: TrainingPlan, images: SplitData, folder: Path) -> FinetuneResult:
+    """Train the run of a fold, which is tracked below the whole run."""
+    assert isinstance(plan.config, FinetuneConfig)
+    with tracking(plan.config, folder, whole) as trackers:
+        return _train(plan, images, folder, trackers)
+
+
+def _train(plan: TrainingPlan, images: SplitData, folder: Path, trackers: Trackers) -> FinetuneResult:
     """Train a run in its locked folder, from the last checkpoint where there is one, and save it."""
     # Find what each stage of phase 2 trains, and the frontier below it.
     base = Base.of(plan)
@@ -126,14 +136,15 @@ def _train(plan: TrainingPlan, images: SplitData, folder: Path) -> FinetuneResul
         with keras_starting() if plan.needs_keras else nullcontext():
             data.prepare(cache)
         if plan.needs_keras:
-            trained = _train_with_keras(plan, images, base, stages, data, folder)
+            trained = _train_with_keras(plan, images, base, stages, data, folder, trackers)
         else:
             trained = _fit_head(plan, images, base, data)
+            trackers.phases(trained.phases)
         features = features_of_frozen(data, along, images.splits)
     if plan.cross_validation:
         found = {VALIDATION: plan.cross_validation.evaluation(images.classes), **trained.evaluations}
         trained = dataclasses.replace(trained, evaluations=found)
-    return save_run(folder, plan, images, stages, trained, data.provenance, features)
+    return save_run(folder, plan, images, stages, trained, data.provenance, features, trackers)
 
 
 def _fit_head(plan: TrainingPlan, images: SplitData, base: Base, data: TrainingBatches) -> Trained:
@@ -148,7 +159,13 @@ def _fit_head(plan: TrainingPlan, images: SplitData, base: Base, data: TrainingB
 
 
 def _train_with_keras(
-    plan: TrainingPlan, images: SplitData, base: Base, stages: Sequence[Stage], data: TrainingBatches, folder: Path
+    plan: TrainingPlan,
+    images: SplitData,
+    base: Base,
+    stages: Sequence[Stage],
+    data: TrainingBatches,
+    folder: Path,
+    trackers: Trackers,
 ) -> Trained:
     """Train the head, then the top of the base with it."""
     # TensorFlow has started: everything that can be refused has been, and from here on it trains.
@@ -166,6 +183,7 @@ def _train_with_keras(
         read_checkpoint(folder),
         keeps_best=config.keep == "best",
         cross_validation=plan.cross_validation,
+        trackers=trackers,
     )
     head = new_head(plan, images, base)
 

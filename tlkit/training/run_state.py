@@ -24,6 +24,8 @@ from tlkit.utils.locks import locked
 LOCK, FEATURES = ".lock", ".features"
 FOLDS = ".folds"
 """What is known of the folds that are complete."""
+TRACKERS = ".trackers.json"
+"""What it takes to continue the records of experiment trackers."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,7 @@ def write_state(folder: Path, state: RunState) -> None:
     """
     content = dataclasses.asdict(state)
     config = content["config"]
-    for name in ("data", "features"):
+    for name in ("data", "features", "tensorboard"):
         config[name] = config[name] and os.path.abspath(config[name])
     if config["weights"] not in ("imagenet", "none"):
         config["weights"] = os.path.abspath(config["weights"])
@@ -228,5 +230,6 @@ def tidy_up(folder: Path) -> None:
     """Remove the files that only an unfinished run needs."""
     (folder / CHECKPOINT).unlink(missing_ok=True)
     (folder / STATE).unlink(missing_ok=True)
+    (folder / TRACKERS).unlink(missing_ok=True)
     for temporary in (FEATURES, FOLDS):
         shutil.rmtree(folder / temporary, ignore_errors=True)

@@ -18,7 +18,7 @@ from tlkit.inference.provenance import Provenance
 from tlkit.inference.select import open_engine
 from tlkit.reporting.metrics import Evaluation, format_accuracy
 from tlkit.reporting.multi_label import MultiLabelEvaluation
-from tlkit.reporting.page import Page, draw_section, write_page
+from tlkit.reporting.page import Page, Section, draw_section, write_page
 from tlkit.reporting.plots import draw_history
 from tlkit.training.base import Stage
 from tlkit.training.calibrate import calibrate, with_thresholds
@@ -31,6 +31,8 @@ from tlkit.training.run_folder import MODEL, REPORT, RunRecord, write_digests, w
 from tlkit.training.run_network import RunNetwork
 from tlkit.training.run_state import tidy_up
 from tlkit.training.split_data import SplitData
+from tlkit.training.trackers.base import Finished
+from tlkit.training.trackers.tracking import Trackers
 from tlkit.training.unknown import Features, choose_images, features_of_run, known_layers, learn_unknown
 from tlkit.utils.atomic_write import atomic_write
 from tlkit.utils.hashing import file_digest
@@ -61,6 +63,7 @@ def save_run(
     trained: Trained,
     provenance: Provenance,
     features: Features,
+    trackers: Trackers,
 ) -> FinetuneResult:
     """Save a run; its record is written last, because a folder that has one is complete.
 
@@ -72,6 +75,7 @@ def save_run(
         trained: What training made.
         provenance: What decided the features of phase 1.
         features: What was computed along, to know images of other kinds by; empty where the finished model computes it.
+        trackers: What is told that the run is saved.
 
     Raises:
         RunError: The folder cannot be written to.
@@ -111,13 +115,15 @@ def save_run(
         _learn_unknown(finished, plan, images, features)
     except Exception as error:  # the model is worth more
         logger.warning("The run does not know images of other kinds: %s.", error)
+    sections: list[Section] = []
     try:
-        heat = _explain_errors(finished, plan, images, result)
-        _write_report(result, record, images, plan.config.effective(**options), heat)
+        sections += _draw_sections(result, images, _explain_errors(finished, plan, images, result))
+        _write_report(result, record, images, _shown_options(plan, options), sections)
     except Exception as error:  # matplotlib, its fonts, its cache folder: the model is worth more
         logger.warning("%s is incomplete: %s.", folder / REPORT, error)
     write_record(folder, record)
     tidy_up(folder)
+    trackers.finish(Finished(result, sections, images.preprocessor))
     return result
 
 
@@ -190,7 +196,7 @@ def _record(
         weights={"name": plan.weights.name, "digest": plan.weights.digest},
         head={"kind": head.kind, "pooling": head.pooling},
         freeze={**result.freeze, "trained": list(result.trained)},
-        arguments=effective_options(config, **options),
+        arguments=effective_options(config.without_trackers, **options),
         versions=versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         data=images.counts(),
@@ -205,7 +211,9 @@ def _record(
             **({"folds": result.cross_validation.to_list()} if result.cross_validation else {}),
             **{split: evaluation.summary() for split, evaluation in result.evaluations.items()},
         },
-        command=command_line("finetune", dataclasses.replace(config, data=options["data"], output=options["output"])),
+        command=command_line(
+            "finetune", dataclasses.replace(config.without_trackers, data=options["data"], output=options["output"])
+        ),
         features=features.to_dict(),
         skipped=[{"input": path, "error": reason} for path, reason in result.skipped],
         left_out=dict(result.left_out),
@@ -222,19 +230,15 @@ def _files(result: FinetuneResult, images: SplitData, split: str) -> Sequence[st
     return images.splits[split].files
 
 
-def _write_report(
-    result: FinetuneResult,
-    record: RunRecord,
-    images: SplitData,
-    options: Mapping[str, str],
-    heat: Mapping[str, Mapping[int, bytes]],
-) -> None:
-    preprocessor = images.preprocessor
-    history = [(phase.name, phase.epochs) for phase in result.phases]
-    if sum(len(epochs) for _, epochs in history) < 2:
-        history = []  # a point is no curve, and takes as long to draw
+def _shown_options(plan: TrainingPlan, options: Mapping[str, Any]) -> dict[str, str]:
+    """Return the effective options for the page, without those that only watch the run."""
+    shown = plan.config.effective(**options)
+    return {flag: value for flag, value in shown.items() if flag not in ("--tensorboard", "--mlflow")}
+
+
+def _draw_sections(result: FinetuneResult, images: SplitData, heat: Mapping[str, Mapping[int, bytes]]) -> list[Section]:
     folds = len(result.cross_validation.folds) if result.cross_validation else 0
-    sections = [
+    return [
         draw_section(
             split,
             evaluation,
@@ -245,6 +249,20 @@ def _write_report(
         )
         for split, evaluation in result.evaluations.items()
     ]
+
+
+def _write_report(
+    result: FinetuneResult,
+    record: RunRecord,
+    images: SplitData,
+    options: Mapping[str, str],
+    sections: Sequence[Section],
+) -> None:
+    preprocessor = images.preprocessor
+    history = [(phase.name, phase.epochs) for phase in result.phases]
+    if sum(len(epochs) for _, epochs in history) < 2:
+        history = []  # a point is no curve, and takes as long to draw
+    folds = len(result.cross_validation.folds) if result.cross_validation else 0
     drawn = {"history.png": draw_history(history)} if history else {}
     for section in sections:
         end = "" if section.split == "validation" else f"_{section.split}"

@@ -24,6 +24,7 @@ from tlkit.training.history import Phase, best_epoch, merit
 from tlkit.training.learning_rate import LOWEST, RangeTest, range_test
 from tlkit.training.objective import Objective
 from tlkit.training.plan import PhasePlan
+from tlkit.training.trackers.tracking import Trackers
 from tlkit.utils.interrupt import raise_if_interrupted
 from tlkit.utils.logging import logger, progress_bar
 
@@ -37,6 +38,7 @@ class Trainer:
         checkpoint: Where an interrupted process left the run.
         keeps_best: Keep the weights of the best epoch of all phases; otherwise those of the last.
         cross_validation: What validates every epoch where there are no validation images.
+        trackers: What is told every epoch.
     """
 
     def __init__(
@@ -47,11 +49,14 @@ class Trainer:
         *,
         keeps_best: bool = False,
         cross_validation: CrossValidation | None = None,
+        trackers: Trackers | None = None,
     ) -> None:
         self._objective, self._resumed, self._cross_validation = objective, checkpoint, cross_validation
         self._writer = CheckpointWriter(folder)
         self.phases: list[Phase] = checkpoint.phases[:-1] if checkpoint else []
         self._kept = _KeptWeights() if keeps_best else None
+        self._trackers = trackers or Trackers()
+        self._trackers.phases(checkpoint.phases if checkpoint else [])
 
     def is_done(self, plan: PhasePlan) -> bool:
         """Return True where a phase had ended before the run was interrupted."""
@@ -60,6 +65,7 @@ class Trainer:
     def add(self, phase: Phase) -> None:
         """Add a phase that ended without this trainer."""
         self.phases.append(phase)
+        self._trackers.phases(self.phases)
 
     @keras_scope()
     def train(
@@ -96,7 +102,9 @@ class Trainer:
         if self._kept:
             self._kept.add(model.variables)
         validated = None if self._cross_validation is None else self._cross_validation.epochs(plan.name)
-        callback = _CheckpointCallback(plan, self.phases, self._writer, train, validation, self._kept, validated)
+        callback = _CheckpointCallback(
+            plan, self.phases, self._writer, train, validation, self._kept, validated, self._trackers
+        )
         if resumed:
             callback.restore(resumed, model)
             logger.info("Resuming %s after epoch %d.", plan.name, len(callback.phase.epochs))
@@ -194,12 +202,13 @@ class _CheckpointCallback(keras.callbacks.Callback):
         validation: BatchSequence | None,
         kept: _KeptWeights | None,
         validated: Sequence[Mapping[str, float]] | None,
+        trackers: Trackers,
     ) -> None:
         super().__init__()
         self.phase = Phase(plan.name, lr=plan.lr)
         self.best: list[np.ndarray] = []
         self._plan, self._before, self._writer, self._train = plan, list(before), writer, train
-        self._kept, self._validated = kept, validated
+        self._kept, self._validated, self._trackers = kept, validated, trackers
         self.epochs = plan.epochs if validated is None else min(plan.epochs, len(validated))
         self._batches = len(train) + (len(validation) if validation is not None else 0)
         self._started = 0.0
@@ -276,6 +285,8 @@ class _CheckpointCallback(keras.callbacks.Callback):
             "%s %d/%d: loss %.4f, acc %.3f, val_loss %.4f, val_acc %.3f",
             plan.name, epoch + 1, plan.epochs, *values.values(),
         )  # fmt: skip
+        step = sum(len(phase.epochs) for phase in self._before) + epoch + 1
+        self._trackers.epoch(plan.name, step, values, float(self.model.optimizer.learning_rate))
         if plan.patience is not None:
             if phase.best is None or merit(values) > merit(phase.epochs[phase.best - 1]):
                 phase.best = epoch + 1

@@ -50,6 +50,7 @@ class Option:
         number: The text may be given as an int.
         argument: An argument of the command line, not an option.
         short: A short flag: ``-o``.
+        bare: The value that its flag means without one; None if it needs one.
         values: What a valid value is, for messages, where that is more than type and range.
         metavar: Placeholder of the value in ``--help``.
         unset: What None means, for ``--help``: ``the architecture's``.
@@ -70,6 +71,7 @@ class Option:
     number: bool = False
     argument: bool = False
     short: str | None = None
+    bare: str | None = None
     values: str | None = None
     metavar: str | None = None
     unset: str | None = None

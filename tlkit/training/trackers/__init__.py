@@ -1,0 +1,1 @@
+"""Experiment trackers: where one watches a training, and compares it with others."""
