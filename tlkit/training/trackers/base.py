@@ -12,6 +12,7 @@ from tlkit.errors import UsageError
 from tlkit.reporting.multi_label import MultiLabelEvaluation
 from tlkit.reporting.page import Section
 from tlkit.training.result import FinetuneResult
+from tlkit.utils.text import escape_control_chars
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 """How a training ended, in MLflow's words."""
@@ -85,3 +86,9 @@ def check_extra(option: str, extra: str, packages: Sequence[str]) -> None:
             f"{option} needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed here.",
             hint=f"Run `pip install 'tlkit[{extra}]'`.",
         )
+
+
+def first_line(error: Exception) -> str:
+    """Return what an error of another package says, in a line, without a password and a full stop."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return escape_control_chars(lines[0]).rstrip(".:")

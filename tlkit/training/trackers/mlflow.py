@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import tlkit
 from tlkit.config import AUTO
 from tlkit.errors import TlkitError
-from tlkit.training.trackers.base import Finished, Status, check_extra
-from tlkit.utils.text import escape_control_chars, without_password
+from tlkit.training.trackers.base import Finished, Status, check_extra, first_line
+from tlkit.utils.text import without_password
 
 EXPERIMENT = "tlkit"
 """The experiment, unless MLFLOW_EXPERIMENT_NAME names another."""
@@ -180,8 +180,7 @@ def _resolved(uri: str) -> str:
 
 
 def _unusable(uri: str, error: Exception) -> TlkitError:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
     return TlkitError(
-        f"Cannot write to MLflow at {without_password(uri)}: {escape_control_chars(lines[0]).rstrip('.')}.",
+        f"Cannot write to MLflow at {without_password(uri)}: {first_line(error)}.",
         hint="Check the URI of --mlflow, or MLFLOW_TRACKING_URI.",
     )

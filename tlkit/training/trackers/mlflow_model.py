@@ -14,6 +14,9 @@ from PIL import Image
 import tlkit
 from tlkit.errors import InputError
 
+_CHANNELS = (1, 3, 4)
+"""Length of the last axis of an image; three axes that end in another are several grey images."""
+
 
 class RunModel:
     """A run that classifies images for ``mlflow.pyfunc``.
@@ -68,8 +71,9 @@ def _each(images: Any) -> Iterable[Any]:
         if len(images.columns) != 1:
             raise InputError(f"A table of images has one column, of paths or arrays; this has {len(images.columns)}.")
         return list(images.iloc[:, 0])
-    is_pixels = isinstance(images, np.ndarray) and images.dtype == np.uint8 and images.ndim < 4
-    return [images] if is_pixels or isinstance(images, str | os.PathLike) else list(images)
+    shape: tuple[int, ...] = images.shape if isinstance(images, np.ndarray) and images.dtype == np.uint8 else ()
+    is_one = len(shape) == 2 or (len(shape) == 3 and shape[2] in _CHANNELS)
+    return [images] if is_one or isinstance(images, str | os.PathLike) else list(images)
 
 
 def _path(image: Any, number: int, folder: Path) -> str:

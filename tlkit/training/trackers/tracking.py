@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tlkit.config import FinetuneConfig
-from tlkit.errors import RunError, TlkitError
+from tlkit.errors import RunError
 from tlkit.training.history import Phase
 from tlkit.training.reproduce import effective_options
 from tlkit.training.run_state import TRACKERS
-from tlkit.training.trackers.base import Finished, Status, Tracker
+from tlkit.training.trackers.base import Finished, Status, Tracker, first_line
 from tlkit.training.trackers.mlflow import MlflowRun, check_mlflow
 from tlkit.training.trackers.tensorboard import EventFiles, check_tensorboard
 from tlkit.utils.atomic_write import atomic_write
@@ -71,10 +71,10 @@ class Trackers:
         self._each(lambda tracker: tracker.finish(finished))
 
     def close(self, status: Status) -> None:
-        """End the records, also of trackers that failed before."""
+        """End the records; that of a tracker that failed before is incomplete, and says so."""
         for tracker in self._all:
             try:
-                tracker.close(status)
+                tracker.close("FAILED" if tracker.name in self._failed and status == "FINISHED" else status)
             except Exception as error:
                 self._warn(tracker, error)
 
@@ -88,8 +88,7 @@ class Trackers:
     def _warn(self, tracker: Tracker, error: Exception) -> None:
         if tracker.name not in self._failed:
             self._failed.add(tracker.name)
-            reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
-            logger.warning("%s is told no more of this run: %s.", tracker.name, reason)
+            logger.warning("%s is told no more of this run: %s.", tracker.name, first_line(error))
 
 
 @contextmanager
@@ -128,8 +127,7 @@ def _opened(config: FinetuneConfig, folder: Path, parent: Trackers | None) -> li
             if parent is None and kind.name not in states:
                 Trackers(trackers).close("FAILED")
                 raise
-            reason = error.message if isinstance(error, TlkitError) else f"{error}."
-            logger.warning("%s is told nothing of %s: %s", kind.name, folder, reason)
+            logger.warning("%s is told nothing of %s: %s.", kind.name, folder, first_line(error))
         else:
             trackers += [tracker] if tracker else []
     if trackers:
