@@ -173,8 +173,8 @@ def test_the_default_store_and_the_model_that_mlflow_loads(textures, tlkit, tmp_
     assert list(model.predict(files[0])["probabilities"]) == expected[:1]
     assert list(model.predict(pixels[0])["probabilities"]) == expected[:1]
     assert model.metadata.get_model_info().flavors["python_function"]["loader_module"].startswith("tlkit.")
-    requirements = client(store).download_artifacts(tracked.info.run_id, "model/requirements.txt", str(tmp_path))
-    assert f"tlkit=={api.__version__}" in open(requirements).read()
+    client(store).download_artifacts(tracked.info.run_id, "model/requirements.txt", str(tmp_path))
+    assert f"tlkit=={api.__version__}" in (tmp_path / "model" / "requirements.txt").read_text()
 
 
 @pytest.mark.every
@@ -198,7 +198,8 @@ def test_a_linear_head_is_tracked_without_tensorflow(textures, tmp_path):
     code = (
         "import sys; from helpers.toy import registered; import tlkit\n"
         "with registered():\n"
-        f"    tlkit.finetune({str(textures)!r}, arch='toy', recipe='fast', output='run', tensorboard='tb', mlflow='auto')\n"
+        f"    data, options = {str(textures)!r}, {{'arch': 'toy', 'recipe': 'fast', 'output': 'run'}}\n"
+        "    tlkit.finetune(data, **options, tensorboard='tb', mlflow='auto')\n"
         "print(sorted({'tensorflow', 'keras', 'mlflow', 'tensorboard'} & {*sys.modules}))"
     )
     done = subprocess.run(

@@ -12,10 +12,12 @@ from tlkit.errors import UsageError
 from tlkit.reporting.multi_label import MultiLabelEvaluation
 from tlkit.reporting.page import Section
 from tlkit.training.result import FinetuneResult
-from tlkit.utils.text import escape_control_chars
+from tlkit.utils.text import escape_control_chars, shorten
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 """How a training ended, in MLflow's words."""
+_LONGEST = 200
+"""Characters of a message of another package: those of requests have a thousand."""
 
 
 @dataclass(frozen=True)
@@ -91,4 +93,4 @@ def check_extra(option: str, extra: str, packages: Sequence[str]) -> None:
 def first_line(error: Exception) -> str:
     """Return what an error of another package says, in a line, without a password and a full stop."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return escape_control_chars(lines[0]).rstrip(".:")
+    return shorten(escape_control_chars(lines[0]), _LONGEST).rstrip(".:")
