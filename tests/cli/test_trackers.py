@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -173,8 +174,8 @@ def test_the_default_store_and_the_model_that_mlflow_loads(textures, tlkit, tmp_
     assert list(model.predict(files[0])["probabilities"]) == expected[:1]
     assert list(model.predict(pixels[0])["probabilities"]) == expected[:1]
     assert model.metadata.get_model_info().flavors["python_function"]["loader_module"].startswith("tlkit.")
-    client(store).download_artifacts(tracked.info.run_id, "model/requirements.txt", str(tmp_path))
-    assert f"tlkit=={api.__version__}" in (tmp_path / "model" / "requirements.txt").read_text()
+    requirements = client(store).download_artifacts(tracked.info.run_id, "model/requirements.txt")
+    assert f"tlkit=={api.__version__}" in Path(requirements).read_text()
 
 
 @pytest.mark.every
