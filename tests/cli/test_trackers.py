@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -155,6 +156,7 @@ def test_the_default_store_and_the_model_that_mlflow_loads(textures, tlkit, tmp_
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "textures")
     run = tmp_path / "run"
     assert tlkit("finetune", textures, *FAST, "-o", run, "--mlflow").code == 0
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
     store = f"sqlite:///{tmp_path / 'mlflow.db'}"
     (tracked,) = runs_of(store, "textures")
     model = load(store, tracked)
@@ -262,6 +264,24 @@ def test_folds_are_runs_below_the_run(textures, tlkit, tmp_path):
     for part in ("", "fold-1", "fold-2"):
         assert scalars(tmp_path / "events" / "run" / part / "head").keys() == METRICS
         assert "validation/confusion_matrix" in events(tmp_path / "events" / "run" / part).Tags()["images"]
+
+
+@pytest.mark.every
+def test_folds_that_were_interrupted_continue_their_runs(textures, tlkit, tmp_path, monkeypatch):
+    store = tmp_path / "store"
+    options = ("--folds", 2, "-o", "run", "--tensorboard", "events", "--mlflow", store)
+    with interrupted_in_phase_2(monkeypatch):
+        assert tlkit("finetune", textures, *BOTH, *options).code == 130
+    assert [(run.info.run_name, run.info.status) for run in runs_of(store)] == [("run", "KILLED"), ("fold-1", "KILLED")]
+    assert tlkit("finetune", "--resume", "run").code == 0
+    tracked = runs_of(store)
+    assert [run.info.run_name for run in tracked] == ["run", "fold-1", "fold-2"]
+    for run, part in zip(tracked, ("", "fold-1", "fold-2"), strict=True):
+        assert run.info.status == "FINISHED"
+        steps = [metric.step for metric in client(store).get_metric_history(run.info.run_id, "loss")]
+        events_of = tmp_path / "events" / "run" / part
+        assert steps == [step for phase in ("head", "finetune") for step, _ in scalars(events_of / phase)["loss"]]
+        assert steps == [1, 2, 3, 4]
 
 
 @pytest.mark.every
