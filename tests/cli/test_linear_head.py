@@ -107,6 +107,7 @@ def test_options_of_epochs_have_no_effect_and_say_so(textures, tlkit, tmp_path):
     assert "--lr has no effect: L-BFGS" in ran.err
 
 
+@pytest.mark.every
 def test_an_interrupted_run_resumes(textures, tlkit, tmp_path, monkeypatch):
     """The head is fitted again: it takes less than reading it would save."""
     expected = tlkit("finetune", textures, *FAST, "-o", tmp_path / "whole").json

@@ -135,6 +135,7 @@ def test_both_phases_reach_both_trackers(mislabelled, tlkit, tmp_path):
     assert {f"model/{path.name}" for path in run.iterdir()} < saved
 
 
+@pytest.mark.every
 def test_trackers_change_nothing_of_a_run(textures, tlkit, tmp_path):
     records = []
     for name, options in (("plain", ()), ("tracked", ("--tensorboard", "events", "--mlflow"))):
@@ -214,6 +215,7 @@ def test_a_linear_head_is_tracked_without_tensorflow(textures, tmp_path):
     assert runs_of(f"sqlite:///{tmp_path / 'mlflow.db'}")[0].info.status == "FINISHED"
 
 
+@pytest.mark.every
 def test_resumed_runs_continue_their_records(textures, tlkit, tmp_path, monkeypatch):
     store = tmp_path / "store"
     arguments = ("finetune", textures, *BOTH, "-o", "run", "--tensorboard", "events", "--mlflow", store)
@@ -253,6 +255,7 @@ def test_a_training_that_fails_is_a_failed_run(textures, tlkit, tmp_path):
     assert [run.info.status for run in runs_of(store)] == ["FAILED"]
 
 
+@pytest.mark.every
 def test_folds_are_runs_below_the_run(textures, tlkit, tmp_path):
     store = tmp_path / "store"
     options = ("--folds", 2, "-o", "run", "--tensorboard", "events", "--mlflow", store)
@@ -363,7 +366,7 @@ def test_a_password_is_not_saved(tlkit, textures):
 
 
 @pytest.mark.parametrize(("kind", "name"), [(EventFiles, "TensorBoard"), (MlflowRun, "MLflow")])
-@pytest.mark.parametrize("method", ["epoch", "finish"])
+@pytest.mark.parametrize("method", ["epoch", pytest.param("finish", marks=pytest.mark.every)])
 def test_a_tracker_that_fails_ends_no_training(textures, tlkit, tmp_path, monkeypatch, kind, name, method):
     def full(*given):
         raise OSError(28, "No space left on device")
