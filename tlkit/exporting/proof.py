@@ -21,7 +21,8 @@ from tlkit.training.classifier import Classifier
 LARGEST_DIFFERENCE = 1e-4
 """Of a probability, that float32 may have: rounding in another order."""
 PATTERNS = "patterns made by tlkit"
-_TIMED = 40
+_TURNS, _OF_A_TURN, _PAUSE = 8, 6, 0.02
+"""Turns that runtimes are timed in, images of each, and seconds before it: threads of onnxruntime spin for a while."""
 
 
 @dataclass(frozen=True)
@@ -168,12 +169,14 @@ def time_each(runtimes: Sequence[Run], pixels: np.ndarray) -> list[float]:
         pixels: ``(images, height, width, channels)`` uint8.
     """
     seconds: list[list[float]] = [[] for _ in runtimes]
-    for number in range(_TIMED):
-        one = pixels[number % len(pixels)][None]
+    for turn in range(_TURNS):
         for runtime, own in zip(runtimes, seconds, strict=True):
-            started = time.perf_counter()
-            runtime(one)
-            own.append(time.perf_counter() - started)
+            time.sleep(_PAUSE)
+            for number in range(_OF_A_TURN):
+                one = pixels[(turn * _OF_A_TURN + number) % len(pixels)][None]
+                started = time.perf_counter()
+                runtime(one)
+                own.append(time.perf_counter() - started)
     return [1000 * float(np.median(own)) for own in seconds]
 
 

@@ -1,4 +1,4 @@
-"""Scales and offsets behind a convolution, as BatchNormalization is, become part of its kernel and bias."""
+"""What stands around a convolution becomes part of it: zeros before it, scales and offsets (BatchNorm) after."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ def fold_constants(
     known = dict(constants)
     uses = Counter(name for node in nodes for name in node.inputs)
     found: list[Node] = []
+    paddings: dict[str, Node] = {}  # by the tensor that is padded
     place: dict[str, int] = {}  # of the convolution whose output a tensor is
     for node in nodes:
         at = place.get(node.inputs[0]) if node.inputs else None
@@ -52,9 +53,31 @@ def fold_constants(
                 place[node.output] = at
                 continue
         if node.kind == "Conv":
+            padded = paddings.get(node.inputs[0])
+            if padded is not None and uses[node.inputs[0]] == 1:
+                node = _with_padding(node, padded, known)
             place[node.output] = len(found)
+        elif node.kind == "Pad" and _pads_sides_with_zeros(node, known):
+            paddings[node.output] = node
         found.append(node)
-    return found, known
+    used = {name for node in found for name in node.inputs}
+    return [node for node in found if node.output in used or node is nodes[-1]], known
+
+
+def _pads_sides_with_zeros(node: Node, constants: Mapping[str, np.ndarray]) -> bool:
+    if node.settings["mode"] != "constant" or constants[node.inputs[2]] != 0:
+        return False
+    begin, end = constants[node.inputs[1]].reshape(2, -1)
+    return not (begin[:2].any() or end[:2].any()) and min(begin.min(), end.min()) >= 0
+
+
+def _with_padding(convolution: Node, padding: Node, constants: Mapping[str, np.ndarray]) -> Node:
+    """Return a convolution that adds the zeros itself."""
+    begin, end = constants[padding.inputs[1]].reshape(2, -1)
+    more = [*begin[2:].tolist(), *end[2:].tolist()]
+    pads = [own + added for own, added in zip(convolution.settings["pads"], more, strict=True)]
+    settings = {**convolution.settings, "pads": pads}
+    return dataclasses.replace(convolution, inputs=[padding.inputs[0], *convolution.inputs[1:]], settings=settings)
 
 
 def _folded(convolution: Node, node: Node, constants: dict[str, np.ndarray]) -> Node | None:
