@@ -1,5 +1,7 @@
 """Both engines against plain Keras, and against themselves: outputs do not depend on the batch."""
 
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -160,6 +162,26 @@ def test_openvino_is_a_dependency_where_it_has_wheels(system, machine, python, i
     there = {"sys_platform": system, "platform_machine": machine, "python_version": python}
     found = [each for each in requirements if each.name == "openvino" and each.marker.evaluate(there)]
     assert len(found) == installed
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a signal")
+def test_ctrl_c_is_heard_after_networks_were_freed():
+    program = (
+        "import os, signal, time\n"
+        "from tlkit.config import PredictConfig\n"
+        "from tlkit.inference.select import open_engine\n"
+        "from tlkit.training.classifier import choose_classifier\n"
+        "network = choose_classifier(PredictConfig(images=('x.png',))).network\n"
+        "engines = [open_engine(network, engine='openvino') for _ in range(2)]\n"
+        "del engines[0], engines[0]\n"
+        "try:\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    time.sleep(60)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('heard')\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "heard\n", "")
 
 
 @pytest.mark.every

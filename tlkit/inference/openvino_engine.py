@@ -15,7 +15,7 @@ from tlkit.inference.compiler.graph import Unsupported
 from tlkit.inference.compiler.network import compile_network
 from tlkit.inference.lazy_model import LazyModel
 from tlkit.inference.openvino_cache import COMPILED, converted_model
-from tlkit.inference.openvino_runtime import openvino
+from tlkit.inference.openvino_runtime import core, openvino
 from tlkit.utils.logging import logger
 from tlkit.utils.processors import compute_threads
 
@@ -34,7 +34,6 @@ class OpenVINOEngine:
 
     def __init__(self, network: LazyModel, precision: str = "float32") -> None:
         self.precision = precision
-        core = openvino.Core()
         if precision == "bfloat16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise UsageError(
                 "This processor has no bfloat16 instructions: it would be slower and less accurate.",
@@ -51,7 +50,7 @@ class OpenVINOEngine:
             compiled = core.compile_model(model, "CPU", options)
             del model  # and the constants that it shares with NumPy
         else:
-            compiled = _compile_converted(core, network, options)
+            compiled = _compile_converted(network, options)
         self.shapes = tuple(tuple(output.shape)[1:] for output in compiled.outputs)
         self._queue = openvino.AsyncInferQueue(compiled, 2 * threads)
         self._queue.set_callback(_store)
@@ -77,7 +76,7 @@ def _from_data(network: LazyModel) -> openvino.Model | None:
         return None
 
 
-def _compile_converted(core: openvino.Core, network: LazyModel, options: dict[str, Any]) -> openvino.CompiledModel:
+def _compile_converted(network: LazyModel, options: dict[str, Any]) -> openvino.CompiledModel:
     with converted_model(network) as (path, cached):
         model = core.read_model(path)
         model.reshape([1, *network.preprocessor.size, network.preprocessor.channels])

@@ -31,4 +31,12 @@ else:
         del sys.modules[_CONVERTERS]
     openvino.__getattr__ = _load_converter
 
-__all__ = ["openvino"]
+core = openvino.Core()
+"""The core of this process, which is never freed.
+
+The CPU plugin gives the thread that loads it a stack for signals, and takes it away when the last user of its core is
+freed. With a core for each network, or freed by another thread, a thread keeps a stack that is gone: the next Ctrl-C
+ends the process with a segmentation fault.
+"""
+
+__all__ = ["core", "openvino"]

@@ -165,7 +165,7 @@ def run_on_values(selection: Selection, values: np.ndarray) -> list[np.ndarray]:
         Unsupported: A kind of layer, or a setting, is not in the tables.
     """
     from tlkit.inference.compiler.openvino_writer import OpenVINOWriter
-    from tlkit.inference.openvino_runtime import openvino
+    from tlkit.inference.openvino_runtime import core
 
     network, writer = selection.network, OpenVINOWriter()
     given = writer.parameter([1, *values.shape[1:]], "float32")
@@ -173,6 +173,6 @@ def run_on_values(selection: Selection, values: np.ndarray) -> list[np.ndarray]:
     tensors = emit(network.graph, network.read_arrays(), [output.ref for output in selection.outputs], source, writer)
     model = writer.model(given, [in_keras_order(writer, tensor).handle for tensor in tensors])
     settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": compute_threads()}
-    compiled = openvino.Core().compile_model(model, "CPU", settings)
+    compiled = core.compile_model(model, "CPU", settings)
     rows = [list(compiled(values[number : number + 1]).values()) for number in range(len(values))]
     return [np.concatenate(arrays) for arrays in zip(*rows, strict=True)]

@@ -80,10 +80,10 @@ def _onnx(path: Path) -> Run:
 
 
 def _openvino(path: Path) -> Run:
-    from tlkit.inference.openvino_runtime import openvino
+    from tlkit.inference.openvino_runtime import core
 
     options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": compute_threads()}
-    compiled = openvino.Core().compile_model(str(path), "CPU", options)
+    compiled = core.compile_model(str(path), "CPU", options)
     return lambda images: np.array(compiled(images)[0])
 
 

@@ -56,9 +56,9 @@ def _read_onnx(path: Path) -> str | None:
 
 
 def _read_openvino(path: Path) -> str | None:
-    from tlkit.inference.openvino_runtime import openvino
+    from tlkit.inference.openvino_runtime import core
 
-    model = openvino.Core().read_model(path)
+    model = core.read_model(path)
     return str(model.get_rt_info([KEY]).value) if model.has_rt_info([KEY]) else None
 
 
