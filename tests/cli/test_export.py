@@ -160,15 +160,15 @@ def test_int8_is_measured_and_refused_where_it_costs_too_much(run, textures, tlk
 
     from tlkit.exporting import quantization
 
-    def spoil(network, target, images, in_float):
-        model = onnx.load(network)
+    def spoil(quantizer, target, in_float):
+        model = onnx.load(next(target.parent.glob("plain.onnx")))
         last = next(node for node in reversed(model.graph.node) if node.op_type == "MatMul")
         kernel = next(each for each in model.graph.initializer if each.name == last.input[1])
         turned = -onnx.numpy_helper.to_array(kernel)
         kernel.CopyFrom(onnx.numpy_helper.from_array(turned, kernel.name))
         onnx.save(model, target)
 
-    monkeypatch.setattr(quantization, "quantize", spoil)
+    monkeypatch.setattr(quantization.Quantizer, "write", spoil)
     ran = tlkit("export", run, "-o", tmp_path / "bad.onnx", "--precision", "int8")
     assert ran.code == 1
     assert "--precision int8 costs" in ran.err

@@ -8,15 +8,17 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 from onnxruntime import quantization
 
+from tlkit.inference.exported.engines import open_runtime
+from tlkit.utils.logging import logger
 from tlkit.utils.quiet import stderr_held_back
 
-_RANKED_ON = 8
 _LAYERS = ("Conv", "MatMul", "Gemm", "ConvTranspose")
-_SHARES_IN_FLOAT = (0.0, 0.1, 0.25, 0.5)
-"""Shares of the layers that are left in float, tried in this order."""
+_GROUPS, _MOST_IN_FLOAT = 8, 4
+"""Parts of the network that are tried in float, one after the other, and how many of them are left so at most."""
+_PROBED = 32
+"""Images that tell what a part in float brings."""
 
 
 class _Reader(quantization.CalibrationDataReader):
@@ -31,83 +33,65 @@ class _Reader(quantization.CalibrationDataReader):
         return None if image is None else {"images": image}
 
 
-def layers_in_float(network: Path, images: np.ndarray) -> Iterator[list[str]]:
-    """Yield, for one attempt after the other, the layers to leave in float: the ends, then those that bear it least.
+class Quantizer:
+    """Quantizes a network: uint8 activations, int8 weights, each output channel with a scale of its own.
 
     Args:
-        network: An ONNX file in float32.
-        images: ``(images, height, width, channels)`` uint8, to rank the layers on.
-    """
-    model = onnx.load(network)
-    layers = [node.name for node in _layers(model)]
-    ends = [layers[0], layers[-1]]
-    ranked: list[str] = []
-    for share in _SHARES_IN_FLOAT:
-        if share and not ranked:
-            ranked = [name for name in _rank(model, images[:_RANKED_ON]) if name not in ends]
-        yield [*ends, *ranked[: round(share * len(layers))]]
-
-
-def quantize(network: Path, target: Path, images: np.ndarray, in_float: Sequence[str]) -> None:
-    """Write a network with uint8 activations and int8 weights, each output channel with a scale of its own.
-
-    Args:
-        network: An ONNX file in float32.
-        target: The file to write.
+        network: An ONNX file in float32. What is known of its tensors is remembered beside it.
         images: ``(images, height, width, channels)`` uint8: what tells the range of each tensor.
-        in_float: Names of the layers that stay as they are.
     """
-    model = onnx.load(network)
-    names = [node.name for node in model.graph.node]
-    layers = [node.name for node in _layers(model)]
-    first, last = names.index(layers[0]), names.index(layers[-1])
-    around = [*names[:first], *names[last + 1 :]]  # what resizes and scales pixels, and what makes probabilities
-    with stderr_held_back():
-        quantization.quantize_static(
-            network, target, _Reader(images),
-            quant_format=quantization.QuantFormat.QDQ,
-            activation_type=quantization.QuantType.QUInt8,
-            weight_type=quantization.QuantType.QInt8,
-            per_channel=True,
-            nodes_to_exclude=[*around, *in_float],
-            extra_options={"CalibMovingAverage": True},
-        )  # fmt: skip
+
+    def __init__(self, network: Path, images: np.ndarray) -> None:
+        self._network, self._images = network, images
+        model = onnx.load(network)
+        names = [node.name for node in model.graph.node]
+        self.layers = _layers(model)
+        first, last = names.index(self.layers[0]), names.index(self.layers[-1])
+        # what resizes and scales pixels, and what makes probabilities
+        self._around = [*names[:first], *names[last + 1 :]]
+
+    def write(self, target: Path, in_float: Sequence[str]) -> None:
+        """Write the quantized network.
+
+        Args:
+            target: The file.
+            in_float: Names of the layers that stay as they are.
+        """
+        with stderr_held_back():
+            quantization.quantize_static(
+                self._network, target, _Reader(self._images),
+                quant_format=quantization.QuantFormat.QDQ,
+                activation_type=quantization.QuantType.QUInt8,
+                weight_type=quantization.QuantType.QInt8,
+                per_channel=True,
+                nodes_to_exclude=[*self._around, *in_float],
+                extra_options={"CalibMovingAverage": True},
+                calibration_cache_path=self._network.with_suffix(".ranges.json"),
+            )  # fmt: skip
+
+    def attempts(self) -> Iterator[list[str]]:
+        """Yield, attempt by attempt, the layers to leave in float: the ends, then also what gains most by it."""
+        ends = [self.layers[0], self.layers[-1]]
+        yield ends
+        logger.info("Looking for the layers that lose most.")
+        parts = [part.tolist() for part in np.array_split(self.layers[1:-1], _GROUPS) if len(part)]
+        images = self._images[:_PROBED]
+        exact, probe = _run(self._network, images), self._network.with_name("probe.onnx")
+        apart = []
+        for part in parts:
+            self.write(probe, [*ends, *part])
+            apart.append(float(np.abs(_run(probe, images) - exact).mean()))
+        order = np.argsort(apart, kind="stable").tolist()
+        for count in range(1, min(_MOST_IN_FLOAT, len(parts)) + 1):
+            yield [*ends, *(name for number in sorted(order[:count]) for name in parts[number])]
 
 
-def _layers(model: Any) -> list[Any]:
-    """Return the operations that have weights."""
+def _run(network: Path, images: np.ndarray) -> np.ndarray:
+    run = open_runtime(network, "onnx")
+    return np.concatenate([run(images[number : number + 1]) for number in range(len(images))])
+
+
+def _layers(model: Any) -> list[str]:
+    """Return the names of the operations that have weights."""
     weights = {tensor.name for tensor in model.graph.initializer}
-    return [node for node in model.graph.node if node.op_type in _LAYERS and node.input[1] in weights]
-
-
-def _rank(model: Any, images: np.ndarray) -> list[str]:
-    """Return the layers, those first whose input and weights lose most where they are rounded to eight bits."""
-    arrays = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    layers = _layers(model)
-    wanted = sorted({node.input[0] for node in layers} - {each.name for each in model.graph.input})
-    probe = onnx.ModelProto()
-    probe.CopyFrom(model)
-    del probe.graph.output[:]
-    probe.graph.output.extend(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in wanted)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(probe.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    lost: dict[str, list[float]] = {}
-    for number in range(len(images)):
-        for name, values in zip(wanted, session.run(wanted, {"images": images[number : number + 1]}), strict=True):
-            lost.setdefault(name, []).append(_noise(values.min(), values.max(), np.square(values).mean()))
-    weights = {}
-    for node in layers:
-        kernel = arrays[node.input[1]]
-        last = node.op_type in ("MatMul", "Gemm")
-        rows = np.moveaxis(kernel, -1, 0).reshape(kernel.shape[-1], -1) if last else kernel.reshape(len(kernel), -1)
-        limit = np.abs(rows).max(axis=1)
-        weights[node.name] = float(np.median(_noise(-limit, limit, np.square(rows).mean(axis=1))))
-    noise = {node.name: weights[node.name] + float(np.mean(lost.get(node.input[0], [0.0]))) for node in layers}
-    return sorted(noise, key=lambda name: -noise[name])
-
-
-def _noise(low: Any, high: Any, power: Any) -> Any:
-    """Return the power of the error of rounding to 255 steps, as a share of that of the values."""
-    step = (np.maximum(high, 0) - np.minimum(low, 0)) / 255
-    return np.square(step) / 12 / np.maximum(power, 1e-12)
+    return [node.name for node in model.graph.node if node.op_type in _LAYERS and node.input[1] in weights]

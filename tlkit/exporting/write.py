@@ -67,12 +67,13 @@ def write_attempts(
         return
     import onnx
 
-    from tlkit.exporting.quantization import layers_in_float, quantize
+    from tlkit.exporting.quantization import Quantizer
 
     plain, small = path.with_name("plain.onnx"), path.with_name("small.onnx")
     write_onnx(classifier, dataclasses.replace(manifest, precision="float32"), plain)
-    for in_float in layers_in_float(plain, calibration):
-        quantize(plain, small, calibration, in_float)
+    quantizer = Quantizer(plain, calibration)
+    for in_float in quantizer.attempts():
+        quantizer.write(small, in_float)
         if kind == "openvino":
             onnx_as_openvino(small, manifest, path)
         else:

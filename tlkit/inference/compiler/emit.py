@@ -36,6 +36,7 @@ def emit(graph: Graph, arrays: Arrays, outputs: Sequence[Ref], source: Tensor, w
     for number in graph.needed(outputs):
         call = graph.calls[number]
         weights = arrays.get(call.layer, {})
+        writer.begin_layer("/".join(call.layer))
         tensors[number] = source if call.kind == "InputLayer" else emit_call(call, weights, tensors, writer)
     return [tensors[ref.call] for ref in outputs]
 

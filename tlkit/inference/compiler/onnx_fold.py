@@ -20,12 +20,14 @@ class Node:
         inputs: Names of tensors.
         output: Name of the one that it computes.
         settings: Its attributes.
+        name: Its name, after the layer of Keras that it belongs to.
     """
 
     kind: str
     inputs: list[str]
     output: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
 
 
 def fold_constants(

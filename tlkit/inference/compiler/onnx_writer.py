@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,6 +34,8 @@ class ONNXWriter:
     def __init__(self) -> None:
         self._nodes: list[Node] = []
         self._constants: dict[str, np.ndarray] = {}
+        self._layer = ""
+        self._named: Counter[str] = Counter()
         self._small: dict[tuple[str, tuple[int, ...], bytes], str] = {}
 
     def model(
@@ -49,7 +52,7 @@ class ONNXWriter:
             half: Store large constants as float16; they are computed with as float32.
         """
         (last,) = outputs
-        self._nodes.append(Node("Identity", [last], output[0]))
+        self._nodes.append(Node("Identity", [last], output[0], name=output[0]))
         nodes, constants = fold_constants(self._nodes, self._constants)
         used = {name for node in nodes for name in node.inputs}
         tensors: list[onnx.TensorProto] = []
@@ -58,7 +61,7 @@ class ONNXWriter:
             if key in used:
                 tensors.append(self._tensor(key, values, casts if half else None))
         graph = helper.make_graph(
-            [*casts, *(helper.make_node(node.kind, node.inputs, [node.output], node.output, **node.settings)
+            [*casts, *(helper.make_node(node.kind, node.inputs, [node.output], node.name, **node.settings)
                        for node in nodes)],
             name,
             [helper.make_tensor_value_info("images", TensorProto.UINT8, list(input_shape))],
@@ -77,9 +80,16 @@ class ONNXWriter:
         most = np.finfo(np.float16).max
         return numpy_helper.from_array(values.clip(-most, most).astype(np.float16), f"{key}_half")
 
+    def begin_layer(self, name: str) -> None:
+        """Name what follows after a layer of Keras."""
+        self._layer = name
+
     def _emit(self, kind: str, *inputs: str, **settings: Any) -> str:
         output = f"{kind.lower()}_{len(self._nodes)}"
-        self._nodes.append(Node(kind, list(inputs), output, settings))
+        count = self._named[self._layer]
+        self._named[self._layer] += 1
+        name = (f"{self._layer}:{count}" if count else self._layer) if self._layer else output
+        self._nodes.append(Node(kind, list(inputs), output, settings, name))
         return output
 
     def _add_constant(self, values: np.ndarray) -> str:

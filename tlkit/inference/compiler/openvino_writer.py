@@ -52,6 +52,9 @@ class OpenVINOWriter:
         """Return the model from an input to outputs."""
         return openvino.Model(list(outputs), [parameter.get_node()], "network")
 
+    def begin_layer(self, name: str) -> None:
+        """OpenVINO names its operations itself."""
+
     def constant(self, values: np.ndarray | np.floating[Any]) -> Any:
         """Emit constants, without a copy of large ones."""
         values = np.require(values, requirements=("C", "W"))  # OpenVINO refuses to share what is read-only

@@ -19,6 +19,10 @@ Axes = Sequence[int]
 class Writer(Protocol):
     """Emits operations; every method returns the tensor that is computed."""
 
+    def begin_layer(self, name: str) -> None:
+        """Tell that what follows is computed by the layer of this name."""
+        ...
+
     def constant(self, values: np.ndarray | np.floating[Any]) -> Handle:
         """Emit values that do not depend on the input."""
         ...
