@@ -30,7 +30,8 @@ from tlkit.utils.extras import needs
 from tlkit.utils.hashing import file_digest
 from tlkit.utils.logging import logger
 
-_PACKAGES: dict[ExportFormat, tuple[str, ...]] = {"onnx": ("onnx", "onnxruntime"), "litert": ("ai_edge_litert",)}
+PACKAGES: dict[ExportFormat, tuple[str, ...]] = {"onnx": ("onnx", "onnxruntime"), "litert": ("ai_edge_litert",)}
+"""What a format is written and run with, of the extra of its name."""
 MOST_CALIBRATED = 200
 """Images that tell the range of each tensor."""
 _GAIN_GONE = 0.9
@@ -48,8 +49,8 @@ def export(config: ExportConfig) -> ExportResult:
     """
     path = model_path(config)
     if config.precision == "int8" and config.kind == "openvino":
-        needs("onnx", *_PACKAGES["onnx"], by="`tlkit export`")
-    needs("litert" if config.kind == "litert" else "onnx", *_PACKAGES.get(config.kind, ()), by="`tlkit export`")
+        needs("onnx", *PACKAGES["onnx"], by="`tlkit export`")
+    needs("litert" if config.kind == "litert" else "onnx", *PACKAGES.get(config.kind, ()), by="`tlkit export`")
     check_place(config)
     classifier = choose_classifier(
         PredictConfig(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
-from tlkit.config import FinetuneConfig
+from tlkit.config import ExportConfig, FinetuneConfig
 from tlkit.data.layout import TEST, TRAIN, VALIDATION
-from tlkit.errors import RunError
+from tlkit.errors import RunError, TlkitError
 from tlkit.features.cache import FeatureCache
 from tlkit.inference.select import resolve_engine
 from tlkit.training.base import Base, Stage, plan_stages
@@ -109,11 +111,29 @@ def _changed_versions(state: RunState) -> list[str]:
 def _run(plan: TrainingPlan, images: SplitData, folder: Path) -> FinetuneResult:
     """Train the runs of all folds, where there are any, and then the run."""
     assert isinstance(plan.config, FinetuneConfig)
-    with tracking(plan.config, folder) as trackers:
-        if plan.config.folds is not None:
+    config = plan.config
+    with tracking(config, folder) as trackers:
+        if config.folds is not None:
             plan = train_folds(plan, folder, partial(_train_fold, trackers))
-            images = SplitData(plan.dataset, plan.preprocessor, plan.config.batch_size)
-        return _train(plan, images, folder, trackers)
+            images = SplitData(plan.dataset, plan.preprocessor, config.batch_size)
+        result = _train(plan, images, folder, trackers)
+        if config.mlflow is not None:
+            _export(folder, trackers)
+        return result
+
+
+def _export(run: Path, trackers: Trackers) -> None:
+    """Hand an export of the run to the trackers; one that cannot be made is warned about."""
+    from tlkit.commands.export import PACKAGES, export  # of this alone
+
+    suffix = ".onnx" if all(map(find_spec, PACKAGES["onnx"])) else ".xml"
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            export(ExportConfig(source=str(run), output=str(Path(folder, run.name + suffix))))
+        except TlkitError as error:
+            logger.warning("MLflow has no export of %s: %s", run, error.message)
+        else:
+            trackers.keep_files(Path(folder), "export")
 
 
 def _train_fold(whole: Trackers, plan: TrainingPlan, images: SplitData, folder: Path) -> FinetuneResult:

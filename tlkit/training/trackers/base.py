@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
+from pathlib import Path
 from typing import Literal, Protocol
 
 from tlkit.data.preprocessor import Preprocessor
-from tlkit.errors import UsageError
 from tlkit.reporting.multi_label import MultiLabelEvaluation
 from tlkit.reporting.page import Section
 from tlkit.training.result import FinetuneResult
@@ -72,22 +71,11 @@ class Tracker(Protocol):
     def finish(self, finished: Finished) -> None:
         """Write what is known at the end."""
 
+    def keep_files(self, folder: Path, name: str) -> None:
+        """Keep the files of a folder below a name, where it keeps files at all."""
+
     def close(self, status: Status) -> None:
         """End the record of the run."""
-
-
-def check_extra(option: str, extra: str, packages: Sequence[str]) -> None:
-    """Check for the packages of a tracker, before any work is done.
-
-    Raises:
-        UsageError: One is not installed.
-    """
-    missing = [name for name in packages if find_spec(name) is None]
-    if missing:
-        raise UsageError(
-            f"{option} needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed here.",
-            hint=f"Run `pip install 'tlkit[{extra}]'`.",
-        )
 
 
 def first_line(error: Exception) -> str:

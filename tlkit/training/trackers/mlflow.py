@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 import tlkit
 from tlkit.config import AUTO
 from tlkit.errors import TlkitError
-from tlkit.training.trackers.base import Finished, Status, check_extra, first_line
+from tlkit.training.trackers.base import Finished, Status, first_line
+from tlkit.utils.extras import needs
 from tlkit.utils.text import without_password
 
 EXPERIMENT = "tlkit"
@@ -37,9 +38,9 @@ def check_mlflow() -> None:
     """Check for the packages, before any work is done.
 
     Raises:
-        UsageError: One is not installed.
+        TlkitError: One is not installed.
     """
-    check_extra("--mlflow", "mlflow", ["mlflow", "pandas"])
+    needs("mlflow", "mlflow", "pandas", by="--mlflow")
 
 
 class MlflowRun:
@@ -130,6 +131,10 @@ class MlflowRun:
         for path in sorted(folder.iterdir()):  # not the lock, nor runs of folds, which are runs of their own
             if path.is_file() and not path.name.startswith("."):
                 self._client.log_artifact(self._id, str(path), MODEL)
+
+    def keep_files(self, folder: Path, name: str) -> None:
+        """Log the files of a folder as artifacts."""
+        self._client.log_artifacts(self._id, str(folder), name)
 
     def close(self, status: Status) -> None:
         """End the run."""

@@ -16,7 +16,8 @@ from PIL import Image
 from tlkit.errors import InputError, TlkitError
 from tlkit.reporting.html import THUMBNAIL_SIDE
 from tlkit.reporting.page import MAX_ERRORS
-from tlkit.training.trackers.base import Finished, Status, check_extra
+from tlkit.training.trackers.base import Finished, Status
+from tlkit.utils.extras import needs
 
 _HEADER, _FOOTER = 12, 4
 """Bytes of a record before its data (its length, and a checksum of that) and after them (a checksum)."""
@@ -26,9 +27,9 @@ def check_tensorboard() -> None:
     """Check for the packages, before any work is done.
 
     Raises:
-        UsageError: One is not installed.
+        TlkitError: One is not installed.
     """
-    check_extra("--tensorboard", "tensorboard", ["tensorboard"])
+    needs("tensorboard", "tensorboard", by="--tensorboard")
 
 
 class EventFiles:
@@ -100,6 +101,9 @@ class EventFiles:
         values += [{"tag": tag, "image": _image(data)} for tag, data in _images(finished)]
         for value in values:  # an event each: TensorBoard reads one at a time
             self._file("").write(step, [value])
+
+    def keep_files(self, folder: Path, name: str) -> None:
+        """TensorBoard shows no files."""
 
     def close(self, status: Status) -> None:
         """Close the files."""

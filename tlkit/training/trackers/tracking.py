@@ -27,7 +27,7 @@ def check_trackers(config: FinetuneConfig) -> None:
     """Check that the trackers of a run are installed, before any work is done.
 
     Raises:
-        UsageError: One is not.
+        TlkitError: One is not.
     """
     if config.tensorboard is not None:
         check_tensorboard()
@@ -69,6 +69,10 @@ class Trackers:
     def finish(self, finished: Finished) -> None:
         """Tell that the run is saved."""
         self._each(lambda tracker: tracker.finish(finished))
+
+    def keep_files(self, folder: Path, name: str) -> None:
+        """Hand the files of a folder to those that keep files."""
+        self._each(lambda tracker: tracker.keep_files(folder, name))
 
     def close(self, status: Status) -> None:
         """End the records; that of a tracker that failed before is incomplete, and says so."""
