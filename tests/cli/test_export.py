@@ -328,15 +328,29 @@ def test_a_file_of_tensorflow_that_resizes(run, tlkit, tmp_path, name):
     assert 0 <= json.loads(ran.out)["resize_difference"] < 0.02
 
 
-def test_the_layout_of_triton(run, tlkit, tmp_path, textures):
-    ran = tlkit("export", run, "-o", tmp_path / "textures", "--format", "onnx", "--layout", "triton")
+@pytest.mark.parametrize(
+    ("kind", "file", "backend"),
+    [
+        ("onnx", "model.onnx", "onnxruntime"),
+        pytest.param("openvino", "model.xml", "openvino", marks=pytest.mark.every),
+        pytest.param("saved_model", "model.savedmodel", "tensorflow", marks=pytest.mark.every),
+    ],
+)
+def test_the_layout_of_triton(run, tlkit, tmp_path, textures, kind, file, backend):
+    from google.protobuf import text_format
+    from tritonclient.grpc.model_config_pb2 import TYPE_FP32, TYPE_UINT8, ModelConfig
+
+    ran = tlkit("export", run, "-o", tmp_path / "textures", "--format", kind, "--layout", "triton")
     assert ran.code == 0, ran.err
-    assert json.loads(ran.out)["path"] == str(tmp_path / "textures" / "1" / "model.onnx")
-    config = (tmp_path / "textures" / "config.pbtxt").read_text()
-    assert 'name: "textures"' in config
-    assert 'label_filename: "labels.txt"' in config
+    assert json.loads(ran.out)["path"] == str(tmp_path / "textures" / "1" / file)
+    config = text_format.Parse((tmp_path / "textures" / "config.pbtxt").read_text(), ModelConfig())
+    assert (config.name, config.backend, config.max_batch_size) == ("textures", backend, 32)
+    ((given,), (found,)) = config.input, config.output
+    assert (given.name, given.data_type, list(given.dims)) == ("images", TYPE_UINT8, [32, 32, 3])
+    assert (found.name, found.data_type, list(found.dims)) == ("probabilities", TYPE_FP32, [2])
+    assert found.label_filename == "labels.txt"
     assert (tmp_path / "textures" / "labels.txt").read_text() == "brick\ngrass\n"
-    assert tlkit("predict", "--model", tmp_path / "textures" / "1" / "model.onnx", textures / "validation").code == 0
+    assert tlkit("predict", "--model", tmp_path / "textures" / "1" / file, textures / "validation").code == 0
 
 
 @pytest.mark.parametrize(("end", "classes"), [("logits", 3), ("one probability", 2), ("one logit", 2), ("several", 3)])
