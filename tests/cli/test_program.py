@@ -131,10 +131,10 @@ def test_a_thread_that_does_not_end_does_not_hold_up_a_program_that_failed(tmp_p
     assert done.returncode == 3
 
 
-@pytest.mark.parametrize("delay", [0.02, 0.06])
+@pytest.mark.parametrize("delay", [0.01, 0.02, 0.06])
 def test_an_interrupt_while_it_starts(delay):
     process = subprocess.Popen(
-        [sys.executable, "-c", "print(1, flush=True)\nfrom tlkit.__main__ import main\nmain()", "predict", "nothing"],
+        [sys.executable, "-c", "from tlkit.__main__ import main\nprint(1, flush=True)\nmain()", "predict", "nothing"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     process.stdout.readline()
