@@ -64,6 +64,7 @@ bench: $(READY)
 	python tests/benchmarks/features.py
 	python tests/benchmarks/finetune.py
 	python tests/benchmarks/serve.py
+	python tests/benchmarks/export.py
 
 # scikit-image and scikit-learn, of dev, have the images.
 bench-accuracy: $(READY)
