@@ -1,6 +1,7 @@
 """`tlkit export`: every format in its own runtime against the run, the proof, and what reads the file again."""
 
 import json
+import re
 import shutil
 import subprocess
 import zipfile
@@ -48,6 +49,13 @@ def run_plainly(kind, path, images):
     import keras
 
     return np.asarray(keras.saving.load_model(path)(images))
+
+
+def layers_of(run):
+    """Names of all layers of a run's network, those of the base within it too."""
+    with zipfile.ZipFile(run / "model.keras") as archive:
+        config = archive.read("config.json").decode()
+    return {*re.findall(r'"name": "([^"]+)"', config)}
 
 
 def pixels(run, *files):
@@ -158,7 +166,7 @@ def test_int8_is_measured_and_refused_where_it_costs_too_much(run, textures, tlk
     assert {"QuantizeLinear", "DequantizeLinear"} <= kinds
     assert tlkit("predict", "--model", tmp_path / "small.onnx", textures / "validation").code == 0
 
-    from tlkit.exporting import quantization
+    from tlkit.exporting.quantize_onnx import ONNXQuantizer
 
     def spoil(quantizer, target, in_float):
         model = onnx.load(next(target.parent.glob("plain.onnx")))
@@ -168,7 +176,7 @@ def test_int8_is_measured_and_refused_where_it_costs_too_much(run, textures, tlk
         kernel.CopyFrom(onnx.numpy_helper.from_array(turned, kernel.name))
         onnx.save(model, target)
 
-    monkeypatch.setattr(quantization.Quantizer, "write", spoil)
+    monkeypatch.setattr(ONNXQuantizer, "write", spoil)
     ran = tlkit("export", run, "-o", tmp_path / "bad.onnx", "--precision", "int8")
     assert ran.code == 1
     assert "--precision int8 costs" in ran.err
@@ -180,7 +188,7 @@ def test_int8_is_measured_and_refused_where_it_costs_too_much(run, textures, tlk
 @pytest.mark.every
 @pytest.mark.parametrize(("name", "precision"), [("x.onnx", "float16"), ("x.xml", "float16"), ("x.tflite", "float16"),
                                                  ("x.xml", "int8"), ("x.tflite", "int8")])  # fmt: skip
-def test_smaller_files_of_every_format(run, tlkit, tmp_path, name, precision):
+def test_smaller_files_of_every_format(run, textures, tlkit, tmp_path, name, precision):
     whole = json.loads(tlkit("export", run, "-o", tmp_path / f"whole-{name}").out)
     ran = tlkit("export", run, "-o", tmp_path / name, "--precision", precision, "--max-loss", "20%")
     assert ran.code == 0, ran.err
@@ -188,6 +196,12 @@ def test_smaller_files_of_every_format(run, tlkit, tmp_path, name, precision):
     assert result["max_difference"] < 0.2
     if precision == "float16":
         assert result["bytes"] < whole["bytes"]
+    else:
+        assert {*result["layers_in_float"]} <= layers_of(run)
+        images = pixels(run, *sorted(textures.glob("validation/*/*"))[:7])
+        kind = "litert" if name == "x.tflite" else "openvino"
+        each = [run_plainly(kind, tmp_path / name, images[number : number + 1])[0] for number in range(7)]
+        np.testing.assert_allclose(run_plainly(kind, tmp_path / name, images), each, atol=2e-6)
 
 
 def test_images_that_are_named_and_images_without_labels(run, textures, tlkit, tmp_path):

@@ -48,9 +48,10 @@ def export(config: ExportConfig) -> ExportResult:
             gives other answers: it stays beside, named ``.rejected``.
     """
     path = model_path(config)
-    if config.precision == "int8" and config.kind == "openvino":
-        needs("onnx", *PACKAGES["onnx"], by="`tlkit export`")
-    needs("litert" if config.kind == "litert" else "onnx", *PACKAGES.get(config.kind, ()), by="`tlkit export`")
+    int8 = config.precision == "int8"
+    extra = "litert" if config.kind == "litert" else "onnx"
+    packages = PACKAGES["onnx"] if int8 and config.kind == "openvino" else PACKAGES.get(config.kind, ())
+    needs(extra, *packages, *(("ai_edge_quantizer",) if int8 and extra == "litert" else ()), by="`tlkit export`")
     check_place(config)
     classifier = choose_classifier(
         PredictConfig(

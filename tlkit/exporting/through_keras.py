@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from tlkit.backend import keras, keras_scope, tf
 from tlkit.data.images.normalization import as_scale
@@ -18,9 +15,6 @@ from tlkit.inference.exported.manifest import LABELS, MANIFEST, Manifest
 from tlkit.inference.frozen_graph import frozen_graph
 from tlkit.training.classifier import Classifier
 from tlkit.utils.quiet import stderr_held_back
-
-Samples = Callable[[], Iterator[np.ndarray]]
-"""Images to calibrate on, ``(1, height, width, channels)`` uint8 each."""
 
 
 class _KerasOperations:
@@ -138,26 +132,22 @@ def write_saved_model(classifier: Classifier, manifest: Manifest, path: Path) ->
         tf.saved_model.save(module, str(path), signatures={"serving_default": module.serve})
 
 
-def write_litert(classifier: Classifier, manifest: Manifest, path: Path, samples: Samples | None = None) -> None:
+def write_litert(classifier: Classifier, manifest: Manifest, path: Path) -> None:
     """Write a LiteRT model with the signature ``serving_default``; the manifest is packed behind it.
 
     Args:
         classifier: What to write.
         manifest: What travels in it; its precision decides how weights are stored.
         path: The ``.tflite`` file.
-        samples: For ``int8``: images that tell the range of each tensor.
     """
     with tempfile.TemporaryDirectory(prefix="tlkit-") as folder, keras_scope():
         write_saved_model(classifier, manifest, Path(folder, "model"))
         converter = tf.lite.TFLiteConverter.from_saved_model(
             str(Path(folder, "model")), signature_keys=["serving_default"]
         )
-        if manifest.precision != "float32":
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if manifest.precision == "float16":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.target_spec.supported_types = [tf.float16]
-        if samples is not None:
-            converter.representative_dataset = lambda: ({"images": image} for image in samples())
         with stderr_held_back():  # it prints what it quantizes
             path.write_bytes(converter.convert())
     pack(path, manifest)

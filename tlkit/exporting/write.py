@@ -10,6 +10,8 @@ import numpy as np
 
 from tlkit.config import ExportFormat
 from tlkit.exporting.compiled import describe_onnx, onnx_as_openvino, write_onnx, write_openvino
+from tlkit.exporting.quantization import Quantizer
+from tlkit.inference.exported.files import pack
 from tlkit.inference.exported.manifest import Manifest
 from tlkit.training.classifier import Classifier
 
@@ -39,7 +41,7 @@ def write_float(kind: ExportFormat, classifier: Classifier, manifest: Manifest, 
 def write_attempts(
     kind: ExportFormat, classifier: Classifier, manifest: Manifest, calibration: np.ndarray | None, path: Path
 ) -> Iterator[tuple[str, ...]]:
-    """Write a classifier; in int8 of ONNX and OpenVINO again and again, while the caller wants another.
+    """Write a classifier; in int8 again and again, while the caller wants another.
 
     Args:
         kind: The format.
@@ -58,26 +60,37 @@ def write_attempts(
         write_float(kind, classifier, manifest, path)
         yield ()
         return
-    if kind == "litert":
-        from tlkit.exporting.through_keras import write_litert
-
-        rows = range(len(calibration))
-        write_litert(classifier, manifest, path, lambda: (calibration[row : row + 1] for row in rows))
-        yield ()
-        return
-    import onnx
-
-    from tlkit.exporting.quantization import Quantizer
-
-    plain, small = path.with_name("plain.onnx"), path.with_name("small.onnx")
-    write_onnx(classifier, dataclasses.replace(manifest, precision="float32"), plain)
-    quantizer = Quantizer(plain, calibration)
+    quantizer = _quantizer(kind, classifier, dataclasses.replace(manifest, precision="float32"), calibration, path)
+    small = path.with_name(f"small.{quantizer.kind}")
     for in_float in quantizer.attempts():
         quantizer.write(small, in_float)
         if kind == "openvino":
             onnx_as_openvino(small, manifest, path)
-        else:
+        elif kind == "onnx":
+            import onnx
+
             model = onnx.load(small)
             describe_onnx(model, manifest)
             onnx.save(model, path)
-        yield tuple(in_float)
+        else:
+            small.replace(path)
+            pack(path, manifest)
+        yield quantizer.layers(in_float)
+
+
+def _quantizer(
+    kind: ExportFormat, classifier: Classifier, manifest: Manifest, calibration: np.ndarray, path: Path
+) -> Quantizer:
+    """Write the network in float32 beside ``path``, and return what quantizes it."""
+    if kind == "litert":
+        from tlkit.exporting.quantize_litert import LiteRTQuantizer
+        from tlkit.exporting.through_keras import write_litert
+
+        plain = path.with_name("plain.tflite")
+        write_litert(classifier, manifest, plain)
+        return LiteRTQuantizer(plain, calibration)
+    from tlkit.exporting.quantize_onnx import ONNXQuantizer
+
+    plain = path.with_name("plain.onnx")
+    write_onnx(classifier, manifest, plain)
+    return ONNXQuantizer(plain, calibration)
