@@ -2,6 +2,7 @@
 
 import csv
 import json
+import logging
 import os
 import re
 import shutil
@@ -142,14 +143,15 @@ def test_both_phases_reach_both_trackers(mislabelled, tlkit, tmp_path):
 
 
 @pytest.mark.every
-def test_a_run_that_cannot_be_exported_is_tracked(textures, tlkit, tmp_path, monkeypatch):
+@pytest.mark.parametrize("error", [TlkitError("The layer x does not exist there."), ValueError("No such node")])
+def test_a_run_that_cannot_be_exported_is_tracked(textures, tlkit, tmp_path, monkeypatch, error):
     def refuse(*given):
-        raise TlkitError("The layer x does not exist there.")
+        raise error
 
     monkeypatch.setattr("tlkit.commands.export.write_attempts", refuse)
     ran = tlkit("finetune", textures, *FAST, "-o", tmp_path / "run", "--mlflow", tmp_path / "store")
     assert ran.code == 0
-    assert f"MLflow has no export of {tmp_path / 'run'}: The layer x does not exist there." in ran.err
+    assert f"MLflow has no export of {tmp_path / 'run'}: {str(error).rstrip('.')}.\n" in ran.err
     (tracked,) = runs_of(tmp_path / "store")
     assert tracked.info.status == "FINISHED"
     assert not client(tmp_path / "store").list_artifacts(tracked.info.run_id, "export")
@@ -192,10 +194,13 @@ def test_the_default_store_and_the_model_that_mlflow_loads(textures, tlkit, tmp_
     assert list(table["probability"]) == [max(each.values()) for each in expected]
     assert list(table.index) == list(range(10, 10 + len(files)))
     pixels = [np.asarray(Image.open(file)) for file in files]
-    for given in (pixels, np.stack(pixels), pandas.DataFrame({"image": pixels}), [each.tolist() for each in pixels]):
+    several = np.stack(pixels)
+    for given in (pixels, several, several.astype(np.int64), pandas.DataFrame({"image": pixels}), several.tolist()):
         assert list(model.predict(given)["probabilities"]) == expected
     assert list(model.predict(files[0])["probabilities"]) == expected[:1]
-    assert list(model.predict(pixels[0])["probabilities"]) == expected[:1]
+    colour = np.repeat(pixels[0][..., None], 3, axis=2)
+    for image in (pixels[0], pixels[0].tolist(), colour, colour.astype(np.int64), colour.tolist()):
+        assert list(model.predict(image)["probabilities"]) == expected[:1]
     assert model.metadata.get_model_info().flavors["python_function"]["loader_module"].startswith("tlkit.")
     requirements = client(store).download_artifacts(tracked.info.run_id, "model/requirements.txt")
     assert f"tlkit=={api.__version__}" in Path(requirements).read_text()
@@ -214,8 +219,13 @@ def test_what_the_model_of_mlflow_refuses(textures, tlkit, tmp_path):
     assert "no such file" in found["error"][1]
     with pytest.raises(api.TlkitError, match="Image 0 is neither a path nor an array .* not 0 to 255"):
         model.predict([np.full((8, 8, 3), 0.5)])
+    with pytest.raises(api.TlkitError, match="Image 0 is neither a path nor an array .* its shape is"):
+        model.predict([1, 2, 3])
     with pytest.raises(api.TlkitError, match="has one column, of paths or arrays; this has 2"):
         model.predict(pandas.DataFrame({"a": [file], "b": [file]}))
+    with pytest.raises(api.TlkitError, match="2 paths name 9 images; expected a path for each image"):
+        model.predict([file, str(textures / "validation")])
+    assert len(model.predict([])) == 0
 
 
 def test_a_linear_head_is_tracked_without_tensorflow(textures, tmp_path):
@@ -255,6 +265,64 @@ def test_resumed_runs_continue_their_records(textures, tlkit, tmp_path, monkeypa
     assert [step for step, _ in scalars(tmp_path / "events" / "run" / "finetune")["loss"]] == [3, 4]
     assert [path.name for path in (tmp_path / "events").iterdir()] == ["run"]
     assert not (tmp_path / "run" / ".trackers.json").exists()
+
+
+@pytest.mark.every
+def test_a_resume_talks_to_mlflow_as_a_new_run_does(textures, tlkit, tmp_path, monkeypatch):
+    with interrupted_in_phase_2(monkeypatch):
+        tlkit("finetune", textures, *BOTH, "-o", "run", "--mlflow", tmp_path / "store")
+    code = (
+        "import logging, os; from helpers.toy import registered; import tlkit\n"
+        "with registered():\n"
+        "    tlkit.resume('run')\n"
+        "print(*(os.environ[f'MLFLOW_{name}'] for name in ('DISABLE_TELEMETRY', 'HTTP_REQUEST_MAX_RETRIES')))\n"
+        "print(logging.getLogger('mlflow').level)"
+    )
+    environment = {name: value for name, value in program.environment().items() if not name.startswith("MLFLOW_")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.stdout == f"true 2\n{logging.WARNING}\n", done.stderr
+    assert runs_of(tmp_path / "store")[0].info.status == "FINISHED"
+
+
+@pytest.mark.every
+def test_a_tracker_that_is_back_is_continued(textures, tlkit, tmp_path, monkeypatch):
+    store, away = tmp_path / "store", tmp_path / "away"
+    with interrupted_in_phase_2(monkeypatch):
+        tlkit("finetune", textures, *BOTH, "-o", "run", "--mlflow", store, "--tensorboard", "events")
+    store.rename(away)
+    with interrupted_in_phase_2(monkeypatch):
+        assert "MLflow is told nothing of run" in tlkit("finetune", "--resume", "run").err
+    away.rename(store)
+    assert tlkit("finetune", "--resume", "run").code == 0
+    (tracked,) = runs_of(store)
+    assert tracked.info.status == "FINISHED"
+    logged = client(store).get_metric_history(tracked.info.run_id, "loss")
+    assert [metric.step for metric in logged] == [1, 2, 3, 4]
+
+
+@pytest.mark.every
+def test_a_run_of_folds_that_is_finished_stays_when_its_export_is_interrupted(textures, tlkit, tmp_path, monkeypatch):
+    def interrupt(*given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tlkit.commands.export.write_attempts", interrupt)
+    ran = tlkit("finetune", textures, *FAST, "--folds", 2, "-o", "run", "--mlflow", tmp_path / "store")
+    assert ran.code == 130
+    assert "resume" not in ran.err
+    for run in ("run", "run/fold-1", "run/fold-2"):
+        assert (tmp_path / run / "model.keras").exists()
+    assert not list((tmp_path / "run").glob(".*"))
+
+
+@pytest.mark.every
+def test_mlflow_that_is_gone_is_said_once_for_all_folds(textures, tlkit, tmp_path, monkeypatch):
+    def gone(*given, **more):
+        raise OSError("gone")
+
+    monkeypatch.setattr(MlflowRun, "nested", gone)
+    ran = tlkit("finetune", textures, *FAST, "--folds", 2, "-o", "run", "--mlflow", tmp_path / "store")
+    assert ran.code == 0
+    assert ran.err.count("MLflow is told no more of this run: gone.") == 1
 
 
 @pytest.mark.every

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tlkit.config import ExportConfig, FinetuneConfig
 from tlkit.data.layout import TEST, TRAIN, VALIDATION
-from tlkit.errors import RunError, TlkitError
+from tlkit.errors import RunError
 from tlkit.features.cache import FeatureCache
 from tlkit.inference.select import resolve_engine
 from tlkit.training.base import Base, Stage, plan_stages
@@ -37,6 +37,7 @@ from tlkit.training.run_state import (
 from tlkit.training.save_run import Trained, save_run
 from tlkit.training.split_data import SplitData
 from tlkit.training.start_keras import keras_starting
+from tlkit.training.trackers.base import first_line
 from tlkit.training.trackers.tracking import Trackers, check_trackers, tracking
 from tlkit.training.unknown import features_of_frozen, specs_of_frozen
 from tlkit.utils.logging import logger
@@ -117,7 +118,7 @@ def _run(plan: TrainingPlan, images: SplitData, folder: Path) -> FinetuneResult:
             plan = train_folds(plan, folder, partial(_train_fold, trackers))
             images = SplitData(plan.dataset, plan.preprocessor, config.batch_size)
         result = _train(plan, images, folder, trackers)
-        if config.mlflow is not None:
+        if trackers.keeps_files:
             _export(folder, trackers)
         return result
 
@@ -127,13 +128,12 @@ def _export(run: Path, trackers: Trackers) -> None:
     from tlkit.commands.export import PACKAGES, export  # of this alone
 
     suffix = ".onnx" if all(map(find_spec, PACKAGES["onnx"])) else ".xml"
-    with tempfile.TemporaryDirectory() as folder:
-        try:
+    try:
+        with tempfile.TemporaryDirectory() as folder:
             export(ExportConfig(source=str(run), output=str(Path(folder, run.name + suffix))))
-        except TlkitError as error:
-            logger.warning("MLflow has no export of %s: %s", run, error.message)
-        else:
             trackers.keep_files(Path(folder), "export")
+    except Exception as error:  # the run is saved, and worth more
+        logger.warning("MLflow has no export of %s: %s.", run, first_line(error))
 
 
 def _train_fold(whole: Trackers, plan: TrainingPlan, images: SplitData, folder: Path) -> FinetuneResult:

@@ -121,7 +121,7 @@ def refuse_if_wrong(result: ExportResult, config: ExportConfig, written: Path) -
     rejected = [part.with_name(f"{part.name}.rejected") for part in parts]
     for part, target in zip(parts_of(written, config.kind), rejected, strict=True):
         _replace(part, target)
-    raise ModelError(f"{config.output} is not given out: {reason}. It is kept as {rejected[0]}.", hint=hint)
+    raise ModelError(f"{config.output} is not given out: {reason}.", hint=f"It is kept as {rejected[0]}. {hint}")
 
 
 def _replace(part: Path, target: Path) -> None:

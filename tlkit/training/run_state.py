@@ -51,7 +51,7 @@ class RunState:
 def create_run_dir(output: str | None, name: str) -> Iterator[Path]:
     """Create the folder of a new run, locked for this process; existing files are never written to.
 
-    When the block fails, a run that can be resumed stays, and anything else is removed.
+    When the block fails, a run that is finished or can be resumed stays, and anything else is removed.
 
     Args:
         output: The folder; None for the next free ``runs/NAME-N``.
@@ -71,7 +71,7 @@ def create_run_dir(output: str | None, name: str) -> Iterator[Path]:
         except BaseException as error:
             if not _is_resumable(path, error):
                 tidy_up(path)
-                for fold in path.glob("fold-*"):  # the folder was empty
+                for fold in () if (path / RECORD).exists() else path.glob("fold-*"):  # the folder was empty
                     shutil.rmtree(fold, ignore_errors=True)
                 (path / LOCK).unlink(missing_ok=True)
                 with suppress(OSError):
@@ -88,6 +88,8 @@ def report_resumable(path: Path) -> AbstractContextManager[None]:
 
 def _is_resumable(path: Path, error: BaseException) -> bool:
     """Return True if the run can be resumed and a retry could succeed."""
+    if (path / RECORD).exists():
+        return False
     disk_full = isinstance(error, FeatureError) and isinstance(error.__cause__, OSError)
     is_trained = (path / FOLDS).exists() or (path / CHECKPOINT).exists() or any(path.glob(f"fold-*/{CHECKPOINT}"))
     started = is_trained or isinstance(error, KeyboardInterrupt | RunError) or disk_full

@@ -56,6 +56,10 @@ class Tracker(Protocol):
         """What it is called, for messages."""
 
     @property
+    def keeps_files(self) -> bool:
+        """Whether it has a place for files."""
+
+    @property
     def state(self) -> dict[str, str]:
         """What it takes to continue after an interruption."""
 
@@ -72,7 +76,7 @@ class Tracker(Protocol):
         """Write what is known at the end."""
 
     def keep_files(self, folder: Path, name: str) -> None:
-        """Keep the files of a folder below a name, where it keeps files at all."""
+        """Keep the files of a folder below a name; called where it has a place for them."""
 
     def close(self, status: Status) -> None:
         """End the record of the run."""

@@ -53,6 +53,7 @@ class MlflowRun:
     """
 
     name = "MLflow"
+    keeps_files = True
 
     def __init__(self, client: Any, uri: str, run: Any) -> None:
         self._client, self._uri, self._run = client, uri, run
@@ -148,11 +149,23 @@ class MlflowRun:
 
 
 def _client(uri: str) -> Any:
+    _import_mlflow()
     from mlflow import MlflowClient
 
     if urlsplit(uri).scheme in ("", "file"):  # MLflow refuses folders otherwise; this one was chosen
         os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
     return MlflowClient(tracking_uri=uri)
+
+
+def _import_mlflow() -> None:
+    """Import MLflow with tlkit's settings: it reads some of them then, and sets up its loggers."""
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    if "mlflow" not in sys.modules:
+        import mlflow  # noqa: F401
+
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _start(client: Any, experiment: str, name: str, params: Mapping[str, Any], parent: str | None = None) -> Any:
@@ -167,14 +180,8 @@ def _start(client: Any, experiment: str, name: str, params: Mapping[str, Any], p
 
 def _resolved(uri: str) -> str:
     """Return the URI of a store; that of a folder or a file of SQLite is absolute, whatever the folder of a resume."""
-    for name, value in _SETTINGS.items():
-        os.environ.setdefault(name, value)
-    if "mlflow" not in sys.modules:
-        import mlflow  # noqa: F401  # it sets up its loggers
-
-        for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.WARNING)
     if uri == AUTO:
+        _import_mlflow()
         from mlflow import get_tracking_uri
 
         uri = get_tracking_uri()

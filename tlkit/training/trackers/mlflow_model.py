@@ -34,8 +34,8 @@ class RunModel:
         """Classify images.
 
         Args:
-            images: Paths, or arrays of ``(height, width, 3)`` or ``(height, width)`` uint8: one, several, or a
-                DataFrame with one column of them.
+            images: Paths, or arrays of ``(height, width, 3)`` or ``(height, width)``, integers of 0 to 255 (nested
+                lists too, as from JSON): one, several, or a DataFrame with one column of them.
             params: None are known.
 
         Returns:
@@ -44,7 +44,7 @@ class RunModel:
             An image that cannot be read has an ``error`` and nothing else.
 
         Raises:
-            InputError: Neither paths nor images.
+            InputError: Neither paths nor images; folders.
         """
         import pandas
 
@@ -52,6 +52,8 @@ class RunModel:
         with tempfile.TemporaryDirectory() as folder:
             paths = [_path(image, number, Path(folder)) for number, image in enumerate(_each(images))]
             found = tlkit.predict(paths, model=self._folder, top=len(self._record.classes)) if paths else ()
+            if len(found) != len(paths):
+                raise InputError(f"{len(paths)} paths name {len(found)} images; expected a path for each image.")
             rows = [
                 {
                     "class": prediction.scores[0].name if prediction.scores else None,
@@ -71,9 +73,15 @@ def _each(images: Any) -> Iterable[Any]:
         if len(images.columns) != 1:
             raise InputError(f"A table of images has one column, of paths or arrays; this has {len(images.columns)}.")
         return list(images.iloc[:, 0])
-    shape: tuple[int, ...] = images.shape if isinstance(images, np.ndarray) and images.dtype == np.uint8 else ()
-    is_one = len(shape) == 2 or (len(shape) == 3 and shape[2] in _CHANNELS)
-    return [images] if is_one or isinstance(images, str | os.PathLike) else list(images)
+    if isinstance(images, str | os.PathLike):
+        return [images]
+    several = images if isinstance(images, np.ndarray) else list(images)
+    try:
+        first = np.asarray(several[0])
+    except (IndexError, ValueError):  # none; rows of different lengths
+        return several
+    is_one = first.ndim == 1 or (first.ndim == 2 and first.shape[1] in _CHANNELS)
+    return [several] if is_one else several
 
 
 def _path(image: Any, number: int, folder: Path) -> str:
@@ -82,6 +90,8 @@ def _path(image: Any, number: int, folder: Path) -> str:
         return os.fspath(image)
     try:
         pixels = np.asarray(image)
+        if pixels.ndim not in (2, 3):
+            raise ValueError(f"its shape is {pixels.shape}")
         if pixels.dtype != np.uint8:
             as_bytes = pixels.astype(np.uint8)
             if pixels.dtype.kind not in "iu" or not np.array_equal(as_bytes, pixels):

@@ -40,6 +40,7 @@ class EventFiles:
     """
 
     name = "TensorBoard"
+    keeps_files = False
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

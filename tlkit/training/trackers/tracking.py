@@ -70,9 +70,14 @@ class Trackers:
         """Tell that the run is saved."""
         self._each(lambda tracker: tracker.finish(finished))
 
+    @property
+    def keeps_files(self) -> bool:
+        """Whether any of them has a place for files."""
+        return any(tracker.keeps_files for tracker in self.working)
+
     def keep_files(self, folder: Path, name: str) -> None:
-        """Hand the files of a folder to those that keep files."""
-        self._each(lambda tracker: tracker.keep_files(folder, name))
+        """Hand the files of a folder to those that have a place for them."""
+        self._each(lambda tracker: tracker.keep_files(folder, name) if tracker.keeps_files else None)
 
     def close(self, status: Status) -> None:
         """End the records; that of a tracker that failed before is incomplete, and says so."""
@@ -80,19 +85,20 @@ class Trackers:
             try:
                 tracker.close("FAILED" if tracker.name in self._failed and status == "FINISHED" else status)
             except Exception as error:
-                self._warn(tracker, error)
+                self.lose(tracker.name, error)
+
+    def lose(self, name: str, error: Exception) -> None:
+        """Tell a tracker no more, and say so once."""
+        if name not in self._failed:
+            self._failed.add(name)
+            logger.warning("%s is told no more of this run: %s.", name, first_line(error))
 
     def _each(self, tell: Callable[[Tracker], None]) -> None:
         for tracker in self.working:
             try:
                 tell(tracker)
             except Exception as error:  # a full disk, a server that is gone: the training is worth more
-                self._warn(tracker, error)
-
-    def _warn(self, tracker: Tracker, error: Exception) -> None:
-        if tracker.name not in self._failed:
-            self._failed.add(tracker.name)
-            logger.warning("%s is told no more of this run: %s.", tracker.name, first_line(error))
+                self.lose(tracker.name, error)
 
 
 @contextmanager
@@ -128,16 +134,20 @@ def _opened(config: FinetuneConfig, folder: Path, parent: Trackers | None) -> li
         try:
             tracker = _open(kind, config, getattr(config, option), folder, states.get(kind.name), parent)
         except Exception as error:
-            if parent is None and kind.name not in states:
+            if parent is not None:
+                parent.lose(kind.name, error)
+            elif kind.name in states:
+                logger.warning("%s is told nothing of %s: %s.", kind.name, folder, first_line(error))
+            else:
                 Trackers(trackers).close("FAILED")
                 raise
-            logger.warning("%s is told nothing of %s: %s.", kind.name, folder, first_line(error))
         else:
             trackers += [tracker] if tracker else []
     if trackers:
         try:
             with atomic_write(folder / TRACKERS) as part:
-                part.write_text(json.dumps({tracker.name: tracker.state for tracker in trackers}) + "\n", "utf-8")
+                opened = {tracker.name: tracker.state for tracker in trackers}
+                part.write_text(json.dumps({**states, **opened}) + "\n", "utf-8")  # one that is away may be back
         except OSError as error:
             raise RunError(f"Cannot write the run {folder}: {error.strerror}.") from error
     return trackers
@@ -152,13 +162,13 @@ def _open(
     parent: Trackers | None,
 ) -> Tracker | None:
     """Open a tracker: the one that a state describes, one of a fold, or a new one; None if that of the run failed."""
+    above = None if parent is None else next((each for each in parent.working if isinstance(each, kind)), None)
+    if parent is not None and above is None:
+        return None
     if state is not None:
         return kind.resume(target, state)
     params = effective_options(config.without_trackers)
-    if parent is None:
-        return kind.create(target, folder.name, params)
-    above = next((tracker for tracker in parent.working if isinstance(tracker, kind)), None)
-    return above.nested(folder.name, params) if above else None
+    return above.nested(folder.name, params) if above else kind.create(target, folder.name, params)
 
 
 def _read(path: Path) -> dict[str, dict[str, str]]:
