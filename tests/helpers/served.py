@@ -99,7 +99,7 @@ def served(
     limits: Limits | None = None,
     *,
     wrap: Callable[[Engine], Engine] = lambda engine: engine,
-    local: bool = True,
+    hosts: Sequence[str] = (),
     origins: Sequence[str] = (),
     **options: Any,
 ) -> Iterator[Client]:
@@ -109,7 +109,7 @@ def served(
         run: The run.
         limits: What requests may take.
         wrap: Replaces the engine.
-        local: Check the Host header.
+        hosts: Names that the server goes by.
         origins: Other origins whose pages may ask.
         options: Of the service.
     """
@@ -118,7 +118,7 @@ def served(
     service = Service(classifier, wrap(open_engine(classifier.network)), name=run.name, limits=limits, **options)
     bound = bind("127.0.0.1", 0)
     bound.listen()
-    server = Server(make_app(service, local=local, origins=origins), limits)
+    server = Server(make_app(service, hosts=hosts, origins=origins), limits)
     thread = threading.Thread(target=server.serve_on, args=(bound,))
     thread.start()
     try:

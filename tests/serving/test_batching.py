@@ -161,8 +161,43 @@ def test_an_image_that_nobody_waits_for_any_more_is_not_decoded(batcher):
     assert value(last) == 2
 
 
-def test_after_its_end_nothing_is_taken():
-    made = Batcher(Engine(), Preprocessor(), threads=1)
+def test_an_error_on_the_way_to_the_engine_is_that_of_its_images(batcher, monkeypatch):
+    made, engine, _ = batcher
+    sizes = iter([ValueError("no"), None])
+
+    def observe(size):
+        if error := next(sizes):
+            raise error
+
+    monkeypatch.setattr(made, "_on_batch", observe)
+    with pytest.raises(ValueError, match="no"):
+        made.submit(b"\x01").result()
+    two = made.submit(b"\x02")
+    engine.wait_for(1)
+    engine.finish(0)
+    assert value(two) == 3
+    assert made.works
+
+
+def test_at_its_end_what_waits_fails_and_nothing_is_taken(monkeypatch):
+    monkeypatch.setattr("tlkit.serving.batching.CLOSING_SECONDS", 0.1)
+    engine, preprocessor = Engine(), Preprocessor()
+    made = Batcher(engine, preprocessor, threads=1)
+    begun = []
+    for number in range(IN_FLIGHT):
+        begun.append(made.submit(bytes([number])))
+        engine.wait_for(number + 1)
+    decoded, at_gate = made.submit(b"\x01"), made.submit(b"gate")
+    preprocessor.at_gate.wait()
+    waiting = made.submit(b"\x02")
     made.close()
+    for future in (decoded, waiting):
+        with pytest.raises(TlkitError, match="ending"):
+            future.result(0)
     with pytest.raises(TlkitError, match="ending"):
         made.submit(b"\x01")
+    preprocessor.gate.set()
+    with pytest.raises(TlkitError, match="ending"):
+        at_gate.result()
+    engine.finish(0)
+    assert value(begun[0]) == 1  # what is computed is given

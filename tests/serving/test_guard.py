@@ -1,7 +1,11 @@
 """Who may ask."""
 
+import socket
+
 import pytest
 from helpers.served import served
+
+from tlkit.serving.guard import names_of_machine
 
 pytestmark = pytest.mark.usefixtures("toy")
 ORIGIN = "https://example.org"
@@ -11,13 +15,18 @@ def test_names_that_are_not_this_machine_are_refused(server):
     for host in ("evil.example", "evil.example:8000", "127.0.0.1.evil.example", "localhost.evil.example", "", "[", "0"):
         refused = server.get("/health", Host=host)
         assert (refused.status, list(refused.json)) == (421, ["error"]), host
-    for host in ("localhost", f"localhost:{server.port}", "127.0.0.1:1", "LOCALHOST", "[::1]:80"):
+    for host in ("localhost", f"localhost:{server.port}", "127.0.0.1:1", "LOCALHOST", "[::1]:80", "192.0.2.1:8000"):
         assert server.get("/health", Host=host).status == 200, host
 
 
-def test_a_server_for_others_goes_by_any_name(run):
-    with served(run, local=False) as client:
-        assert client.get("/health", Host="models.example").status == 200
+def test_a_server_for_others_goes_by_the_names_of_its_machine(run):
+    name = socket.gethostname()
+    with served(run, hosts=("models.example", *names_of_machine())) as client:
+        for host in ("models.example", "Models.Example.:80", name, f"{name.partition('.')[0]}.local:8000"):
+            assert client.get("/health", Host=host).status == 200, host
+        refused = client.get("/model", Host="evil.example")
+        assert refused.status == 421
+        assert "--cors-origin http://NAME:PORT" in refused.json["error"]
 
 
 def test_pages_of_other_origins_may_not_ask(server, brick):

@@ -1,6 +1,7 @@
 """What is too much is refused with a reason, and what waits is bounded."""
 
 import socket
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -57,6 +58,44 @@ def test_a_full_queue_refuses_and_forgets_nothing(run, brick, held):
         assert (one.result().status, two.result().status) == (200, 200)
         assert client.metric("tlkit_queue_images") == 0
         assert client.post("/predict", brick).status == 200
+
+
+def test_whoever_leaves_is_no_longer_waited_for(run, brick, held):
+    with served(run, Limits(queue=1), wrap=held) as client:
+        for path in ("/predict", "/explain"):
+            with socket.create_connection(("127.0.0.1", client.port), 60) as leaving:
+                head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(brick)}\r\n\r\n"
+                leaving.sendall(head.encode() + brick)
+                while client.metric("tlkit_queue_images") < 1:
+                    pass
+            while client.metric("tlkit_queue_images") > 0:
+                pass
+        held.engines[0].released.set()
+        assert client.post("/predict", brick).status == 200
+
+
+def test_the_end_does_not_wait_for_what_takes_too_long(run, brick, held, caplog):
+    with ThreadPoolExecutor(3) as clients:
+        with served(run, Limits(closing_seconds=1), wrap=held) as client:
+            begun = [clients.submit(client.post, path, brick) for path in ("/predict", "/explain", "/predict")]
+            while client.metric("tlkit_queue_images") < len(begun):
+                pass
+        for answer in begun:
+            assert (answer.result().status, answer.result().json) == (503, {"error": "The server is ending."})
+    assert "Traceback" not in caplog.text
+
+
+def test_a_server_that_computes_no_longer_says_so(run, brick, held, monkeypatch):
+    monkeypatch.setattr(threading, "excepthook", lambda arguments: None)
+    with served(run, wrap=held) as client:
+        assert client.get("/health").json == {"status": "ok"}
+        monkeypatch.setattr(held.engines[0], "submit", lambda pixels: sys.exit())
+        with socket.create_connection(("127.0.0.1", client.port), 60) as asking:
+            head = f"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(brick)}\r\n\r\n"
+            asking.sendall(head.encode() + brick)
+            while (answer := client.get("/health")).status == 200:
+                pass
+        assert (answer.status, answer.json) == (503, {"status": "failed"})
 
 
 def test_heat_maps_are_bounded_too(run, brick, held):

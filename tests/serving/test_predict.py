@@ -143,6 +143,33 @@ def test_urls_are_fetched_only_where_that_is_allowed(server, run, brick):
     assert "--allow-urls" in refused.json["error"]
 
 
+def test_urls_that_do_not_come_hold_up_nobody_and_end(run, brick, monkeypatch):
+    asked, came = threading.Event(), threading.Event()
+
+    def fetch(url):
+        asked.set()
+        came.wait(60)
+        return brick
+
+    monkeypatch.setattr("tlkit.data.url.fetch", fetch)
+    slow = json.dumps({"urls": ["http://example.org/a.png"] * 20}).encode()
+    limits = Limits(images=20, queue=20, fetch_seconds=2.0)
+    with served(run, limits, allow_urls=True) as client, ThreadPoolExecutor(1) as clients:
+        try:
+            first = clients.submit(client.post, "/predict", slow, content_type="application/json")
+            asked.wait()
+            refused = client.post("/predict", slow, content_type="application/json")
+            assert refused.status == 503
+            assert "Enough URLs are being fetched" in refused.json["error"]
+            assert client.post("/predict", brick).status == 200
+            given_up = first.result()
+            assert (given_up.status, len(given_up.json)) == (422, 20)
+            assert {item["error"] for item in given_up.json} == {"it did not arrive within 2 seconds of the request"}
+        finally:
+            came.set()
+        assert client.post("/predict", slow, content_type="application/json").status == 200
+
+
 def test_urls(run, brick, monkeypatch):
     with (
         served(run, Limits(images=3), allow_urls=True) as client,
@@ -154,7 +181,9 @@ def test_urls(run, brick, monkeypatch):
 
         private = ask({"urls": [f"{url}/a.png"]})
         assert (private.status, asked) == (422, [])
-        assert "inside this network" in private.json[0]["error"]
+        error = private.json[0]["error"]
+        assert "inside the network of the server" in error
+        assert not ("--" in error or "127.0.0.1" in error), "neither options nor addresses are its business"
         monkeypatch.setattr("tlkit.data.url.fetch", lambda url: brick)
         found = ask({"urls": ["https://user:secret@example.org/a.png", "http://example.org/b.png"]})
         assert found.status == 200

@@ -27,7 +27,7 @@ def serve(config: ServeConfig) -> None:
     """
     needs("serve", *_PACKAGES, by="`tlkit serve`")
     from tlkit.serving.app import make_app
-    from tlkit.serving.guard import is_loopback
+    from tlkit.serving.guard import is_loopback, names_of_machine
     from tlkit.serving.limits import Limits
     from tlkit.serving.server import Server, bind, url_of
     from tlkit.serving.service import Service
@@ -48,13 +48,13 @@ def serve(config: ServeConfig) -> None:
             allow_urls=config.allow_urls,
             limits=limits,
         )
-        local = is_loopback(bound.getsockname()[0])
-        if not local:
+        if not is_loopback(bound.getsockname()[0]):
             logger.warning("%s: whoever reaches this machine can use the server; it knows no passwords.", config.host)
         bound.listen(limits.connections)  # who connects from now on is answered
         logger.info("Serving %s on %s (Ctrl-C ends it).", config.model, url_of(bound))
         try:
-            Server(make_app(service, local=local, origins=config.origins), limits).serve_on(bound)
+            hosts = {config.host, *names_of_machine()}
+            Server(make_app(service, hosts=hosts, origins=config.origins), limits).serve_on(bound)
         finally:
             service.close()
 

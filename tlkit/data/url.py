@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from tlkit.downloads.http.deadline import hang_up_all
 from tlkit.downloads.http.error_messages import HttpError
+from tlkit.downloads.http.private_networks import PrivateHostError
 from tlkit.downloads.http.stream import Limits, stream
 from tlkit.errors import InputError
 
-__all__ = ["LIMITS", "fetch", "hang_up_all"]
+__all__ = ["LIMITS", "PrivateHostError", "fetch", "hang_up_all"]
 
 LIMITS = Limits(max_bytes=50_000_000, read_seconds=15.0, seconds=60.0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -16,7 +17,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from tlkit.errors import TlkitError
-from tlkit.serving.bodies import media_type, reading, uploads, urls
+from tlkit.serving.batching import EndingError
+from tlkit.serving.bodies import media_type, reading, uploads, urls, while_connected
 from tlkit.serving.guard import Guard
 from tlkit.serving.limits import Refused
 from tlkit.serving.metrics import CONTENT_TYPE
@@ -33,12 +35,12 @@ _FILES = {
 }
 
 
-def make_app(service: Service, *, local: bool, origins: Collection[str] = ()) -> ASGIApp:
+def make_app(service: Service, *, hosts: Collection[str] = (), origins: Collection[str] = ()) -> ASGIApp:
     """Return the ASGI application.
 
     Args:
         service: What answers.
-        local: The server listens on a loopback address.
+        hosts: Names that the server goes by.
         origins: Other origins whose pages may ask.
     """
     routes = _Routes(service)
@@ -55,7 +57,7 @@ def make_app(service: Service, *, local: bool, origins: Collection[str] = ()) ->
         routes=[Route(path, _counted(service, path, handler), methods=[method]) for path, method, handler in table],
         exception_handlers={HTTPException: _http_error, Exception: _internal_error},
     )
-    return Guard(app, local=local, origins=origins)
+    return Guard(app, hosts=hosts, origins=origins)
 
 
 class _Json(JSONResponse):
@@ -79,26 +81,24 @@ class _Routes:
             raise Refused(403, "This server fetches no URLs; `tlkit serve --allow-urls` does.")
         async with reading(request, service.limits, service.held) as body:
             if as_urls:
-                found = await service.predict_urls(urls(body, service.limits), top)
+                found = await while_connected(request, service.predict_urls(urls(body.take(), service.limits), top))
             else:
-                images = await uploads(request, body, service.limits)
-                del body  # a form is held once, as its parts
-                found = await service.predict(images, top)
+                images = await uploads(request, body.take(), service.limits)
+                found = await while_connected(request, service.predict(images, top))
         failed = all(prediction.error is not None for prediction in found)
         return _Json([prediction.to_dict() for prediction in found], 422 if failed else 200)
 
     async def explain(self, request: Request) -> Response:
         _check_query(request.query_params, {"label"})
         async with reading(request, self._service.limits, self._service.held) as body:
-            images = await uploads(request, body, self._service.limits)
-            del body
+            images = await uploads(request, body.take(), self._service.limits)
             if len(images) != 1:
                 raise Refused(400, f"A heat map is of one image; the request holds {len(images)}.")
-            drawn = await self._service.explain(images[0], request.query_params.get("label"))
+            drawn = await while_connected(request, self._service.explain(images[0], request.query_params.get("label")))
         return Response(drawn, media_type="image/png")
 
     async def health(self, request: Request) -> Response:
-        return _Json({"status": "ok"})
+        return _Json({"status": "ok"}) if self._service.works else _Json({"status": "failed"}, 503)
 
     async def model(self, request: Request) -> Response:
         return _Json(self._service.model())
@@ -131,6 +131,8 @@ def _counted(service: Service, path: str, handler: Handler) -> Handler:
                 response = await handler(request)
             except Refused as refused:
                 response = _error(refused.status, refused.message, refused.headers)
+            except (asyncio.CancelledError, EndingError):  # it took longer than the end of the server waits
+                response = _error(503, EndingError.MESSAGE, {"Connection": "close"})
             except TlkitError as error:
                 logger.error("%s", error.message)
                 response = _error(500, error.message)

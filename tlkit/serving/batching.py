@@ -10,9 +10,9 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
@@ -22,8 +22,19 @@ from tlkit.data.memory import claim_file, claims
 from tlkit.errors import InputError, TlkitError, WeightsError
 from tlkit.inference.base import Engine, Outputs
 
+CLOSING_SECONDS = 2.0
+"""How long the end waits for what is being decoded or computed."""
 IN_FLIGHT = 2
 """Batches that are computed at a time: one that runs, and one that is ready when it ends."""
+
+
+class EndingError(TlkitError):
+    """What waited when the server ended, or came after that."""
+
+    MESSAGE = "The server is ending."
+
+    def __init__(self) -> None:
+        super().__init__(self.MESSAGE)
 
 
 @dataclass(frozen=True)
@@ -80,7 +91,7 @@ class Batcher:
         self._waiting: deque[_Image] = deque()
         self._decoded: deque[_Image] = deque()
         self._pixels: deque[_Pixels] = deque()
-        self._ahead = self._in_flight = self._decoding = 0
+        self._ahead = self._in_flight = 0
         self._most_ahead = max(2 * threads, AHEAD_BYTES // math.prod((*preprocessor.size, preprocessor.channels)))
         self._closed = False
         self._threads = [
@@ -115,33 +126,42 @@ class Batcher:
         outputs = [part.future.result() for part in parts]
         return tuple(np.concatenate(arrays) for arrays in zip(*outputs, strict=True))
 
+    @property
+    def works(self) -> bool:
+        """Whether all of its threads live."""
+        return all(thread.is_alive() for thread in self._threads)
+
     def close(self) -> None:
-        """End the threads; what was handed in before is computed."""
+        """End the threads: what waits fails with :class:`EndingError`, what has begun may take a little longer."""
         with self._changed:
             self._closed = True
+            waiting: list[_Image | _Pixels] = [*self._waiting, *self._decoded, *self._pixels]
+            for queue in (self._waiting, self._decoded, self._pixels):
+                queue.clear()
             self._changed.notify_all()
+        for each in waiting:
+            with suppress(InvalidStateError):  # nobody waits for it any more
+                each.future.set_exception(EndingError())
         for thread in self._threads:
-            thread.join()
+            thread.join(CLOSING_SECONDS / len(self._threads))
 
     def _refuse_if_closed(self) -> None:
         if self._closed:
-            raise TlkitError("The server is ending.")
+            raise EndingError
 
     def _decode(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(
-                    lambda: (self._waiting and self._ahead < self._most_ahead) or (self._closed and not self._waiting)
-                )
-                if not self._waiting:
+                self._changed.wait_for(lambda: (self._waiting and self._ahead < self._most_ahead) or self._closed)
+                if self._closed:
                     return
                 image = self._waiting.popleft()
                 self._ahead += 1
-                self._decoding += 1
             usable = image.future.set_running_or_notify_cancel() and self._load(image)
             with self._changed:
-                self._decoding -= 1
-                if usable:
+                if usable and self._closed:
+                    image.future.set_exception(EndingError())
+                elif usable:
                     self._decoded.append(image)
                 else:
                     self._ahead -= 1
@@ -179,26 +199,29 @@ class Batcher:
                 self._in_flight += 1
                 self._changed.notify_all()
             turn = part is None  # after a batch of images, one for a heat map
-            if part is None:
-                self._on_batch(len(images))
-                self._start(np.stack([image.pixels for image in images]), partial(_give, images))
-            else:
-                self._start(part.pixels, partial(_hand_over, part.future))
+            self._start(images, part)
 
     def _may_compute(self) -> bool:
         if self._decoded or self._pixels:
             return self._in_flight < IN_FLIGHT
-        return self._closed and not (self._waiting or self._decoding)
+        return self._closed
 
-    def _start(self, pixels: np.ndarray, give: Callable[[Future[Outputs]], None]) -> None:
+    def _start(self, images: Sequence[_Image], part: _Pixels | None) -> None:
+        """Start on images, or a part of a heat map; an error of any kind is theirs, and holds nothing else up."""
+
         def finish(done: Future[Outputs]) -> None:
             with self._changed:
                 self._in_flight -= 1
                 self._changed.notify_all()
-            give(done)
+            if part is None:
+                _give(images, done)
+            else:
+                _hand_over(part.future, done)
 
         try:
-            started = self._engine.submit(pixels)
+            if part is None:
+                self._on_batch(len(images))
+            started = self._engine.submit(np.stack([image.pixels for image in images]) if part is None else part.pixels)
         except Exception as error:
             started = Future()
             started.set_exception(error)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
 from tlkit.serving.limits import DRAIN_SECONDS, DRAINED_BYTES, Budget, Limits, Refused
 from tlkit.utils.text import escape_control_chars
+
+Result = TypeVar("Result")
 
 _LONGEST_NAME = 255
 _LONGEST_JSON = 1_000_000
@@ -36,8 +38,20 @@ class Upload:
     data: bytes = field(repr=False)
 
 
+class Body:
+    """The body of a request, until somebody takes it: a form is held twice only while it is parsed."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def take(self) -> bytes:
+        """Return the bytes, and forget them."""
+        data, self._data = self._data, b""
+        return data
+
+
 @asynccontextmanager
-async def reading(request: Request, limits: Limits, held: Budget) -> AsyncIterator[bytes]:
+async def reading(request: Request, limits: Limits, held: Budget) -> AsyncIterator[Body]:
     """Read the body of a request; its bytes count as held inside the block.
 
     Raises:
@@ -72,9 +86,9 @@ async def reading(request: Request, limits: Limits, held: Budget) -> AsyncIterat
             await _drain(request)
             refused.headers["Connection"] = "close"
             raise
-        data = bytes(body)
+        whole = Body(bytes(body))
         body.clear()
-        yield data
+        yield whole
     finally:
         held.give_back(claimed)
 
@@ -104,6 +118,28 @@ async def _drain(request: Request) -> None:
                     return
     except (TimeoutError, ClientDisconnect, RuntimeError):
         return
+
+
+async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
+    """Return what a coroutine returns; it is cancelled when the client goes away, its body being read.
+
+    Raises:
+        Refused: The client is gone.
+    """
+    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_left(request))
+    try:
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise Refused(400, "The connection was closed before the answer.")
+        return working.result()
+    finally:
+        working.cancel()
+        leaving.cancel()
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def media_type(request: Request) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import socket
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
@@ -39,12 +40,26 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def host_name(host: str) -> str:
+def names_of_machine() -> set[str]:
+    """Return the names that others on its network know this machine by."""
+    name = socket.gethostname().lower()
+    return {name, name.partition(".")[0], f"{name.partition('.')[0]}.local"}
+
+
+def _host_name(host: str) -> str:
     """Return a ``Host`` header without its port; empty if it is none."""
     try:
-        return urlsplit(f"//{host}").hostname or ""
+        return (urlsplit(f"//{host}").hostname or "").removesuffix(".")
     except ValueError:
         return ""
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 class Guard:
@@ -52,13 +67,13 @@ class Guard:
 
     Args:
         app: What answers requests that are allowed.
-        local: The server listens on a loopback address, so that no other name is its own.
-        origins: Other origins whose pages may ask: ``https://example.org``.
+        hosts: Names that the server goes by, besides IP addresses and ``localhost``, which nobody can make lead here.
+        origins: Other origins whose pages may ask: ``https://example.org``. It goes by their names too.
     """
 
-    def __init__(self, app: ASGIApp, *, local: bool, origins: Collection[str] = ()) -> None:
-        self._app, self._local, self._origins = app, local, frozenset(origins)
-        self._hosts = {urlsplit(origin).hostname or "" for origin in origins}
+    def __init__(self, app: ASGIApp, *, hosts: Collection[str] = (), origins: Collection[str] = ()) -> None:
+        self._app, self._origins = app, frozenset(origins)
+        self._hosts = {*(host.lower() for host in hosts), *(urlsplit(origin).hostname or "" for origin in origins)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -94,9 +109,12 @@ class Guard:
 
     def _why_not(self, method: str, headers: Headers, origin: str | None) -> tuple[int, str] | None:
         host = headers.get("host", "")
-        name = host_name(host)
-        if self._local and not is_loopback(name) and name not in self._hosts:
-            return 421, "The server listens on this machine alone, and goes by the names localhost and 127.0.0.1."
+        name = _host_name(host)
+        if not name or not (_is_address(name) or is_loopback(name) or name in self._hosts):
+            return 421, (
+                "The server goes by IP addresses and the names of its machine; `tlkit serve --cors-origin "
+                "http://NAME:PORT` adds one."
+            )
         if method in ("GET", "HEAD") or origin is None or origin in self._origins:
             return None
         if origin.partition("://")[2].lower() != host.lower():

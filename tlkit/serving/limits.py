@@ -45,6 +45,7 @@ class Limits:
         queue: Images of all requests that wait or are computed.
         explanations: Heat maps that wait or are drawn; each takes the network more than a hundred times.
         body_seconds: For a body to arrive.
+        fetch_seconds: For all URLs of a request to arrive.
         header_seconds: For the headers of a request to arrive, from the moment that a connection is made.
         closing_seconds: For what has begun when the server is told to end.
         connections: Open at a time; more are answered with 503 at once.
@@ -55,6 +56,7 @@ class Limits:
     queue: int = 256
     explanations: int = 4
     body_seconds: float = 60.0
+    fetch_seconds: float = 60.0
     header_seconds: float = 15.0
     closing_seconds: int = 30
     connections: int = 512
@@ -93,13 +95,20 @@ class Budget:
         self.used -= count
 
     @contextmanager
-    def share(self, count: int) -> Iterator[None]:
+    def share(self, count: int, *, refuse: bool = True) -> Iterator[None]:
         """Hold a share inside the block.
+
+        Args:
+            count: How much.
+            refuse: Hold it although there is not that much left if False.
 
         Raises:
             Refused: There is not that much left.
         """
-        self.claim(count)
+        if refuse:
+            self.claim(count)
+        else:
+            self.used += count
         try:
             yield
         finally:

@@ -37,7 +37,7 @@ def document(limits: Limits) -> Document:
         "paths": {
             "/predict": {"post": _predict(limits)},
             "/explain": {"post": _explain()},
-            "/health": {"get": _get("health", "Whether the server answers.", _ref("Health"))},
+            "/health": {"get": _health()},
             "/model": {"get": _get("model", "What classifies: class names, input size, limits.", _ref("Model"))},
             "/metrics": {"get": _get("metrics", "Counters, as Prometheus reads them.", _STRING, "text/plain")},
         },
@@ -47,6 +47,12 @@ def document(limits: Limits) -> Document:
 
 def _ref(name: str) -> Document:
     return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _health() -> Document:
+    operation = _get("health", "Whether images are computed.", _ref("Health"))
+    failed = {"503": {**operation["responses"]["200"], "description": "They are no longer."}}
+    return {**operation, "responses": {**operation["responses"], **failed}}
 
 
 def _get(name: str, summary: str, schema: Document, kind: str = "application/json") -> Document:
@@ -172,7 +178,7 @@ def _schemas() -> Document:
         "Predictions": _array({"oneOf": [_ref("Prediction"), _ref("Failure")]}),
         "Urls": _object({"urls": {**_array({"type": "string", "format": "uri"}), "minItems": 1}}),
         "Error": _object({"error": _STRING}),
-        "Health": _object({"status": {"type": "string", "const": "ok"}}),
+        "Health": _object({"status": {"type": "string", "enum": ["ok", "failed"]}}),
         "Model": _object(
             {
                 "name": _STRING,

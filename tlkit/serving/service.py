@@ -63,6 +63,7 @@ class Service:
         self._preprocessor = preprocessor
         self._batcher = Batcher(engine, preprocessor, decode_threads(), self.metrics.batches.observe)
         self._drawing = ThreadPoolExecutor(1, thread_name_prefix="explain")  # one heat map at a time
+        self._fetches = Budget(self.limits.queue, "Enough URLs are being fetched; try again.")
         self._slots = asyncio.Semaphore(DOWNLOADS)
         self._fetching = ThreadPoolExecutor(DOWNLOADS, thread_name_prefix="fetch")
 
@@ -76,22 +77,31 @@ class Service:
             return await asyncio.gather(*(self._predict(image.name, image.data, top) for image in images))
 
     async def predict_urls(self, urls: Sequence[str], top: int) -> list[Prediction]:
-        """Fetch and classify images; one that cannot be had has an error.
+        """Fetch and classify images; one that cannot be had, or not in time, has an error.
 
         Raises:
-            Refused: The queue is full.
+            Refused: Enough are being fetched, for this request or others.
         """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.limits.fetch_seconds
 
         async def predict(url: str) -> Prediction:
             name = without_password(url)
-            async with self._slots:  # until it is decoded: no more files than that are in memory
-                try:
-                    data = await asyncio.get_running_loop().run_in_executor(self._fetching, _fetch, url)
-                except InputError as error:
-                    return self._failed(name, error)
-                return await self._predict(name, data, top)
+            try:
+                # the slot until it is decoded: no more files than there are slots are in memory
+                async with asyncio.timeout_at(deadline) as limit, self._slots:
+                    data = await loop.run_in_executor(self._fetching, _fetch, url)
+                    limit.reschedule(None)
+                    # slow hosts keep nobody from the queue; a file that is here is not sent away
+                    with self._queue.share(1, refuse=False):
+                        return await self._predict(name, data, top)
+            except InputError as error:
+                return self._failed(name, error)
+            except TimeoutError:
+                seconds = f"{self.limits.fetch_seconds:.0f} seconds"
+                return self._failed(name, InputError(f"it did not arrive within {seconds} of the request"))
 
-        with self._queue.share(len(urls)):
+        with self._fetches.share(len(urls)):
             return await asyncio.gather(*map(predict, urls))
 
     async def explain(self, image: Upload, label: str | None) -> bytes:
@@ -143,9 +153,14 @@ class Service:
             "tlkit": tlkit.__version__,
         }  # fmt: skip
 
+    @property
+    def works(self) -> bool:
+        """Whether images are decoded and computed."""
+        return self._batcher.works
+
     def close(self) -> None:
-        """End the threads, once no request is left."""
-        self._drawing.shutdown(cancel_futures=True)
+        """End the threads; requests that are left fail."""
+        self._drawing.shutdown(wait=False, cancel_futures=True)  # a heat map ends with its next batch
         self._fetching.shutdown(wait=False, cancel_futures=True)
         if "tlkit.data.url" in sys.modules:
             sys.modules["tlkit.data.url"].hang_up_all()  # don't wait for a slow server
@@ -192,6 +207,11 @@ class Service:
 
 
 def _fetch(url: str) -> bytes:
-    from tlkit.data.url import fetch  # urllib3 takes a while to import
+    from tlkit.data.url import PrivateHostError, fetch  # urllib3 takes a while to import
 
-    return fetch(url)
+    try:
+        return fetch(url)
+    except InputError as error:
+        if isinstance(error.__cause__, PrivateHostError):  # its message has addresses, and an option of predict
+            raise InputError("it leads to a host inside the network of the server, which is never asked") from error
+        raise

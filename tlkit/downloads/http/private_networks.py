@@ -8,6 +8,11 @@ import socket
 
 from tlkit.downloads.http.error_messages import HttpError
 
+
+class PrivateHostError(HttpError):
+    """A URL that leads into this network."""
+
+
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _COMPATIBLE = ipaddress.IPv6Network("::/96")
 
@@ -36,19 +41,19 @@ def check_ip(text: str) -> None:
     """Refuse an IP address that is not public.
 
     Raises:
-        HttpError: It is inside this network.
+        PrivateHostError: It is inside this network.
     """
     if not is_public(text):
         address = ipaddress.ip_address(text.partition("%")[0])
         shown = getattr(address, "ipv4_mapped", None) or address
-        raise HttpError(f"it leads to {shown}, which is inside this network; --allow-private allows that")
+        raise PrivateHostError(f"it leads to {shown}, which is inside this network; --allow-private allows that")
 
 
 def check_host(host: str) -> None:
     """Refuse a host with an IP address that is not public; one that cannot be resolved here is left to the proxy.
 
     Raises:
-        HttpError: It is inside this network.
+        PrivateHostError: It is inside this network.
     """
     with contextlib.suppress(socket.gaierror, UnicodeError):
         for *_, target in socket.getaddrinfo(host, None):
