@@ -956,7 +956,7 @@ class ExportConfig(Options):
         ends: dict[str, ExportFormat] = {
             ".onnx": "onnx", ".xml": "openvino", ".tflite": "litert", ".keras": "keras", "": "saved_model"
         }  # fmt: skip
-        end = PurePath(self.output).suffix.lower()
+        end = PurePath(self.output).suffix  # in small letters, as Keras and OpenVINO want it
         found = ends.get("" if self.layout else end)
         if self.format is None:
             if found is None or self.layout:
@@ -982,7 +982,7 @@ class ExportConfig(Options):
             value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
         except ValueError:
             value = -1.0
-        if not 0 <= value <= 1:
+        if not 0 <= value <= 1 or (value == 1 and not text.endswith("%")):  # 1 is more often a point than all
             raise UsageError(f"--max-loss is {self.max_loss}; expected a share such as 1% or 0.01.")
         return value
 

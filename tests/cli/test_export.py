@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -12,8 +13,13 @@ import onnxruntime
 import pytest
 from PIL import Image
 
-from tlkit.exporting import compiled
+from tlkit.exporting import compiled, resize
+from tlkit.exporting.images import images_of_run
 from tlkit.inference.compiler.onnx_writer import ONNXWriter
+from tlkit.inference.exported.files import labels_text
+from tlkit.inference.exported.manifest import Manifest
+from tlkit.training.run_folder import read_run
+from tlkit.utils.atomic_write import part_prefix
 
 pytestmark = pytest.mark.usefixtures("toy")
 
@@ -154,6 +160,34 @@ def test_a_planted_fault_is_refused(run, tlkit, tmp_path, monkeypatch, fault, na
     assert not list(tmp_path.glob("*.proof.json"))
 
 
+weights = resize._weights
+
+
+def test_a_resize_that_is_not_tlkits_own_is_refused(run, tlkit, tmp_path, monkeypatch):
+    monkeypatch.setattr(resize, "_weights", lambda side, used, count, ops: weights(side, ops.binary(
+        "minimum", used, ops.constant(float(count))), count, ops))  # fmt: skip
+    ran = tlkit("export", run, "-o", tmp_path / "x.onnx", "--resize-inside")
+    assert ran.code == 1
+    assert "images that it resizes itself differ by" in ran.err
+    assert [path.name for path in tmp_path.iterdir()] == ["x.onnx.rejected"]
+
+
+def lose_all(classifier, pixels, writer):
+    zero = writer.constant(np.float32(0))
+    return writer.binary("divide", writer.binary("multiply", original(classifier, pixels, writer), zero), zero)
+
+
+@pytest.mark.parametrize(("fault", "says"), [(swap_colours, "differs by"), (lose_all, "not finite")])
+def test_a_fault_does_not_hide_behind_a_smaller_precision(run, textures, tlkit, tmp_path, monkeypatch, fault, says):
+    monkeypatch.setattr(compiled, "_emit", fault)
+    check = ("--check", textures / "validation" / "brick")  # grey, and all of the first class
+    ran = tlkit("export", run, "-o", tmp_path / "x.onnx", "--precision", "float16", *check)
+    assert ran.code == 1
+    assert f"is not given out: already in float32, it {'gives' if fault is lose_all else 'differs'}" in ran.err
+    assert says in ran.err
+    assert not list(tmp_path.iterdir())
+
+
 def test_int8_is_measured_and_refused_where_it_costs_too_much(run, textures, tlkit, tmp_path, monkeypatch):
     small = tlkit("export", run, "-o", tmp_path / "small.onnx", "--precision", "int8", "--max-loss", "20%")
     assert small.code == 0, small.err
@@ -241,6 +275,9 @@ def test_evaluate_compares_a_run_with_what_it_became(run, textures, tlkit, tmp_p
         (("-o", "x.onnx", "--format", "litert"), "ends in .tflite"),
         (("-o", "x.keras", "--precision", "int8"), "--precision int8 is for onnx"),
         (("-o", "x.onnx", "--max-loss", "much"), "--max-loss is much"),
+        (("-o", "x.onnx", "--max-loss", "1"), "--max-loss is 1; expected a share such as 1%"),
+        (("-o", "X.XML"), "let PATH end in .onnx, .xml"),
+        (("-o", "x.onnx", "--check", "nothing"), "There is no data folder nothing"),
         (("-o", "missing/x.onnx"), "There is no folder missing"),
     ],
 )
@@ -260,6 +297,150 @@ def test_nothing_is_overwritten(run, tlkit, tmp_path):
     assert "other classes" in tlkit("export", run, "-o", tmp_path / "y.onnx").err
     assert tlkit("export", run, "-o", tmp_path / "y.onnx", "--force").code == 0
     assert "in a run" in tlkit("export", run, "-o", run / "x.onnx").err
+
+
+def test_what_stands_beside_is_kept(run, tlkit, tmp_path):
+    (tmp_path / "labels.txt").write_text("mine\n")
+    assert "labels.txt has other class names" in tlkit("export", run, "-o", tmp_path / "x.onnx").err
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["mine\n"]
+    (tmp_path / "labels.txt").unlink()
+    assert tlkit("export", run, "-o", tmp_path / "x.onnx").code == 0
+    assert tlkit("export", run, "-o", tmp_path / "x.xml").code == 0  # classes and input are the same
+    before = (tmp_path / "tlkit.json").read_bytes()
+    assert "another input" in tlkit("export", run, "-o", tmp_path / "y.onnx", "--resize-inside").err
+    assert (tmp_path / "tlkit.json").read_bytes() == before
+
+
+def test_the_source_is_never_overwritten(run, tlkit, tmp_path):
+    shutil.copy(run / "model.keras", tmp_path / "m.keras")
+    ran = tlkit("export", tmp_path / "m.keras", "-o", tmp_path / "m.keras", "--force")
+    assert "is what is to be exported" in ran.err
+    assert (tmp_path / "m.keras").read_bytes() == (run / "model.keras").read_bytes()
+
+
+def test_where_a_network_is_all_that_belongs_to_it_is(run, tlkit, tmp_path, monkeypatch):
+    from tlkit.exporting import place
+
+    def interrupt(part, target):
+        seen.update(path.name for path in tmp_path.iterdir() if not path.name.startswith("."))
+        raise KeyboardInterrupt
+
+    seen = set()
+    monkeypatch.setattr(place, "_replace", interrupt)
+    assert tlkit("export", run, "-o", tmp_path / "x.xml").code == 130
+    assert seen == {"tlkit.json", "labels.txt", "x.xml.proof.json", "x.xml.proof.html"}
+    assert {path.name for path in tmp_path.iterdir()} == seen
+
+
+def test_a_folder_that_a_killed_export_left_is_removed(run, tlkit, tmp_path):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    left = tmp_path / re.sub(r"-\d+-$", f"-{gone.pid}-abc", part_prefix())
+    left.mkdir()
+    (left / "x.onnx").touch()
+    assert tlkit("export", run, "-o", tmp_path / "x.onnx").code == 0
+    assert not left.exists()
+
+
+def test_images_that_moved_since_the_training(textures, tlkit, tmp_path, toy):
+    data = shutil.copytree(textures, tmp_path / "data")
+    assert tlkit("finetune", data, *toy, "--recipe", "fast", "-o", tmp_path / "run").code == 0
+    for split in ("train", "validation"):
+        (data / split / "a_new_class").mkdir()
+    (data / "validation" / "brick" / "0.png").rename(data / "validation" / "a_new_class" / "0.png")
+    Image.new("RGB", (32, 32)).save(data / "train" / "a_new_class" / "1.png")
+    ran = tlkit("export", tmp_path / "run", "-o", tmp_path / "x.onnx")
+    assert ran.code == 0, ran.err
+    assert "does not know their class: 1 image" in ran.err
+    assert json.loads(ran.out)["images"] == 7
+
+
+@pytest.mark.every
+def test_a_label_that_is_gone_since_the_training_is_given_to_no_image(textures, tlkit, tmp_path, toy):
+    files = sorted(textures.rglob("*.png"))
+    rows = {str(file): [file.parent.name, *(["odd"] if file.stem in "02" else [])] for file in files}
+
+    def write(labels):
+        (tmp_path / "t.csv").write_text("path,labels\n" + "".join(f"{name},{labels(each)}\n"
+                                                                 for name, each in rows.items()))  # fmt: skip
+
+    write("|".join)
+    run = tmp_path / "run"
+    ran = tlkit("finetune", tmp_path / "t.csv", "--multi-label", *toy, "--recipe", "fast", "-o", run)
+    assert ran.code in (0, 3), ran.err
+    write(lambda each: each[0])
+    record = read_run(run)
+    preprocessor = Manifest(classes=record.classes, size=record.size).preprocessor
+    found = images_of_run(run, record, "validation", preprocessor, 100, resize_inside=False)
+    expected = [[name == Path(file).parent.name for name in record.classes] for file in found.files]
+    assert (found.labels == expected).all()
+
+
+def test_an_image_that_is_a_line(run, tlkit, tmp_path):
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (1, 700), "red").save(tmp_path / "images" / "line.png")
+    ran = tlkit("export", run, "-o", tmp_path / "x.onnx", "--check", tmp_path / "images")
+    assert ran.code == 0, ran.err
+
+
+def test_class_names_with_any_line_break_are_one_line(run, tmp_path):
+    names = ("a\nb", "c\rd", "e\u2028f", "plain", "Grün")
+    text = labels_text(Manifest(classes=names, size=(8, 8)))
+    assert text.splitlines() == ["a\\nb", "c\\rd", "e\\u2028f", "plain", "Grün"]
+
+
+def test_a_class_name_that_is_no_text_is_refused(run, tlkit, tmp_path):
+    changed = shutil.copytree(run, tmp_path / "run")
+    record = (changed / "run.json").read_text()
+    (changed / "run.json").write_text(record.replace('"brick"', r'"caf\udce9"'))
+    for name in ("x.onnx", "x.xml"):
+        ran = tlkit("export", changed, "-o", tmp_path / name)
+        assert (ran.code, "is not UTF-8" in ran.err) == (2, True)
+
+
+@pytest.mark.parametrize("layers", [0, 1, 2])
+def test_int8_of_few_layers(tlkit, tmp_path, textures, layers):
+    import keras
+
+    images = keras.Input((16, 16, 3))
+    x = keras.layers.Conv2D(8, 3, activation="relu")(images) if layers == 2 else images
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    keras.Model(images, keras.layers.Dense(3)(x) if layers else x).save(tmp_path / "m.keras")
+    options = ("--preprocess", "unit", "--precision", "int8", "--calibrate", textures, "--max-loss", "90%")
+    ran = tlkit("export", tmp_path / "m.keras", "-o", tmp_path / "x.onnx", *options)
+    if layers == 0:
+        assert (ran.code, "nothing to quantize" in ran.err) == (1, True)
+        return
+    assert ran.code == 0, ran.err
+    assert "QuantizeLinear" in {node.op_type for node in onnx.load(tmp_path / "x.onnx").graph.node}
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"size": [64, 64]}, "does not run: .*dimensions"),
+        ({"channels": 1}, "does not run"),
+        ({"thresholds": ["x", "y"]}, "is damaged"),
+        ({"provenance": [1]}, "is damaged"),
+        ({"classes": "ab"}, "is damaged"),
+    ],
+)
+def test_a_description_that_does_not_fit_its_file(run, textures, tlkit, tmp_path, values, says):
+    assert tlkit("export", run, "-o", tmp_path / "x.onnx").code == 0
+    model = onnx.load(tmp_path / "x.onnx")
+    (described,) = (each for each in model.metadata_props if each.key == "tlkit")
+    described.value = json.dumps({**json.loads(described.value), **values})
+    onnx.save(model, tmp_path / "other.onnx")
+    for command in (("predict", "--model"), ("evaluate",)):
+        ran = tlkit(*command, tmp_path / "other.onnx", textures)
+        assert ran.code == 1
+        assert re.search(f"other.onnx.* {says}", ran.err), ran.err
+
+
+def test_weights_of_openvino_that_are_missing_are_named(run, tlkit, tmp_path, cat):
+    assert tlkit("export", run, "-o", tmp_path / "x.xml").code == 0
+    (tmp_path / "x.bin").unlink()
+    assert "x.bin is missing beside x.xml" in tlkit("predict", "--model", tmp_path / "x.xml", cat).err
 
 
 def test_files_of_others_are_told_apart(tlkit, tmp_path, cat):
@@ -332,6 +513,40 @@ def test_a_file_that_resizes_takes_images_of_any_size(run, textures, tlkit, tmp_
     found = tlkit("predict", "--model", tmp_path / name, tmp_path / "cat.png", "--format", "json").json[0]
     of_class = {each["name"]: each["probability"] for each in found["predictions"]}
     assert got[0] == pytest.approx([of_class["brick"], of_class["grass"]], abs=0.02)
+
+
+@pytest.fixture(scope="module")
+def cropped(textures, tlkit, tmp_path_factory, toy):
+    folder = tmp_path_factory.mktemp("cropped") / "run"
+    ran = tlkit("finetune", textures, *toy, "--recipe", "fast", "--resize", "crop", "-o", folder)
+    assert ran.code == 0, ran.err
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("x.onnx", ()),
+        *(pytest.param(name, options, marks=pytest.mark.every) for name, options in (
+            ("x.xml", ()), ("x.tflite", ()), ("x", ()), ("x.onnx", ("--precision", "float16")),
+            ("x.onnx", ("--precision", "int8", "--max-loss", "20%")),
+            ("x.tflite", ("--precision", "int8", "--max-loss", "20%")),
+        )),
+    ],
+)  # fmt: skip
+def test_a_file_that_crops_is_given_whole_images(cropped, textures, tlkit, tmp_path, name, options, chelsea):
+    ran = tlkit("export", cropped, "-o", tmp_path / name, "--resize-inside", *options)
+    assert ran.code == 0, ran.err
+    assert json.loads(ran.out)["resize_difference"] < 0.02
+    Image.fromarray(chelsea).save(tmp_path / "cat.png")
+    for file in (tmp_path / "cat.png", *sorted(textures.glob("validation/*/*"))[::3]):
+        of_file, of_run = (
+            {each["name"]: each["probability"] for each in tlkit(
+                "predict", "--model", model, file, "--format", "json").json[0]["predictions"]}
+            for model in (tmp_path / name, cropped)
+        )  # fmt: skip
+        assert of_file == pytest.approx(of_run, abs=0.05 if "int8" in options else 0.005)
+    assert tlkit("evaluate", tmp_path / name, textures).code == 0
 
 
 @pytest.mark.every

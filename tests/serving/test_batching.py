@@ -38,7 +38,7 @@ class Engine:
 class Preprocessor:
     """The bytes of a file are its pixels; one that is called ``gate`` waits."""
 
-    size, channels = (1, 1), 1
+    sample_bytes = 1
 
     def __init__(self):
         self.at_gate, self.gate = threading.Event(), threading.Event()

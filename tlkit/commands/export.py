@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,13 @@ import numpy as np
 
 import tlkit
 from tlkit.config import ExportConfig, ExportFormat, PredictConfig
+from tlkit.data.images.preprocessor import ImagePreprocessor
 from tlkit.data.layout import TRAIN, VALIDATION
 from tlkit.data.modality import IMAGE
-from tlkit.errors import DataError, UsageError
+from tlkit.errors import DataError, ModelError, TlkitError, UsageError
 from tlkit.exporting.images import MOST, LoadedImages, images_in, images_of_run, made_images
 from tlkit.exporting.place import check_neighbours, check_place, keep, model_path, refuse_if_wrong, size_of
-from tlkit.exporting.proof import expect, prove, resize_difference, time_each
+from tlkit.exporting.proof import Expected, prove, resize_difference, time_each
 from tlkit.exporting.result import ExportResult, describe_float
 from tlkit.exporting.write import write_attempts, write_float
 from tlkit.inference.exported.engines import Run, open_runtime
@@ -25,10 +25,11 @@ from tlkit.inference.exported.manifest import Manifest
 from tlkit.inference.select import open_engine
 from tlkit.training.classifier import Classifier, choose_classifier
 from tlkit.training.run_folder import MODEL, RECORD, RunRecord, read_run
-from tlkit.utils.atomic_write import part_prefix
+from tlkit.utils.atomic_write import part_folder
 from tlkit.utils.extras import needs
 from tlkit.utils.hashing import file_digest
 from tlkit.utils.logging import logger
+from tlkit.utils.text import escape_control_chars
 
 PACKAGES: dict[ExportFormat, tuple[str, ...]] = {"onnx": ("onnx", "onnxruntime"), "litert": ("ai_edge_litert",)}
 """What a format is written and run with, of the extra of its name."""
@@ -59,46 +60,91 @@ def export(config: ExportConfig) -> ExportResult:
             labels=config.labels,
         )
     )  # fmt: skip
-    preprocessor = classifier.network.preprocessor
     if classifier.network.runtime is not None:
         raise UsageError(f"{config.source} is what `tlkit export` wrote.", hint="Export the run that it was made from.")
-    if preprocessor.modality is not IMAGE:
-        raise UsageError(f"{config.source} takes {preprocessor.modality.name}; tlkit exports classifiers of images.")
+    modality = classifier.network.preprocessor.modality
+    if modality is not IMAGE:
+        raise UsageError(f"{config.source} takes {modality.name}; tlkit exports classifiers of images.")
+    _check_names(classifier)
     run = _run_of(config.source)
-    images = _images(config, run, classifier)
-    expected = expect(classifier, open_engine(classifier.network), images)
-    manifest = _manifest(config, classifier, run, images, expected.probabilities)
+    patterns = made_images(_preprocessor(classifier), resize_inside=config.resize_inside)
+    engine, images = open_engine(classifier.network), _images(config, run, classifier) or patterns
+    expected = Expected(classifier, engine, images, patterns)
+    manifest = _manifest(config, classifier, run, expected)
     check_neighbours(manifest, config)
-    with tempfile.TemporaryDirectory(dir=Path(config.output).parent, prefix=part_prefix()) as folder:
-        written = Path(folder, path.name)
-        calibration = _calibration(config, run, classifier).pixels if config.precision == "int8" else None
-        plain: Run | None = None
-        if config.precision != "float32":
-            larger = Path(folder, f"float32{path.suffix}")
-            write_float(config.kind, classifier, dataclasses.replace(manifest, precision="float32"), larger)
-            plain = open_runtime(larger, config.kind)
-            plain(images.pixels[:1])
-        for in_float in write_attempts(config.kind, classifier, manifest, calibration, written):
-            exported = open_runtime(written, config.kind)
-            proof = prove(classifier, expected, exported, images)
-            if config.resize_inside and not images.are_made:
-                proof = dataclasses.replace(proof, resize_difference=resize_difference(exported, images))
-            float32_ms = None
-            if plain is not None:
-                float32_ms, milliseconds = time_each([plain, exported], images.pixels)
-                proof = dataclasses.replace(proof, ms_per_image=milliseconds)
-            result = ExportResult(
-                config.kind, config.precision, str(path), size_of(written, config.kind), proof, float32_ms, in_float,
-                ("There were no images to prove it on but patterns: --check DATA proves it on yours.",)
-                if images.are_made else (),
-            )  # fmt: skip
-            gone = float32_ms is not None and proof.ms_per_image > _GAIN_GONE * float32_ms
-            if proof.loss <= config.largest_loss or gone:
-                break
-            logger.info("%s: costs %s of accuracy.", describe_float(in_float), f"{proof.loss:.1%}")
-        refuse_if_wrong(result, config, written)
-        keep(result, manifest, written, config)
+    try:
+        with part_folder(Path(config.output).parent) as folder:
+            return _write(config, classifier, run, manifest, expected, folder)
+    except OSError as error:
+        raise TlkitError(f"Cannot write {error.filename2 or path}: {error.strerror or error}.") from error
+
+
+def _write(
+    config: ExportConfig,
+    classifier: Classifier,
+    run: tuple[Path, RunRecord] | None,
+    manifest: Manifest,
+    expected: Expected,
+    folder: Path,
+) -> ExportResult:
+    """Write into a folder, prove what is there, and move it into place."""
+    path, images = model_path(config), expected.images
+    written, plain, resized, calibration = folder / path.name, None, None, None
+    if config.precision != "float32":
+        plain, resized = _in_float32(config, classifier, manifest, expected, folder / f"float32{path.suffix}")
+    if config.precision == "int8":
+        calibration = _calibration(config, run, classifier).inputs
+    for in_float in write_attempts(config.kind, classifier, manifest, calibration, written):
+        exported, float32_ms = open_runtime(written, config.kind), None
+        if config.resize_inside and plain is None:
+            resized = resize_difference(expected, exported)
+        proof = prove(expected, exported, resized)
+        if plain is not None:
+            float32_ms, milliseconds = time_each([plain, exported], images.inputs)
+            proof = dataclasses.replace(proof, ms_per_image=milliseconds)
+        result = ExportResult(
+            config.kind, config.precision, str(path), size_of(written, config.kind), proof, float32_ms, in_float,
+            ("There were no images to prove it on but patterns: --check DATA proves it on yours.",)
+            if images.are_made else (),
+        )  # fmt: skip
+        gone = float32_ms is not None and proof.ms_per_image > _GAIN_GONE * float32_ms
+        if proof.loss <= config.largest_loss or gone:
+            break
+        logger.info("%s: costs %s of accuracy.", describe_float(in_float), f"{proof.loss:.1%}")
+    refuse_if_wrong(result, config, written)
+    keep(result, manifest, written, config)
     return result
+
+
+def _in_float32(
+    config: ExportConfig, classifier: Classifier, manifest: Manifest, expected: Expected, path: Path
+) -> tuple[Run, tuple[float, float] | None]:
+    """Write the same network in float32, which what is smaller is compared with, and check it with patterns.
+
+    Raises:
+        ModelError: It gives other answers already.
+    """
+    write_float(config.kind, classifier, dataclasses.replace(manifest, precision="float32"), path)
+    plain = open_runtime(path, config.kind)
+    resized = resize_difference(expected, plain) if config.resize_inside else None
+    proof = prove(expected.of_patterns_alone(), plain, resized)
+    if not proof.is_equal:
+        raise ModelError(
+            f"{config.output} is not given out: already in float32, {proof.fault()}.", hint="Try another --format."
+        )
+    return plain, resized
+
+
+def _check_names(classifier: Classifier) -> None:
+    """Refuse class names with bytes that are no text, which no format can hold."""
+    for name in (name for names in classifier.classes for name in names):
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise UsageError(
+                f"The class name {escape_control_chars(name)} is not UTF-8, and the formats hold nothing else.",
+                hint="Rename its folder and train again.",
+            ) from error
 
 
 def _run_of(source: str) -> tuple[Path, RunRecord] | None:
@@ -109,31 +155,42 @@ def _run_of(source: str) -> tuple[Path, RunRecord] | None:
     return (path, read_run(path)) if path.is_dir() else None
 
 
-def _images(config: ExportConfig, run: tuple[Path, RunRecord] | None, classifier: Classifier) -> LoadedImages:
-    """Return the images to prove the export on."""
-    preprocessor = classifier.network.preprocessor
+def _images(config: ExportConfig, run: tuple[Path, RunRecord] | None, classifier: Classifier) -> LoadedImages | None:
+    """Return the images to prove the export on; None where there are none."""
     if config.check is not None:
-        names = [name for _, name in classifier.classes]
-        return images_in(config.check, names, preprocessor, MOST, multi_label=classifier.thresholds is not None)
+        return _images_in(config.check, config, classifier, MOST)
     if run is not None:
         try:
-            return images_of_run(*run, VALIDATION, preprocessor, MOST)
+            preprocessor = _preprocessor(classifier)
+            return images_of_run(*run, VALIDATION, preprocessor, MOST, resize_inside=config.resize_inside)
         except DataError as reason:
             logger.warning("%s", reason.message)
-    return made_images(preprocessor.size, preprocessor.channels)
+    return None
+
+
+def _images_in(data: str, config: ExportConfig, classifier: Classifier, most: int) -> LoadedImages:
+    labels, names = zip(*classifier.classes, strict=True)
+    return images_in(
+        data, [names, labels], _preprocessor(classifier), most,
+        multi_label=classifier.thresholds is not None, resize_inside=config.resize_inside,
+    )  # fmt: skip
+
+
+def _preprocessor(classifier: Classifier) -> ImagePreprocessor:
+    preprocessor = classifier.network.preprocessor
+    assert isinstance(preprocessor, ImagePreprocessor)  # what takes audio was refused
+    return preprocessor
 
 
 def _calibration(config: ExportConfig, run: tuple[Path, RunRecord] | None, classifier: Classifier) -> LoadedImages:
     """Return the images that tell the range of each tensor."""
-    preprocessor = classifier.network.preprocessor
     if config.calibrate is not None:
-        names = [name for _, name in classifier.classes]
-        several = classifier.thresholds is not None
-        return images_in(config.calibrate, names, preprocessor, MOST_CALIBRATED, multi_label=several)
+        return _images_in(config.calibrate, config, classifier, MOST_CALIBRATED)
     try:
         if run is None:
             raise DataError(f"{config.source} is no run, so its training images are not known.")
-        return images_of_run(*run, TRAIN, preprocessor, MOST_CALIBRATED)
+        preprocessor = _preprocessor(classifier)
+        return images_of_run(*run, TRAIN, preprocessor, MOST_CALIBRATED, resize_inside=config.resize_inside)
     except DataError as reason:
         raise DataError(
             f"--precision int8 needs images to calibrate on. {reason.message}", hint="Name some with --calibrate DATA."
@@ -144,13 +201,13 @@ def _manifest(
     config: ExportConfig,
     classifier: Classifier,
     run: tuple[Path, RunRecord] | None,
-    images: LoadedImages,
-    expected: np.ndarray,
+    expected: Expected,
 ) -> Manifest:
     labels, names = zip(*classifier.classes, strict=True)
     unknown = None
-    if not images.are_made and classifier.thresholds is None and len(expected) >= _FEWEST_FOR_UNKNOWN:
-        unknown = min(float(np.quantile(expected.max(axis=1), _KNOWN_TURNED_AWAY)), _MOST_FOR_UNKNOWN)
+    best = expected.probabilities.max(axis=1)
+    if not expected.images.are_made and classifier.thresholds is None and len(best) >= _FEWEST_FOR_UNKNOWN:
+        unknown = min(float(np.quantile(best, _KNOWN_TURNED_AWAY)), _MOST_FOR_UNKNOWN)
     preprocessor = classifier.network.preprocessor
     provenance: dict[str, Any] = {
         "tlkit": tlkit.__version__, "exported": datetime.now(UTC).isoformat(timespec="seconds"),

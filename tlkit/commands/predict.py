@@ -75,7 +75,8 @@ def predict(config: PredictConfig) -> Predictions:
     if config.unknown and not classifier.knows_unknown:
         raise UsageError(
             f"--unknown: {config.model or 'a published network'} has not learned what its images look like.",
-            hint="A run of `tlkit finetune` has; train one of an older tlkit again.",
+            hint="A run of `tlkit finetune` has (train one of an older tlkit again), and what `tlkit export --check` "
+            "made of one on 20 images and more.",
         )
     for option, given in (("--plot", config.plot), ("--explain", config.explain), ("--tta", config.tta)):
         if given and modality is not IMAGE:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -82,8 +81,7 @@ def decoding(
     if workers is None:
         urls = sum(map(is_url, sources[: 2 * DOWNLOADS]))
         workers = max(decode_threads(), min(urls, DOWNLOADS))
-    sample_bytes = math.prod((*preprocessor.size, preprocessor.channels)) * np.dtype(preprocessor.dtype).itemsize
-    most = max(2 * workers, AHEAD_BYTES // sample_bytes)
+    most = max(2 * workers, AHEAD_BYTES // preprocessor.sample_bytes)
     downloaded = itertools.count(1)
 
     def read(position: int) -> _Sample | str:

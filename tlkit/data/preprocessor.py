@@ -42,6 +42,11 @@ class Preprocessor(Protocol):
         ...
 
     @property
+    def sample_bytes(self) -> int:
+        """Bytes of an array, at most."""
+        ...
+
+    @property
     def data_format(self) -> str:
         """Layout of the model input, ``channels_last`` or ``channels_first``. Arrays are always channels last."""
         ...

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 from tlkit.config import ExportConfig, ExportFormat
 from tlkit.errors import ModelError, TlkitError, UsageError
@@ -17,7 +16,7 @@ from tlkit.inference.exported.files import labels_text
 from tlkit.inference.exported.manifest import LABELS, MANIFEST, Manifest
 from tlkit.utils.atomic_write import atomic_write
 from tlkit.utils.output_file import is_run
-from tlkit.utils.text import join_truncated, pluralize
+from tlkit.utils.text import join_truncated
 
 
 def model_path(config: ExportConfig) -> Path:
@@ -51,6 +50,10 @@ def check_place(config: ExportConfig) -> None:
     for part in [path] if config.layout else parts_of(path, config.kind):
         if not os.path.lexists(part):
             continue
+        if part.exists() and os.path.exists(config.source) and part.samefile(config.source):
+            raise UsageError(f"{part} is what is to be exported.", hint="Name another file.")
+        if config.layout and not part.is_dir():
+            raise UsageError(f"{part} is a file; --layout {config.layout} writes a folder.", hint="Name another.")
         if part.is_dir() and not config.layout and not _is_own_folder(part):
             raise UsageError(f"{part} is a folder that `tlkit export` did not write.", hint="Name another.")
         if not config.force:
@@ -63,26 +66,32 @@ def _is_own_folder(path: Path) -> bool:
 
 
 def check_neighbours(manifest: Manifest, config: ExportConfig) -> None:
-    """Check that the class names beside the export are not those of another one.
+    """Check that what stands beside the export is of this export, or of one with the same classes and input.
 
     Raises:
-        UsageError: The folder has an export with other classes.
+        UsageError: It is something else.
     """
-    beside = _beside(config) / MANIFEST
-    if config.force or not beside.exists():
+    beside, name = _beside(config), model_path(config).name
+    described, labels = beside / MANIFEST, beside / LABELS
+    for file in (described, labels, beside / f"{name}.proof.json", beside / f"{name}.proof.html"):
+        if file.is_dir():
+            raise UsageError(f"{file} is a folder, and the export has a file of that name.", hint="Name another place.")
+    if config.labels is not None and labels.exists() and labels.samefile(config.labels):
+        raise UsageError(f"The export would replace {labels}, which --labels names.", hint="Name another place.")
+    hint = "Write to another folder, or use --force."
+    if config.force:
         return
-    if _read_json(beside).get("classes") != list(manifest.classes):
-        raise UsageError(
-            f"{beside} is of an export with other classes.", hint="Write to another folder, or use --force."
-        )
+    if described.exists() and not _describes_input_of(described, manifest):
+        raise UsageError(f"{described} is of an export with other classes or another input.", hint=hint)
+    if labels.exists() and labels.read_bytes() != labels_text(manifest).encode():
+        raise UsageError(f"{labels} has other class names.", hint=hint)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _describes_input_of(path: Path, manifest: Manifest) -> bool:
     try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        return manifest.describes_input_of(Manifest.from_json(path.read_text("utf-8"), str(path)))
+    except (OSError, ValueError, ModelError):
+        return False
 
 
 def _beside(config: ExportConfig) -> Path:
@@ -97,12 +106,10 @@ def refuse_if_wrong(result: ExportResult, config: ExportConfig, written: Path) -
         ModelError: It does.
     """
     proof = result.proof
-    if config.precision == "float32":
+    if config.precision == "float32" or not proof.is_finite:
         if proof.is_equal:
             return
-        apart = max(proof.max_difference, proof.pattern_difference)
-        reason = f"it differs by {apart:.2g} in a probability, and names other classes for "
-        reason += pluralize(len(proof.changed), "image")
+        reason = proof.fault()
         worst = [file for file, _ in proof.worst] or ["coloured patterns"]
         hint = f"Most different: {join_truncated(worst)}. Try another --format."
     else:
@@ -113,12 +120,8 @@ def refuse_if_wrong(result: ExportResult, config: ExportConfig, written: Path) -
             reason += f" ({describe_float(result.in_float)})"
         hint = "Allow more with --max-loss, or use --precision float16 or float32."
     wanted = Path(config.output)
-    parts = (
-        [wanted.with_name(part.name) for part in parts_of(written, config.kind)]
-        if config.layout
-        else (parts_of(wanted, config.kind))
-    )
-    rejected = [part.with_name(f"{part.name}.rejected") for part in parts]
+    wanted = wanted.with_name(wanted.name + written.suffix) if config.layout else wanted
+    rejected = [part.with_name(f"{part.name}.rejected") for part in parts_of(wanted, config.kind)]
     for part, target in zip(parts_of(written, config.kind), rejected, strict=True):
         _replace(part, target)
     raise ModelError(f"{config.output} is not given out: {reason}.", hint=f"It is kept as {rejected[0]}. {hint}")
@@ -136,22 +139,28 @@ def keep(result: ExportResult, manifest: Manifest, written: Path, config: Export
     Raises:
         TlkitError: It cannot be moved there.
     """
-    path, model = Path(result.path), Path(config.output)
+    path, beside = Path(result.path), _beside(config)
+    texts = {
+        f"{path.name}.proof.json": json.dumps(result.to_dict(), indent=2) + "\n",
+        MANIFEST: manifest.to_json(),
+        LABELS: labels_text(manifest),
+    }
+    if config.layout == "triton":
+        texts["config.pbtxt"] = config_text(beside.resolve().name, result.format, manifest)
+    page = written.with_name("page.html")
+    write_proof_page(result, config, manifest, page)
     try:
-        if config.layout == "triton":
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_write(model / "config.pbtxt") as part:
-                part.write_text(config_text(model.name, result.format, manifest), "utf-8")
-        for part, target in zip(parts_of(written, result.format), parts_of(path, result.format), strict=True):
-            _replace(part, target)
-        beside = _beside(config)
-        for name, text in (
-            (beside / f"{path.name}.proof.json", json.dumps(result.to_dict(), indent=2) + "\n"),
-            (beside / MANIFEST, manifest.to_json()),
-            (beside / LABELS, labels_text(manifest)),
-        ):
-            with atomic_write(name) as part:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            with atomic_write(beside / name) as part:
                 part.write_text(text, "utf-8")
-        write_proof_page(result, config, manifest, beside / f"{path.name}.proof.html")
+        page.replace(beside / f"{path.name}.proof.html")
+        # last, and of OpenVINO its weights first: where a network is, all that belongs to it is
+        for part, target in reversed(
+            list(zip(parts_of(written, result.format), parts_of(path, result.format), strict=True))
+        ):
+            _replace(part, target)
     except OSError as error:
-        raise TlkitError(f"Cannot write {path}: {error.strerror or error}.") from error
+        raise TlkitError(
+            f"Cannot write {error.filename2 or error.filename or path}: {error.strerror or error}."
+        ) from error

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,17 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from tlkit.data.images.decode import decode
-from tlkit.errors import InputError
-from tlkit.exporting.images import LoadedImages, made_images
+from tlkit.exporting.images import LoadedImages
 from tlkit.inference.base import Engine, run
 from tlkit.inference.exported.engines import Run
 from tlkit.reporting.metrics import wilson_interval
 from tlkit.training.classifier import Classifier
+from tlkit.utils.text import pluralize
 
 LARGEST_DIFFERENCE = 1e-4
 """Of a probability, that float32 may have: rounding in another order."""
 PATTERNS = "patterns made by tlkit"
+_RESIZED = 50
+"""Images that a file that resizes is tried on."""
 _TURNS, _OF_A_TURN, _PAUSE = 8, 6, 0.02
 """Turns that runtimes are timed in, images of each, and seconds before it: threads of onnxruntime spin for a while."""
 
@@ -42,7 +45,9 @@ class Proof:
         accuracy: Of what it was made from and of the file, 0 to 1; None without labels.
         ms_per_image: Milliseconds for one image in the file's runtime: the median.
         resize_difference: Largest difference of a probability where the file itself resizes, to images that tlkit
-            decodes and resizes, 0 to 1; None where it does not resize.
+            resizes, 0 to 1; None where it does not resize.
+        tolerance: The difference of a probability that rounding may make, 0 to 1.
+        resize_tolerance: The same where the file resizes, which rounds to whole levels.
     """
 
     images: int
@@ -56,6 +61,8 @@ class Proof:
     accuracy: tuple[float, float] | None
     ms_per_image: float
     resize_difference: float | None = None
+    tolerance: float = LARGEST_DIFFERENCE
+    resize_tolerance: float = LARGEST_DIFFERENCE
 
     @property
     def intervals(self) -> tuple[tuple[float, float], tuple[float, float]] | None:
@@ -68,7 +75,26 @@ class Proof:
     @property
     def is_equal(self) -> bool:
         """Nothing differs by more than rounding."""
-        return max(self.max_difference, self.pattern_difference) <= LARGEST_DIFFERENCE and not self.changed
+        resizes = self.resize_difference is None or self.resize_difference <= self.resize_tolerance
+        return max(self.max_difference, self.pattern_difference) <= self.tolerance and not self.changed and resizes
+
+    @property
+    def is_finite(self) -> bool:
+        """No probability is NaN or infinite."""
+        return math.isfinite(max(self.max_difference, self.pattern_difference))
+
+    def fault(self) -> str:
+        """Return, for people, what is wrong with a file that is not equal."""
+        if not self.is_finite:
+            return "it gives numbers that are not finite (NaN or infinity)"
+        if self.changed or max(self.max_difference, self.pattern_difference) > self.tolerance:
+            apart = f"it differs by {max(self.max_difference, self.pattern_difference):.2g} in a probability"
+            other = f", and names other classes for {pluralize(len(self.changed), 'image')}"
+            return apart + (other if self.changed else "")
+        return (
+            f"images that it resizes itself differ by {self.resize_difference:.2g} in a probability, more than "
+            f"rounding explains ({self.resize_tolerance:.2g})"
+        )
 
     @property
     def loss(self) -> float:
@@ -94,86 +120,97 @@ class Proof:
         return found | {"ms_per_image": self.ms_per_image, "changed": list(self.changed)}
 
 
-@dataclass(frozen=True)
 class Expected:
-    """What a classifier gives.
+    """What a classifier gives, on images and on coloured patterns.
+
+    Args:
+        classifier: What is exported.
+        engine: What runs it.
+        images: The images.
+        patterns: Made by tlkit.
 
     Attributes:
-        probabilities: ``(images, classes)`` float32, of images.
-        patterns: Coloured patterns.
-        of_patterns: ``(patterns, classes)`` float32, of them.
+        probabilities: ``(images, classes)`` float32, of the images.
+        of_patterns: ``(patterns, classes)`` float32, of the patterns.
     """
 
-    probabilities: np.ndarray
-    patterns: LoadedImages
-    of_patterns: np.ndarray
+    def __init__(self, classifier: Classifier, engine: Engine, images: LoadedImages, patterns: LoadedImages) -> None:
+        self._classifier, self._engine, self.images, self.patterns = classifier, engine, images, patterns
+        self.thresholds = () if classifier.thresholds is None else classifier.thresholds.tolist()
+        self.probabilities, self.of_patterns = self.give(images.pixels), self.give(patterns.pixels)
+
+    def of_patterns_alone(self) -> Expected:
+        """Return the same for the patterns, as images and as patterns."""
+        alone = copy.copy(self)
+        alone.images, alone.probabilities = self.patterns, self.of_patterns
+        return alone
+
+    def give(self, pixels: np.ndarray) -> np.ndarray:
+        """Return the probabilities ``(images, classes)`` of pixels ``(images, height, width, channels)`` uint8."""
+        rows = [run(self._engine, pixels[start : start + 8])[0] for start in range(0, len(pixels), 8)]
+        return np.stack([self._classifier.probabilities(row) for row in np.concatenate(rows)])
 
 
-def expect(classifier: Classifier, engine: Engine, images: LoadedImages) -> Expected:
-    """Run a classifier on images, and on patterns."""
-    preprocessor = classifier.network.preprocessor
-    patterns = made_images(preprocessor.size, preprocessor.channels)
-
-    def give(pixels: np.ndarray) -> np.ndarray:
-        rows = [run(engine, pixels[start : start + 8])[0] for start in range(0, len(pixels), 8)]
-        return np.stack([classifier.probabilities(row) for row in np.concatenate(rows)])
-
-    return Expected(give(images.pixels), patterns, give(patterns.pixels))
-
-
-def prove(classifier: Classifier, expected: Expected, exported: Run, images: LoadedImages) -> Proof:
-    """Run an exported file and compare its probabilities.
+def prove(expected: Expected, exported: Run, resized: tuple[float, float] | None) -> Proof:
+    """Run an exported file on images and patterns, and compare its probabilities.
 
     Args:
-        classifier: What it was made from.
-        expected: What that gives.
+        expected: What it should give.
         exported: The file in its runtime.
-        images: The images.
+        resized: What :func:`resize_difference` found; None for a file that does not resize.
     """
-    thresholds = () if classifier.thresholds is None else classifier.thresholds.tolist()
-    got, of_patterns = (_run_each(exported, pixels) for pixels in (images.pixels, expected.patterns.pixels))
-    (milliseconds,) = time_each([exported], images.pixels)
-    proof = compare(expected.probabilities, got, images, thresholds, milliseconds)
-    apart = float(np.nan_to_num(np.abs(of_patterns - expected.of_patterns), nan=np.inf).max())
-    return dataclasses.replace(proof, pattern_difference=apart)
+    tolerance = resized[1] if resized and expected.images.crops else LARGEST_DIFFERENCE
+    got, of_patterns = (_run_each(exported, each) for each in (expected.images, expected.patterns))
+    (milliseconds,) = time_each([exported], expected.images.inputs)
+    proof = compare(expected.probabilities, got, expected.images, expected.thresholds, milliseconds, tolerance)
+    proof = dataclasses.replace(proof, pattern_difference=_apart(of_patterns, expected.of_patterns))
+    if resized:
+        proof = dataclasses.replace(proof, resize_difference=resized[0], resize_tolerance=resized[1])
+    return proof
 
 
-def resize_difference(exported: Run, images: LoadedImages, *, most: int = 50) -> float | None:
-    """Return the largest difference of a probability between images that a file resizes, and that tlkit resized.
+def resize_difference(expected: Expected, exported: Run) -> tuple[float, float]:
+    """Compare images that a file resizes with the same that tlkit resized.
 
-    Args:
-        exported: A file that resizes.
-        images: As tlkit resized them, and their files.
-        most: Images that are compared.
+    Returns:
+        The largest difference of a probability, 0 to 1; and the largest that rounding can explain: twice what one
+        level more or less in each pixel brings.
     """
-    apart = []
-    for file, sized in list(zip(images.files, images.pixels, strict=True))[:most]:
-        try:
-            image = decode(file)
-        except InputError:
-            continue
-        whole = np.asarray(image if sized.shape[-1] == 3 else image.convert("L")).reshape(*image.size[::-1], -1)
-        apart.append(np.abs(exported(whole[None]) - exported(sized[None])).max())
-    return float(max(apart)) if apart else None
+    shifts = np.random.default_rng(0)
+    apart, explained = 0.0, 0.0
+    for images in (expected.images, expected.patterns):
+        assert images.whole is not None
+        pixels = images.pixels[:_RESIZED]
+        given = expected.give(pixels)
+        shifted = np.clip(pixels.astype(np.int16) + shifts.integers(-1, 2, pixels.shape), 0, 255).astype(np.uint8)
+        explained = max(explained, _apart(expected.give(shifted), given))
+        got = np.concatenate([exported(images.whole[number]) for number in range(len(pixels))])
+        apart = max(apart, _apart(got, given))
+    return apart, LARGEST_DIFFERENCE + 2 * explained
 
 
-def _run_each(exported: Run, pixels: np.ndarray) -> np.ndarray:
-    return np.concatenate([exported(pixels[number : number + 1]) for number in range(len(pixels))])
+def _apart(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.nan_to_num(np.abs(one - other), nan=np.inf).max())
 
 
-def time_each(runtimes: Sequence[Run], pixels: np.ndarray) -> list[float]:
+def _run_each(exported: Run, images: LoadedImages) -> np.ndarray:
+    inputs = images.inputs
+    return np.concatenate([exported(inputs[number]) for number in range(len(inputs))])
+
+
+def time_each(runtimes: Sequence[Run], inputs: Sequence[np.ndarray]) -> list[float]:
     """Return the median milliseconds for one image of each runtime, timed in turns, so that noise meets all alike.
 
     Args:
         runtimes: Which have run before: the first runs are slow.
-        pixels: ``(images, height, width, channels)`` uint8.
+        inputs: ``(1, height, width, channels)`` uint8 each.
     """
     seconds: list[list[float]] = [[] for _ in runtimes]
     for turn in range(_TURNS):
         for runtime, own in zip(runtimes, seconds, strict=True):
             time.sleep(_PAUSE)
             for number in range(_OF_A_TURN):
-                one = pixels[(turn * _OF_A_TURN + number) % len(pixels)][None]
+                one = inputs[(turn * _OF_A_TURN + number) % len(inputs)]
                 started = time.perf_counter()
                 runtime(one)
                 own.append(time.perf_counter() - started)
@@ -181,7 +218,12 @@ def time_each(runtimes: Sequence[Run], pixels: np.ndarray) -> list[float]:
 
 
 def compare(
-    expected: np.ndarray, got: np.ndarray, images: LoadedImages, thresholds: Sequence[float], ms_per_image: float
+    expected: np.ndarray,
+    got: np.ndarray,
+    images: LoadedImages,
+    thresholds: Sequence[float],
+    ms_per_image: float,
+    tolerance: float = LARGEST_DIFFERENCE,
 ) -> Proof:
     """Compare probabilities ``(images, classes)`` with those expected; see :func:`prove`."""
     differences = np.abs(got.astype(np.float64) - expected)
@@ -189,7 +231,7 @@ def compare(
     before, after = _answers(expected, thresholds), _answers(got, thresholds)
     same = (before == after).reshape(len(got), -1).all(axis=1)
     margin = _margins(expected, thresholds)
-    changed = ~same & (margin > LARGEST_DIFFERENCE)
+    changed = ~same & (margin > tolerance)
     furthest = differences.max(axis=1)
     worst = [int(place) for place in np.argsort(-furthest, kind="stable")[:5] if furthest[place] > 0]
     accuracy = None
@@ -207,6 +249,7 @@ def compare(
         worst=tuple((images.files[place], float(furthest[place])) for place in worst),
         accuracy=accuracy,
         ms_per_image=ms_per_image,
+        tolerance=tolerance,
     )
 
 

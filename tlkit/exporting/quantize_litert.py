@@ -6,7 +6,7 @@ TensorFlow's converter quantizes whole networks only, and calibrates again each 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -23,12 +23,22 @@ _LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED")
 _SIGNATURE = "serving_default"
 
 
+class _Samples:
+    """The calibration images, as often as they are asked for: the quantizer counts them first."""
+
+    def __init__(self, images: Sequence[np.ndarray]) -> None:
+        self._images = images
+
+    def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
+        return ({"images": self._images[number]} for number in range(len(self._images)))
+
+
 class LiteRTQuantizer(Quantizer):
     """A :class:`Quantizer` of LiteRT: int8 activations and weights."""
 
     kind = "litert"
 
-    def __init__(self, network: Path, images: np.ndarray) -> None:
+    def __init__(self, network: Path, images: Sequence[np.ndarray]) -> None:
         super().__init__(network, images)
         model = tfl_flatbuffer_utils.read_model(network)
         (graph,) = model.subgraphs
@@ -40,10 +50,7 @@ class LiteRTQuantizer(Quantizer):
         }
         names = list(kinds)
         self._layers = [name for name, kind in kinds.items() if kind in _LAYERS]
-        first, last = names.index(self._layers[0]), names.index(self._layers[-1])
-        self.ends, self.between = [names[first], names[last]], names[first + 1 : last]
-        # what resizes and scales pixels, and what makes probabilities
-        self._around = [*names[:first], *names[last + 1 :]]
+        self._divide(names, self._layers)
         self._ranges: Any = None
 
     def write(self, target: Path, in_float: Sequence[str]) -> None:
@@ -54,8 +61,7 @@ class LiteRTQuantizer(Quantizer):
         # it reports on both streams; the JSON document of a program goes to one of them
         with stderr_held_back(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
             if self._ranges is None:
-                rows = [{"images": self._images[number : number + 1]} for number in range(len(self._images))]
-                self._ranges = quantizing.calibrate({_SIGNATURE: rows})
+                self._ranges = quantizing.calibrate({_SIGNATURE: _Samples(self._images)})
             target.write_bytes(quantizing.quantize(self._ranges).quantized_model)
 
     def layers(self, names: Sequence[str]) -> tuple[str, ...]:

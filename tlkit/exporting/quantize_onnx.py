@@ -18,12 +18,12 @@ _LAYERS = ("Conv", "MatMul", "Gemm", "ConvTranspose")
 class _Reader(quantization.CalibrationDataReader):
     """Hands the calibration images to onnxruntime, one after the other."""
 
-    def __init__(self, images: np.ndarray) -> None:
-        self._rows = (images[number : number + 1] for number in range(len(images)))
+    def __init__(self, images: Sequence[np.ndarray]) -> None:
+        self._images = (images[number] for number in range(len(images)))
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         """Return the next input; None after the last."""
-        image = next(self._rows, None)
+        image = next(self._images, None)
         return None if image is None else {"images": image}
 
 
@@ -32,15 +32,13 @@ class ONNXQuantizer(Quantizer):
 
     kind = "onnx"
 
-    def __init__(self, network: Path, images: np.ndarray) -> None:
+    def __init__(self, network: Path, images: Sequence[np.ndarray]) -> None:
         super().__init__(network, images)
         graph = onnx.load(network).graph
         weights = {tensor.name for tensor in graph.initializer}
         layers = [node.name for node in graph.node if node.op_type in _LAYERS and node.input[1] in weights]
-        self.ends, self.between = [layers[0], layers[-1]], layers[1:-1]
-        names = [node.name for node in graph.node]
-        # what resizes and scales pixels, and what makes probabilities
-        self._around = [*names[: names.index(layers[0])], *names[names.index(layers[-1]) + 1 :]]
+        self._divide([node.name for node in graph.node], layers)
+        self.between = [name for name in self.between if name in layers]
 
     def write(self, target: Path, in_float: Sequence[str]) -> None:
         """Write the quantized network."""

@@ -26,7 +26,7 @@ def config_text(name: str, kind: ExportFormat, manifest: Manifest) -> str:
     """
     sides = (-1, -1) if manifest.resize_inside else manifest.size
     platform = 'platform: "tensorflow_savedmodel"\n' if kind == "saved_model" else ""
-    return f"""name: {json.dumps(name)}
+    return f"""name: {json.dumps(name, ensure_ascii=False)}
 backend: "{_BACKENDS[kind]}"
 {platform}max_batch_size: {_MOST_IN_BATCH}
 input [

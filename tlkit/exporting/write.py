@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +39,11 @@ def write_float(kind: ExportFormat, classifier: Classifier, manifest: Manifest, 
 
 
 def write_attempts(
-    kind: ExportFormat, classifier: Classifier, manifest: Manifest, calibration: np.ndarray | None, path: Path
+    kind: ExportFormat,
+    classifier: Classifier,
+    manifest: Manifest,
+    calibration: Sequence[np.ndarray] | None,
+    path: Path,
 ) -> Iterator[tuple[str, ...]]:
     """Write a classifier; in int8 again and again, while the caller wants another.
 
@@ -47,7 +51,7 @@ def write_attempts(
         kind: The format.
         classifier: What to write.
         manifest: What travels in it.
-        calibration: For int8: ``(images, height, width, channels)`` uint8; else None.
+        calibration: For int8: images ``(1, height, width, channels)`` uint8; else None.
         path: The file, or the folder of a SavedModel.
 
     Yields:
@@ -79,7 +83,7 @@ def write_attempts(
 
 
 def _quantizer(
-    kind: ExportFormat, classifier: Classifier, manifest: Manifest, calibration: np.ndarray, path: Path
+    kind: ExportFormat, classifier: Classifier, manifest: Manifest, calibration: Sequence[np.ndarray], path: Path
 ) -> Quantizer:
     """Write the network in float32 beside ``path``, and return what quantizes it."""
     if kind == "litert":

@@ -6,7 +6,6 @@ alone, an image is a batch of its own; under load batches grow to the size that 
 
 from __future__ import annotations
 
-import math
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -92,7 +91,7 @@ class Batcher:
         self._decoded: deque[_Image] = deque()
         self._pixels: deque[_Pixels] = deque()
         self._ahead = self._in_flight = 0
-        self._most_ahead = max(2 * threads, AHEAD_BYTES // math.prod((*preprocessor.size, preprocessor.channels)))
+        self._most_ahead = max(2 * threads, AHEAD_BYTES // preprocessor.sample_bytes)
         self._closed = False
         self._threads = [
             *(threading.Thread(target=self._decode, name=f"decode-{number}") for number in range(threads)),

@@ -8,6 +8,8 @@ import hashlib
 import os
 import platform
 import re
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -38,6 +40,19 @@ def atomic_write(path: Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def part_folder(parent: Path) -> Iterator[Path]:
+    """Yield a new folder in ``parent``, to write into what is then moved; it is removed at the end.
+
+    Abandoned ones are removed first.
+    """
+    for part in parent.glob(f"{PART}*"):
+        if part.is_dir() and is_abandoned(part):
+            shutil.rmtree(part, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=parent, prefix=part_prefix(), ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 def part_prefix() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -57,6 +58,11 @@ class MelSpectrogramPreprocessor:
     def dtype(self) -> str:
         """Type of an array, ``float32``."""
         return "float32"
+
+    @property
+    def sample_bytes(self) -> int:
+        """Bytes of an array."""
+        return 4 * math.prod(SIZE)
 
     @property
     def data_format(self) -> str:

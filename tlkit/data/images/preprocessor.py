@@ -8,11 +8,11 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from tlkit.data.discovery import is_stream, is_url
 from tlkit.data.file_checks import bytes_digest, read_file, read_standard_input
-from tlkit.data.images.decode import DECODER, decode
+from tlkit.data.images.decode import DECODER, MAX_PIXELS, decode
 from tlkit.data.images.normalization import MODES, preprocess
 from tlkit.data.images.resize import CROP_FRACTION, resize
 from tlkit.data.modality import IMAGE, Modality
@@ -29,6 +29,8 @@ class ImagePreprocessor:
         allow_private: Allow URLs that lead to private networks.
         channels: 3 for RGB, 1 for greyscale.
         data_format: Layout of the model input, ``channels_last`` or ``channels_first``.
+        reduces: Decode a large JPEG at a fraction of its size.
+        resizes: If False, the network resizes: an array has the height and width of its image.
     """
 
     size: tuple[int, int]
@@ -37,6 +39,8 @@ class ImagePreprocessor:
     allow_private: bool = False
     channels: int = 3
     data_format: str = "channels_last"
+    reduces: bool = True
+    resizes: bool = True
 
     @property
     def modality(self) -> Modality:
@@ -47,6 +51,11 @@ class ImagePreprocessor:
     def dtype(self) -> str:
         """Type of an array, ``uint8``."""
         return "uint8"
+
+    @property
+    def sample_bytes(self) -> int:
+        """Bytes of an array, at most."""
+        return (math.prod(self.size) if self.resizes else MAX_PIXELS) * self.channels
 
     @property
     def decoder(self) -> str:
@@ -93,7 +102,7 @@ class ImagePreprocessor:
         return fetch(source, allow_private=self.allow_private, expected=IMAGE.with_article)
 
     def to_array(self, content: Image.Image) -> np.ndarray:
-        """Resize an image to :attr:`size`.
+        """Resize an image to :attr:`size`, unless the network does.
 
         Args:
             content: Mode RGB.
@@ -101,9 +110,9 @@ class ImagePreprocessor:
         Returns:
             ``(height, width, channels)`` uint8, 0 to 255: RGB, or ITU-R 601 luma where :attr:`channels` is 1.
         """
-        if self.channels == 1:
-            return resize(content.convert("L"), self.size, self.resize_mode)[..., np.newaxis]
-        return resize(content, self.size, self.resize_mode)
+        image = content.convert("L") if self.channels == 1 else content
+        array = resize(image, self.size, self.resize_mode) if self.resizes else np.asarray(image)
+        return array[..., np.newaxis] if self.channels == 1 else array
 
     def normalize(self, values: Any) -> Any:
         """Normalize float32 pixels (0 to 255, channels last), a NumPy array or a tensor, as the network expects."""
@@ -125,11 +134,14 @@ class ImagePreprocessor:
         """Return a copy of an image, reduced so that its longer side is at most ``side`` pixels."""
         if max(content.size) <= side:
             return content.copy()
-        return ImageOps.contain(content, (side, side), Image.Resampling.LANCZOS)  # without a copy at full size
+        width, height = (max(1, round(each * side / max(content.size))) for each in content.size)
+        return content.resize((width, height), Image.Resampling.LANCZOS)
 
     @property
-    def min_size(self) -> tuple[int, int]:
-        """Width and height below which an image must not be reduced before :meth:`to_array` resizes it."""
+    def min_size(self) -> tuple[int, int] | None:
+        """Width and height below which an image must not be reduced before it is resized; None: it must not be."""
+        if not (self.reduces and self.resizes):
+            return None
         height, width = self.size
         share = 1 if self.resize_mode == "squash" else CROP_FRACTION
         return math.ceil(width / share), math.ceil(height / share)

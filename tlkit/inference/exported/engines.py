@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from tlkit.config import ExportFormat
-from tlkit.errors import ModelError
+from tlkit.errors import ModelError, TlkitError
 from tlkit.inference.base import Outputs
+from tlkit.inference.exported.files import reason_of
 from tlkit.inference.exported.manifest import Manifest
 from tlkit.utils.extras import needs
 from tlkit.utils.processors import compute_threads
@@ -31,18 +32,19 @@ class ExportedEngine:
     """
 
     precision = "float32"
-    batch = 8
 
     def __init__(self, path: Path, kind: ExportFormat, manifest: Manifest) -> None:
         self.name: str = kind
+        self.batch = 8 if manifest.preprocessor.resizes else 1  # images of their own sizes
         self.shapes: tuple[tuple[int, ...], ...] = ((len(manifest.classes),),)
         try:
             self.run = open_runtime(path, kind)
             blank = np.zeros((1, *manifest.size, manifest.channels), np.uint8)
             shape = self.run(blank).shape
-        except (RuntimeError, ValueError, OSError) as error:
-            lines = str(error).strip().splitlines()
-            raise ModelError(f"{path} does not run: {lines[0] if lines else type(error).__name__}") from error
+        except TlkitError:
+            raise
+        except Exception as error:  # each runtime has exceptions of its own
+            raise ModelError(f"{path} does not run: {reason_of(error)}.") from error
         if shape != (1, len(manifest.classes)):
             raise ModelError(f"{path} gives {shape}, but describes {len(manifest.classes)} classes.")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="exported")

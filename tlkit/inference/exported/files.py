@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from pathlib import Path
 from typing import get_args
@@ -11,6 +12,10 @@ from tlkit.config import ExportFormat
 from tlkit.errors import ModelError, TlkitError
 from tlkit.inference.exported.manifest import KEY, LABELS, MANIFEST, Manifest
 from tlkit.utils.extras import needs
+from tlkit.utils.text import escape_control_chars, shorten
+
+_LONGEST_REASON = 200
+_LONGEST_MANIFEST = 50_000_000
 
 SUFFIXES: dict[ExportFormat, str] = {
     "onnx": ".onnx", "openvino": ".xml", "litert": ".tflite", "saved_model": "", "keras": ".keras"
@@ -38,9 +43,16 @@ def read_manifest(path: Path, kind: ExportFormat) -> Manifest | None:
     except TlkitError:
         raise
     except Exception as error:  # each runtime has exceptions of its own
-        reason = str(error).strip().splitlines()
-        raise ModelError(f"{path} cannot be read as {kind}: {reason[0] if reason else type(error).__name__}") from error
+        raise ModelError(f"{path} cannot be read as {kind}: {reason_of(error)}.") from error
     return None if text is None else Manifest.from_json(text, str(path))
+
+
+def reason_of(error: Exception) -> str:
+    """Return what an error of a runtime says, in a line: those of OpenVINO begin with where its code raised it."""
+    text = f"there is no {error}" if isinstance(error, KeyError) else str(error)
+    lines = [line.strip() for line in text.splitlines()]
+    told = [line for line in lines if line and not re.match(r"Exception from |Check '", line)]
+    return shorten(escape_control_chars((told or [type(error).__name__])[0]), _LONGEST_REASON).rstrip(".")
 
 
 def _read_onnx(path: Path) -> str | None:
@@ -58,6 +70,9 @@ def _read_onnx(path: Path) -> str | None:
 def _read_openvino(path: Path) -> str | None:
     from tlkit.inference.openvino_runtime import core
 
+    weights = path.with_suffix(".bin")
+    if not weights.is_file():
+        raise ModelError(f"{weights} is missing beside {path.name}, which it belongs to.")
     model = core.read_model(path)
     return str(model.get_rt_info([KEY]).value) if model.has_rt_info([KEY]) else None
 
@@ -67,7 +82,11 @@ def _read_zip(path: Path) -> str | None:
     if not zipfile.is_zipfile(path):
         return None
     with zipfile.ZipFile(path) as archive:
-        return archive.read(MANIFEST).decode("utf-8") if MANIFEST in archive.namelist() else None
+        if MANIFEST not in archive.namelist():
+            return None
+        if archive.getinfo(MANIFEST).file_size > _LONGEST_MANIFEST:
+            raise ModelError(f"{MANIFEST} in {path} has more than {_LONGEST_MANIFEST:,} bytes.")
+        return archive.read(MANIFEST).decode("utf-8")
 
 
 def _read_saved_model(path: Path) -> str | None:
@@ -92,5 +111,5 @@ def pack(path: Path, manifest: Manifest) -> None:
 
 
 def labels_text(manifest: Manifest) -> str:
-    """Return the class names, one a line."""
-    return "".join(f"{json.dumps(name)[1:-1] if chr(10) in name else name}\n" for name in manifest.classes)
+    """Return the class names, one a line; a name with any kind of line break is written as in JSON."""
+    return "".join(f"{name if name.splitlines() == [name] else json.dumps(name)[1:-1]}\n" for name in manifest.classes)

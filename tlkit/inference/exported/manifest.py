@@ -54,8 +54,19 @@ class Manifest:
 
     @property
     def preprocessor(self) -> ImagePreprocessor:
-        """How a file becomes the input; the network normalizes it."""
-        return ImagePreprocessor(self.size, "none", self.resize, channels=self.channels)
+        """How a file becomes the input; the network normalizes it.
+
+        Where the network resizes, it leaves an image of the input size as it is, so that tlkit's own resize will do;
+        what crops would crop again.
+        """
+        crops = self.resize_inside and self.resize == "crop"
+        return ImagePreprocessor(self.size, "none", self.resize, channels=self.channels, resizes=not crops)
+
+    def describes_input_of(self, other: Manifest) -> bool:
+        """Return whether this describes the input and the classes of another export too."""
+        names = ("classes", "labels", "size", "channels", "resize", "resize_inside", "thresholds")
+        one, two = json.loads(self.to_json()), json.loads(other.to_json())
+        return all(one[name] == two[name] for name in names)
 
     @property
     def named_classes(self) -> list[tuple[str, str]]:
@@ -94,7 +105,13 @@ class Manifest:
             known = {name: value for name, value in values.items() if name in names}
             manifest = cls(**{**known, "size": tuple(known["size"])})
             sound = (
-                manifest.resize in RESIZE_MODES
+                isinstance(manifest.classes, list)
+                and isinstance(manifest.labels, list | tuple)
+                and isinstance(manifest.thresholds, list | tuple)
+                and all(isinstance(each, float | int) for each in manifest.thresholds)
+                and isinstance(manifest.provenance, dict)
+                and isinstance(manifest.provenance.get("weights", {}), dict)
+                and manifest.resize in RESIZE_MODES
                 and manifest.channels in (1, 3)
                 and len(manifest.size) == 2
                 and all(type(side) is int and side > 0 for side in manifest.size)
