@@ -44,9 +44,11 @@ test: $(READY)
 
 # Every architecture, and the documentation. In parts, because TensorFlow never frees the graph of a function: the
 # workers of one run would need more memory than most machines have.
+LARGE := tests/keras_files tests/training
+LARGEST := tests/architectures tests/features tests/inference
+
 test-all: $(READY)
-	@failed=; for part in "tests/analysis tests/cli tests/data tests/downloads tests/reporting tests/utils tests/test_*.py" \
-	    "tests/keras_files tests/training" "tests/architectures tests/features tests/inference"; do \
+	@failed=; for part in "tests $(addprefix --ignore=,$(LARGE) $(LARGEST))" "$(LARGE)" "$(LARGEST)"; do \
 	  echo "python -m pytest -m '' $$part"; python -m pytest -m '' $$part || failed=1; \
 	done; test -z "$$failed"
 
