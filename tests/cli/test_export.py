@@ -476,10 +476,9 @@ def test_opencv_reads_the_file(run, textures, tlkit, tmp_path):
 
 
 NODE = """
-const ort = require('onnxruntime-node'), fs = require('fs')
-ort.InferenceSession.create(process.argv[2]).then(async session => {
-  const shape = JSON.parse(process.argv[4])
-  const images = new ort.Tensor('uint8', new Uint8Array(fs.readFileSync(process.argv[3])), shape)
+const [ort, fs] = [require(process.argv[2]), require('fs')]
+ort.InferenceSession.create(fs.readFileSync(process.argv[3])).then(async session => {
+  const images = new ort.Tensor('uint8', new Uint8Array(fs.readFileSync(process.argv[4])), JSON.parse(process.argv[5]))
   const { probabilities } = await session.run({ images })
   console.log(JSON.stringify(Array.from(probabilities.data)))
 })
@@ -487,17 +486,19 @@ ort.InferenceSession.create(process.argv[2]).then(async session => {
 
 
 @pytest.mark.every
-def test_node_reads_the_file(run, textures, tlkit, tmp_path):
+@pytest.mark.parametrize("package", ["onnxruntime-node", "onnxruntime-web"])
+def test_javascript_reads_the_file(run, textures, tlkit, tmp_path, package):
+    """What browsers run is WebAssembly, which Node.js runs too."""
     if shutil.which("npm") is None:
         pytest.skip("there is no npm")
-    install = ("npm", "install", "--silent", "--ignore-scripts", "onnxruntime-node")
+    install = ("npm", "install", "--silent", "--ignore-scripts", package)
     if subprocess.run(install, cwd=tmp_path, timeout=300, check=False).returncode:
-        pytest.skip("npm cannot install onnxruntime-node here")
+        pytest.skip(f"npm cannot install {package} here")
     assert tlkit("export", run, "-o", tmp_path / "x.onnx").code == 0
     images = pixels(run, *sorted(textures.glob("validation/*/*.png"))[:2])
     images.tofile(tmp_path / "images")
     (tmp_path / "run.js").write_text(NODE)
-    command = ("node", "run.js", "x.onnx", "images", json.dumps(images.shape))
+    command = ("node", "run.js", package, "x.onnx", "images", json.dumps(images.shape))
     output = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=True).stdout
     assert json.loads(output) == pytest.approx(plainly(tmp_path / "x.onnx", images).ravel().tolist(), abs=1e-6)
 
