@@ -203,7 +203,7 @@ def test_int8_is_measured_and_refused_where_it_costs_too_much(run, textures, tlk
     from tlkit.exporting.quantize_onnx import ONNXQuantizer
 
     def spoil(quantizer, target, in_float):
-        model = onnx.load(next(target.parent.glob("plain.onnx")))
+        model = onnx.load(next(target.parent.glob("float32.onnx")))
         last = next(node for node in reversed(model.graph.node) if node.op_type == "MatMul")
         kernel = next(each for each in model.graph.initializer if each.name == last.input[1])
         turned = -onnx.numpy_helper.to_array(kernel)

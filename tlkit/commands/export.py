@@ -90,11 +90,12 @@ def _write(
     """Write into a folder, prove what is there, and move it into place."""
     path, images = model_path(config), expected.images
     written, plain, resized, calibration = folder / path.name, None, None, None
+    larger = folder / f"float32{path.suffix}"
     if config.precision != "float32":
-        plain, resized = _in_float32(config, classifier, manifest, expected, folder / f"float32{path.suffix}")
+        plain, resized = _in_float32(config, classifier, manifest, expected, larger)
     if config.precision == "int8":
         calibration = _calibration(config, run, classifier).inputs
-    for in_float in write_attempts(config.kind, classifier, manifest, calibration, written):
+    for in_float in write_attempts(config.kind, classifier, manifest, calibration, written, larger):
         exported, float32_ms = open_runtime(written, config.kind), None
         if config.resize_inside and plain is None:
             resized = resize_difference(expected, exported)

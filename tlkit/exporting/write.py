@@ -44,6 +44,7 @@ def write_attempts(
     manifest: Manifest,
     calibration: Sequence[np.ndarray] | None,
     path: Path,
+    plain: Path,
 ) -> Iterator[tuple[str, ...]]:
     """Write a classifier; in int8 again and again, while the caller wants another.
 
@@ -53,6 +54,7 @@ def write_attempts(
         manifest: What travels in it.
         calibration: For int8: images ``(1, height, width, channels)`` uint8; else None.
         path: The file, or the folder of a SavedModel.
+        plain: The same in float32, which is there for int8.
 
     Yields:
         The layers that are left in float, more each time.
@@ -64,7 +66,10 @@ def write_attempts(
         write_float(kind, classifier, manifest, path)
         yield ()
         return
-    quantizer = _quantizer(kind, classifier, dataclasses.replace(manifest, precision="float32"), calibration, path)
+    if kind == "openvino":  # which quantizes nothing without NNCF, and runs what onnxruntime quantized
+        plain = plain.with_suffix(".onnx")
+        write_onnx(classifier, dataclasses.replace(manifest, precision="float32"), plain)
+    quantizer = _quantizer(kind, plain, calibration)
     small = path.with_name(f"small.{quantizer.kind}")
     for in_float in quantizer.attempts():
         quantizer.write(small, in_float)
@@ -82,19 +87,11 @@ def write_attempts(
         yield quantizer.layers(in_float)
 
 
-def _quantizer(
-    kind: ExportFormat, classifier: Classifier, manifest: Manifest, calibration: Sequence[np.ndarray], path: Path
-) -> Quantizer:
-    """Write the network in float32 beside ``path``, and return what quantizes it."""
+def _quantizer(kind: ExportFormat, plain: Path, calibration: Sequence[np.ndarray]) -> Quantizer:
     if kind == "litert":
         from tlkit.exporting.quantize_litert import LiteRTQuantizer
-        from tlkit.exporting.through_keras import write_litert
 
-        plain = path.with_name("plain.tflite")
-        write_litert(classifier, manifest, plain)
         return LiteRTQuantizer(plain, calibration)
     from tlkit.exporting.quantize_onnx import ONNXQuantizer
 
-    plain = path.with_name("plain.onnx")
-    write_onnx(classifier, manifest, plain)
     return ONNXQuantizer(plain, calibration)
