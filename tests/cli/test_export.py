@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -501,6 +502,42 @@ def test_javascript_reads_the_file(run, textures, tlkit, tmp_path, package):
     command = ("node", "run.js", package, "x.onnx", "images", json.dumps(images.shape))
     output = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=True).stdout
     assert json.loads(output) == pytest.approx(plainly(tmp_path / "x.onnx", images).ravel().tolist(), abs=1e-6)
+
+
+MEDIAPIPE = """
+import json, sys
+from mediapipe import Image
+from mediapipe.tasks.python import BaseOptions, vision
+options = vision.ImageClassifierOptions(base_options=BaseOptions(model_asset_path=sys.argv[1]))
+with vision.ImageClassifier.create_from_options(options) as classifier:
+    found = classifier.classify(Image.create_from_file(sys.argv[2])).classifications[0].categories
+print(json.dumps({each.category_name: each.score for each in found}))
+"""
+
+
+@pytest.mark.every
+def test_mediapipe_reads_the_file_with_its_class_names(run, tlkit, tmp_path, chelsea):
+    """In an environment of its own: it brings another OpenCV."""
+    python = tmp_path / "venv" / "bin" / "python"
+    for command in (
+        (sys.executable, "-m", "venv", tmp_path / "venv"),
+        (python, "-m", "pip", "install", "--quiet", "mediapipe==1.2.3"),
+        (python, "-c", "from mediapipe.tasks.python import vision"),
+    ):
+        if subprocess.run(command, timeout=300, check=False).returncode:
+            pytest.skip("MediaPipe cannot be installed here")
+    size = json.loads((run / "run.json").read_text())["size"]
+    Image.fromarray(chelsea).resize(size, Image.BILINEAR).save(tmp_path / "cat.png")
+    (found,) = tlkit("predict", "--model", run, tmp_path / "cat.png", "--format", "json").json
+    expected = {each["name"]: each["probability"] for each in found["predictions"]}
+    for name, options, apart in (("x.tflite", (), 1e-5), ("y.tflite", ("--precision", "int8"), 0.1)):
+        assert tlkit("export", run, "-o", tmp_path / name, *options).code == 0
+        ran = subprocess.run(
+            (python, "-c", MEDIAPIPE, name, "cat.png"), cwd=tmp_path, capture_output=True, text=True, timeout=100
+        )
+        if "libGLES" in ran.stderr or "libEGL" in ran.stderr:
+            pytest.skip("MediaPipe needs libgles2 and libegl1")
+        assert json.loads(ran.stdout) == pytest.approx(expected, abs=apart), ran.stderr
 
 
 @pytest.mark.parametrize("name", ["x.onnx", "x.xml"])

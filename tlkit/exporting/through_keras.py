@@ -133,13 +133,15 @@ def write_saved_model(classifier: Classifier, manifest: Manifest, path: Path) ->
 
 
 def write_litert(classifier: Classifier, manifest: Manifest, path: Path) -> None:
-    """Write a LiteRT model with the signature ``serving_default``; the manifest is packed behind it.
+    """Write a LiteRT model with the signature ``serving_default``; the manifest and class names are packed behind it.
 
     Args:
         classifier: What to write.
         manifest: What travels in it; its precision decides how weights are stored.
         path: The ``.tflite`` file.
     """
+    from tlkit.exporting.litert_metadata import with_metadata
+
     with tempfile.TemporaryDirectory(prefix="tlkit-") as folder, keras_scope():
         write_saved_model(classifier, manifest, Path(folder, "model"))
         converter = tf.lite.TFLiteConverter.from_saved_model(
@@ -149,5 +151,5 @@ def write_litert(classifier: Classifier, manifest: Manifest, path: Path) -> None
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.target_spec.supported_types = [tf.float16]
         with stderr_held_back():  # it prints what it quantizes
-            path.write_bytes(converter.convert())
+            path.write_bytes(with_metadata(converter.convert(), manifest))
     pack(path, manifest)
