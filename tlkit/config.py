@@ -32,7 +32,7 @@ Engine = Literal["auto", "keras", "openvino"]
 ExportFormat = Literal["onnx", "openvino", "litert", "saved_model", "keras"]
 ExportLayout = Literal["triton"]
 ExportPrecision = Literal["float32", "float16", "int8"]
-FeatureFormat = Literal["npy", "hdf5"]
+FeatureFormat = Literal["npy", "hdf5", "parquet"]
 HeadKind = Literal["dense", "linear", "flatten"]
 Layout = Literal["tf", "th"]
 Optimizer = Literal["sgd", "rmsprop", "adam", "adamw"]
@@ -380,7 +380,11 @@ class ExtractConfig(BuildOptions, LoadOptions, EngineOptions):
     batch_size: int | None = _batch_size(None)
     seed: int = _seed(_DRAWS)
     output: str = option(
-        group=OUTPUT, short="-o", path=True, metavar="FILE", help="File to write: .npy, .h5 or .csv. Required."
+        group=OUTPUT,
+        short="-o",
+        path=True,
+        metavar="FILE",
+        help="File to write: .npy, .h5, .parquet or .csv. Required.",
     )
     force: bool = _force("FILE if it holds other features")
 

@@ -6,8 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import h5py
 import numpy as np
+import pyarrow
 import pytest
 from helpers import program
+from pyarrow import dataset, parquet
 
 pytestmark = pytest.mark.usefixtures("toy")
 
@@ -58,9 +60,84 @@ def test_hdf5_holds_the_same(tlkit, tmp_path, data):
             assert file[split]["labels"][()].tolist() == facts["labels"]
 
 
+def test_parquet_is_one_dataset_of_all_splits(tlkit, tmp_path, data):
+    folder = tmp_path / "p"
+    tlkit("bottleneck", data, "-o", tmp_path / "f", *TOY)
+    ran = tlkit("bottleneck", data, "-o", folder, *TOY, "--format", "parquet", "--json")
+    assert ran.code == 0, ran.err
+    names = [f"part-{split}-00000.parquet" for split in ("train", "validation")]
+    assert sorted(os.listdir(folder)) == names
+    assert [each["files"] for each in ran.json["splits"].values()] == [[str(folder / name)] for name in names]
+    found = dataset.dataset(folder)
+    assert found.schema.field("features").type.list_size == 16
+    assert json.loads(found.schema.metadata[b"tlkit"])["provenance"]["architecture"] == "toy"
+    for split in ("train", "validation"):
+        table = found.to_table(filter=dataset.field("split") == split)
+        saved = np.load(tmp_path / "f" / f"bottleneck_features_{split}.npy")
+        np.testing.assert_array_equal(np.array(table["features"].to_pylist(), np.float32), saved)
+        facts = json.loads((tmp_path / "f" / f"bottleneck_{split}.json").read_text())
+        assert table["file"].to_pylist() == facts["files"]
+        assert table["label"].to_pylist() == facts["labels"]
+        assert table["class"].to_pylist() == [facts["classes"][label] for label in facts["labels"]]
+        assert table["digest"].to_pylist() == facts["sha256"]
+        assert table["crc32"].to_pylist() == facts["crc32"]
+
+
+@pytest.mark.parametrize("in_memory", [True, pytest.param(False, marks=pytest.mark.every)])
+def test_parquet_in_many_parts_trains_the_same_head(tlkit, tmp_path, data, monkeypatch, in_memory):
+    row = 4 * 16
+    monkeypatch.setattr("tlkit.features.parquet_files._PART_BYTES", 5 * row)
+    monkeypatch.setattr("tlkit.features.parquet_files._GROUP_BYTES", 2 * row)
+    if not in_memory:
+        monkeypatch.setattr("tlkit.features.parquet_files._IN_MEMORY_BYTES", 0)
+    command = ["bottleneck", data, "-o", tmp_path / "p", *TOY, "--format", "parquet", "--json"]
+    assert tlkit(*command).code == 0
+    parts = [f"part-train-{number:05d}.parquet" for number in range(3)]
+    assert sorted(os.listdir(tmp_path / "p")) == [*parts, *(f"part-validation-0000{number}.parquet" for number in "01")]
+    assert tlkit(*command).json["computed"] == 0
+    for name, options in (("own", []), ("p", ["--features", tmp_path / "p"])):
+        assert tlkit("finetune", data, *TRAIN, "-o", tmp_path / f"run {name}", *options).code == 0
+    assert losses(tmp_path / "run p") == losses(tmp_path / "run own")
+    for number in range(6):  # fewer images, fewer parts
+        (data / "train" / "b" / f"{number}.png").unlink() if number else None
+    assert tlkit(*command).json["computed"] == 0
+    assert sorted(os.listdir(tmp_path / "p"))[:3] == [*parts[:2], "part-validation-00000.parquet"]
+    assert dataset.dataset(tmp_path / "p").count_rows() == 13
+
+
+def test_a_dataset_that_lacks_a_part_is_none(tlkit, tmp_path, data):
+    command = ["bottleneck", data, "-o", tmp_path / "p", *TOY, "--format", "parquet"]
+    assert tlkit(*command).code == 0
+    (tmp_path / "p" / "part-train-00000.parquet").unlink()
+    ran = tlkit("finetune", data, *TRAIN, "--features", tmp_path / "p")
+    assert ran.code == 1
+    assert "There are no finished features in" in ran.err
+
+
+def test_parquet_of_somebody_stays(tlkit, tmp_path, data):
+    (tmp_path / "p").mkdir()
+    parquet.write_table(pyarrow.table({"precious": [1]}), tmp_path / "p" / "mine.parquet")
+    command = ["bottleneck", data, "-o", tmp_path / "p", *TOY, "--format", "parquet"]
+    ran = tlkit(*command)
+    assert (ran.code, "mine.parquet exists" in ran.err) == (2, True)
+    assert os.listdir(tmp_path / "p") == ["mine.parquet"]
+
+
+@pytest.mark.parametrize("command", ["bottleneck", "extract"])
+def test_without_pyarrow(tlkit, tmp_path, data, monkeypatch, command):
+    monkeypatch.setattr("tlkit.utils.extras.find_spec", lambda name: None)
+    output = ("-o", tmp_path / "f.parquet") if command == "extract" else ("-o", tmp_path / "f", "--format", "parquet")
+    ran = tlkit(command, data, *TOY, *output)
+    assert ran.code == 1
+    assert "Parquet needs pyarrow, which is not installed" in ran.err
+    assert "pip install 'tlkit[parquet]'" in ran.err
+    assert not list(tmp_path.glob("f*"))
+
+
 @pytest.mark.parametrize(
     ("kind", "after"),
     [
+        pytest.param("parquet", 4, marks=pytest.mark.every),
         pytest.param("npy", 1, marks=pytest.mark.every),
         ("hdf5", 4),
         pytest.param("npy", 4, marks=pytest.mark.every),
@@ -72,7 +149,7 @@ def test_killed_it_goes_on_and_ends_the_same(tlkit, tmp_path, data, kind, after)
     assert tlkit(*command, tmp_path / "whole").code == 0
     assert program.run(*command, tmp_path / "f", fail_after=f"{after}:SIGKILL").returncode == -9
     left = {name for name in os.listdir(tmp_path / "f") if not name.startswith(".")}
-    assert left == {"bottleneck_features.part"}
+    assert left == {"_bottleneck_features.part" if kind == "parquet" else "bottleneck_features.part"}
     ran = tlkit(*command, tmp_path / "f", "--json")
     assert ran.json["computed"] == 18 - {1: 4, 4: 16}[after]
     assert contents(tmp_path / "f") == contents(tmp_path / "whole")
@@ -109,7 +186,7 @@ def change(data, how, noise):
         (data / "train" / "a" / "y.png").write_bytes((data / "train" / "b" / "0.png").read_bytes())
 
 
-@pytest.mark.parametrize("kind", ["npy", "hdf5"])
+@pytest.mark.parametrize("kind", ["npy", "hdf5", pytest.param("parquet", marks=pytest.mark.every)])
 @pytest.mark.parametrize(
     ("how", "computed"),
     [("not at all", 0), ("edited", 1), ("added", 1), ("renamed", 0), ("swapped", 0), ("removed", 0), ("copied", 0)],
@@ -248,7 +325,7 @@ def test_a_second_run_computes_nothing(tlkit, tmp_path, data, monkeypatch):
 
 
 @pytest.mark.every
-@pytest.mark.parametrize("kind", ["npy", "hdf5"])
+@pytest.mark.parametrize("kind", ["npy", "hdf5", "parquet"])
 def test_a_row_that_changed_since_does_not_train(tlkit, tmp_path, data, kind):
     tlkit("bottleneck", data, "-o", tmp_path / "f", *TOY, "--format", kind)
     if kind == "npy":
@@ -256,6 +333,11 @@ def test_a_row_that_changed_since_does_not_train(tlkit, tmp_path, data, kind):
         content = bytearray(path.read_bytes())
         content[-5] ^= 8
         path.write_bytes(content)
+    elif kind == "parquet":
+        path = tmp_path / "f" / "part-train-00000.parquet"
+        row = np.array(parquet.read_table(path)["features"][3].as_py(), "<f4").tobytes()
+        content = path.read_bytes()
+        path.write_bytes(content.replace(row, row[:-1] + bytes([row[-1] ^ 8])))
     else:
         with h5py.File(tmp_path / "f" / "bottleneck_features.h5", "r+") as file:
             file["train"]["features"][3, 3] += 1

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from helpers import program
 from PIL import Image
+from pyarrow import parquet
 
 from tlkit.architectures.pretrained import build_pretrained
 from tlkit.architectures.registry.lookup import get_architecture
@@ -31,7 +32,11 @@ def folder(tmp_path, noise):
 
 
 def read(path):
-    """Features and file names of any of the three formats."""
+    """Features and file names of any of the formats."""
+    if path.suffix == ".parquet":
+        table = parquet.read_table(path)
+        assert json.loads(table.schema.metadata[b"tlkit"])["provenance"]["layer"]
+        return np.array(table["features"].to_pylist(), np.float32), table["file"].to_pylist()
     if path.suffix == ".h5":
         with h5py.File(path) as file:
             assert json.loads(file.attrs["provenance"])["layer"]
@@ -56,7 +61,7 @@ def expected(files, layer=None, pooling="avg", size=(32, 32), name="toy"):
     ).numpy()
 
 
-@pytest.mark.parametrize("ending", ["npy", "h5", "csv"])
+@pytest.mark.parametrize("ending", ["npy", "h5", "parquet", "csv"])
 def test_rows_are_what_keras_says(tlkit, tmp_path, folder, ending):
     ran = tlkit("extract", folder / "3.png", folder, "-o", tmp_path / f"f.{ending}", *TOY, "--batch-size", 3)
     assert (ran.code, ran.err) == (0, "")
@@ -65,16 +70,16 @@ def test_rows_are_what_keras_says(tlkit, tmp_path, folder, ending):
     assert features.dtype == np.float32
     np.testing.assert_allclose(features, expected(files), rtol=1e-3, atol=1e-5)
     assert sorted(os.listdir(tmp_path)) == sorted(
-        {"in", f"f.{ending}"} | ({f"f.{ending}.json"} if ending != "h5" else set())
+        {"in", f"f.{ending}"} | ({f"f.{ending}.json"} if ending in ("npy", "csv") else set())
     )
 
 
 def test_the_formats_and_the_engines_agree(tlkit, tmp_path, folder):
-    for ending in ("npy", "h5", "csv"):
+    for ending in ("npy", "h5", "parquet", "csv"):
         tlkit("extract", folder, "-o", tmp_path / f"f.{ending}", *TOY)
-    one, two, three = (read(tmp_path / f"f.{ending}")[0] for ending in ("npy", "h5", "csv"))
-    np.testing.assert_array_equal(one, two)
-    np.testing.assert_array_equal(one, three)
+    one, *others = (read(tmp_path / f"f.{ending}")[0] for ending in ("npy", "h5", "parquet", "csv"))
+    for other in others:
+        np.testing.assert_array_equal(one, other)
     assert tlkit("extract", folder, "-o", tmp_path / "k.npy", *TOY, "--engine", "keras").code == 0
     np.testing.assert_allclose(read(tmp_path / "k.npy")[0], one, rtol=1e-3, atol=1e-5)
 
@@ -122,7 +127,7 @@ def test_a_bad_picture_is_named_and_the_rows_stay_aligned(tlkit, tmp_path, folde
     np.testing.assert_allclose(features, expected(files), rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("ending", ["npy", "h5", "csv"])
+@pytest.mark.parametrize("ending", ["npy", "h5", "parquet", "csv"])
 def test_names_of_any_kind_travel(tlkit, tmp_path, noise, ending):
     names = [
         "a b.png",
@@ -137,6 +142,9 @@ def test_names_of_any_kind_travel(tlkit, tmp_path, noise, ending):
     ran = tlkit("extract", tmp_path / "in", "-o", tmp_path / f"f.{ending}", *TOY)
     assert ran.code == 0
     features, files = read(tmp_path / f"f.{ending}")
+    if ending == "parquet":  # whose strings are UTF-8
+        assert str(tmp_path / "in" / r"caf\xe9.png") in files
+        files = [name.replace(r"\xe9", os.fsdecode(b"\xe9")) for name in files]
     assert sorted(files) == sorted(str(tmp_path / "in" / name) for name in names)
     np.testing.assert_allclose(features, expected(files), rtol=1e-3, atol=1e-5)
 

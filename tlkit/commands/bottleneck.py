@@ -20,6 +20,7 @@ from tlkit.features.bottleneck_files import SPLITS, open_splits, split_files, wr
 from tlkit.features.export import FileGroup, export_features
 from tlkit.features.extractor import FeatureExtractor, refuse_difference
 from tlkit.features.io import FeatureBlocks, FeatureFile, looks_like_features
+from tlkit.features.parquet_files import check_pyarrow, is_features
 from tlkit.features.spec import FeatureSpec
 from tlkit.features.store import can_resume
 from tlkit.inference.provenance import Provenance
@@ -29,6 +30,8 @@ from tlkit.utils.output_file import check_output
 from tlkit.utils.text import join_truncated
 
 PART, LOCK = "bottleneck_features.part", ".tlkit.lock"
+_PART_OF_PARQUET = f"_{PART}"
+"""What begins so is no part of a dataset to those that read one."""
 _HINT = "Choose another folder with -o, or use --force to overwrite it."
 
 
@@ -88,6 +91,8 @@ def bottleneck(config: BottleneckConfig) -> BottleneckResult:
             holds features of something else or cannot be written to.
     """
     output = Path(config.output)
+    if config.format == "parquet":
+        check_pyarrow()
     if Path(config.data).resolve() in (output.resolve(), *output.resolve().parents):
         raise UsageError(
             f"{output} is inside the data folder, where it would become a class.",
@@ -123,7 +128,8 @@ def bottleneck(config: BottleneckConfig) -> BottleneckResult:
 
 
 def _compute(output: Path, dataset: Dataset, extractor: FeatureExtractor, config: BottleneckConfig) -> BottleneckResult:
-    existing = _existing(output, extractor, config)
+    part = output / (_PART_OF_PARQUET if config.format == "parquet" else PART)
+    existing = _existing(output, part, extractor, config)
     groups = {
         name: FileGroup(
             split.files,
@@ -141,7 +147,7 @@ def _compute(output: Path, dataset: Dataset, extractor: FeatureExtractor, config
     computed = 0
     if complete and _is_current(existing, groups):
         logger.info("%s is up to date.", output)
-        shutil.rmtree(output / PART, ignore_errors=True)
+        shutil.rmtree(part, ignore_errors=True)
     else:
         shapes.clear()
 
@@ -152,8 +158,9 @@ def _compute(output: Path, dataset: Dataset, extractor: FeatureExtractor, config
             write_splits(output, config.format, splits)
 
         computed = export_features(
-            output / PART, extractor, groups, write, existing=existing.values(), batch_size=config.batch_size
+            part, extractor, groups, write, existing=existing.values(), batch_size=config.batch_size
         )
+        files = {name: split_files(output, config.format, name) for name in groups}  # Parquet has as many as it takes
     return BottleneckResult(
         output,
         files,
@@ -168,11 +175,16 @@ def _compute(output: Path, dataset: Dataset, extractor: FeatureExtractor, config
     )
 
 
-def _existing(output: Path, extractor: FeatureExtractor, config: BottleneckConfig) -> dict[str, FeatureFile]:
+def _existing(
+    output: Path, part: Path, extractor: FeatureExtractor, config: BottleneckConfig
+) -> dict[str, FeatureFile]:
     """The features of this provenance that the folder holds; those of another, and files of others, are refused."""
     paths = {split: split_files(output, config.format, split) for split in SPLITS}
+    every = {path for files in paths.values() for path in files}
+    if config.format == "parquet":  # whatever else there is would belong to the dataset
+        every |= {*output.glob("*.parquet")}
     if config.force:
-        for path in {path for files in paths.values() for path in files}:
+        for path in every:
             check_output(path, force=True)
         return {}
     try:
@@ -181,10 +193,11 @@ def _existing(output: Path, extractor: FeatureExtractor, config: BottleneckConfi
         raise FeatureError(f"{output} cannot be updated: {error.message}", hint=_HINT) from error
     for rows in existing.values():
         refuse_difference(f"What {output} holds", rows.metadata.provenance, extractor.provenance, _HINT)
-    resumed = config.format == "npy" and can_resume(output / PART, extractor.provenance)
+    resumed = config.format != "hdf5" and can_resume(part, extractor.provenance)
     own = {path for split in existing for path in paths[split]}
-    for path in sorted({path for files in paths.values() for path in files}):
-        check_output(path, lambda path: path in own or (resumed and looks_like_features(path)))
+    looks_own = is_features if config.format == "parquet" else looks_like_features
+    for path in sorted(every):
+        check_output(path, lambda path: path in own or (resumed and looks_own(path)))
     return existing
 
 

@@ -31,6 +31,7 @@ from tlkit.features.io import (
     write_json,
     write_npy,
 )
+from tlkit.features.parquet_files import check_pyarrow, open_parquet, write_parquet
 from tlkit.features.spec import FeatureSpec
 from tlkit.features.store import can_resume
 from tlkit.inference.provenance import Provenance
@@ -87,6 +88,8 @@ def extract(config: ExtractConfig) -> ExtractResult:
     ending = next((ending for ending in ENDINGS if output.name.lower().endswith(ending)), None)
     if ending is None:
         raise UsageError(f"{output} must end in {join_truncated(ENDINGS)}.", hint="The suffix selects the format.")
+    if ending == ".parquet":
+        check_pyarrow()
     if not output.parent.is_dir():
         raise FeatureError(f"There is no folder {output.parent} to write to.")
     extractor = FeatureExtractor(_spec(config), engine=config.engine, precision=config.precision)
@@ -167,7 +170,7 @@ def _existing(
         if ending == ".npy" and output.exists():
             rows = open_npy(output, _metadata_file(output))
         elif beside is None:
-            rows = open_h5(output)
+            rows = open_parquet(output) if ending == ".parquet" else open_h5(output)
         metadata = rows.metadata if rows else metadata_from_dict(read_json(_metadata_file(output)), output)
     own = metadata is not None
     if beside and output.exists() and (ending == ".csv" or (resumed and not beside.exists())):
@@ -185,6 +188,9 @@ def _write(output: Path, ending: str, features: FeatureBlocks) -> None:
         raise FeatureError(f"None of the {len(skipped):,} inputs can be read{first}; nothing is written.")
     if ending in (".h5", ".hdf5"):
         write_h5(output, {"": features})
+        return
+    if ending == ".parquet":
+        write_parquet(output, features)
         return
     _metadata_file(output).unlink(missing_ok=True)  # never new features beside old names
     if ending == ".npy":

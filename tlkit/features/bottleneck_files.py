@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from tlkit.features.io import FeatureBlocks, FeatureFile, open_h5, open_npy, write_h5, write_json, write_npy
+from tlkit.features.parquet_files import open_dataset, part_path, write_dataset
 from tlkit.utils.atomic_write import atomic_write
 
-FORMATS = ("npy", "hdf5")
+FORMATS = ("npy", "hdf5", "parquet")
 HDF5 = "bottleneck_features.h5"
 SPLITS = ("train", "validation", "test")
 
@@ -38,6 +39,7 @@ def open_splits(folder: Path, file_format: str | None = None) -> dict[str, Featu
     Raises:
         FeatureError: They are damaged.
         WeightsError: The HDF5 file is not one.
+        TlkitError: There is Parquet, and pyarrow is not installed.
     """
     opened_splits: dict[str, FeatureFile] = {}
     if file_format in (None, "hdf5") and (folder / HDF5).is_file():
@@ -47,6 +49,8 @@ def open_splits(folder: Path, file_format: str | None = None) -> dict[str, Featu
         with open_file(folder / HDF5) as opened:
             splits = [split for split in SPLITS if has(opened.root, split)]
         opened_splits = {split: open_h5(folder / HDF5, split) for split in splits}
+    if file_format in (None, "parquet") and not opened_splits:
+        opened_splits = open_dataset(folder)
     if file_format in (None, "npy") and not opened_splits:
         opened_splits = {
             split: open_npy(_features(folder, split), _metadata(folder, split))
@@ -60,6 +64,8 @@ def split_files(folder: Path, file_format: str, split: str) -> tuple[Path, ...]:
     """Return the paths that hold the features of a split."""
     if file_format == "hdf5":
         return (folder / HDF5,)
+    if file_format == "parquet":
+        return tuple(sorted(folder.glob(f"part-{split}-*.parquet"))) or (part_path(folder, split, 0),)
     return _features(folder, split), _labels(folder, split), _metadata(folder, split)
 
 
@@ -73,6 +79,9 @@ def write_splits(folder: Path, file_format: str, splits: Mapping[str, FeatureBlo
     """
     if file_format == "hdf5":
         write_h5(folder / HDF5, splits)
+        return
+    if file_format == "parquet":
+        write_dataset(folder, splits)
         return
     for split in SPLITS:  # no old metadata beside new features, nor a split that no longer exists
         with suppress(FileNotFoundError):

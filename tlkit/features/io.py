@@ -19,7 +19,7 @@ from tlkit.keras_files import FEATURES
 from tlkit.utils.atomic_write import atomic_write
 from tlkit.utils.text import csv_line
 
-ENDINGS = (".npy", ".h5", ".hdf5", ".csv")
+ENDINGS = (".npy", ".h5", ".hdf5", ".parquet", ".csv")
 FORMAT = 1
 _CHUNK_BYTES = 2**18
 
