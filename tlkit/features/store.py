@@ -57,7 +57,7 @@ class FeatureStore:
         self.rows: dict[bytes, int] = {}
         self._files: list[Any] = []
         self._index: Any = None
-        self._checks = np.empty((0, 0), "<u4")
+        self._checks, self._count = np.empty((0, 0), "<u4"), 0
         self._open = ExitStack()
         self._synced = time.monotonic()
         if (folder / PROVENANCE).is_file():
@@ -86,11 +86,12 @@ class FeatureStore:
         records = np.frombuffer((self.folder / INDEX).read_bytes()[: self._whole_rows() * record.itemsize], record)
         self._checks = records["checks"].copy()
         good = self._first_bad(max(0, len(records) - _VERIFIED), len(records))
-        self._checks = self._checks[:good]
+        self._count = good
         self.rows = {digest.tobytes(): row for row, digest in enumerate(records["digest"][:good])}
 
     def _begin(self, shapes: Sequence[tuple[int, ...]]) -> None:
         self.shapes = tuple(shapes)
+        self._checks = np.empty((0, len(shapes)), "<u4")
         self._files = [
             self._open.enter_context(_open(self.folder / f"rows-{number}.bin")) for number in range(len(shapes))
         ]
@@ -147,7 +148,7 @@ class FeatureStore:
                 return
             chosen = list(new.values())
             arrays = [np.ascontiguousarray(output[chosen], "<f4") for output in outputs]
-            count = len(self._checks)
+            count = self._count
             checks = np.array(
                 [[zlib.crc32(array[row].tobytes()) for array in arrays] for row in range(len(chosen))], "<u4"
             )
@@ -163,8 +164,18 @@ class FeatureStore:
             _write(self._index, records.tobytes(), self._record.itemsize * count)
         except OSError as error:
             raise self._not_written(error) from error
-        self._checks = np.concatenate([self._checks.reshape(-1, checks.shape[1]), checks])
+        self._remember(checks)
         self.rows.update({digest: count + number for number, digest in enumerate(new)})
+
+    def _remember(self, checks: np.ndarray) -> None:
+        """Add checksums; there is room for as many again, so that a row costs the same however many there are."""
+        stop = self._count + len(checks)
+        if stop > len(self._checks):
+            larger = np.empty((2 * stop, checks.shape[1]), "<u4")
+            larger[: self._count] = self._checks[: self._count]
+            self._checks = larger
+        self._checks[self._count : stop] = checks
+        self._count = stop
 
     def _not_written(self, error: OSError) -> FeatureError:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
