@@ -17,7 +17,10 @@ from tlkit.utils.logging import progress_bar
 from tlkit.utils.processors import decode_threads
 from tlkit.utils.text import pluralize
 
-_AHEAD = 4096
+_AHEAD, _TOGETHER = 4096, 16
+"""Tasks that wait at a time, and files of each."""
+_SMALL = 2**20
+"""Bytes that are read at once."""
 _EMPTY = hashlib.sha256().digest()
 _EXAMPLES = 3
 
@@ -32,21 +35,29 @@ def file_digests(sources: Sequence[str], modality: Modality) -> list[Digest]:
         progress_bar(total=len(sources), unit="file", description="hashing files") as bar,
     ):
         digests: list[Digest] = []
-        for start in range(0, len(sources), _AHEAD):  # a million futures at once would take a gigabyte
-            for digest in pool.map(partial(_digest, modality.max_bytes), sources[start : start + _AHEAD]):
-                digests.append(digest)
-                bar.update(1)
+        parts = [sources[start : start + _TOGETHER] for start in range(0, len(sources), _TOGETHER)]
+        for start in range(0, len(parts), _AHEAD):  # a future takes a kilobyte, and as long as a small file
+            for found in pool.map(partial(_digest_each, modality.max_bytes), parts[start : start + _AHEAD]):
+                digests += found
+                bar.update(len(found))
     return digests
+
+
+def _digest_each(max_bytes: int, sources: Sequence[str]) -> list[Digest]:
+    return [_digest(max_bytes, source) for source in sources]
 
 
 def _digest(max_bytes: int, source: str) -> Digest:
     if is_url(source) or not os.path.isfile(source):
         return None
     try:
-        with open(source, "rb") as file:
-            if os.fstat(file.fileno()).st_size > max_bytes:
+        with open(source, "rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > max_bytes:
                 return None
-            return hashlib.file_digest(file, "sha256").digest()
+            if size > _SMALL:
+                return hashlib.file_digest(file, "sha256").digest()
+            return hashlib.sha256(file.read()).digest()
     except OSError:
         return None
 
