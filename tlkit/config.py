@@ -147,7 +147,12 @@ class EngineOptions(Options):
 
 
 def _images() -> Any:
-    return option(argument=True, path=True, metavar="IMAGES...", help="Files, directories and http(s) URLs.")
+    return option(
+        argument=True,
+        path=True,
+        metavar="IMAGES...",
+        help="Files, directories, http(s) URLs and Parquet lists of them.",
+    )
 
 
 def _data() -> Any:

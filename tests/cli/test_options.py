@@ -47,7 +47,7 @@ def yaml_value(value) -> str:
         ("finetune", "epochs", -1, "expected a whole number of at least 0", None),
         ("finetune", "size", "16x", "expected N, HxW or (height, width), in pixels", None),
         ("bottleneck", "pooling", "average", "expected avg, max or none", "Did you mean avg?"),
-        ("bottleneck", "format", "parket", "expected npy or hdf5", None),
+        ("bottleneck", "format", "parket", "expected npy, hdf5 or parquet", None),
         ("extract", "resize", "cropp", "expected squash or crop", "Did you mean crop?"),
         ("extract", "data_format", "channels_frist", "expected channels_last or channels_first", "channels_first"),
         ("predict", "preprocess", "caffee", "expected caffe, tf, torch, lite, unit or none", "Did you mean caffe?"),

@@ -2,10 +2,13 @@ import os
 import subprocess
 from collections import Counter
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from tlkit.data.discovery import expand_inputs, is_url, near_names, search, walk_files
 from tlkit.data.modality import IMAGE
+from tlkit.errors import DataError
 
 
 def touch(root, *names):
@@ -135,6 +138,25 @@ def test_inputs_are_in_order_and_include_missing_ones(tmp_path):
     assert expand_inputs([file, "https://host/x.jpg", folder, "nothing.jpg", empty], IMAGE) == [
         file, "https://host/x.jpg", os.path.join(folder, "1.jpg"), os.path.join(folder, "2.jpg"), "nothing.jpg", empty,
     ]  # fmt: skip
+
+
+def test_a_parquet_file_is_a_list_of_images(tmp_path):
+    rows = {"label": ["a", "b", "c"], "file": ["d/1.jpg", "https://host/x.jpg", "nothing.jpg"]}
+    parquet.write_table(pyarrow.table(rows), tmp_path / "list.parquet")
+    parquet.write_table(pyarrow.table({"whatever": ["d/1.jpg"]}), tmp_path / "one.PARQUET")
+    found = expand_inputs([str(tmp_path / "list.parquet"), "y.jpg", str(tmp_path / "one.PARQUET")], IMAGE)
+    one = str(tmp_path / "d" / "1.jpg")
+    assert found == [one, "https://host/x.jpg", str(tmp_path / "nothing.jpg"), "y.jpg", one]
+    for table, says in (
+        (pyarrow.table({"a": ["x"], "b": ["y"]}), "has the columns a, b, and none of them is known to hold images"),
+        (pyarrow.table({"path": ["x", None]}), "line 2: it has no path"),
+        (None, "cannot be read"),
+    ):
+        (tmp_path / "bad.parquet").write_bytes(b"PAR1 and no more")
+        if table is not None:
+            parquet.write_table(table, tmp_path / "bad.parquet")
+        with pytest.raises(DataError, match=says):
+            expand_inputs([str(tmp_path / "bad.parquet")], IMAGE)
 
 
 def test_what_is_a_url():

@@ -20,7 +20,8 @@ from tlkit.utils.text import pluralize
 def extract(context: click.Context, /, options: dict[str, Any], output_format: str) -> None:
     """Extract the activations of one layer for IMAGES and save them as features.
 
-    IMAGES are files, directories (searched recursively) and http(s) URLs; recordings where the network takes audio.
+    IMAGES are files, directories (searched recursively), http(s) URLs and .parquet lists of them; recordings where the
+    network takes audio.
     The default network is efficientnetlite0.
 
     Features are float32, in input order. File names and provenance are stored alongside: in an .h5 as `files`,

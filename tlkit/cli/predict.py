@@ -24,7 +24,9 @@ _COLUMNS = ("input", "rank", "label", "name", "probability", "error", "unknown_s
 @format_option("text", "json", "csv")
 @click.pass_context
 def predict(context: click.Context, /, options: dict[str, Any], output_format: str) -> None:
-    """Classify IMAGES: files, directories (searched recursively) and http(s) URLs, or - for an image on standard input.
+    """Classify IMAGES: files, directories (searched recursively), http(s) URLs, or - for an image on standard input.
+
+    A .parquet file is a list of them.
 
     The default network is efficientnetlite0. A network that takes audio (`tlkit archs` lists them) classifies
     recordings instead: WAV, FLAC, OGG, MP3.

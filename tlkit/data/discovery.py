@@ -155,15 +155,22 @@ def expand_inputs(inputs: Iterable[str], modality: Modality, left_out: Counter[s
     inputs are processed.
 
     Args:
-        inputs: Files, folders, URLs, or ``-`` for standard input.
+        inputs: Files, folders, URLs, lists of them (``.parquet``), or ``-`` for standard input.
         modality: What folders are searched for.
         left_out: Counts the files in folders that are something else, by the end of their names.
+
+    Raises:
+        DataError: A list cannot be read.
     """
     sources: list[str] = []
     for item in inputs:
         files: list[str] = []
         if not is_stream(item) and os.path.isdir(item):
             files = list(walk_files(item, modality, left_out))
+        elif not is_stream(item) and item.lower().endswith(".parquet") and os.path.isfile(item):
+            from tlkit.data.tables import listed_images
+
+            files = listed_images(Path(item))
         sources += files or [item]
     return sources
 

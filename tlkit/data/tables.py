@@ -52,6 +52,32 @@ def find_table(data: str) -> Path | None:
     return None
 
 
+def listed_images(table: Path) -> list[str]:
+    """Return the images that the rows of a Parquet table name, in their order: paths below its folder, and URLs.
+
+    A file that is not there is returned too, so that reading it fails with its name.
+
+    Raises:
+        DataError: It cannot be read, has no column of images, or a row without one.
+    """
+    parquet, errors = _parquet(table)
+    try:
+        names = parquet.read_schema(table).names
+        column = names[0] if len(names) == 1 else _first(_known(names), _PATHS)
+        if column is None:
+            raise DataError(
+                f"{table} has the columns {join_truncated(names)}, and none of them is known to hold images.",
+                hint="Call one of them path.",
+            )
+        values = parquet.read_table(table, columns=[column])[column].to_pylist()
+    except errors as error:
+        raise DataError(f"{table} cannot be read: {error}.") from error
+    paths = [_text(value) for value in values]
+    if "" in paths:
+        raise DataError(f"{table}, line {paths.index('') + 1}: it has no {column}.")
+    return [path if is_url(path) else os.path.join(table.parent, path) for path in paths]
+
+
 def scan_table(
     table: Path,
     modality: Modality,
@@ -229,17 +255,27 @@ def _read_json_lines(table: Path, file: Any) -> Iterator[tuple[int, Mapping[str,
 
 
 def _read_parquet(table: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    parquet, errors = _parquet(table)
+    try:
+        rows = parquet.read_table(table).to_pylist()
+    except errors as error:
+        raise DataError(f"{table} cannot be read: {error}.") from error
+    yield from enumerate(rows, start=1)
+
+
+def _parquet(table: Path) -> tuple[Any, tuple[type[Exception], ...]]:
+    """Return the module that reads Parquet, and what it raises.
+
+    Raises:
+        DataError: It is not installed.
+    """
     try:
         from pyarrow import ArrowException, parquet
     except ImportError as error:
         raise DataError(
             f"{table} is Parquet, which pyarrow reads.", hint="pip install 'tlkit[parquet]', or save it as CSV."
         ) from error
-    try:
-        rows = parquet.read_table(table).to_pylist()
-    except ArrowException as error:
-        raise DataError(f"{table} cannot be read: {error}.") from error
-    yield from enumerate(rows, start=1)
+    return parquet, (ArrowException, OSError)
 
 
 @dataclass(frozen=True)
@@ -253,7 +289,7 @@ class _Columns:
 
     @classmethod
     def of(cls, table: Path, names: Sequence[str], group: str | None) -> _Columns:
-        known = {re.sub(r"[\s_-]", "", name).lower(): name for name in names}
+        known = _known(names)
         path, label, split = (_first(known, words) for words in (_PATHS, _LABELS, _SPLITS))
         if (path is None or label is None) and len(names) == 2:
             path = path or next(name for name in names if name != label)
@@ -317,6 +353,10 @@ class _Columns:
         if not labels:
             raise ValueError(f"it has no {self.label}")
         return labels
+
+
+def _known(names: Sequence[str]) -> dict[str, str]:
+    return {re.sub(r"[\s_-]", "", name).lower(): name for name in names}
 
 
 def _text(value: Any) -> str:
