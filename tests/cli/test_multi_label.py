@@ -219,4 +219,4 @@ def test_what_is_wrong_is_named(rows, options, says, images, tlkit, tmp_path):
 def test_class_folders_hold_one_label_an_image(textures, tlkit, tmp_path):
     ran = tlkit("finetune", textures, *FAST, "-o", tmp_path / "run")
     assert ran.code == 1 or ran.code == 2
-    assert "an image in a folder has one label" in ran.err
+    assert "only in a table an image has several labels" in ran.err

@@ -180,7 +180,7 @@ def test_a_group_needs_a_column(images, textures, toy, tlkit):
     ran = tlkit("finetune", write(folder / "d.csv", rows), *toy, "--group", "plannt")
     assert (ran.code, "has no such column" in ran.err) == (2, True)
     ran = tlkit("finetune", textures, *toy, "--group", "plant")
-    assert (ran.code, "holds class folders, which have no columns" in ran.err) == (2, True)
+    assert (ran.code, "is no table, and only a table has columns" in ran.err) == (2, True)
 
 
 def test_a_class_that_validation_lacks_goes_unmeasured(images, toy, tlkit, tmp_path):

@@ -20,6 +20,7 @@ from tlkit.data.hold_out import hold_out, hold_out_groups, shared_groups
 from tlkit.data.labelled_files import NO_LABEL, ClassFiles, LabelledFiles, relative_name
 from tlkit.data.layout import TEST, TRAIN, VALIDATION, check_classes, class_folders, find_layout, holds_runs
 from tlkit.data.modality import IMAGE, Modality, other_modalities
+from tlkit.data.shards import has_labels, scan_shards, shards_of
 from tlkit.data.tables import ENDINGS, find_table, scan_table
 from tlkit.errors import DataError, UsageError
 from tlkit.utils.logging import logger
@@ -97,7 +98,7 @@ def scan_dataset(
     Args:
         folder: Holds ``train/``, ``validation/`` (or ``val/``) and optionally ``test/``, each with one folder a
             class; or the class folders alone. Or a table of images, a folder of images with one, or an archive of any
-            of these.
+            of these. Or shards, a tar file or ``shard-{000..999}.tar``.
         val_split: Fraction of each class to hold out for validation if there is no validation folder, 0 to 1.
         seed: Random seed of that split.
         modality: Which files to look for.
@@ -162,15 +163,15 @@ class _TableOptions:
         )
 
     def refuse_folders(self, data: str) -> None:
-        """Raise where class folders cannot tell what was asked for."""
+        """Raise where class folders, or shards, cannot tell what was asked for."""
         if self.group is not None:
             raise UsageError(
-                f"--group {self.group}: {data} holds class folders, which have no columns.",
+                f"--group {self.group}: {data} is no table, and only a table has columns.",
                 hint="Name a table as DATA.",
             )
         if self.multi_label:
             raise UsageError(
-                f"{data} holds class folders, and an image in a folder has one label.",
+                f"{data} is no table, and only in a table an image has several labels.",
                 hint="Name a table as DATA: path,label with rows such as a.jpg,cat|dog.",
             )
 
@@ -180,6 +181,9 @@ def _find_files(data: str, modality: Modality, options: _TableOptions) -> Labell
 
     What an archive holds is found below the folder that it is unpacked to.
     """
+    if shards := _labelled_shards(data):
+        options.refuse_folders(data)
+        return scan_shards(shards, modality)
     data = _unpacked(data)
     table = find_table(data)
     if table is not None and not Path(data).is_dir():
@@ -197,6 +201,12 @@ def _find_files(data: str, modality: Modality, options: _TableOptions) -> Labell
         return options.scan(table, modality)
     options.refuse_folders(data)
     return found
+
+
+def _labelled_shards(data: str) -> list[str]:
+    """Return the shards that DATA names; empty for anything else, such as a tar file of class folders."""
+    shards = shards_of(data)
+    return shards if len(shards) > 1 or (shards and has_labels(shards[0])) else []
 
 
 def _unpacked(data: str) -> str:
@@ -276,6 +286,13 @@ def scan_labelled(
     Raises:
         DataError: No such folder or split, a class folder that is none of ``classes``, or no file at all.
     """
+    if shards := _labelled_shards(folder):
+        if split is not None:
+            raise DataError(f"{folder} has no splits.", hint="Leave --split out.")
+        listed = scan_shards(shards, modality)
+        return _as_labelled(
+            "all", listed.by_split[TRAIN], classes, modality, listed.left_out, [], folder, root=listed.root
+        )
     folder = _unpacked(folder)
     root = Path(folder)
     table, options = find_table(folder), _TableOptions(None, multi_label, separator, classes)

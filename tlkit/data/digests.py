@@ -13,6 +13,8 @@ from typing import Any
 
 from tlkit.data.discovery import is_url
 from tlkit.data.modality import Modality
+from tlkit.data.tar_members import find_member, read_members
+from tlkit.errors import DataError
 from tlkit.utils.logging import progress_bar
 from tlkit.utils.processors import decode_threads
 from tlkit.utils.text import pluralize
@@ -48,9 +50,11 @@ def _digest_each(max_bytes: int, sources: Sequence[str]) -> list[Digest]:
 
 
 def _digest(max_bytes: int, source: str) -> Digest:
-    if is_url(source) or not os.path.isfile(source):
+    if is_url(source):
         return None
     try:
+        if not os.path.isfile(source):
+            return _digest_member(max_bytes, source)
         with open(source, "rb", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
             if size > max_bytes:
@@ -58,8 +62,17 @@ def _digest(max_bytes: int, source: str) -> Digest:
             if size > _SMALL:
                 return hashlib.file_digest(file, "sha256").digest()
             return hashlib.sha256(file.read()).digest()
-    except OSError:
+    except (OSError, DataError):
         return None
+
+
+def _digest_member(max_bytes: int, source: str) -> Digest:
+    found = find_member(source)
+    if found is None or found[1].size > max_bytes:
+        return None
+    shard, place = found
+    (data,) = read_members(shard, [place])
+    return hashlib.sha256(data).digest() if len(data) == place.size else None
 
 
 def repeated(digests: Iterable[Digest]) -> set[bytes]:

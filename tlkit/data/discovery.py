@@ -155,12 +155,13 @@ def expand_inputs(inputs: Iterable[str], modality: Modality, left_out: Counter[s
     inputs are processed.
 
     Args:
-        inputs: Files, folders, URLs, lists of them (``.parquet``), or ``-`` for standard input.
+        inputs: Files, folders, URLs, lists of them (``.parquet``), tar files of images, also as
+            ``shard-{000..999}.tar``, or ``-`` for standard input.
         modality: What folders are searched for.
         left_out: Counts the files in folders that are something else, by the end of their names.
 
     Raises:
-        DataError: A list cannot be read.
+        DataError: A list or a tar file cannot be read.
     """
     sources: list[str] = []
     for item in inputs:
@@ -171,6 +172,10 @@ def expand_inputs(inputs: Iterable[str], modality: Modality, left_out: Counter[s
             from tlkit.data.tables import listed_images
 
             files = listed_images(Path(item))
+        elif not is_stream(item) and item.lower().endswith(".tar"):
+            from tlkit.data.shards import files_in, shards_of
+
+            files = [file for shard in shards_of(item) for file in files_in(shard, modality)]
         sources += files or [item]
     return sources
 

@@ -13,7 +13,8 @@ from typing import BinaryIO
 from tlkit.data.formats import modality_of, why_not_read
 from tlkit.data.memory import claim_file
 from tlkit.data.modality import IMAGE, Modality, other_modalities
-from tlkit.errors import InputError
+from tlkit.data.tar_members import find_member, read_members
+from tlkit.errors import DataError, InputError
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _HEAD = 512
@@ -38,16 +39,20 @@ def check_regular(path: str | os.PathLike[str], modality: Modality) -> int:
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
         raise InputError(_not_a_file(Path(path), modality))
-    if status.st_size > modality.max_bytes:
-        raise InputError(f"it has {status.st_size:,} bytes, more than the limit of {modality.max_bytes:,}")
+    _check_size(status.st_size, modality)
     return status.st_size
+
+
+def _check_size(size: int, modality: Modality) -> None:
+    if size > modality.max_bytes:
+        raise InputError(f"it has {size:,} bytes, more than the limit of {modality.max_bytes:,}")
 
 
 def read_file(path: str | os.PathLike[str], modality: Modality) -> bytes:
     """Read a whole file.
 
     Args:
-        path: The file.
+        path: The file; of one in a tar file, that of the tar file and its name there.
         modality: What it should hold.
 
     Raises:
@@ -57,8 +62,29 @@ def read_file(path: str | os.PathLike[str], modality: Modality) -> bytes:
         claim_file(check_regular(path, modality))
         with open(path, "rb") as file:
             return file.read()
+    except NotADirectoryError as error:  # a part of the path is a file: perhaps a tar file
+        return _read_member(path, modality, error)
     except OSError as error:
         raise InputError(why_unreadable(error)) from error
+
+
+def _read_member(path: str | os.PathLike[str], modality: Modality, error: OSError) -> bytes:
+    try:
+        found = find_member(path)
+    except DataError as damaged:
+        raise InputError(damaged.message.rstrip(".")) from damaged
+    if found is None:
+        raise InputError(why_unreadable(error)) from error
+    shard, place = found
+    _check_size(place.size, modality)
+    claim_file(place.size)
+    try:
+        (data,) = read_members(shard, [place])
+    except OSError as unreadable:
+        raise InputError(why_unreadable(unreadable)) from unreadable
+    if len(data) < place.size:
+        raise InputError("the tar file ends inside it")
+    return data
 
 
 def read_standard_input(modality: Modality) -> bytes:

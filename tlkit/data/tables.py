@@ -18,6 +18,7 @@ from tlkit.data.discovery import LeftOut, is_url, walk_files
 from tlkit.data.labelled_files import NO_LABEL, ClassFiles, LabelledFiles
 from tlkit.data.layout import TRAIN, split_of
 from tlkit.data.modality import Modality
+from tlkit.data.tar_members import find_member
 from tlkit.errors import DataError, UsageError
 from tlkit.utils.logging import logger
 from tlkit.utils.text import did_you_mean, join_truncated, pluralize
@@ -389,7 +390,7 @@ class _Images:
         if is_url(name):
             return name
         path = os.path.join(self.root, name)
-        if os.path.isfile(path):
+        if os.path.isfile(path) or find_member(path):
             return path
         if not self._by_name:
             for file in walk_files(str(self.root), self.modality):
