@@ -63,6 +63,7 @@ def test_every_kind_of_change_is_found(cut_outs, change):
     assert all(0.9 < pair.similarity <= 1 for pair in found)
 
 
+@pytest.mark.every
 def test_images_that_are_only_alike_are_no_copies(cut_outs):
     digits = [Image.fromarray((each * 15).astype("uint8")).resize((96, 96)) for each in load_digits().images[:300]]
     faces = [Image.fromarray((each * 255).astype("uint8")) for each in skimage.data.lfw_subset()[:100]]

@@ -83,7 +83,8 @@ def test_parquet_is_one_dataset_of_all_splits(tlkit, tmp_path, data):
         assert table["crc32"].to_pylist() == facts["crc32"]
 
 
-@pytest.mark.parametrize("in_memory", [True, pytest.param(False, marks=pytest.mark.every)])
+@pytest.mark.every
+@pytest.mark.parametrize("in_memory", [True, False])
 def test_parquet_in_many_parts_trains_the_same_head(tlkit, tmp_path, data, monkeypatch, in_memory):
     row = 4 * 16
     monkeypatch.setattr("tlkit.features.parquet_files._PART_BYTES", 5 * row)

@@ -108,6 +108,7 @@ def test_strict_is_an_exit_code(planted, textures, tlkit):
     assert tlkit("check", planted, *SMALL, "--strict").code == 1
 
 
+@pytest.mark.every
 def test_what_is_listed_can_be_left_out(planted, tlkit, tmp_path):
     listed = tmp_path / "odd.txt"
     assert tlkit("check", planted, *SMALL, "--write-list", listed).code == 0

@@ -36,6 +36,7 @@ def photographs(tmp_path_factory):
     return folder
 
 
+@pytest.mark.every
 def test_covering_the_hottest_tenth_costs_more_than_another_square(photographs):
     from tlkit.config import PredictConfig
     from tlkit.inference.base import run
@@ -92,6 +93,7 @@ def test_one_file_for_several_images_is_refused(photographs, toy, tlkit, tmp_pat
     assert tlkit("predict", one, "--explain", tmp_path / "no" / "why.png", *toy).code == 2
 
 
+@pytest.mark.every
 def test_tta_averages_views_and_says_what_it_brings(textures, toy, tlkit, tmp_path):
     run = tmp_path / "run"
     options = ("--head", "linear", "--finetune-epochs", 0)

@@ -70,7 +70,10 @@ def pixels(run, *files):
     return np.stack([np.asarray(Image.open(file).convert("RGB").resize(size, Image.BILINEAR)) for file in files])
 
 
-@pytest.mark.parametrize("kind", FILES)
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=[pytest.mark.every] if kind in ("keras", "saved_model") else []) for kind in FILES],
+)
 def test_a_format_in_its_own_runtime(run, textures, tlkit, tmp_path, kind):
     path = tmp_path / FILES[kind]
     ran = tlkit("export", run, "-o", path)
@@ -399,7 +402,7 @@ def test_a_class_name_that_is_no_text_is_refused(run, tlkit, tmp_path):
         assert (ran.code, "is not UTF-8" in ran.err) == (2, True)
 
 
-@pytest.mark.parametrize("layers", [0, 1, 2])
+@pytest.mark.parametrize("layers", [0, pytest.param(1, marks=pytest.mark.every), 2])
 def test_int8_of_few_layers(tlkit, tmp_path, textures, layers):
     import keras
 

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.usefixtures("toy")
 TOY = ("--arch", "toy", "--batch-size", 8, "--epochs", 2)
 
 
+@pytest.mark.every
 def test_a_rate_for_phase_2_with_its_curve_and_plot(textures, tlkit, tmp_path):
     ran = tlkit("find-lr", textures, *TOY, "--plot", tmp_path / "rates.png", "--format", "json")
     assert ran.code == 0, ran.err

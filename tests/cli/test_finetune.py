@@ -159,6 +159,7 @@ def test_a_record_that_does_not_fit_the_model_is_refused(trained, tlkit, cat, tm
     assert "is a damaged archive" in ran.err
 
 
+@pytest.mark.every
 def test_a_bad_picture_is_named_and_the_rest_is_trained_on(textures, tlkit, tmp_path):
     data = tmp_path / "data"
     shutil.copytree(textures, data)
@@ -183,6 +184,7 @@ def test_a_bad_picture_is_named_and_the_rest_is_trained_on(textures, tlkit, tmp_
     assert 0 <= ran.json["test_accuracy"] <= 1
 
 
+@pytest.mark.every
 def test_copies_are_warned_about_wherever_the_run_is_read(textures, tlkit, tmp_path):
     data = tmp_path / "data"
     shutil.copytree(textures, data)
@@ -368,6 +370,7 @@ def test_other_heads(textures, tlkit, tmp_path, head):
     assert ("flatten" in [layer.name for layer in layers]) == (head == "flatten")
 
 
+@pytest.mark.every
 def test_phases_can_be_left_out(textures, tlkit, tmp_path):
     one = tlkit("finetune", textures, *TOY, "--finetune-epochs", 0, "-o", tmp_path / "a", "--format", "json").json
     assert [phase["name"] for phase in one["phases"]] == ["head"]

@@ -31,6 +31,7 @@ def splits():
     return of
 
 
+@pytest.mark.every
 def test_every_image_is_measured_once_by_a_run_that_was_not_trained_on_it(textures, tlkit, tmp_path, splits):
     ran = tlkit("finetune", textures, *FAST, "--folds", 4, "-o", tmp_path / "run")
     found = ran.json

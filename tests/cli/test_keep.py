@@ -21,7 +21,7 @@ def weights_of(run):
 @pytest.mark.parametrize(
     "more",
     [
-        (),
+        pytest.param((), marks=pytest.mark.every),
         pytest.param(("--stages", "block2_concat,block1_add", "--finetune-lr", 100), marks=pytest.mark.every),
         pytest.param(("--batchnorm", "train", "--finetune-lr", 100), marks=pytest.mark.every),
     ],

@@ -134,6 +134,7 @@ def test_what_cannot_be_is_refused(textures, tlkit, tmp_path, options, says):
     assert says in ran.err
 
 
+@pytest.mark.every
 def test_without_phase_2_they_have_no_effect_and_say_so(textures, tlkit, tmp_path):
     ran = tlkit("finetune", textures, *QUICK, *STRONG, "--ema", "--finetune-epochs", 0, "-o", tmp_path / "run")
     assert ran.code == 0

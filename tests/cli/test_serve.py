@@ -75,6 +75,7 @@ def test_a_signal_lets_what_began_finish(run, start, textures, tlkit, number, co
     assert process.stderr.read().splitlines() == [last]
 
 
+@pytest.mark.every
 def test_a_model_file_and_its_options(run, start, textures, tmp_path, tlkit):
     image = textures / "validation" / "grass" / "1.png"
     (tmp_path / "names.txt").write_text("rough\nsoft\n")

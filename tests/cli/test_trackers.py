@@ -228,6 +228,7 @@ def test_what_the_model_of_mlflow_refuses(textures, tlkit, tmp_path):
     assert len(model.predict([])) == 0
 
 
+@pytest.mark.every
 def test_a_linear_head_is_tracked_without_tensorflow(textures, tmp_path):
     code = (
         "import sys; from helpers.toy import registered; import tlkit\n"
@@ -453,7 +454,9 @@ def test_a_password_is_not_saved(tlkit, textures):
     assert "MLFLOW_TRACKING_URI" in ran.err
 
 
-@pytest.mark.parametrize(("kind", "name"), [(EventFiles, "TensorBoard"), (MlflowRun, "MLflow")])
+@pytest.mark.parametrize(
+    ("kind", "name"), [pytest.param(EventFiles, "TensorBoard", marks=pytest.mark.every), (MlflowRun, "MLflow")]
+)
 @pytest.mark.parametrize("method", ["epoch", pytest.param("finish", marks=pytest.mark.every)])
 def test_a_tracker_that_fails_ends_no_training(textures, tlkit, tmp_path, monkeypatch, kind, name, method):
     def full(*given):

@@ -45,6 +45,7 @@ def test_predict_answers_unknown(run, foreign, textures, tlkit):
     assert float(rows[1].split(",")[-1]) == pytest.approx(noise[0]["unknown_score"], abs=1e-3)
 
 
+@pytest.mark.every
 def test_evaluate_measures_it(run, foreign, textures, tlkit, tmp_path):
     ran = tlkit("evaluate", run, textures, "--foreign", foreign, "--format", "json", "--report", tmp_path / "page.html")
     assert ran.code == 0, ran.err

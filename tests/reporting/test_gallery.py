@@ -71,7 +71,7 @@ def test_text_has_the_contrast_of_wcag_aa_in_both_themes():
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
-@pytest.mark.parametrize("width", [400, 1280])
+@pytest.mark.parametrize("width", [400, pytest.param(1280, marks=pytest.mark.every)])
 def test_in_a_browser_it_does_not_scroll_sideways(tmp_path, width):
     written(tmp_path)
     # a frame, because a window of headless chromium is at least 500 pixels wide

@@ -214,7 +214,9 @@ def test_heads_that_cannot_be():
         choose_head("linear", units=5)
 
 
-@pytest.mark.parametrize("kind", POLICIES)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.every] if kind == "randaugment" else []) for kind in POLICIES]
+)
 def test_augmentation_depends_on_picture_and_seed_alone(kind, chelsea):
     augment, other = Augmenter(kind), Augmenter(kind)
     pixels = np.ascontiguousarray(chelsea[:64, :80])

@@ -73,7 +73,7 @@ def run(tlkit, textures, tmp_path_factory):
             marks=pytest.mark.every,
         ),
         ["extract", "cat.jpg", "-o", "r.npy", "--model", "{run}"],
-        ["evaluate", "{run}", "{textures}", "--report", "r.html"],
+        pytest.param(["evaluate", "{run}", "{textures}", "--report", "r.html"], marks=pytest.mark.every),
         pytest.param(["archs", "mobilenetv3small"], marks=pytest.mark.every),
         pytest.param(["inspect-h5", "{run}/model.keras"], marks=pytest.mark.every),
     ],
