@@ -28,7 +28,7 @@ def write_tar(path, files):
     return path
 
 
-def picture(number):
+def encoded(number):
     buffer = io.BytesIO()
     Image.new("RGB", (8, 8), (number % 256, number // 256, 100)).save(buffer, "PNG")
     return buffer.getvalue()
@@ -41,7 +41,7 @@ def shards(tmp_path):
         files = {}
         for number in range(4):
             key = f"sub/{shard}{number:03d}"
-            files[f"{key}.png"] = picture(10 * shard + number)
+            files[f"{key}.png"] = encoded(10 * shard + number)
             files[f"{key}.cls"] = b"dog\n" if number % 2 else b"cat"
             files[f"{key}.json"] = b"{}"
         write_tar(tmp_path / f"s-{shard + 9:02d}.tar", files)
@@ -63,8 +63,8 @@ def test_samples_are_found_by_their_labels(shards, tmp_path):
 def test_a_member_is_read_like_a_file(shards, tmp_path):
     sources = expand_inputs([shards, str(tmp_path / "s-09.tar")], IMAGE)
     assert len(sources) == 16
-    assert read_file(sources[1], IMAGE) == picture(1)
-    (tmp_path / "same.png").write_bytes(picture(1))
+    assert read_file(sources[1], IMAGE) == encoded(1)
+    (tmp_path / "same.png").write_bytes(encoded(1))
     assert file_digests([sources[1]], IMAGE) == file_digests([str(tmp_path / "same.png")], IMAGE)
     assert file_digests([f"{tmp_path}/s-09.tar/nothing.png"], IMAGE) == [None]
     with pytest.raises(InputError, match="Not a directory"):
@@ -75,10 +75,10 @@ def test_what_leads_elsewhere_is_passed_over(tmp_path):
     link = tarfile.TarInfo("c.png")
     link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
     files = {
-        "./a.png": picture(1),
-        "../b.png": picture(2),
+        "./a.png": encoded(1),
+        "../b.png": encoded(2),
         "c.png": link,
-        "/d.png": picture(3),
+        "/d.png": encoded(3),
         "._e.png": b"",
         "f.txt": b"",
     }
@@ -98,18 +98,18 @@ def test_a_shard_that_is_not_there_is_named(shards, tmp_path, name, says):
 
 
 def test_shards_without_labels(tmp_path):
-    path = write_tar(tmp_path / "x.tar", {"a.png": picture(1), "b.cls": b"cat", "c.png": picture(2), "c.cls": b" "})
+    path = write_tar(tmp_path / "x.tar", {"a.png": encoded(1), "b.cls": b"cat", "c.png": encoded(2), "c.cls": b" "})
     with pytest.raises(DataError, match="No image in .*x.tar has a label"):
         scan_dataset(str(path))
     files = {f"{name}{number}.{kind}": content for name in "ab" for number in range(3)
-             for kind, content in (("png", picture(number + 10 * ord(name))), ("cls", name.encode()))}  # fmt: skip
+             for kind, content in (("png", encoded(number + 10 * ord(name))), ("cls", name.encode()))}  # fmt: skip
     del files["a0.cls"]
     dataset = scan_dataset(str(write_tar(tmp_path / "y.tar", files)))
     assert dataset.skipped == ((f"{tmp_path}/y.tar/a0.png", "it has no .cls with a label"),)
 
 
 def test_a_tar_file_of_class_folders_is_still_unpacked(tmp_path):
-    files = {f"{name}/{number}.png": picture(number + 10 * ord(name)) for name in "ab" for number in range(3)}
+    files = {f"{name}/{number}.png": encoded(number + 10 * ord(name)) for name in "ab" for number in range(3)}
     dataset = scan_dataset(str(write_tar(tmp_path / "x.tar", files)))
     assert dataset.classes == ("a", "b")
     assert ".tar/" not in dataset.splits["train"].files[0]

@@ -165,19 +165,23 @@ def expand_inputs(inputs: Iterable[str], modality: Modality, left_out: Counter[s
     """
     sources: list[str] = []
     for item in inputs:
-        files: list[str] = []
-        if not is_stream(item) and os.path.isdir(item):
-            files = list(walk_files(item, modality, left_out))
-        elif not is_stream(item) and item.lower().endswith(".parquet") and os.path.isfile(item):
-            from tlkit.data.tables import listed_images
-
-            files = listed_images(Path(item))
-        elif not is_stream(item) and item.lower().endswith(".tar"):
-            from tlkit.data.shards import files_in, shards_of
-
-            files = [file for shard in shards_of(item) for file in files_in(shard, modality)]
-        sources += files or [item]
+        sources += (not is_stream(item) and _files_of(item, modality, left_out)) or [item]
     return sources
+
+
+def _files_of(item: str, modality: Modality, left_out: Counter[str] | None) -> list[str]:
+    """Return the files that a folder, a list or a tar file stands for; empty for anything else."""
+    if os.path.isdir(item):
+        return list(walk_files(item, modality, left_out))
+    if item.lower().endswith(".parquet") and os.path.isfile(item):
+        from tlkit.data.tables import listed_images
+
+        return listed_images(Path(item))
+    if item.lower().endswith(".tar"):
+        from tlkit.data.shards import files_in, shards_of
+
+        return [file for shard in shards_of(item) for file in files_in(shard, modality)]
+    return []
 
 
 def near_names(path: str) -> str | None:

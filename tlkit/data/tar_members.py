@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 import re
-import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import NamedTuple
@@ -31,6 +30,8 @@ def members(path: str) -> Mapping[str, Place]:
     Raises:
         DataError: It cannot be read.
     """
+    import tarfile  # every command imports this module, and hardly any reads a tar file
+
     try:
         status = os.stat(path)
         return _members(path, status.st_size, status.st_mtime_ns)
@@ -40,6 +41,8 @@ def members(path: str) -> Mapping[str, Place]:
 
 @functools.cache
 def _members(path: str, size: int, changed: int) -> Mapping[str, Place]:
+    import tarfile
+
     found = {}
     with tarfile.open(path, "r:") as archive:
         for member in archive:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import flatbuffers
+import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tlkit.inference.exported.manifest import LABELS, Manifest
@@ -46,7 +47,7 @@ def _metadata(manifest: Manifest) -> bytes:
     color = _table(builder, 2, numbers={0: _RGB if manifest.channels == 3 else _GREYSCALE})
     content = _table(builder, 3, {1: color}, {0: _IMAGE_PROPERTIES})
     # nothing is left to do to a pixel: MediaPipe takes 0 to 255 for that
-    mean, deviation = _floats(builder, [0.0]), _floats(builder, [1.0])
+    mean, deviation = (builder.CreateNumpyVector(np.array([value], np.float32)) for value in (0, 1))
     normalization = _table(builder, 2, {0: mean, 1: deviation})
     unit = _table(builder, 2, {1: normalization}, {0: _NORMALIZATION_OPTIONS})
     units = _vector(builder, [unit])
@@ -76,13 +77,5 @@ def _vector(builder: flatbuffers.Builder, offsets: Sequence[int]) -> int:
     builder.StartVector(4, len(offsets), 4)
     for offset in reversed(offsets):
         builder.PrependUOffsetTRelative(offset)
-    end: int = builder.EndVector()
-    return end
-
-
-def _floats(builder: flatbuffers.Builder, values: Sequence[float]) -> int:
-    builder.StartVector(4, len(values), 4)
-    for value in reversed(values):
-        builder.PrependFloat32(value)
     end: int = builder.EndVector()
     return end
