@@ -282,6 +282,7 @@ def test_evaluate_compares_a_run_with_what_it_became(run, textures, tlkit, tmp_p
         (("-o", "x.onnx", "--max-loss", "1"), "--max-loss is 1; expected a share such as 1%"),
         (("-o", "X.XML"), "let PATH end in .onnx, .xml"),
         (("-o", "x.onnx", "--check", "nothing"), "There is no data folder nothing"),
+        (("-o", "x.onnx", "--check", __file__), f"None of the images can be read: {__file__}."),
         (("-o", "missing/x.onnx"), "There is no folder missing"),
     ],
 )

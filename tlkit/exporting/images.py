@@ -224,7 +224,9 @@ def _load(
             for position, reason in batch.failed:
                 logger.warning("%s is left out: %s.", chosen_files[position], reason)
     if not read:
-        raise InputError(f"None of the {name} can be read.")
+        raise InputError(
+            f"None of the images can be read: {name}.", hint="Name a folder of images, or a table of them."
+        )
     found = tuple(chosen_files[position] for position in read)
     return LoadedImages(
         found,
