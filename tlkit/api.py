@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Required, TypedDict, TypeVar, Unpack, ove
 
 from tlkit import config
 from tlkit.errors import UsageError
+from tlkit.utils.compute import use
 from tlkit.utils.options import Option, Options, options_of
-from tlkit.utils.processors import use_threads
 
 if TYPE_CHECKING:
     from tlkit.commands.archs import ArchitectureInfo, Architectures
@@ -34,7 +34,7 @@ StrPath = str | os.PathLike[str]
 Images = StrPath | Iterable[StrPath]
 SizeLike = int | str | tuple[int, int] | list[int]
 Function = TypeVar("Function", bound=Callable[..., Any])
-Job = TypeVar("Job", bound=config.EngineOptions | config.ExportConfig)
+Job = TypeVar("Job", bound=config.ComputeOptions)
 
 
 class Load(TypedDict, total=False):
@@ -53,7 +53,15 @@ class Width(TypedDict, total=False):
     depth_multiplier: int | None
 
 
-class Network(Load, Width, total=False):
+class Compute(TypedDict, total=False):
+    """Keywords of :class:`tlkit.config.ComputeOptions`."""
+
+    threads: int | None
+    backend: config.Backend | None
+    device: str
+
+
+class Network(Load, Width, Compute, total=False):
     """Keywords of every job that runs a network."""
 
     size: SizeLike | None
@@ -61,7 +69,6 @@ class Network(Load, Width, total=False):
     data_format: config.DataFormat | None
     engine: config.Engine
     precision: config.Precision
-    threads: int | None
 
 
 class Predict(Network, total=False):
@@ -103,7 +110,6 @@ class Serve(Load, total=False):
     uncalibrated: bool
     engine: config.Engine
     precision: config.Precision
-    threads: int | None
 
 
 class Extract(Network, total=False):
@@ -207,7 +213,7 @@ class FindLr(Training, total=False):
     force: bool
 
 
-class Evaluate(TypedDict, total=False):
+class Evaluate(Compute, total=False):
     """Keywords of :class:`tlkit.config.EvaluateConfig`."""
 
     tta: bool
@@ -218,10 +224,9 @@ class Evaluate(TypedDict, total=False):
     batch_size: int
     engine: config.Engine
     precision: config.Precision
-    threads: int | None
 
 
-class Export(TypedDict, total=False):
+class Export(Compute, total=False):
     """Keywords of :class:`tlkit.config.ExportConfig`."""
 
     size: SizeLike | None
@@ -230,7 +235,6 @@ class Export(TypedDict, total=False):
     labels: StrPath | None
     check: StrPath | None
     calibrate: StrPath | None
-    threads: int | None
     format: config.ExportFormat | None
     precision: config.ExportPrecision
     max_loss: str | float
@@ -239,7 +243,7 @@ class Export(TypedDict, total=False):
     force: bool
 
 
-class Probe(TypedDict, total=False):
+class Probe(Compute, total=False):
     """Keywords of :class:`tlkit.config.ProbeOptions`."""
 
     val_split: float
@@ -251,7 +255,6 @@ class Probe(TypedDict, total=False):
     force: bool
     engine: config.Engine
     precision: config.Precision
-    threads: int | None
 
 
 class Check(Probe, total=False):
@@ -292,8 +295,8 @@ class Convert(Load, Width, total=False):
 
 
 def _limited(checked: Job) -> Job:
-    """Set the number of threads of a job, before it imports what starts threads of its own."""
-    use_threads(checked.threads)
+    """Set what computes a job, before it imports what starts threads of its own."""
+    use(checked.threads, checked.backend, checked.device)
     return checked
 
 
@@ -419,22 +422,23 @@ def find_lr(data: StrPath, **options: Unpack[FindLr]) -> FoundRate:
     return run(checked)
 
 
-def resume(run: StrPath, *, data: StrPath | None = None, threads: int | None = None) -> FinetuneResult:
+@_documented(config.ComputeOptions)
+def resume(run: StrPath, *, data: StrPath | None = None, **options: Unpack[Compute]) -> FinetuneResult:
     """Resume an interrupted run after its last completed epoch, with its saved options.
 
     Args:
         run: The run directory.
         data: Where the data is now, only if it has moved.
-        threads: Threads that decode, and that run the network; None for as many as it started with.
+        options: See below; what is left out is as it started.
 
     Raises:
         TlkitError: No such run, it is complete or in use, or its data or weights changed.
     """
-    limited = _limited(config.EngineOptions(threads=threads))
+    compute = config.ComputeOptions.of(options)
+    checked = _checked("str", run=run, path=True), _checked("str", data=data, path=True, optional=True)
     from tlkit.commands.finetune import resume as resume_run
 
-    checked = _checked("str", run=run, path=True), _checked("str", data=data, path=True, optional=True)
-    return resume_run(*checked, limited.threads)
+    return resume_run(*checked, compute)
 
 
 @_documented(config.EvaluateConfig)

@@ -24,6 +24,7 @@ DEFAULT_ARCHITECTURE = "efficientnetlite0"
 DEFAULT_VAL_SPLIT = 0.2
 AUTO = "auto"
 
+Backend = Literal["tensorflow", "jax"]
 Augment = Literal["none", "light", "recipe2017", "randaugment"]
 BatchNorm = Literal["frozen", "train"]
 ClassWeight = Literal["none", "auto"]
@@ -130,16 +131,31 @@ def _shared(config: Options, group: type[Options]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EngineOptions(Options):
+class ComputeOptions(Options):
     """What computes."""
 
     threads: int | None = option(
         None, group=EXECUTION, at_least=1, at_most=MOST_THREADS, metavar="N", unset="one per usable processor",
         help="Threads that decode, and that run the network.",
     )  # fmt: skip
+    backend: Backend | None = option(
+        None, group=EXECUTION, unset="KERAS_BACKEND's or keras.json's, else tensorflow",
+        help="Backend of Keras. jax is for GPUs: on processors it is several times slower than tensorflow.",
+    )  # fmt: skip
+    device: str = option(
+        "auto", group=EXECUTION, metavar="auto|cpu|gpu[:N]", pattern=r"auto|cpu|gpu(:\d{1,3})?",
+        values="auto, cpu, gpu or gpu:N",
+        help="Where the network runs. auto: on a GPU if the backend can use one. gpu:1 is the second GPU.",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions(ComputeOptions):
+    """What computes, and how exactly."""
+
     engine: Engine = option(
         "auto", group=EXECUTION,
-        help="Inference backend. auto: OpenVINO if installed and no GPU is present, else Keras.",
+        help="Inference backend. auto: OpenVINO if installed and no GPU is used, else Keras.",
     )  # fmt: skip
     precision: Precision = option(
         "float32", group=EXECUTION, help="Compute type of the network; bfloat16 is faster and less exact."
@@ -892,7 +908,7 @@ class CompareConfig(ProbeOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportConfig(Options):
+class ExportConfig(ComputeOptions):
     """Options of `tlkit export`."""
 
     source: str = option(
@@ -916,10 +932,6 @@ class ExportConfig(Options):
     calibrate: str | None = option(
         None, group=DATA, path=True, metavar="DATA", unset="the run's training images",
         help="Images that tell the range of each tensor, for --precision int8.",
-    )  # fmt: skip
-    threads: int | None = option(
-        None, group=EXECUTION, at_least=1, at_most=MOST_THREADS, metavar="N", unset="one per usable processor",
-        help="Threads that decode, and that run the network.",
     )  # fmt: skip
     output: str = option(
         group=OUTPUT, short="-o", path=True, metavar="PATH",

@@ -142,6 +142,10 @@ def bias_along_channels() -> Iterator[None]:
 @cache
 def _adds_along_width() -> bool:
     """Try whether the installed Keras has the fault."""
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return False
     import tensorflow as tf
     from keras.src.backend.tensorflow import numpy as operations
 
@@ -163,6 +167,23 @@ def _fixed_add(operations: Any) -> Any:
         return original(x1, x2)
 
     return add
+
+
+@contextmanager
+def without_tensorflow() -> Iterator[None]:
+    """Have Keras on another backend take TensorFlow as not installed inside the block, unless it is in use already.
+
+    Keras would import it to find out whether what it saves or is given comes from TensorFlow. Source: ``LazyModule`` in
+    ``keras/src/utils/module_utils.py``.
+    """
+    from keras.src.utils.module_utils import tensorflow
+
+    before = tensorflow._available
+    tensorflow._available = bool(before)
+    try:
+        yield
+    finally:
+        tensorflow._available = before
 
 
 def moving_averages(optimizer: Any) -> list[Any]:

@@ -12,13 +12,14 @@ from tlkit.architectures.preprocessor import preprocessor_for
 from tlkit.architectures.pretrained import choose_weights
 from tlkit.architectures.registry.lookup import all_architectures, get_architecture
 from tlkit.backend import keras
+from tlkit.inference.mixed_precision import mixed_precision_scope
 from tlkit.keras_private import tensors_of
 from tlkit.training.base import Base, plan_stages
 from tlkit.training.freeze import FreezePoint
 from tlkit.training.frontier import find_frontier, nodes_of_model
 from tlkit.training.heads import choose_head
 from tlkit.training.history import Phase
-from tlkit.training.model import assemble_model, build_head, build_trainable_top, mixed_precision_scope
+from tlkit.training.model import assemble_model, build_head, build_trainable_top
 from tlkit.training.objective import Objective
 from tlkit.training.plan import PhasePlan
 from tlkit.training.trainer import Trainer

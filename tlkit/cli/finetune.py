@@ -10,7 +10,8 @@ import click
 from tlkit.cli.app import SOME_SKIPPED
 from tlkit.cli.options import GroupedOption, config_option, format_option, job_command, typed_flags
 from tlkit.cli.output import echo, echo_json
-from tlkit.config import FinetuneConfig
+from tlkit.config import ComputeOptions, FinetuneConfig
+from tlkit.utils.options import options_of
 from tlkit.utils.text import pluralize
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 @click.option(
     "--resume", cls=GroupedOption, metavar="RUN",
     help="Resume an interrupted run after its last completed epoch, with its saved options. Give DATA only if it has "
-    "moved; --threads may be another number.",
+    "moved; --threads, --backend and --device may be others.",
 )  # fmt: skip
 @format_option("text", "json")
 @click.pass_context
@@ -50,12 +51,15 @@ def finetune(context: click.Context, /, options: dict[str, Any], resume: str | N
     from tlkit import api
 
     if resume is not None:
-        typed = [flag for flag in typed_flags(context) if flag not in ("--data", "--resume", "--threads", "--format")]
+        allowed = {item.flag: item.name for item in options_of(ComputeOptions)}
+        others = {*allowed, "--data", "--resume", "--format"}
+        typed = [flag for flag in typed_flags(context) if flag not in others]
         if typed:
             raise click.UsageError(
                 f"--resume uses the saved options of the run; leave out {', '.join(typed)}.", ctx=context
             )
-        result = api.resume(resume, data=options.get("data"), threads=options.get("threads"))
+        compute = {name: options[name] for name in allowed.values() if name in options}
+        result = api.resume(resume, data=options.get("data"), **compute)
     elif "data" not in options:
         raise click.UsageError("Missing argument 'DATA'.", ctx=context)
     else:

@@ -10,7 +10,7 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from tlkit.config import ExportConfig, FinetuneConfig
+from tlkit.config import ComputeOptions, ExportConfig, FinetuneConfig
 from tlkit.data.layout import TEST, TRAIN, VALIDATION
 from tlkit.errors import RunError
 from tlkit.features.cache import FeatureCache
@@ -40,8 +40,8 @@ from tlkit.training.start_keras import keras_starting
 from tlkit.training.trackers.base import first_line
 from tlkit.training.trackers.tracking import Trackers, check_trackers, tracking
 from tlkit.training.unknown import features_of_frozen, specs_of_frozen
+from tlkit.utils.compute import use
 from tlkit.utils.logging import logger
-from tlkit.utils.processors import use_threads
 from tlkit.utils.text import join_truncated
 
 
@@ -64,13 +64,13 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
         return _run(plan, images, folder)
 
 
-def resume(run: str, data: str | None = None, threads: int | None = None) -> FinetuneResult:
+def resume(run: str, data: str | None, compute: ComputeOptions) -> FinetuneResult:
     """Resume an interrupted run after its last completed epoch.
 
     Args:
         run: The run folder.
         data: Where the images are now; None for where they were.
-        threads: Threads that decode, and that run the network; None for as many as it started with.
+        compute: What computes; what is not given is as it started.
 
     Raises:
         RunError: It is not an interrupted run, another process trains it, or its weights file changed.
@@ -79,8 +79,8 @@ def resume(run: str, data: str | None = None, threads: int | None = None) -> Fin
     with open_interrupted_run(Path(run)) as folder:
         state = read_state(folder)
         saved = state.config
-        config = dataclasses.replace(saved, data=data or saved.data, threads=threads or saved.threads)
-        use_threads(config.threads)
+        config = dataclasses.replace(saved, data=data or saved.data, **compute.given())
+        use(config.threads, config.backend, config.device)
         state = dataclasses.replace(state, config=config)
         plan = plan_training(state.config)
         if plan.weights.digest != state.weights_digest:
@@ -189,6 +189,7 @@ def _train_with_keras(
 ) -> Trained:
     """Train the head, then the top of the base with it."""
     # TensorFlow has started: everything that can be refused has been, and from here on it trains.
+    from tlkit.backend import keras_scope
     from tlkit.training.checkpoint import read_checkpoint
     from tlkit.training.evaluate import evaluate
     from tlkit.training.model import assemble_model, build_trainable_top
@@ -232,4 +233,4 @@ def _train_with_keras(
 
     # Join base, pooling and head into one model, which is never compiled: its file has no state of an optimizer.
     model = assemble_model(base.model, plan.head.pooling, head, plan.architecture.name, plan.preprocessor)
-    return Trained(trainer.phases, evaluations, model.save)
+    return Trained(trainer.phases, evaluations, keras_scope()(model.save))

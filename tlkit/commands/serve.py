@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tlkit.config import PredictConfig, ServeConfig
+from tlkit.config import EngineOptions, PredictConfig, ServeConfig
 from tlkit.data.modality import IMAGE
 from tlkit.errors import UsageError
 from tlkit.inference.base import run
@@ -14,6 +14,7 @@ from tlkit.inference.select import open_engine
 from tlkit.training.classifier import Classifier, choose_classifier
 from tlkit.utils.extras import needs
 from tlkit.utils.logging import logger
+from tlkit.utils.options import options_of
 
 _PACKAGES = ("starlette", "uvicorn", "python_multipart", "prometheus_client")
 
@@ -61,7 +62,7 @@ def serve(config: ServeConfig) -> None:
 
 def _classifier(config: ServeConfig) -> Classifier:
     shared = ("model", "size", "resize", "preprocess", "labels", "uncalibrated")
-    engine = ("threads", "engine", "precision")
+    engine = tuple(item.name for item in options_of(EngineOptions))
     load = {name: getattr(config.load, name) for name in ("by_name", "skip_mismatch", "layout", "flip_kernels")}
     classifier = choose_classifier(
         PredictConfig(images=(), **{name: getattr(config, name) for name in (*shared, *engine)}, **load)

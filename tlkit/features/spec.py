@@ -24,6 +24,7 @@ from tlkit.inference.compiler.network import Network
 from tlkit.inference.lazy_model import LazyModel
 from tlkit.inference.provenance import Provenance
 from tlkit.inference.select import resolve_engine
+from tlkit.utils.compute import backend, uses_gpu
 from tlkit.utils.text import did_you_mean
 
 
@@ -50,14 +51,15 @@ class FeatureSpec:
         """
         preprocessor = self.network.preprocessor
         name = resolve_engine(engine)
-        packages = ("openvino",) if name == "openvino" else ("keras", "tensorflow")
+        packages = ("openvino",) if name == "openvino" else ("keras", backend())
+        parts = [name, *(f"{package} {version(package)}" for package in packages), *(["gpu"] if uses_gpu() else [])]
         return dataclasses.replace(
             self.provenance,
             size=list(preprocessor.size),
             resize=preprocessor.resize_mode,
             preprocessing=preprocessor.preprocessing,
             decoder=preprocessor.decoder,
-            engine=f"{name}, {', '.join(f'{package} {version(package)}' for package in packages)}",
+            engine=", ".join(parts),
             precision=precision,
         )
 

@@ -1,70 +1,93 @@
-"""Run a network as a frozen TensorFlow graph, which is faster than ``model.predict``."""
+"""Run a network as Keras's backend compiles it, which is faster than ``model.predict``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from typing import Protocol
 
 import numpy as np
 
-from tlkit.backend import tf
+from tlkit.backend import NAME, is_out_of_memory
+from tlkit.errors import TlkitError
 from tlkit.inference.base import Outputs
-from tlkit.inference.frozen_graph import frozen_graph
 from tlkit.inference.lazy_model import LazyModel
+from tlkit.utils.compute import uses_gpu
+from tlkit.utils.logging import logger
 
-BATCH = 16
-"""Size of every batch that the graph runs, padded with zeros: with another size an image may round differently."""
+BATCH, GPU_BATCH = 16, 128
+"""Size of every batch that the network runs, padded with zeros: with another size an image may round differently."""
 
 
-FOLDED = 400 * 2**20
-"""Bytes of weights up to which they become constants of the graph: those of ConvNeXtLarge would take 12 GB."""
+class CompiledNetwork(Protocol):
+    """A network that a backend has compiled."""
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shape of each output, without the batch."""
+        ...
+
+    def __call__(self, pixels: np.ndarray) -> list[np.ndarray]:
+        """Return the float32 outputs for pixels ``(batch, height, width, channels)``."""
+        ...
+
+
+def _compile(network: LazyModel, precision: str) -> CompiledNetwork:
+    if NAME == "tensorflow":
+        from tlkit.inference.tensorflow_network import TensorFlowNetwork
+
+        return TensorFlowNetwork(network, precision)
+    from tlkit.inference.jax_network import JaxNetwork
+
+    return JaxNetwork(network, precision)
 
 
 class KerasEngine:
-    """The ``keras`` engine; see :class:`tlkit.inference.base.Engine`."""
+    """The ``keras`` engine; see :class:`tlkit.inference.base.Engine`.
+
+    On a GPU batches are as large as the first one, rounded up to a power of two, and half as large where its memory
+    does not suffice; the next batch is copied there while one is computed.
+    """
 
     name = "keras"
-    batch = BATCH
 
     def __init__(self, network: LazyModel, precision: str = "float32") -> None:
         self.precision = precision
-        weights = sum(variable.numpy().nbytes for variable in network.model().variables)
-        self._graph = frozen_graph(network, fold=weights <= FOLDED)
-        self.shapes = tuple(tuple(output.shape[1:]) for output in self._graph.outputs)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="keras-engine")
+        self._compiled = _compile(network, precision)
+        self.shapes = self._compiled.shapes
+        gpu = uses_gpu()
+        self.batch = GPU_BATCH if gpu else BATCH
+        self._size = None if gpu else BATCH
+        self._threads = ThreadPoolExecutor(2 if gpu else 1, thread_name_prefix="keras-engine")
 
     def submit(self, pixels: np.ndarray) -> Future[Outputs]:
         """Start on pixels ``(batch, height, width, channels)``; see :meth:`tlkit.inference.base.Engine.submit`."""
-        return self._thread.submit(self._run, pixels)
+        return self._threads.submit(self._run, pixels)
 
     def _run(self, pixels: np.ndarray) -> Outputs:
-        parts = []
-        for start in range(0, len(pixels), BATCH):
-            part = pixels[start : start + BATCH]
-            size = len(part)
-            if size < BATCH:
-                part = np.concatenate([part, np.zeros((BATCH - size, *part.shape[1:]), part.dtype)])
-            with bf16_graph_rewrite(self.precision):
-                parts.append([output.numpy()[:size] for output in self._graph(tf.constant(part))])
+        if self._size is None:
+            self._size = min(GPU_BATCH, 1 << (max(len(pixels), BATCH) - 1).bit_length())
+        size, start, parts = self._size, 0, []
+        while start < len(pixels):
+            try:
+                parts.append(self._run_part(pixels[start : start + size], size))
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                if size == 1:
+                    raise TlkitError(
+                        "The memory of the device does not suffice for this network and a single image.",
+                        hint="Use a smaller --size or --arch, or --device cpu.",
+                    ) from error
+                size = self._size = self.batch = min(self._size, size) // 2 or 1
+                logger.warning("The memory of the device does not suffice: batches of %d from here on.", size)
+                continue
+            start += size
         if not parts:
             return tuple(np.empty((0, *shape), np.float32) for shape in self.shapes)
         return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
 
-
-@contextmanager
-def bf16_graph_rewrite(precision: str) -> Iterator[None]:
-    """Have TensorFlow rewrite graphs that run inside the block to bfloat16, if that is ``precision``.
-
-    TensorFlow reads this option whenever a graph is called, for the whole process.
-    """
-    if precision == "float32":
-        yield
-        return
-    name, options = "auto_mixed_precision_onednn_bfloat16", tf.config.optimizer
-    before = options.get_experimental_options().get(name, False)
-    options.set_experimental_options({name: True})
-    try:
-        yield
-    finally:
-        options.set_experimental_options({name: before})
+    def _run_part(self, pixels: np.ndarray, size: int) -> list[np.ndarray]:
+        number = len(pixels)
+        if number < size:
+            pixels = np.concatenate([pixels, np.zeros((size - number, *pixels.shape[1:]), pixels.dtype)])
+        return [output[:number] for output in self._compiled(pixels)]

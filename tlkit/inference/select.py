@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Literal
 
 from tlkit.errors import UsageError
 from tlkit.inference.base import Engine
 from tlkit.inference.lazy_model import LazyModel
+from tlkit.utils.compute import device, uses_gpu
 
 
 def choose_engine(requested: str, *, installed: bool, gpu: bool) -> Literal["keras", "openvino"]:
@@ -35,14 +34,12 @@ def choose_engine(requested: str, *, installed: bool, gpu: bool) -> Literal["ker
 
 
 def resolve_engine(requested: str) -> Literal["keras", "openvino"]:
-    """Return the engine that runs on this machine; see :func:`choose_engine`."""
-    return choose_engine(requested, installed=find_spec("openvino") is not None, gpu=_has_gpu())
-
-
-def _has_gpu() -> bool:
-    """Return True if TensorFlow may use an NVIDIA GPU. Reads the system: asking TensorFlow takes seconds."""
-    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
-    return not hidden and Path("/proc/driver/nvidia/version").exists()
+    """Return the engine that runs on this machine and device; see :func:`choose_engine`."""
+    if requested == "openvino" and device().startswith("gpu"):
+        raise UsageError(
+            f"--engine openvino computes on processors, not with --device {device()}.", hint="Leave one of them out."
+        )
+    return choose_engine(requested, installed=find_spec("openvino") is not None, gpu=uses_gpu())
 
 
 def open_engine(network: LazyModel, *, engine: str = "auto", precision: str = "float32") -> Engine:

@@ -31,6 +31,7 @@ class Base:
         preprocessor: How a file becomes its input.
         layers: Its layers, in order.
         pooling: Of its output: ``avg``, ``max`` or ``none``.
+        seed: Of what its layers draw while they train, as Dropout does.
     """
 
     def __init__(
@@ -41,15 +42,17 @@ class Base:
         layers: Sequence[LayerInfo],
         *,
         pooling: str,
+        seed: int = 0,
     ) -> None:
         self.layers, self._architecture, self._weights = layers, architecture, weights
-        self._preprocessor, self._pooling = preprocessor, pooling
+        self._preprocessor, self._pooling, self._seed = preprocessor, pooling, seed
         self._network = published_network(architecture, weights, include_top=False)
 
     @classmethod
     def of(cls, plan: TrainingPlan) -> Base:
         """Return the base of a run."""
-        return cls(plan.architecture, plan.weights, plan.preprocessor, plan.layers, pooling=plan.head.pooling)
+        pooling, seed = plan.head.pooling, plan.config.seed
+        return cls(plan.architecture, plan.weights, plan.preprocessor, plan.layers, pooling=pooling, seed=seed)
 
     @cached_property
     def model(self) -> Any:
@@ -58,6 +61,10 @@ class Base:
         Raises:
             WeightsError: The weights do not fit.
         """
+        from tlkit.backend import keras, keras_scope
+
+        with keras_scope():
+            keras.utils.set_random_seed(self._seed)
         size = self._preprocessor.size
         model = build_pretrained(self._architecture, weights=self._weights, include_top=False, size=size).model
         model.trainable = False

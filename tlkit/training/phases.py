@@ -7,8 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from tlkit.backend import keras
+from tlkit.architectures.random_weights import draw_layer
+from tlkit.backend import keras, keras_scope
 from tlkit.data.layout import TRAIN, VALIDATION
+from tlkit.inference.mixed_precision import mixed_precision_scope
+from tlkit.keras_files import target_layers
 from tlkit.training.base import Base, Stage
 from tlkit.training.batch_sequence import BatchSequence
 from tlkit.training.batches import TrainingBatches
@@ -17,7 +20,6 @@ from tlkit.training.model import (
     batchnorm_scope,
     build_head,
     build_trainable_top,
-    mixed_precision_scope,
     set_linear_head,
 )
 from tlkit.training.plan import LBFGS, PhasePlan, TrainingPlan
@@ -27,10 +29,16 @@ from tlkit.utils.logging import logger
 
 
 def new_head(plan: TrainingPlan, images: SplitData, base: Base) -> Any:
-    """Return a head with the random weights of the run's seed, as a ``keras.Model``."""
+    """Return a head with the random weights of the run's seed, the same on every backend, as a ``keras.Model``."""
     feature_shape = base.pooled.output_shape[1:]
-    keras.utils.set_random_seed(plan.config.seed)  # the same head whether features were cached or not
-    return build_head(plan.head, feature_shape, len(images.classes), plan.preprocessor.data_format)
+    with keras_scope():
+        keras.utils.set_random_seed(plan.config.seed)  # of its Dropout
+    head = build_head(plan.head, feature_shape, len(images.classes), plan.preprocessor.data_format)
+    for target in target_layers(head):
+        drawn = draw_layer(target.spec, {}, plan.config.seed)
+        for key, variable in zip(target.spec.keys, target.variables, strict=True):
+            variable.assign(drawn[key])
+    return head
 
 
 def train_head(

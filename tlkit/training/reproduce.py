@@ -9,6 +9,7 @@ import shlex
 from typing import Any
 
 import tlkit
+from tlkit.utils.compute import backend
 from tlkit.utils.options import Options
 
 
@@ -34,9 +35,9 @@ def effective_options(config: Options, **resolved: Any) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of tlkit, Python and the packages that decide numbers."""
+    """Return the versions of tlkit, Python and the packages that decide numbers, of Keras the backend in use."""
     found = {"tlkit": tlkit.__version__, "python": platform.python_version()}
-    for name in ("tensorflow", "keras", "openvino", "numpy", "pillow", "soundfile", "soxr", "h5py"):
+    for name in (backend(), "keras", "openvino", "numpy", "pillow", "soundfile", "soxr", "h5py"):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:  # some are extras

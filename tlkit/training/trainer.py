@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from tlkit.backend import keras, keras_scope
+from tlkit.backend import NAME, keras, keras_scope
 from tlkit.errors import RunError, TrainingError
-from tlkit.inference.grouped_conv import with_native_grouped_conv
 from tlkit.keras_private import moving_averages
 from tlkit.training.batch_sequence import BatchSequence
 from tlkit.training.checkpoint import Checkpoint, CheckpointWriter
@@ -145,7 +144,12 @@ class Trainer:
 
     def _compile(self, plan: PhasePlan, model: Any, steps: int, rate_factors: Mapping[str, float] | None) -> Any:
         """Return a compiled model of the same layers: a compiled model saves its loss, with which it may not load."""
-        model = with_native_grouped_conv(model)
+        if NAME == "tensorflow":
+            from tlkit.inference.grouped_conv import with_native_grouped_conv
+
+            model = with_native_grouped_conv(model)
+        else:
+            model = keras.Model(model.inputs, model.outputs)
         optimizer = make_optimizer(plan, steps, rate_factors)
         loss = make_loss(self._objective, mixes=plan.mixes)
         model.compile(optimizer=optimizer, loss=loss, metrics=[make_accuracy(self._objective)])

@@ -7,11 +7,11 @@ from importlib.util import find_spec
 from tlkit.errors import TlkitError
 
 
-def needs(extra: str, *modules: str, by: str = "this") -> None:
+def needs(extra: str | None, *modules: str, by: str = "this") -> None:
     """Refuse to go on where a package is not installed, before any work is done.
 
     Args:
-        extra: The extra of tlkit that brings it.
+        extra: The extra of tlkit that brings it; None for what comes with tlkit itself.
         modules: What is imported of it.
         by: What needs it, for the message.
 
@@ -23,5 +23,5 @@ def needs(extra: str, *modules: str, by: str = "this") -> None:
         raise TlkitError(
             f"{by[:1].upper()}{by[1:]} needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not "
             "installed.",
-            hint=f"pip install 'tlkit[{extra}]'",
+            hint=f"pip install 'tlkit[{extra}]'" if extra else f"pip install {' '.join(missing)}",
         )

@@ -51,6 +51,7 @@ class Option:
         argument: An argument of the command line, not an option.
         short: A short flag: ``-o``.
         bare: The value that its flag means without one; None if it needs one.
+        pattern: Regular expression that a text matches as a whole.
         values: What a valid value is, for messages, where that is more than type and range.
         metavar: Placeholder of the value in ``--help``.
         unset: What None means, for ``--help``: ``the architecture's``.
@@ -72,6 +73,7 @@ class Option:
     argument: bool = False
     short: str | None = None
     bare: str | None = None
+    pattern: str | None = None
     values: str | None = None
     metavar: str | None = None
     unset: str | None = None
@@ -194,7 +196,8 @@ def _text(option: Option, value: Any) -> str | None:
         value = os.fspath(value)
     if option.number and _is_int(value):
         value = str(int(value))
-    return value if isinstance(value, str) and value else None
+    valid = isinstance(value, str) and value and re.fullmatch(option.pattern or ".*", value, re.DOTALL)
+    return str(value) if valid else None
 
 
 def _size(option: Option, value: Any) -> Size | None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import zlib
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
-from tlkit.backend import keras, keras_scope, tf
+from tlkit.backend import NAME, compiled, keras, keras_scope
 from tlkit.keras_private import flatten_layers
 
 layers = keras.layers
@@ -60,7 +61,7 @@ class Augmenter:
         with keras_scope():  # the layers take their data format from Keras's settings
             self._layers = POLICIES[policy]()
         self._generators = list(_generators(self._layers))
-        self._augment = tf.function(self._run, reduce_retracing=True)
+        self._augment = compiled(self._run)
         self._lock = threading.Lock()
 
     def __call__(self, pixels: np.ndarray, seed: Sequence[int]) -> np.ndarray:
@@ -74,17 +75,19 @@ class Augmenter:
             ``(height, width, 3)`` uint8, 0 to 255.
         """
         start = zlib.crc32(np.asarray(seed, np.int64).tobytes())
-        with self._lock:  # the seeds are state of the layers
-            for number, generator in enumerate(self._generators):
-                # each draw adds 1; the shift separates the streams of the layers
-                generator.state.assign(np.array([start, number << 16], np.uint32))
-            return np.asarray(self._augment(pixels[np.newaxis]).numpy()[0])
+        # each draw adds 1; the shift separates the streams of the layers
+        seeds = np.array([[start, number << 16] for number in range(len(self._generators))], np.uint32)
+        with self._lock:  # one trace at a time: the layers are state
+            (augmented,) = np.asarray(self._augment(pixels[np.newaxis], seeds))
+        return np.asarray(augmented)
 
     @keras_scope()  # while it is traced
-    def _run(self, pixels: Any) -> Any:
+    def _run(self, pixels: Any, seeds: Any) -> Any:
         x = keras.ops.cast(pixels, "float32")
-        for layer in self._layers:
-            x = layer(x, training=True)
+        states = [(generator.state, seeds[number]) for number, generator in enumerate(self._generators)]
+        with keras.StatelessScope(states):
+            for layer in self._layers:
+                x = layer(x, training=True)
         return keras.ops.cast(keras.ops.clip(keras.ops.round(x), 0, 255), "uint8")
 
 
@@ -116,7 +119,7 @@ class AugmentedCopies:
             "seed": seed,
             "version": VERSION,
             "keras": keras.__version__,
-            "tensorflow": tf.__version__,
+            NAME: version(NAME),
         }
         self._seed = seed
         self._augmenter = Augmenter(policy)

@@ -118,11 +118,11 @@ def _saved_model(path: Path) -> Run:
 
 
 def _keras(path: Path) -> Run:
-    from tlkit.backend import keras, tf
+    from tlkit.backend import compiled, keras
 
     model = keras.saving.load_model(path, compile=False)
-    graph = tf.function(lambda images: model(images, training=False))
-    return lambda images: np.asarray(graph(tf.constant(images)))
+    graph = compiled(lambda images: model(images, training=False))
+    return lambda images: np.asarray(graph(images))
 
 
 _RUNTIMES: dict[ExportFormat, Callable[[Path], Run]] = {

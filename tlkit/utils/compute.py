@@ -1,0 +1,118 @@
+"""Which backend of Keras computes, and on which device, as options and the environment say; neither is imported."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from tlkit.errors import TlkitError, UsageError
+from tlkit.utils.extras import needs
+from tlkit.utils.keras_home import settings
+from tlkit.utils.logging import warn_once
+from tlkit.utils.options import join_or
+from tlkit.utils.processors import use_threads
+
+BACKENDS = ("tensorflow", "jax")
+"""The backends of Keras that tlkit computes with; the first that is installed is the default."""
+
+_DRIVER = Path("/proc/driver/nvidia/version")
+_CUDA_PACKAGES = {"tensorflow": ("nvidia.cudnn",), "jax": ("jax_cuda13_plugin", "jax_cuda12_plugin")}
+_backend: str | None = None
+_device = "auto"
+
+
+def use(threads: int | None, backend: str | None, device: str) -> None:
+    """Choose what computes from now on in this process; see :func:`tlkit.utils.processors.use_threads`.
+
+    Raises:
+        TlkitError: The backend is not installed, or the process has started with another backend or device.
+    """
+    use_threads(threads)
+    use_backend(backend)
+    use_device(device)
+
+
+def use_backend(name: str | None) -> None:
+    """Choose the backend from now on in this process.
+
+    Args:
+        name: One of :data:`BACKENDS`; None for what ``KERAS_BACKEND`` or ``keras.json`` names, else the first of them
+            that is installed.
+
+    Raises:
+        TlkitError: It is not installed, or Keras has been imported with another.
+    """
+    global _backend
+    imported = _imported_backend()
+    if name is not None and imported not in (None, name):
+        raise TlkitError(
+            f"--backend {name}: Keras was imported with {imported} in this process, and keeps it.",
+            hint=f"Use another process, or set KERAS_BACKEND={name} before the first import of keras.",
+        )
+    _backend = name
+    needs("jax" if backend() == "jax" else None, backend(), by=f"Keras's backend {backend()}")
+
+
+def backend() -> str:
+    """Return the backend of Keras that computes: ``tensorflow`` or ``jax``. Keras is not imported for it."""
+    if _backend is not None:
+        return _backend
+    imported = _imported_backend()
+    if imported in BACKENDS:
+        return str(imported)
+    asked, saved = os.environ.get("KERAS_BACKEND"), (settings() or {}).get("backend")
+    named = asked or (saved if saved != BACKENDS[0] else None)  # which Keras has written there by itself
+    if named in BACKENDS:
+        return str(named)
+    if named:
+        warn_once(f"Keras's backend is set to {named}; tlkit computes with {join_or(BACKENDS)}, here {_default()}.")
+    return _default()
+
+
+def _default() -> str:
+    return next((name for name in BACKENDS if _is_installed(name)), BACKENDS[0])
+
+
+def _imported_backend() -> str | None:
+    keras = sys.modules.get("keras")
+    # while it is being imported it has no backend yet
+    return str(keras.backend.backend()) if keras is not None and hasattr(keras, "backend") else None
+
+
+def use_device(name: str) -> None:
+    """Choose the device from now on in this process: ``auto``, ``cpu``, ``gpu`` or ``gpu:N``.
+
+    Raises:
+        UsageError: The backend has started on another device.
+    """
+    global _device
+    started = "tlkit.backend" in sys.modules
+    if started and name not in ("auto", _device):
+        raise UsageError(
+            f"--device {name}: this process computes on {_device if _device != 'auto' else 'what it started with'}.",
+            hint="Start another process for another device.",
+        )
+    if not started:
+        _device = name
+
+
+def device() -> str:
+    """Return the device that was chosen: ``auto``, ``cpu``, ``gpu`` or ``gpu:N``."""
+    return _device
+
+
+def uses_gpu() -> bool:
+    """Return True if the backend computes on a GPU. Reads the system: asking the backend takes seconds."""
+    if _device != "auto":
+        return _device != "cpu"
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    return not hidden and _DRIVER.exists() and any(_is_installed(package) for package in _CUDA_PACKAGES[backend()])
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # of a parent
+        return False
