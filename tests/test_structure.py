@@ -19,6 +19,7 @@ STOREYS = [
     {"commands"},
     {"serving", "exporting"},
     {"training"},
+    {"distributed"},
     {"features"},
     {"inference", "architectures", "reporting", "analysis"},
     {"data"},

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Required, TypedDict, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Required, TypedDict, TypeVar, Unpack, cast, overload
 
 from tlkit import config
 from tlkit.errors import UsageError
@@ -92,7 +92,7 @@ class Predict(Network, total=False):
     force: bool
 
 
-class Serve(Load, total=False):
+class Serve(Load, Compute, total=False):
     """Keywords of :class:`tlkit.config.ServeConfig`."""
 
     host: str
@@ -196,7 +196,20 @@ class Training(Network, total=False):
     cache_limit: str | None
 
 
-class Finetune(Training, total=False):
+class Distribution(TypedDict, total=False):
+    """Keywords of :class:`tlkit.config.DistributeOptions`."""
+
+    distribute: config.Distribute
+    coordinator: str | None
+    processes: int | None
+    process_id: int | None
+
+
+class Resume(Compute, Distribution, total=False):
+    """Keywords of :class:`tlkit.config.ResumeOptions`."""
+
+
+class Finetune(Training, Distribution, total=False):
     """Keywords of :class:`tlkit.config.FinetuneConfig`."""
 
     folds: int | None
@@ -396,13 +409,17 @@ def finetune(data: StrPath, **options: Unpack[Finetune]) -> FinetuneResult:
         data: A directory with one folder per class, or with ``train`` and ``validation`` folders of them.
         options: See below.
 
+    Returns:
+        The result. Of several processes that train together (``coordinator``), only process 0 has one: the others
+        return None.
+
     Raises:
         TlkitError: Invalid options or data, missing weights, a training that diverged.
     """
     checked = _limited(config.FinetuneConfig.of({"data": data, **options}))
     from tlkit.commands.finetune import finetune as run
 
-    return run(checked)
+    return cast("FinetuneResult", run(checked))  # who trains with others knows of None
 
 
 @_documented(config.FindLrConfig)
@@ -422,8 +439,8 @@ def find_lr(data: StrPath, **options: Unpack[FindLr]) -> FoundRate:
     return run(checked)
 
 
-@_documented(config.ComputeOptions)
-def resume(run: StrPath, *, data: StrPath | None = None, **options: Unpack[Compute]) -> FinetuneResult:
+@_documented(config.ResumeOptions)
+def resume(run: StrPath, *, data: StrPath | None = None, **options: Unpack[Resume]) -> FinetuneResult:
     """Resume an interrupted run after its last completed epoch, with its saved options.
 
     Args:
@@ -431,14 +448,17 @@ def resume(run: StrPath, *, data: StrPath | None = None, **options: Unpack[Compu
         data: Where the data is now, only if it has moved.
         options: See below; what is left out is as it started.
 
+    Returns:
+        As :func:`finetune`.
+
     Raises:
         TlkitError: No such run, it is complete or in use, or its data or weights changed.
     """
-    compute = config.ComputeOptions.of(options)
+    chosen = config.ResumeOptions.of(options)
     checked = _checked("str", run=run, path=True), _checked("str", data=data, path=True, optional=True)
     from tlkit.commands.finetune import resume as resume_run
 
-    return resume_run(*checked, compute)
+    return cast("FinetuneResult", resume_run(*checked, chosen))
 
 
 @_documented(config.EvaluateConfig)

@@ -134,6 +134,42 @@ def is_out_of_memory(error: BaseException) -> bool:
     return type(error).__name__ == "ResourceExhaustedError" or "RESOURCE_EXHAUSTED" in str(error)
 
 
+_distribution: Any = None
+
+
+def distribute() -> int:
+    """Have models that are built and trained in a :func:`distribution_scope` from here on use all devices.
+
+    Each has a copy of the weights and computes an equal part of every batch. On JAX the devices are those of all
+    processes that have joined, and a process gives its part of each batch.
+
+    Returns:
+        Number of devices of this process; with one, of one process, nothing changes.
+    """
+    global _distribution
+    if NAME == "tensorflow":
+        devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+        if len(devices) > 1:
+            _distribution = tf.distribute.MirroredStrategy([device.name for device in devices])
+        return len(devices)
+    if jax.device_count() > 1:
+        _distribution = keras.distribution.DataParallel(auto_shard_dataset=False)
+    return int(jax.local_device_count())
+
+
+def stop_distributing() -> None:
+    """Have models that are built from here on use one device."""
+    global _distribution
+    _distribution = None
+
+
+@contextmanager
+def distribution_scope() -> Iterator[None]:
+    """Use the devices of :func:`distribute` inside the block, in this thread; also usable as a decorator."""
+    with nullcontext() if _distribution is None else _distribution.scope():
+        yield
+
+
 @contextmanager
 def keras_scope() -> Iterator[None]:
     """Use Keras with tlkit's settings inside the block; afterwards it has the user's again.
@@ -173,4 +209,15 @@ def _tensorflow_quiet() -> Iterator[None]:
         tf.get_logger().setLevel(level)
 
 
-__all__ = ["NAME", "compiled", "is_out_of_memory", "jax", "keras", "keras_scope", "tf"]
+__all__ = [
+    "NAME",
+    "compiled",
+    "distribute",
+    "distribution_scope",
+    "is_out_of_memory",
+    "jax",
+    "keras",
+    "keras_scope",
+    "stop_distributing",
+    "tf",
+]

@@ -29,6 +29,7 @@ Augment = Literal["none", "light", "recipe2017", "randaugment"]
 BatchNorm = Literal["frozen", "train"]
 ClassWeight = Literal["none", "auto"]
 DataFormat = Literal["channels_last", "channels_first"]
+Distribute = Literal["auto", "none"]
 Engine = Literal["auto", "keras", "openvino"]
 ExportFormat = Literal["onnx", "openvino", "litert", "saved_model", "keras"]
 ExportLayout = Literal["triton"]
@@ -62,6 +63,7 @@ GROUPS = (RECIPE, DATA, NETWORK, HEAD, FREEZING, PHASE_1, PHASE_2, BOTH_PHASES, 
 
 MAX_BATCH, MAX_SEED = 4096, 2**32 - 1
 MOST_THREADS = 1024
+MOST_PROCESSES = 64
 
 
 def _classes() -> Any:
@@ -160,6 +162,35 @@ class EngineOptions(ComputeOptions):
     precision: Precision = option(
         "float32", group=EXECUTION, help="Compute type of the network; bfloat16 is faster and less exact."
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistributeOptions(Options):
+    """Which devices, and processes, train together."""
+
+    distribute: Distribute = option(
+        "none", group=EXECUTION, help="auto: train on all GPUs of this machine; in Slurm, in all tasks of a step."
+    )
+    coordinator: str | None = option(
+        None, group=EXECUTION, metavar="HOST:PORT", pattern=r"[^\s]+:\d{1,5}", values="HOST:PORT",
+        help="Train with other processes, on JAX: where process 0 waits for them.",
+    )  # fmt: skip
+    processes: int | None = option(
+        None, group=EXECUTION, at_least=1, at_most=MOST_PROCESSES, metavar="N",
+        help="Number of processes that train together.",
+    )  # fmt: skip
+    process_id: int | None = option(
+        None, group=EXECUTION, at_least=0, below=MOST_PROCESSES, metavar="K", unset="Slurm's or Kubernetes'",
+        help="Number of this process, from 0; process 0 writes the run.",
+    )  # fmt: skip
+
+
+_ALONE = {item.name: item.default for item in options_of(DistributeOptions)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumeOptions(ComputeOptions, DistributeOptions):
+    """What may be otherwise when a run is resumed."""
 
 
 def _images() -> Any:
@@ -716,7 +747,7 @@ class TrainingOptions(WidthOptions, LoadOptions, EngineOptions, DataOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinetuneConfig(TrainingOptions):
+class FinetuneConfig(TrainingOptions, DistributeOptions):
     """Options of `tlkit finetune`."""
 
     folds: int | None = option(
@@ -754,9 +785,13 @@ class FinetuneConfig(TrainingOptions):
             )
 
     @property
-    def without_trackers(self) -> Self:
-        """What decides the run: the options without those that only watch it."""
-        return replace(self, tensorboard=None, mlflow=None)
+    def reproducible(self) -> Self:
+        """What decides the run: the options without those that only watch it, or say which processes train it."""
+        return replace(self, tensorboard=None, mlflow=None, **_ALONE)
+
+    def resumed(self, options: ResumeOptions, data: str | None = None) -> Self:
+        """Return the options to resume a run with: its own, but for what is given, and the processes that are there."""
+        return replace(self, data=data or self.data, **(_ALONE | options.given()))
 
     @property
     def scanning(self) -> dict[str, Any]:

@@ -125,7 +125,7 @@ def other_value(item):
         "bool": item.default is not True and item.default is not None,
         "int": (item.at_least or 0) + 3, "float": 0.123456789, "size": (75, 96), "str": "a b'c", "paths": ("a", "b c"),
     }  # fmt: skip
-    return values[item.kind]
+    return {"device": "gpu:3", "coordinator": "a:1"}.get(item.name, values[item.kind])
 
 
 @pytest.mark.parametrize("command", ["finetune", "bottleneck", "extract", "predict", "evaluate", "convert-h5"])

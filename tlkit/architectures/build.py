@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from tlkit.architectures.architecture import Architecture
-from tlkit.backend import keras, keras_scope
+from tlkit.backend import distribution_scope, keras, keras_scope
 from tlkit.errors import ArchitectureError
 
 
@@ -50,7 +50,8 @@ def build(
         # the networks of keras.applications take their data format from this setting
         keras.config.set_image_data_format("channels_first" if architecture.is_channels_first else "channels_last")
         try:
-            return fresh_names.submit(make if initialize else partial(_without_values, make)).result()
+            made = distribution_scope()(make if initialize else partial(_without_values, make))  # in that thread
+            return fresh_names.submit(made).result()
         except ValueError as error:
             if not architecture.arguments:
                 raise

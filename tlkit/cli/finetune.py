@@ -10,7 +10,7 @@ import click
 from tlkit.cli.app import SOME_SKIPPED
 from tlkit.cli.options import GroupedOption, config_option, format_option, job_command, typed_flags
 from tlkit.cli.output import echo, echo_json
-from tlkit.config import ComputeOptions, FinetuneConfig
+from tlkit.config import FinetuneConfig, ResumeOptions
 from tlkit.utils.options import options_of
 from tlkit.utils.text import pluralize
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option(
     "--resume", cls=GroupedOption, metavar="RUN",
     help="Resume an interrupted run after its last completed epoch, with its saved options. Give DATA only if it has "
-    "moved; --threads, --backend and --device may be others.",
+    "moved; what computes (--threads, --backend, --device, --processes, …) may be other than before.",
 )  # fmt: skip
 @format_option("text", "json")
 @click.pass_context
@@ -51,19 +51,21 @@ def finetune(context: click.Context, /, options: dict[str, Any], resume: str | N
     from tlkit import api
 
     if resume is not None:
-        allowed = {item.flag: item.name for item in options_of(ComputeOptions)}
+        allowed = {item.flag: item.name for item in options_of(ResumeOptions)}
         others = {*allowed, "--data", "--resume", "--format"}
         typed = [flag for flag in typed_flags(context) if flag not in others]
         if typed:
             raise click.UsageError(
                 f"--resume uses the saved options of the run; leave out {', '.join(typed)}.", ctx=context
             )
-        compute = {name: options[name] for name in allowed.values() if name in options}
-        result = api.resume(resume, data=options.get("data"), **compute)
+        chosen = {name: options[name] for name in allowed.values() if name in options}
+        result = api.resume(resume, data=options.get("data"), **chosen)
     elif "data" not in options:
         raise click.UsageError("Missing argument 'DATA'.", ctx=context)
     else:
         result = api.finetune(**options)
+    if result is None:  # process 0 has the run, and tells
+        return
     if output_format == "json":
         echo_json(result.to_dict())
     else:

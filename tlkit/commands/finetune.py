@@ -10,9 +10,11 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from tlkit.config import ComputeOptions, ExportConfig, FinetuneConfig
+from tlkit.config import ExportConfig, FinetuneConfig, ResumeOptions
 from tlkit.data.layout import TEST, TRAIN, VALIDATION
-from tlkit.errors import RunError
+from tlkit.distributed.lanes import Share
+from tlkit.distributed.processes import leave, reporting_lost_processes, training_share
+from tlkit.errors import RunError, UsageError
 from tlkit.features.cache import FeatureCache
 from tlkit.inference.select import resolve_engine
 from tlkit.training.base import Base, Stage, plan_stages
@@ -21,15 +23,17 @@ from tlkit.training.folds import train_folds
 from tlkit.training.linear_head import evaluate_linear_head, fit_linear_head
 from tlkit.training.linear_model import write_linear_model
 from tlkit.training.objective import Objective
-from tlkit.training.plan import TrainingPlan, plan_training
+from tlkit.training.plan import LBFGS, TrainingPlan, plan_training
 from tlkit.training.reproduce import versions
 from tlkit.training.result import FinetuneResult
 from tlkit.training.run_state import (
     FEATURES,
     RunState,
     create_run_dir,
+    follow,
     open_interrupted_run,
     read_state,
+    refuse_finished,
     refuse_other_images,
     report_resumable,
     write_state,
@@ -45,42 +49,69 @@ from tlkit.utils.logging import logger
 from tlkit.utils.text import join_truncated
 
 
-def finetune(config: FinetuneConfig) -> FinetuneResult:
+def finetune(config: FinetuneConfig) -> FinetuneResult | None:
     """Train a classifier for a data folder and save it as a run folder.
+
+    Returns:
+        The result; None in a process that trains with others and is not the one that writes the run.
 
     Raises:
         TlkitError: Options, data or weights that cannot be used; nothing is left behind then.
     """
     check_trackers(config)
-    plan = plan_training(config, output=config.output)
-    with create_run_dir(config.output, plan.architecture.name) as folder:
-        # the engine of today, whatever is installed on the day of a resume; given features may be of either
-        engine = resolve_engine(config.engine) if config.features is None else config.engine
-        plan = dataclasses.replace(plan, config=dataclasses.replace(plan.config, engine=engine))
-        assert isinstance(plan.config, FinetuneConfig)
-        images = SplitData(plan.dataset, plan.preprocessor, config.batch_size)
-        state = RunState(plan.config, versions(), plan.weights.digest, plan.cache_budget_bytes, images.fingerprint())
-        write_state(folder, state)
-        return _run(plan, images, folder)
+    with training_share(config) as share:
+        _refuse_undivided(config, share)
+        plan = plan_training(config, output=config.output if share.leads else None)
+        with create_run_dir(config.output, plan.architecture.name) if share.leads else follow() as folder:
+            # the engine of today, whatever is installed on the day of a resume; given features may be of either
+            engine = resolve_engine(config.engine) if config.features is None else config.engine
+            plan = dataclasses.replace(plan, config=dataclasses.replace(plan.config, engine=engine))
+            assert isinstance(plan.config, FinetuneConfig)
+            images = SplitData(plan.dataset, plan.preprocessor, config.batch_size)
+            found = plan.weights.digest, plan.cache_budget_bytes, images.fingerprint()
+            write_state(folder, RunState(plan.config, versions(), *found))
+            return _run(plan, images, folder, share)
 
 
-def resume(run: str, data: str | None, compute: ComputeOptions) -> FinetuneResult:
+def _refuse_undivided(config: FinetuneConfig, share: Share) -> None:
+    """Refuse what several processes do not share."""
+    if share.processes == 1:
+        return
+    if config.folds is not None:
+        raise UsageError("--folds trains its runs in one process.", hint="Leave it out, or --coordinator and the like.")
+    if config.head_optimizer == LBFGS and config.epochs:
+        raise UsageError(
+            "L-BFGS fits a linear head in one process, in seconds.",
+            hint="Add --optimizer rmsprop, or train the head and what follows in one process.",
+        )
+
+
+def resume(run: str, data: str | None, options: ResumeOptions) -> FinetuneResult | None:
     """Resume an interrupted run after its last completed epoch.
 
     Args:
         run: The run folder.
         data: Where the images are now; None for where they were.
-        compute: What computes; what is not given is as it started.
+        options: What computes, as it started where that is not given; and which devices and processes train together.
+
+    Returns:
+        As :func:`finetune`.
 
     Raises:
         RunError: It is not an interrupted run, another process trains it, or its weights file changed.
         DataError: The images are not those that it started with.
     """
-    with open_interrupted_run(Path(run)) as folder:
-        state = read_state(folder)
-        saved = state.config
-        config = dataclasses.replace(saved, data=data or saved.data, **compute.given())
-        use(config.threads, config.backend, config.device)
+    path = Path(run)
+    refuse_finished(path)
+    state = read_state(path)
+    config = state.config.resumed(options, data)
+    use(config.threads, config.backend, config.device)
+    with (
+        training_share(config) as share,
+        open_interrupted_run(path) if share.leads else follow(path) as folder,
+        report_resumable(path) if share.leads else nullcontext(),
+    ):
+        _refuse_undivided(config, share)
         state = dataclasses.replace(state, config=config)
         plan = plan_training(state.config)
         if plan.weights.digest != state.weights_digest:
@@ -92,8 +123,7 @@ def resume(run: str, data: str | None, compute: ComputeOptions) -> FinetuneResul
         refuse_other_images(state, images.fingerprint())
         warnings = [*plan.warnings, *_changed_versions(state)]
         plan = dataclasses.replace(plan, cache_budget_bytes=state.cache_budget_bytes, warnings=tuple(warnings))
-        with report_resumable(folder):
-            return _run(plan, images, folder)
+        return _run(plan, images, folder, share)
 
 
 def _changed_versions(state: RunState) -> list[str]:
@@ -109,15 +139,15 @@ def _changed_versions(state: RunState) -> list[str]:
     return [warning]
 
 
-def _run(plan: TrainingPlan, images: SplitData, folder: Path) -> FinetuneResult:
+def _run(plan: TrainingPlan, images: SplitData, folder: Path, share: Share) -> FinetuneResult | None:
     """Train the runs of all folds, where there are any, and then the run."""
     assert isinstance(plan.config, FinetuneConfig)
-    config = plan.config
-    with tracking(config, folder) as trackers:
+    config = plan.config if share.leads else plan.config.reproducible
+    with tracking(config, folder) as trackers, reporting_lost_processes(share):
         if config.folds is not None:
-            plan = train_folds(plan, folder, partial(_train_fold, trackers))
+            plan = train_folds(plan, folder, partial(_train_fold, trackers, share))
             images = SplitData(plan.dataset, plan.preprocessor, config.batch_size)
-        result = _train(plan, images, folder, trackers)
+        result = _train(plan, images, folder, trackers, share)
         if trackers.keeps_files:
             _export(folder, trackers)
         return result
@@ -136,31 +166,37 @@ def _export(run: Path, trackers: Trackers) -> None:
         logger.warning("MLflow has no export of %s: %s.", run, first_line(error))
 
 
-def _train_fold(whole: Trackers, plan: TrainingPlan, images: SplitData, folder: Path) -> FinetuneResult:
+def _train_fold(whole: Trackers, share: Share, plan: TrainingPlan, images: SplitData, folder: Path) -> FinetuneResult:
     """Train the run of a fold, which is tracked below the whole run."""
     assert isinstance(plan.config, FinetuneConfig)
     with tracking(plan.config, folder, whole) as trackers:
-        return _train(plan, images, folder, trackers)
+        result = _train(plan, images, folder, trackers, share)
+        assert result is not None  # folds are of one process
+        return result
 
 
-def _train(plan: TrainingPlan, images: SplitData, folder: Path, trackers: Trackers) -> FinetuneResult:
+def _train(
+    plan: TrainingPlan, images: SplitData, folder: Path, trackers: Trackers, share: Share
+) -> FinetuneResult | None:
     """Train a run in its locked folder, from the last checkpoint where there is one, and save it."""
     # Find what each stage of phase 2 trains, and the frontier below it.
     base = Base.of(plan)
     stages = plan_stages(base, plan.freeze_points, batchnorm=plan.config.batchnorm)
 
     # Run the frozen part once per image: the pooled base for phase 1, the frontier for phase 2.
-    along = specs_of_frozen(plan, base)
-    data = TrainingBatches(plan, images, base, stages, along)
-    with FeatureCache(folder / FEATURES) as cache:
+    along = specs_of_frozen(plan, base) if share.processes == 1 else ()
+    data = TrainingBatches(plan, images, base, stages, along, share)
+    with FeatureCache(folder / FEATURES, share.process) as cache:
         with keras_starting() if plan.needs_keras else nullcontext():
             data.prepare(cache)
         if plan.needs_keras:
-            trained = _train_with_keras(plan, images, base, stages, data, folder, trackers)
+            trained = _train_with_keras(plan, images, base, stages, data, folder, trackers, share)
         else:
             trained = _fit_head(plan, images, base, data)
             trackers.phases(trained.phases)
         features = features_of_frozen(data, along, images.splits)
+    if not share.leads:
+        return None
     if plan.cross_validation:
         found = {VALIDATION: plan.cross_validation.evaluation(images.classes), **trained.evaluations}
         trained = dataclasses.replace(trained, evaluations=found)
@@ -186,6 +222,7 @@ def _train_with_keras(
     data: TrainingBatches,
     folder: Path,
     trackers: Trackers,
+    share: Share,
 ) -> Trained:
     """Train the head, then the top of the base with it."""
     # TensorFlow has started: everything that can be refused has been, and from here on it trains.
@@ -193,7 +230,7 @@ def _train_with_keras(
     from tlkit.training.checkpoint import read_checkpoint
     from tlkit.training.evaluate import evaluate
     from tlkit.training.model import assemble_model, build_trainable_top
-    from tlkit.training.phases import new_head, train_head, unfrozen_top
+    from tlkit.training.phases import new_head, train_head, undistributed, unfrozen_top
     from tlkit.training.trainer import Trainer
 
     config = plan.config
@@ -205,6 +242,7 @@ def _train_with_keras(
         keeps_best=config.keep == "best",
         cross_validation=plan.cross_validation,
         trackers=trackers,
+        leads=share.leads,
     )
     head = new_head(plan, images, base)
 
@@ -223,13 +261,17 @@ def _train_with_keras(
 
     # Keep the best epoch of any phase, and evaluate it in float32, on the tensors of the last frontier.
     trainer.restore_kept()
+    if share.processes > 1:
+        base, head = undistributed(plan, images, base, head)
     last = stages[-1].spec if stages else base.spec
     top = build_trainable_top(base.pooled, stages[-1].frontier, head) if stages else head
     evaluations = {
-        split: evaluate(top, data.batches(split, last), images, split)
+        split: evaluate(top, data.batches(split, last), images, split, share)
         for split in (VALIDATION, TEST)
         if split in images.splits
     }
+    if share.processes > 1:
+        leave()
 
     # Join base, pooling and head into one model, which is never compiled: its file has no state of an optimizer.
     model = assemble_model(base.model, plan.head.pooling, head, plan.architecture.name, plan.preprocessor)

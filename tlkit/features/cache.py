@@ -20,11 +20,13 @@ class FeatureCache:
 
     Args:
         fallback: A folder to use where the cache directory cannot be written to; the caller removes it.
+        process: Of several processes that compute at the same time, each has stores of its own.
     """
 
-    def __init__(self, fallback: Path) -> None:
+    def __init__(self, fallback: Path, process: int = 0) -> None:
         cache_limit()  # an invalid limit must not be noticed after hours of training
         self._root, self._fallback = cache_folder() / "features", fallback
+        self._suffix = f"-{process}" if process else ""
         self._open = ExitStack()
         self._used: set[Path] = set()
 
@@ -46,7 +48,7 @@ class FeatureCache:
             FeatureError: A store cannot be written to.
             OSError: The folder cannot be created.
         """
-        folders = [self._root / provenance.key() for provenance in provenances]
+        folders = [self._root / f"{provenance.key()}{self._suffix}" for provenance in provenances]
         self._used.update(folders)
         with ExitStack() as locks:
             for folder in sorted(folders):  # in one order everywhere, so that no two processes wait for each other

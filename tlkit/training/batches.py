@@ -10,6 +10,8 @@ import numpy as np
 
 from tlkit.data.images.mixing import Mixer
 from tlkit.data.layout import TRAIN
+from tlkit.distributed.lanes import Share
+from tlkit.distributed.processes import gather
 from tlkit.errors import FeatureError
 from tlkit.features.cache import FeatureCache
 from tlkit.features.compute_missing import FillResult
@@ -20,6 +22,7 @@ from tlkit.inference.base import run
 from tlkit.inference.provenance import Provenance
 from tlkit.training.base import Base, Stage
 from tlkit.training.datasets import FeatureDataset, ImageDataset, LabelledData
+from tlkit.training.objective import Objective
 from tlkit.training.plan import TrainingPlan
 from tlkit.training.precomputed import open_precomputed
 from tlkit.training.split_data import SplitData
@@ -40,6 +43,7 @@ class TrainingBatches:
         base: The base, whose pooled output phase 1 learns from.
         stages: The stages of phase 2.
         along: Features that are computed and cached with the others, though no phase trains on them.
+        share: What part of the images is this process's.
     """
 
     def __init__(
@@ -49,9 +53,10 @@ class TrainingBatches:
         base: Base,
         stages: Sequence[Stage],
         along: Sequence[FeatureSpec] = (),
+        share: Share | None = None,
     ) -> None:
         config = self._config = plan.config
-        self._images = images
+        self._images, self._share = images, share or Share()
         specs = {id(spec): spec for spec in (base.spec, *(stage.spec for stage in stages), *along)}
         self._extractor = FeatureExtractor(*specs.values(), engine=config.engine, precision=config.precision)
         self._whole_base = [stage.spec for stage in stages if stage.frontier.is_input]
@@ -120,7 +125,10 @@ class TrainingBatches:
         numbers = [number for number, spec in enumerate(extractor.specs) if spec in self._cached]
         for split in list(images.splits):
             if self._reads_images or not self._variants(split):
-                images.drop_unreadable(split)
+                own = np.flatnonzero(self._owned(split))
+                files = images.splits[split].files
+                unreadable = images.unreadable([files[position] for position in own])
+                self._drop(split, [(int(own[number]), reason) for number, reason in unreadable])
             if self._variants(split) and config.features is not None:
                 self._features[split, 0], self.provenance = open_precomputed(
                     config.features, extractor.provenance, images, split, any_engine=config.engine == "auto"
@@ -129,18 +137,35 @@ class TrainingBatches:
                 self._cache_split(cache, split, numbers)
         extractor.close()
 
+    def _owned(self, split: str) -> np.ndarray:
+        """Return which images of a split are this process's, ``(images,)`` bool."""
+        owners = self._share.owners(len(self._images.splits[split].files), shuffled=split == TRAIN)
+        return np.asarray(owners == self._share.process)
+
+    def _drop(self, split: str, failed: Sequence[tuple[int, str]], digests: Sequence[bytes] | None = None) -> bool:
+        """Drop the images that any process could not read; return whether there are any."""
+        everybody = [tuple(each) for failures in gather(self._share, failed) for each in failures]
+        self._images.drop(split, sorted(everybody), digests)
+        return bool(everybody)
+
     def _cache_split(self, cache: FeatureCache, split: str, numbers: Sequence[int]) -> None:
         copies = self._copies if split == TRAIN else None
         provenances = [self._extractor.provenances[number] for number in numbers]
         if copies is not None:
             provenances = [dataclasses.replace(each, augment=copies.provenance) for each in provenances]
-        stores, result = self._compute(cache, provenances, split, numbers, copies)
-        self._images.drop(split, result.failed, result.digests)
+        own = np.flatnonzero(self._owned(split))
+        stores, result = self._compute(cache, provenances, split, numbers, copies, own)
+        failed = [(int(own[number]), reason) for number, reason in result.failed]
+        alone = self._share.processes == 1
+        if self._drop(split, failed, result.digests if alone else None) and not alone:
+            own = np.flatnonzero(self._owned(split))  # without those that were dropped, the others are dealt out anew
+            stores, result = self._compute(cache, provenances, split, numbers, copies, own)
+        labels = self._images.splits[split].labels
         for number, store, rows in zip(numbers, stores, result.rows, strict=True):
             assert store.shapes is not None
-            self._features[split, number] = FeatureDataset(
-                store.read_outputs, rows, self._images.splits[split].labels, store.shapes
-            )
+            of_all = np.full((len(labels), rows.shape[1]), -1)
+            of_all[own] = rows
+            self._features[split, number] = FeatureDataset(store.read_outputs, of_all, labels, store.shapes)
 
     def _compute(
         self,
@@ -149,22 +174,31 @@ class TrainingBatches:
         split: str,
         numbers: Sequence[int],
         copies: AugmentedCopies | None,
+        own: np.ndarray,
     ) -> tuple[list[FeatureStore], FillResult]:
+        files, digests = self._images.splits[split].files, self._images.digests(split)
         while True:
             try:
                 with cache.open_for_writing(provenances) as stores:
                     return stores, self._extractor.compute_missing(
-                        self._images.splits[split].files,
+                        [files[position] for position in own],
                         stores,
                         numbers=numbers,
                         description=f"features of {split}",
-                        digests=self._images.digests(split),
+                        digests=[digests[position] for position in own],
                         variants=copies,
                     )
             except (FeatureError, OSError) as error:
                 cache.use_fallback(error)
 
-    def batches(self, split: str, spec: FeatureSpec, *, phase: int | None = None, mixes: bool = False) -> BatchSequence:
+    def batches(
+        self,
+        split: str,
+        spec: FeatureSpec,
+        *,
+        phase: int | None = None,
+        mixes: bool = False,
+    ) -> BatchSequence:
         """Return the batches of a split.
 
         Args:
@@ -181,7 +215,13 @@ class TrainingBatches:
             batch_size=self._config.batch_size,
             seed=seed,
             classes=len(self._images.classes) if mixes else None,
+            share=self._share,
+            class_weight=None if phase is None else self._objective.class_weight,
         )
+
+    @property
+    def _objective(self) -> Objective:
+        return Objective.for_labels(self._config, self._images.splits[TRAIN].labels, len(self._images.classes))
 
     def samples(self, split: str, spec: FeatureSpec, *, phase: int = 0, mixes: bool = False) -> LabelledData:
         """Return the samples of a split, to load by number.

@@ -61,10 +61,10 @@ class CheckpointWriter:
     """Writes checkpoints in a thread, one after another, while the next epoch trains.
 
     Args:
-        folder: The run folder.
+        folder: The run folder; None where another process writes it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path | None) -> None:
         self._folder = folder
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._last: Future[None] | None = None
@@ -76,7 +76,8 @@ class CheckpointWriter:
             RunError: The previous one could not be written.
         """
         self.wait()
-        self._last = self._thread.submit(write_checkpoint, self._folder, checkpoint)
+        if self._folder is not None:
+            self._last = self._thread.submit(write_checkpoint, self._folder, checkpoint)
 
     def wait(self) -> None:
         """Wait until the last checkpoint is complete.

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from tlkit.backend import keras
 from tlkit.keras_private import variable_index
 from tlkit.training.objective import Objective
@@ -47,6 +49,41 @@ def make_accuracy(objective: Objective) -> Any:
         return keras.ops.cast(keras.ops.all(right, axis=-1), "float32")
 
     return accuracy
+
+
+MEAN_LOSS, WEIGHTED_LOSS = "mean_loss", "weighted_loss"
+
+
+def make_shared_metrics(objective: Objective, *, mixes: bool = False) -> list[Any]:
+    """Return ``weighted_metrics`` for shares of batches, in whose means samples of weight 0 do not count.
+
+    Keras's own loss of an epoch weights a batch as it is filled up; :data:`MEAN_LOSS` is a mean over samples, and with
+    class weights, which only training has, :data:`WEIGHTED_LOSS` is one with them.
+
+    Args:
+        objective: What is minimised.
+        mixes: As for :func:`make_loss`.
+    """
+
+    class MeanOfReal(keras.metrics.MeanMetricWrapper):
+        def update_state(self, labels: Any, probabilities: Any, sample_weight: Any = None) -> Any:
+            return super().update_state(labels, probabilities, keras.ops.cast(sample_weight > 0, "float32"))
+
+    made = keras.losses.get(make_loss(objective, mixes=mixes))
+    loss = made.call if isinstance(made, keras.losses.Loss) else made
+
+    def weighted_loss(labels: Any, probabilities: Any) -> Any:
+        classes = keras.ops.argmax(labels, -1) if mixes else keras.ops.reshape(keras.ops.cast(labels, "int32"), (-1,))
+        of_class = objective.weights(np.arange(objective.classes))
+        return loss(labels, probabilities) * keras.ops.take(of_class, classes)
+
+    accuracy: Any = make_accuracy(objective)
+    if accuracy == "accuracy":
+        accuracy = keras.metrics.categorical_accuracy if mixes else keras.metrics.sparse_categorical_accuracy
+    metrics = [MeanOfReal(accuracy, name="accuracy"), MeanOfReal(loss, name=MEAN_LOSS)]
+    if objective.class_weight:
+        metrics.append(MeanOfReal(weighted_loss, name=WEIGHTED_LOSS))
+    return metrics
 
 
 def make_optimizer(plan: PhasePlan, steps: int, factors: Mapping[str, float] | None = None) -> Any:

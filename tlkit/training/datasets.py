@@ -53,7 +53,8 @@ class FeatureDataset:
 
     Attributes:
         read: Read rows by number: one ``(rows, …)`` float32 array per output.
-        rows: ``(samples, variants)`` int64, the number of each row; several variants are augmentations of one image.
+        rows: ``(samples, variants)`` int64, the number of each row; several variants are augmentations of one image. -1
+            for samples that another process has.
         labels: ``(samples,)`` int64, or ``(samples, classes)`` bool.
         shapes: Shape of one row of each output.
         memory: Bytes up to which all rows are held in memory; None for what this machine can spare.
@@ -77,14 +78,15 @@ class FeatureDataset:
     @property
     def bytes(self) -> int:
         """Size of all rows in memory."""
-        return 4 * self.rows.size * sum(math.prod(shape) for shape in self.shapes)
+        return 4 * int((self.rows >= 0).sum()) * sum(math.prod(shape) for shape in self.shapes)
 
     def loader(self) -> Loader:
         """Return what loads samples: from memory where all of them fit, else from disk."""
         if self.bytes > (spare_memory() if self.memory is None else self.memory):
             return lambda samples, variants, epoch: self.read(self.rows[samples, variants])
-        held = self.read(self.rows.ravel())
-        return lambda samples, variants, epoch: tuple(output[samples * self.variants + variants] for output in held)
+        own = self.rows >= 0
+        held, places = self.read(self.rows[own]), np.cumsum(own).reshape(own.shape) - 1
+        return lambda samples, variants, epoch: tuple(output[places[samples, variants]] for output in held)
 
 
 def spare_memory() -> int:

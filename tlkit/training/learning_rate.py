@@ -72,8 +72,7 @@ def range_test(model: Any, train: BatchSequence, class_weight: Any, option: str)
         for step, rate in enumerate(rates):
             raise_if_interrupted()
             model.optimizer.learning_rate = rate
-            inputs, labels = train[step % len(train)]
-            losses.append(float(model.train_on_batch(inputs, labels, class_weight=class_weight)[0]))
+            losses.append(float(model.train_on_batch(*train[step % len(train)], class_weight=class_weight)[0]))
             bar.update(1)
             if not math.isfinite(losses[-1]) or losses[-1] > _DIVERGED * max(min(losses), losses[0], _LEARNED):
                 break
@@ -94,7 +93,7 @@ def _does_no_harm(model: Any, batches: Sequence[Any], rate: float, class_weight:
     """Train for a few steps at a rate, undo it, and return whether the loss of these batches did not rise."""
 
     def loss() -> float:
-        return float(np.mean([model.test_on_batch(inputs, labels)[0] for inputs, labels in batches]))
+        return float(np.mean([model.test_on_batch(*batch)[0] for batch in batches]))
 
     with training_undone(model):
         before = loss()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tlkit.architectures.random_weights import draw_layer
-from tlkit.backend import keras, keras_scope
+from tlkit.backend import distribution_scope, keras, keras_scope, stop_distributing
 from tlkit.data.layout import TRAIN, VALIDATION
 from tlkit.inference.mixed_precision import mixed_precision_scope
 from tlkit.keras_files import target_layers
@@ -28,6 +28,7 @@ from tlkit.training.trainer import Trainer
 from tlkit.utils.logging import logger
 
 
+@distribution_scope()
 def new_head(plan: TrainingPlan, images: SplitData, base: Base) -> Any:
     """Return a head with the random weights of the run's seed, the same on every backend, as a ``keras.Model``."""
     feature_shape = base.pooled.output_shape[1:]
@@ -39,6 +40,17 @@ def new_head(plan: TrainingPlan, images: SplitData, base: Base) -> Any:
         for key, variable in zip(target.spec.keys, target.variables, strict=True):
             variable.assign(drawn[key])
     return head
+
+
+def undistributed(plan: TrainingPlan, images: SplitData, base: Base, head: Any) -> tuple[Base, Any]:
+    """Return base and head with the weights that they have, on one device of this process."""
+    stop_distributing()
+    alone = Base.of(plan)
+    copy = new_head(plan, images, alone)
+    own, shared = [*alone.model.variables, *copy.variables], [*base.model.variables, *head.variables]
+    for variable, value in zip(own, shared, strict=True):
+        variable.assign(value.numpy())
+    return alone, copy
 
 
 def train_head(

@@ -8,6 +8,7 @@ import json
 import os
 import shlex
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -96,12 +97,11 @@ def _is_resumable(path: Path, error: BaseException) -> bool:
     return started and (path / STATE).exists() and not isinstance(error, TrainingError)
 
 
-@contextmanager
-def open_interrupted_run(path: Path) -> Iterator[Path]:
-    """Open the folder of an interrupted run, locked for this process.
+def refuse_finished(path: Path) -> None:
+    """Refuse a folder that is not that of an interrupted run.
 
     Raises:
-        RunError: It is not one, the run is finished, or another process trains it.
+        RunError: It is not one, or the run is finished.
     """
     if not path.is_dir():
         raise RunError(f"There is no run folder {path}.", hint="`tlkit finetune DATA -o RUN` creates one.")
@@ -115,8 +115,32 @@ def open_interrupted_run(path: Path) -> Iterator[Path]:
             f"{path} is not an interrupted run: it has no {STATE}.",
             hint="`tlkit finetune DATA -o RUN` starts a new run.",
         )
+
+
+@contextmanager
+def open_interrupted_run(path: Path) -> Iterator[Path]:
+    """Open the folder of an interrupted run, locked for this process.
+
+    Raises:
+        RunError: It is not one, the run is finished, or another process trains it.
+    """
+    refuse_finished(path)
     with _lock(path):
         yield path
+
+
+@contextmanager
+def follow(path: Path | None = None) -> Iterator[Path]:
+    """Create a folder for a process that trains a run which another one writes; it is removed after the block.
+
+    Args:
+        path: The folder of the run, where it is resumed.
+    """
+    with tempfile.TemporaryDirectory(prefix="tlkit-") as folder:
+        with suppress(FileNotFoundError):  # no epoch was completed
+            if path is not None:
+                shutil.copyfile(path / CHECKPOINT, Path(folder, CHECKPOINT))
+        yield Path(folder)
 
 
 @contextmanager

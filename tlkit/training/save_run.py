@@ -196,7 +196,7 @@ def _record(
         weights={"name": plan.weights.name, "digest": plan.weights.digest},
         head={"kind": head.kind, "pooling": head.pooling},
         freeze={**result.freeze, "trained": list(result.trained)},
-        arguments=effective_options(config.without_trackers, **options),
+        arguments=effective_options(config.reproducible, **options),
         versions=versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         data=images.counts(),
@@ -212,7 +212,7 @@ def _record(
             **{split: evaluation.summary() for split, evaluation in result.evaluations.items()},
         },
         command=command_line(
-            "finetune", dataclasses.replace(config.without_trackers, data=options["data"], output=options["output"])
+            "finetune", dataclasses.replace(config.reproducible, data=options["data"], output=options["output"])
         ),
         features=features.to_dict(),
         skipped=[{"input": path, "error": reason} for path, reason in result.skipped],

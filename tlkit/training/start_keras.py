@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
+
+from tlkit.utils.quiet import give_own_stderr
 
 _BACKEND = "tlkit.backend"
 
@@ -23,7 +24,7 @@ def keras_starting() -> Iterator[None]:
         yield
         return
     # no daemon: an interpreter that exits during the import would abort
-    thread = threading.Thread(target=_start, args=(_give_own_stderr(),), name="start-keras")
+    thread = threading.Thread(target=_start, args=(give_own_stderr(),), name="start-keras")
     thread.start()
     yield
     thread.join()
@@ -35,28 +36,3 @@ def _start(restore_stderr: Callable[[], None]) -> None:
             import_module(_BACKEND)
     finally:
         restore_stderr()
-
-
-def _give_own_stderr() -> Callable[[], None]:
-    """Give Python's stderr a descriptor of its own, because descriptor 2 is held back during the import.
-
-    Returns:
-        What undoes it.
-    """
-    standard = sys.stderr
-    try:
-        descriptor = os.dup(2) if standard.fileno() == 2 else None
-    except (OSError, ValueError, AttributeError):
-        descriptor = None
-    if descriptor is None:  # replaced by a caller, or closed
-        return lambda: None
-    standard.flush()
-    encoding, errors = standard.encoding, standard.errors
-    own = sys.stderr = os.fdopen(descriptor, "w", buffering=1, encoding=encoding, errors=errors)
-
-    def restore() -> None:
-        if sys.stderr is own:
-            sys.stderr = standard
-        own.flush()  # and it stays open: a progress bar may hold it
-
-    return restore

@@ -11,12 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from tlkit.backend import NAME, keras, keras_scope
+from tlkit.backend import NAME, distribution_scope, is_out_of_memory, keras, keras_scope
 from tlkit.errors import RunError, TrainingError
 from tlkit.keras_private import moving_averages
 from tlkit.training.batch_sequence import BatchSequence
 from tlkit.training.checkpoint import Checkpoint, CheckpointWriter
-from tlkit.training.compile_options import make_accuracy, make_loss, make_optimizer
+from tlkit.training.compile_options import (
+    MEAN_LOSS,
+    WEIGHTED_LOSS,
+    make_accuracy,
+    make_loss,
+    make_optimizer,
+    make_shared_metrics,
+)
 from tlkit.training.cross_validation import CrossValidation
 from tlkit.training.forecast import report_epoch_time
 from tlkit.training.history import Phase, best_epoch, merit
@@ -38,6 +45,7 @@ class Trainer:
         keeps_best: Keep the weights of the best epoch of all phases; otherwise those of the last.
         cross_validation: What validates every epoch where there are no validation images.
         trackers: What is told every epoch.
+        leads: This process writes the checkpoints.
     """
 
     def __init__(
@@ -49,9 +57,10 @@ class Trainer:
         keeps_best: bool = False,
         cross_validation: CrossValidation | None = None,
         trackers: Trackers | None = None,
+        leads: bool = True,
     ) -> None:
         self._objective, self._resumed, self._cross_validation = objective, checkpoint, cross_validation
-        self._writer = CheckpointWriter(folder)
+        self._writer = CheckpointWriter(folder if leads else None)
         self.phases: list[Phase] = checkpoint.phases[:-1] if checkpoint else []
         self._kept = _KeptWeights() if keeps_best else None
         self._trackers = trackers or Trackers()
@@ -67,6 +76,7 @@ class Trainer:
         self._trackers.phases(self.phases)
 
     @keras_scope()
+    @distribution_scope()
     def train(
         self,
         plan: PhasePlan,
@@ -97,7 +107,7 @@ class Trainer:
             assert found is not None  # a phase that looked for a rate has one
             logger.info("%s: a learning rate of %g, from a range test.", plan.name, found)
             plan = dataclasses.replace(plan, lr=found)
-        model = self._compile(plan, model, len(train), rate_factors)
+        model = self._compile(plan, model, train, rate_factors)
         if self._kept:
             self._kept.add(model.variables)
         validated = None if self._cross_validation is None else self._cross_validation.epochs(plan.name)
@@ -110,13 +120,16 @@ class Trainer:
         self.phases.append(callback.phase)
         if not callback.is_over():
             try:
+                class_weight = None if train.is_shared else self._objective.class_weight
                 if callback.phase.is_fine_tuning:
-                    report_epoch_time(model, train, validation, self._objective.class_weight)
+                    report_epoch_time(model, train, validation, class_weight)
                 model.fit(
                     train, validation_data=validation, initial_epoch=len(callback.phase.epochs), epochs=callback.epochs,
-                    shuffle=False, verbose=0, class_weight=self._objective.class_weight, callbacks=[callback],
+                    shuffle=False, verbose=0, class_weight=class_weight, callbacks=[callback],
                 )  # fmt: skip
             except Exception as error:
+                if is_out_of_memory(error):
+                    raise _too_large(train) from error
                 # TensorFlow passes on the text of an error raised in a thread of its own, not the error
                 raise train.failure or (validation and validation.failure) or error from None
             finally:
@@ -129,6 +142,7 @@ class Trainer:
         return callback.phase
 
     @keras_scope()
+    @distribution_scope()
     def range_test(
         self, plan: PhasePlan, model: Any, train: BatchSequence, rate_factors: Mapping[str, float] | None = None
     ) -> RangeTest:
@@ -138,11 +152,13 @@ class Trainer:
             TrainingError: The losses say nothing.
         """
         plan = dataclasses.replace(plan, lr=LOWEST, schedule="constant", warmup_epochs=0.0, ema=False)
-        model = self._compile(plan, model, len(train), rate_factors)
+        model = self._compile(plan, model, train, rate_factors)
         option = "--finetune-lr" if Phase(plan.name).is_fine_tuning else "--lr"
-        return range_test(model, train, self._objective.class_weight, option)
+        return range_test(model, train, None if train.is_shared else self._objective.class_weight, option)
 
-    def _compile(self, plan: PhasePlan, model: Any, steps: int, rate_factors: Mapping[str, float] | None) -> Any:
+    def _compile(
+        self, plan: PhasePlan, model: Any, train: BatchSequence, rate_factors: Mapping[str, float] | None
+    ) -> Any:
         """Return a compiled model of the same layers: a compiled model saves its loss, with which it may not load."""
         if NAME == "tensorflow":
             from tlkit.inference.grouped_conv import with_native_grouped_conv
@@ -150,9 +166,13 @@ class Trainer:
             model = with_native_grouped_conv(model)
         else:
             model = keras.Model(model.inputs, model.outputs)
-        optimizer = make_optimizer(plan, steps, rate_factors)
+        optimizer = make_optimizer(plan, len(train), rate_factors)
         loss = make_loss(self._objective, mixes=plan.mixes)
-        model.compile(optimizer=optimizer, loss=loss, metrics=[make_accuracy(self._objective)])
+        if train.is_shared:
+            shared = make_shared_metrics(self._objective, mixes=plan.mixes)
+            model.compile(optimizer=optimizer, loss=loss, weighted_metrics=shared)
+        else:
+            model.compile(optimizer=optimizer, loss=loss, metrics=[make_accuracy(self._objective)])
         optimizer.build(model.trainable_variables)
         return model
 
@@ -276,7 +296,11 @@ class _CheckpointCallback(keras.callbacks.Callback):
         if self._validated is not None:
             self._use_averages()
             logs = {**logs, **self._validated[epoch]}
-        values = {key: float(logs[key]) for key in ("loss", "accuracy", "val_loss", "val_accuracy")}
+        better = {"loss": (WEIGHTED_LOSS, MEAN_LOSS), "val_loss": (f"val_{MEAN_LOSS}",)}  # of shares of batches
+        values = {
+            name: float(next(logs[key] for key in (*better.get(name, ()), name) if key in logs))
+            for name in ("loss", "accuracy", "val_loss", "val_accuracy")
+        }
         phase, plan = self.phase, self._plan
         phase.epochs.append({"epoch": epoch + 1, **values, "seconds": time.perf_counter() - self._started})
         for name in ("loss", "val_loss"):
@@ -290,7 +314,8 @@ class _CheckpointCallback(keras.callbacks.Callback):
             plan.name, epoch + 1, plan.epochs, *values.values(),
         )  # fmt: skip
         step = sum(len(phase.epochs) for phase in self._before) + epoch + 1
-        self._trackers.epoch(plan.name, step, values, float(self.model.optimizer.learning_rate))
+        rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
+        self._trackers.epoch(plan.name, step, values, float(rate))
         if plan.patience is not None:
             if phase.best is None or merit(values) > merit(phase.epochs[phase.best - 1]):
                 phase.best = epoch + 1
@@ -318,6 +343,13 @@ class _CheckpointCallback(keras.callbacks.Callback):
                 kept,
             )
         )
+
+
+def _too_large(train: BatchSequence) -> TrainingError:
+    return TrainingError(
+        f"The memory of the device does not suffice to train with batches of {train.batch_size}.",
+        hint=f"Use --batch-size {max(1, train.batch_size // 2)}, --precision bfloat16, or freeze more layers.",
+    )
 
 
 def _assign(variables: Any, values: Sequence[np.ndarray]) -> None:

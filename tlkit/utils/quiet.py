@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+from tlkit.utils.logging import logger
 
 
 @contextmanager
@@ -33,3 +36,52 @@ def stderr_held_back() -> Iterator[None]:
         finally:
             os.dup2(real, 2)
             os.close(real)
+
+
+@contextmanager
+def native_output_discarded() -> Iterator[None]:
+    """Discard what C++ writes to stdout and stderr inside the block, whatever happens; with ``-v`` it is shown.
+
+    Python's ``sys.stderr`` still writes; its ``sys.stdout`` does not.
+    """
+    if logger.isEnabledFor(logging.DEBUG):
+        yield
+        return
+    restore_stderr = give_own_stderr()
+    sys.stdout.flush()
+    real = {number: os.dup(number) for number in (1, 2)}
+    with open(os.devnull, "wb") as nowhere:
+        for number in real:
+            os.dup2(nowhere.fileno(), number)
+    try:
+        yield
+    finally:
+        for number, descriptor in real.items():
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+        restore_stderr()
+
+
+def give_own_stderr() -> Callable[[], None]:
+    """Give Python's stderr a descriptor of its own, so that it still writes where descriptor 2 is held back.
+
+    Returns:
+        What undoes it.
+    """
+    standard = sys.stderr
+    try:
+        descriptor = os.dup(2) if standard.fileno() == 2 else None
+    except (OSError, ValueError, AttributeError):
+        descriptor = None
+    if descriptor is None:  # replaced by a caller, or closed
+        return lambda: None
+    standard.flush()
+    encoding, errors = standard.encoding, standard.errors
+    own = sys.stderr = os.fdopen(descriptor, "w", buffering=1, encoding=encoding, errors=errors)
+
+    def restore() -> None:
+        if sys.stderr is own:
+            sys.stderr = standard
+        own.flush()  # and it stays open: a progress bar may hold it
+
+    return restore

@@ -167,7 +167,7 @@ def _open(
         return None
     if state is not None:
         return kind.resume(target, state)
-    params = effective_options(config.without_trackers)
+    params = effective_options(config.reproducible)
     return above.nested(folder.name, params) if above else kind.create(target, folder.name, params)
 
 

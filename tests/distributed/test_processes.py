@@ -1,0 +1,185 @@
+"""Training on several processes and devices, in processes of their own: it ends where one alone does."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from helpers.program import COMMAND, environment
+from PIL import Image
+
+JAX = {"KERAS_BACKEND": "jax"}
+TWO_DEVICES = JAX | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+# 28 images in batches of 5: the last one has 3, of which one process has 1
+OPTIONS = ("--arch", "toy", "--epochs", 2, "--finetune-epochs", 2, "--batch-size", 5, "--finetune-lr", 0.01)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """Class folders of 37 training images, of which one class has more, and 11 to validate with."""
+    root = tmp_path_factory.mktemp("images")
+    random = np.random.default_rng(0)
+    for name, light, train, validation in (("dark", 90, 22, 6), ("light", 130, 15, 5)):
+        for split, count in (("train", train), ("validation", validation)):
+            (root / split / name).mkdir(parents=True)
+            for number in range(count):
+                pixels = random.integers(light - 60, light + 60, (32, 32, 3)).astype(np.uint8)
+                Image.fromarray(pixels).save(root / split / name / f"{number}.png")
+    return root
+
+
+def start(*arguments, env=JAX, **options):
+    command = [*COMMAND, *map(str, arguments)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=environment(**env), stdout=pipe, stderr=pipe, text=True, **options)
+
+
+def start_together(*arguments, processes=2, folders=None):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    return [
+        start(*arguments, "--coordinator", address, "--processes", processes, "--process-id", number)
+        for number in range(processes)
+    ]
+
+
+def finish(*processes, code=0):
+    """Return what each wrote to stdout and stderr."""
+    ended = [process.communicate(timeout=240) for process in processes]
+    for process, (_, error) in zip(processes, ended, strict=True):
+        assert process.returncode == code, error
+    return ended
+
+
+def losses(run):
+    with open(run / "history.csv", newline="") as file:
+        return np.array([[float(row["loss"]), float(row["val_loss"])] for row in csv.DictReader(file)])
+
+
+def test_two_processes_end_where_one_does(images, tmp_path):
+    """Shuffled, with a last batch that is not full, and class weights."""
+    options = (*OPTIONS, "--class-weight", "auto", "--label-smoothing", 0.1)
+    alone = start("finetune", images, *options, "-o", tmp_path / "one")
+    two = start_together("finetune", images, *options, "-o", tmp_path / "two", "--format", "json")
+    (out, err), (other_out, other_err) = finish(*two)
+    finish(alone)
+    assert "Training on 2 devices." in err
+    assert (other_out, other_err) == ("", "")  # one process tells
+    np.testing.assert_allclose(losses(tmp_path / "two"), losses(tmp_path / "one"), atol=1e-5)
+    assert len(losses(tmp_path / "two")) == 4
+    one, two = (json.loads((tmp_path / name / "run.json").read_text()) for name in ("one", "two"))
+    assert one["results"]["validation"] == two["results"]["validation"]
+    assert json.loads(out)["val_accuracy"] == one["results"]["val_accuracy"]
+    assert "--coordinator" not in two["command"]
+
+
+@pytest.mark.every
+@pytest.mark.parametrize("options", [
+    ("--augment", "light"), ("--mixup", 0.2, "--finetune-optimizer", "adamw", "--ema", "--weight-decay", 0.01),
+    ("--cache-limit", 0), ("--batchnorm", "train", "--patience", 1), ("--lr", "auto", "--head-units", 8),
+    ("--stages", "block3_add,block2_concat", "--precision", "bfloat16"),
+], ids=lambda options: options[0])  # fmt: skip
+def test_what_trains_on_one_process_trains_on_two(images, tmp_path, options):
+    finish(*start_together("finetune", images, *OPTIONS, *options, "-o", tmp_path / "two"))
+    found = losses(tmp_path / "two")
+    assert np.isfinite(found).all()
+    if options[0] in ("--cache-limit", "--batchnorm", "--lr"):
+        finish(start("finetune", images, *OPTIONS, *options, "-o", tmp_path / "one"))
+        expected = losses(tmp_path / "one")
+        np.testing.assert_allclose(found[: len(expected)], expected, atol=1e-5)
+
+
+@pytest.mark.every
+def test_images_that_one_process_cannot_read_leave_the_batches_of_all(images, tmp_path):
+    data = shutil.copytree(images, tmp_path / "data")
+    for name in ("train/dark/3.png", "train/light/4.png", "validation/dark/1.png"):
+        (data / name).write_bytes((data / name).read_bytes()[:100])
+    alone = start("finetune", data, *OPTIONS, "-o", tmp_path / "one")
+    ended = finish(*start_together("finetune", data, *OPTIONS, "-o", tmp_path / "two"), code=3)[0]
+    assert ended[1].count("is skipped") == 3
+    finish(alone, code=3)
+    np.testing.assert_allclose(losses(tmp_path / "two"), losses(tmp_path / "one"), atol=1e-5)
+    one, two = (json.loads((tmp_path / name / "run.json").read_text()) for name in ("one", "two"))
+    assert one["skipped"] == two["skipped"]
+
+
+@pytest.mark.every
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_process_that_dies_ends_the_others_and_any_number_goes_on(images, tmp_path, victim):
+    options = (*OPTIONS[:-6], "--finetune-epochs", 40, *OPTIONS[-4:])
+    run = tmp_path / "run"
+    processes = start_together("finetune", images, *options, "-o", run)
+    for line in processes[0].stderr:
+        if line.startswith("finetune 3/40"):
+            break
+    processes[victim].send_signal(signal.SIGKILL)
+    started = time.monotonic()
+    left = processes[1 - victim]
+    _, error = left.communicate(timeout=90)
+    assert time.monotonic() - started < 60
+    assert left.returncode not in (0, -signal.SIGKILL)
+    assert "Traceback" not in error
+    assert "--resume RUN" in error
+    assert any("Error: " in line and "ended" in line for line in error.splitlines())
+    processes[victim].communicate()
+    (_, told), _, _ = finish(*start_together("finetune", "--resume", run, processes=3)) if victim else (
+        *finish(start("finetune", "--resume", run)), None, None,
+    )  # fmt: skip
+    assert "Resuming finetune after epoch" in told
+    finish(start("finetune", images, *options, "-o", tmp_path / "whole"))
+    np.testing.assert_allclose(losses(run), losses(tmp_path / "whole"), atol=1e-5)
+
+
+@pytest.mark.every
+def test_all_devices_of_a_machine_end_where_one_does(images, tmp_path):
+    code = (
+        "import sys, runpy, tensorflow as tf\n"
+        "cpu = tf.config.list_physical_devices('CPU')[0]\n"
+        "tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)\n"
+        "runpy.run_module('helpers.program', run_name='__main__')\n"
+    )
+    words = ["finetune", images, *OPTIONS, "--class-weight", "auto"]
+    two = [*map(str, words), "--distribute", "auto", "-o"]
+    tensorflow = subprocess.Popen(
+        [sys.executable, "-c", code, *two, tmp_path / "tf"], env=environment(), stderr=subprocess.PIPE, text=True
+    )
+    finish(start(*two, tmp_path / "jax", env=TWO_DEVICES), start(*words, "-o", tmp_path / "one"))
+    _, error = tensorflow.communicate(timeout=240)
+    assert tensorflow.returncode == 0, error
+    assert "Training on 2 devices." in error
+    np.testing.assert_allclose(losses(tmp_path / "jax"), losses(tmp_path / "one"), atol=1e-5)
+    np.testing.assert_allclose(losses(tmp_path / "tf"), losses(tmp_path / "one"), atol=1e-4)
+
+
+def test_several_processes_are_refused_on_tensorflow(tlkit, images, tmp_path):
+    cluster = "--coordinator", "127.0.0.1:1", "--processes", 2, "--process-id", 0
+    ran = tlkit("finetune", images, *OPTIONS, *cluster, "-o", tmp_path / "run")
+    assert ran.code == 2
+    assert "train on JAX only" in ran.err
+    assert "--backend jax" in ran.err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.every
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(("--folds", 2), "--folds trains its runs in one process"), (("--head", "linear"), "in one process")],
+)
+def test_what_processes_do_not_share_is_refused(images, tmp_path, options, message):
+    ended = finish(*start_together("finetune", images, *OPTIONS, *options, "-o", tmp_path / "run"), code=2)
+    assert all(message in error for _, error in ended)
+    assert not os.path.exists(tmp_path / "run")
+
+
+def test_one_device_is_said(tlkit, images, tmp_path):
+    ran = tlkit("finetune", images, *OPTIONS, "--distribute", "auto", "-o", tmp_path / "run")
+    assert ran.code == 0, ran.err
+    assert "--distribute auto: this machine has one device." in ran.err

@@ -1,0 +1,1 @@
+"""Work that is shared by several processes, machines or devices."""
