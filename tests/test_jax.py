@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.program import environment
+from helpers.program import environment, invoke
 
 # as where it is not installed
 WITHOUT_TENSORFLOW = (
@@ -39,15 +39,11 @@ def history(run):
 
 
 @pytest.fixture(scope="module")
-def runs(textures, tmp_path_factory):
+def runs(toy, textures, tmp_path_factory):
     """A run trained on each backend."""
-    from helpers.program import invoke
-    from helpers.toy import registered
-
     folder = tmp_path_factory.mktemp("runs")
     jax("finetune", textures, *TRAINING, "-o", folder / "jax")
-    with registered():
-        ran = invoke("finetune", textures, *TRAINING, "-o", folder / "tensorflow")
+    ran = invoke("finetune", textures, *TRAINING, "-o", folder / "tensorflow")
     assert ran.code == 0, ran.err
     return {name: folder / name for name in ("tensorflow", "jax")}
 
@@ -96,7 +92,7 @@ def test_features_agree(arch, precision, tlkit, toy, textures, tmp_path):
 
 
 @pytest.mark.every
-def test_features_of_either_backend_train_a_head_on_the_other(tlkit, textures, tmp_path):
+def test_features_of_either_backend_train_a_head_on_the_other(tlkit, toy, textures, tmp_path):
     jax("bottleneck", textures, "--arch", "toy", "--engine", "keras", "-o", tmp_path / "features")
     ran = tlkit("finetune", textures, *TRAINING, "--finetune-epochs", 0, "--features", tmp_path / "features",
                 "-o", tmp_path / "run")  # fmt: skip

@@ -193,7 +193,7 @@ def test_bfloat16_trains_and_leaves_float32_behind(name, frozen, tmp_path):
         head = build_head(choose_head("linear"), network.output_shape[1:], 3)
         shapes = [tensor.shape[1:] for tensor in tensors_of(network, frontier.names)]
         rows = [np.random.default_rng(0).uniform(size=(8, *shape)).astype("f") for shape in shapes]
-        with mixed_precision_scope(precision, base.model):
+        with mixed_precision_scope(precision, base.model.layers):
             model = build_trainable_top(network, frontier, head)
             assert model(tuple(rows) if len(rows) > 1 else rows[0]).dtype == "float32"  # heads stay as they are
             batches = Held(rows, np.arange(8) % 3)

@@ -9,19 +9,25 @@ import numpy as np
 from tlkit.backend import jax, keras_scope
 from tlkit.inference.lazy_model import LazyModel
 from tlkit.inference.mixed_precision import mixed_precision_scope
+from tlkit.keras_private import flatten_layers
 
 
 class JaxNetwork:
     """A network compiled by JAX; see :class:`tlkit.inference.keras_engine.CompiledNetwork`.
 
     Pixels are copied to the device as they are, bytes, and normalized there. It is compiled once for each batch size.
+    Only convolutions and matrix products are computed in a lower precision.
     """
 
     def __init__(self, network: LazyModel, precision: str = "float32") -> None:
         model, preprocessor = network.model(), network.preprocessor
         self._weights = [
-            [variable.value for variable in variables]
+            [jax.device_put(variable.numpy()) for variable in variables]  # of this process alone
             for variables in (model.trainable_variables, model.non_trainable_variables)
+        ]
+
+        products = [
+            layer for layer in flatten_layers(model) if hasattr(layer, "kernel") or hasattr(layer, "kernel_size")
         ]
 
         @keras_scope()
@@ -29,7 +35,7 @@ class JaxNetwork:
             inputs = preprocessor.normalize(pixels.astype("float32"))
             if preprocessor.data_format == "channels_first":
                 inputs = inputs.transpose(0, 3, 1, 2)
-            with mixed_precision_scope(precision, model):
+            with mixed_precision_scope(precision, products):
                 outputs, _ = model.stateless_call(*weights, inputs, training=False)
             return [output.astype("float32") for output in jax.tree.leaves(outputs)]
 

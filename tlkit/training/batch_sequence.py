@@ -85,8 +85,8 @@ class BatchSequence(keras.utils.PyDataset):
         weights: tuple[np.ndarray, ...] = ()
         if self.is_shared:
             real, own = min(self.batch_size, self.samples - index * self.batch_size), len(positions)
-            spare = np.flatnonzero(self._owners == self._share.process)[:1].repeat(self._capacity - own)
-            positions = np.concatenate([positions, spare])
+            spare = positions if own else np.flatnonzero(self._owners == self._share.process)[:1]
+            positions = np.concatenate([positions, np.resize(spare, self._capacity - own)])
             # so that the mean over all shares is that of the real samples
             scale = self._capacity * self._share.processes / real
             weights = (np.where(np.arange(self._capacity) < own, np.float32(scale), np.float32(0)),)

@@ -153,14 +153,14 @@ class TrainingBatches:
         provenances = [self._extractor.provenances[number] for number in numbers]
         if copies is not None:
             provenances = [dataclasses.replace(each, augment=copies.provenance) for each in provenances]
-        own = np.flatnonzero(self._owned(split))
-        stores, result = self._compute(cache, provenances, split, numbers, copies, own)
-        failed = [(int(own[number]), reason) for number, reason in result.failed]
-        alone = self._share.processes == 1
-        if self._drop(split, failed, result.digests if alone else None) and not alone:
-            own = np.flatnonzero(self._owned(split))  # without those that were dropped, the others are dealt out anew
+        alone, dropped = self._share.processes == 1, True
+        while dropped:
+            own = np.flatnonzero(self._owned(split))
             stores, result = self._compute(cache, provenances, split, numbers, copies, own)
-        labels = self._images.splits[split].labels
+            failed = [(int(own[number]), reason) for number, reason in result.failed]
+            # without those that were dropped, the others are dealt out anew
+            dropped = self._drop(split, failed, result.digests if alone else None) and not alone
+        own, labels = np.flatnonzero(self._owned(split)), self._images.splits[split].labels
         for number, store, rows in zip(numbers, stores, result.rows, strict=True):
             assert store.shapes is not None
             of_all = np.full((len(labels), rows.shape[1]), -1)

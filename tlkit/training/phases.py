@@ -110,6 +110,6 @@ def unfrozen_top(
     # before the layers change their precision: an engine opened now computes in its own
     train = data.batches(TRAIN, stage.spec, phase=number + 1, mixes=phase.mixes)
     validation = None if plan.cross_validation else data.batches(VALIDATION, stage.spec, mixes=phase.mixes)
-    with mixed_precision_scope(config.precision, base.model), batchnorm_scope(base.model, len(train)):
+    with mixed_precision_scope(config.precision, base.model.layers), batchnorm_scope(base.model, len(train)):
         model = build_trainable_top(base.pooled, stage.frontier, head, batchnorm=config.batchnorm)
         yield Top(model, train, validation, stage.rate_factors(base, config.layer_decay))
