@@ -33,6 +33,8 @@ Distribute = Literal["auto", "none"]
 Engine = Literal["auto", "keras", "openvino"]
 ExportFormat = Literal["onnx", "openvino", "litert", "saved_model", "keras"]
 ExportLayout = Literal["triton"]
+BY_TENSORFLOW = ("saved_model", "litert")
+"""Formats that TensorFlow writes."""
 ExportPrecision = Literal["float32", "float16", "int8"]
 FeatureFormat = Literal["npy", "hdf5", "parquet"]
 HeadKind = Literal["dense", "linear", "flatten"]
@@ -1002,6 +1004,10 @@ class ExportConfig(ComputeOptions):
             )
         if self.resize_inside and self.kind == "keras":
             raise UsageError("--resize-inside is not for keras.", hint="Choose another --format.")
+        if self.backend == "jax" and self.kind in BY_TENSORFLOW:
+            raise UsageError(
+                f"TensorFlow writes {self.kind}, not JAX.", hint="Leave --backend out; the run may be of either."
+            )
         if self.layout == "triton" and self.kind not in ("onnx", "openvino", "saved_model"):
             raise UsageError(f"Triton does not run {self.kind}.", hint="Use --format onnx, openvino or saved_model.")
         _ = self.largest_loss

@@ -19,7 +19,7 @@ def fresh(monkeypatch, tmp_path):
     monkeypatch.setattr(compute, "_backend", None)
     monkeypatch.setattr(compute, "_device", "auto")
     installed = {"tensorflow", "jax"}
-    monkeypatch.setattr(compute, "_is_installed", installed.__contains__)
+    monkeypatch.setattr(compute, "is_installed", installed.__contains__)
     return installed
 
 
@@ -56,7 +56,7 @@ def test_an_option_comes_first(fresh, monkeypatch):
 
 
 def test_a_backend_that_is_not_installed_is_named(fresh, monkeypatch):
-    monkeypatch.setattr("tlkit.utils.extras.find_spec", lambda name: None)
+    monkeypatch.setattr("tlkit.utils.extras.is_installed", lambda name: False)
     with pytest.raises(TlkitError, match="Keras's backend jax needs jax, which is not installed") as raised:
         compute.use_backend("jax")
     assert raised.value.hint == "pip install 'tlkit[jax]'"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import tlkit
-from tlkit.config import ExportConfig, ExportFormat, PredictConfig
+from tlkit.config import BY_TENSORFLOW, ExportConfig, ExportFormat, PredictConfig
 from tlkit.data.images.preprocessor import ImagePreprocessor
 from tlkit.data.layout import TRAIN, VALIDATION
 from tlkit.data.modality import IMAGE
@@ -26,6 +26,7 @@ from tlkit.inference.select import open_engine
 from tlkit.training.classifier import Classifier, choose_classifier
 from tlkit.training.run_folder import MODEL, RECORD, RunRecord, read_run
 from tlkit.utils.atomic_write import part_folder
+from tlkit.utils.compute import use_backend
 from tlkit.utils.extras import needs
 from tlkit.utils.hashing import file_digest
 from tlkit.utils.logging import logger
@@ -54,6 +55,8 @@ def export(config: ExportConfig) -> ExportResult:
     packages = PACKAGES["onnx"] if int8 and config.kind == "openvino" else PACKAGES.get(config.kind, ())
     needs(extra, *packages, *(("ai_edge_quantizer",) if int8 and extra == "litert" else ()), by="`tlkit export`")
     check_place(config)
+    if config.kind in BY_TENSORFLOW:
+        use_backend("tensorflow")
     classifier = choose_classifier(
         PredictConfig(
             images=(), model=config.source, size=config.size, resize=config.resize, preprocess=config.preprocess,

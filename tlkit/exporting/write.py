@@ -32,10 +32,14 @@ def write_float(kind: ExportFormat, classifier: Classifier, manifest: Manifest, 
         write: Callable[[Classifier, Manifest, Path], None] = write_onnx if kind == "onnx" else write_openvino
         write(classifier, manifest, path)
         return
-    from tlkit.exporting.through_keras import write_keras, write_litert, write_saved_model
+    if kind == "keras":
+        from tlkit.exporting.keras_archive import write_keras
 
-    writers = {"keras": write_keras, "litert": write_litert, "saved_model": write_saved_model}
-    writers[kind](classifier, manifest, path)
+        write_keras(classifier, manifest, path)
+        return
+    from tlkit.exporting.through_tensorflow import write_litert, write_saved_model
+
+    (write_litert if kind == "litert" else write_saved_model)(classifier, manifest, path)
 
 
 def write_attempts(

@@ -16,7 +16,6 @@ class JaxNetwork:
     """A network compiled by JAX; see :class:`tlkit.inference.keras_engine.CompiledNetwork`.
 
     Pixels are copied to the device as they are, bytes, and normalized there. It is compiled once for each batch size.
-    Only convolutions and matrix products are computed in a lower precision.
     """
 
     def __init__(self, network: LazyModel, precision: str = "float32") -> None:
@@ -26,16 +25,12 @@ class JaxNetwork:
             for variables in (model.trainable_variables, model.non_trainable_variables)
         ]
 
-        products = [
-            layer for layer in flatten_layers(model) if hasattr(layer, "kernel") or hasattr(layer, "kernel_size")
-        ]
-
         @keras_scope()
         def forward(weights: Any, pixels: Any) -> list[Any]:
             inputs = preprocessor.normalize(pixels.astype("float32"))
             if preprocessor.data_format == "channels_first":
                 inputs = inputs.transpose(0, 3, 1, 2)
-            with mixed_precision_scope(precision, products):
+            with mixed_precision_scope(precision, flatten_layers(model)):
                 outputs, _ = model.stateless_call(*weights, inputs, training=False)
             return [output.astype("float32") for output in jax.tree.leaves(outputs)]
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 from tlkit.errors import TlkitError, UsageError
-from tlkit.utils.extras import needs
+from tlkit.utils.extras import is_installed, needs
 from tlkit.utils.keras_home import settings
 from tlkit.utils.logging import warn_once
 from tlkit.utils.options import join_or
@@ -72,7 +71,7 @@ def backend() -> str:
 
 
 def _default() -> str:
-    return next((name for name in BACKENDS if _is_installed(name)), BACKENDS[0])
+    return next((name for name in BACKENDS if is_installed(name)), BACKENDS[0])
 
 
 def _imported_backend() -> str | None:
@@ -108,11 +107,4 @@ def uses_gpu() -> bool:
     if _device != "auto":
         return _device != "cpu"
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
-    return not hidden and _DRIVER.exists() and any(_is_installed(package) for package in _CUDA_PACKAGES[backend()])
-
-
-def _is_installed(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:  # of a parent
-        return False
+    return not hidden and _DRIVER.exists() and any(is_installed(package) for package in _CUDA_PACKAGES[backend()])

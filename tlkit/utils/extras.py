@@ -7,6 +7,14 @@ from importlib.util import find_spec
 from tlkit.errors import TlkitError
 
 
+def is_installed(module: str) -> bool:
+    """Return True if a module could be imported."""
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # the package that it is in is not
+        return False
+
+
 def needs(extra: str | None, *modules: str, by: str = "this") -> None:
     """Refuse to go on where a package is not installed, before any work is done.
 
@@ -18,7 +26,7 @@ def needs(extra: str | None, *modules: str, by: str = "this") -> None:
     Raises:
         TlkitError: It is not installed.
     """
-    missing = [module.replace("_", "-") for module in modules if find_spec(module) is None]
+    missing = [module.replace("_", "-") for module in modules if not is_installed(module)]
     if missing:
         raise TlkitError(
             f"{by[:1].upper()}{by[1:]} needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not "

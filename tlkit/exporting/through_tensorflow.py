@@ -1,4 +1,4 @@
-"""Write a classifier through Keras and TensorFlow: as a Keras archive, a SavedModel, or for LiteRT."""
+"""Write a classifier through TensorFlow: as a SavedModel, or for LiteRT."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tlkit.backend import keras, keras_scope, tf
-from tlkit.data.images.normalization import as_scale
+from tlkit.backend import keras_scope, tf
+from tlkit.exporting.keras_archive import KerasOperations
 from tlkit.exporting.probabilities import to_probabilities
 from tlkit.exporting.resize import resize_images
 from tlkit.inference.exported.files import labels_text, pack
@@ -15,25 +15,6 @@ from tlkit.inference.exported.manifest import LABELS, MANIFEST, Manifest
 from tlkit.inference.frozen_graph import frozen_graph
 from tlkit.training.classifier import Classifier
 from tlkit.utils.quiet import stderr_held_back
-
-
-class _KerasOperations:
-    """:class:`tlkit.exporting.probabilities.Operations` of Keras, on its tensors and TensorFlow's."""
-
-    def number(self, value: float) -> float:
-        return value
-
-    def unary(self, operation: str, x: Any) -> Any:
-        return getattr(keras.ops, operation)(x)
-
-    def binary(self, operation: str, x: Any, y: Any) -> Any:
-        return getattr(keras.ops, operation)(x, y)
-
-    def softmax(self, x: Any) -> Any:
-        return keras.ops.softmax(x, axis=-1)
-
-    def join(self, x: Any, y: Any) -> Any:
-        return keras.ops.concatenate([x, y], axis=1)
 
 
 class _ResizeOperations:
@@ -67,39 +48,6 @@ class _ResizeOperations:
         return tf.reduce_sum(x, axes, keepdims=keepdims)
 
 
-def write_keras(classifier: Classifier, manifest: Manifest, path: Path) -> None:
-    """Write a Keras archive of stock layers, which Keras loads without custom objects.
-
-    Args:
-        classifier: What to write.
-        manifest: What travels in it.
-        path: The ``.keras`` file.
-    """
-    with keras_scope():
-        network = classifier.network
-        model = network.model()
-        images = keras.Input((*manifest.size, manifest.channels), dtype="uint8", name="images")
-        x = _normalized(images, network.preprocessor.preprocessing, manifest.channels)
-        if network.preprocessor.data_format == "channels_first":
-            x = keras.layers.Permute((3, 1, 2))(x)
-        first = model if len(model.outputs) == 1 else keras.Model(model.inputs, model.outputs[0], name="network")
-        outputs = first(x, training=False)
-        outputs = outputs[0] if isinstance(outputs, list) else outputs
-        probabilities = to_probabilities(classifier, keras.ops.cast(outputs, "float32"), _KerasOperations())
-        whole = keras.Model(images, keras.layers.Identity(name="probabilities", dtype="float32")(probabilities))
-        whole.trainable = False
-        whole.save(path)
-    pack(path, manifest)
-
-
-def _normalized(images: Any, preprocessing: str, channels: int) -> Any:
-    scale, offset, reverse = as_scale(preprocessing)
-    x = keras.layers.Rescaling(scale[:channels], offset[:channels], dtype="float32", name="normalization")(images)
-    if reverse and channels > 1:
-        x = keras.ops.flip(x, axis=-1)
-    return x
-
-
 def write_saved_model(classifier: Classifier, manifest: Manifest, path: Path) -> None:
     """Write a SavedModel with the signature ``serving_default``, from ``images`` to ``probabilities``.
 
@@ -118,7 +66,7 @@ def write_saved_model(classifier: Classifier, manifest: Manifest, path: Path) ->
                 sized = resize_images(tf.cast(images, tf.float32), manifest.size, manifest.resize, _ResizeOperations())
                 images = tf.cast(tf.ensure_shape(sized, (None, *manifest.size, manifest.channels)), tf.uint8)
             outputs = graph(images)[0]
-            return {"probabilities": tf.identity(to_probabilities(classifier, outputs, _KerasOperations()))}
+            return {"probabilities": tf.identity(to_probabilities(classifier, outputs, KerasOperations()))}
 
         sides = (None, None) if manifest.resize_inside else manifest.size
         signature = tf.TensorSpec((None, *sides, manifest.channels), tf.uint8, name="images")
