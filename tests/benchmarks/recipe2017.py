@@ -12,7 +12,7 @@ import sys
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
-import tensorflow as tf
+from keras.src.legacy.preprocessing.image import ImageDataGenerator  # tf.keras's, without TensorFlow
 
 
 def base_and_preprocessing(name, weights, size):
@@ -31,7 +31,7 @@ def base_and_preprocessing(name, weights, size):
 def main(data, name, weights, size, freeze, head_epochs, finetune_epochs, seed, path):
     keras.utils.set_random_seed(seed)
     base, preprocess = base_and_preprocessing(name, weights, size)
-    generator = tf.keras.preprocessing.image.ImageDataGenerator(preprocessing_function=preprocess)
+    generator = ImageDataGenerator(preprocessing_function=preprocess)
     options = {"target_size": (size, size), "batch_size": 16, "class_mode": "categorical", "interpolation": "bilinear"}
     train = generator.flow_from_directory(f"{data}/train", seed=seed, **options)
     validation = generator.flow_from_directory(f"{data}/validation", shuffle=False, **options)
