@@ -1,14 +1,20 @@
-"""Logistic regression by L-BFGS: a linear head at the optimum of its loss, in less than a second."""
+"""Logistic regression by L-BFGS: a linear head at the optimum of its loss, in less than a second.
+
+Samples may be more than memory holds: every pass over them goes block by block.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from tlkit.errors import TrainingError
 from tlkit.utils.interrupt import raise_if_interrupted
 from tlkit.utils.processors import compute_threads
+from tlkit.utils.rows import IN_MEMORY_BYTES, Rows, blocks
 
 STRENGTHS: tuple[float, ...] = tuple(10.0 ** (power / 2) for power in range(0, -13, -1))
 """Strengths of the L2 penalty that cross-validation chooses from, strong ones first: per sample, of features of mean
@@ -44,10 +50,13 @@ class LogisticRegression:
     strength: float
     multi_label: bool = False
 
-    def probabilities(self, features: np.ndarray) -> np.ndarray:
+    def probabilities(self, features: Rows) -> np.ndarray:
         """Return ``(samples, classes)`` float32 for ``(samples, features)`` float32."""
-        logits = features @ self.kernel + self.bias
-        return _sigmoid(logits) if self.multi_label else _softmax(logits)[0]
+        found = np.empty((features.shape[0], len(self.bias)), np.float32)
+        for rows in blocks(features, beside=len(self.bias)):
+            logits = features[rows] @ self.kernel + self.bias
+            found[rows] = _sigmoid(logits) if self.multi_label else _softmax(logits)[0]
+        return found
 
 
 def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
@@ -57,8 +66,8 @@ def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
 
 
 def fit_logistic_regression(
-    features: np.ndarray,
-    expected: np.ndarray,
+    features: Rows,
+    expected: Rows,
     *,
     weights: np.ndarray | None = None,
     groups: np.ndarray | None = None,
@@ -79,28 +88,63 @@ def fit_logistic_regression(
         strength: Of the penalty, as :data:`STRENGTHS`; None to choose it by cross-validation.
         seed: Draws the folds.
         multi_label: Classes do not exclude each other: the cross-entropy is that of each by itself, summed.
+
+    Raises:
+        TrainingError: The features are not finite.
     """
-    mean = features.mean(axis=0, dtype=np.float64).astype(np.float32)
-    centred = features - mean
-    scale = float(np.sqrt(np.mean(np.square(centred), dtype=np.float64) * features.shape[1])) or 1.0
-    centred /= scale
-    basis = None
-    if len(centred) < min(centred.shape[1], _MOST_IN_BASIS):  # the penalty leaves no weight outside of their span
-        basis, rows = np.linalg.qr(centred.T)
+    (count, length), classes = features.shape, expected.shape[1]
+    standard = _Standardized.of(features)
+    mean, scale, basis = standard.mean, standard.scale, None
+    centred: Rows = standard[:] if 4 * count * length <= IN_MEMORY_BYTES else standard
+    if count < min(length, _MOST_IN_BASIS):  # the penalty leaves no weight outside of their span
+        basis, rows = np.linalg.qr(centred[:].T)
         centred = np.ascontiguousarray(rows.T)
-    each = np.ones(len(centred), np.float32) if weights is None else weights
+    each = np.ones(count, np.float32) if weights is None else weights
     problem = _Problem(centred, expected, each / each.sum(), multi_label)
-    start = np.zeros((problem.features.shape[1] + 1, expected.shape[1]))
-    products = problem.features.size * expected.shape[1]
+    products = count * length * classes
     with threadpool_limits(1 if products < _WORTH_THREADS else compute_threads(), "blas"):
         if strength is None:
-            random = np.random.default_rng(seed)
-            folds = fold_numbers(expected.argmax(axis=1), _FOLDS, random, groups)
-            chosen = np.sort(random.permutation(len(folds))[:_MOST_SAMPLES])
-            strength = _choose_strength(problem, folds, chosen)
+            strength = _choose_strength(problem, groups, np.random.default_rng(seed))
+        start = np.zeros((problem.features.shape[1] + 1, classes))
         matrix = _fit(problem, strength, start, tolerance=2e-6).astype(np.float32)
     kernel = (matrix[:-1] if basis is None else basis @ matrix[:-1]) / np.float32(scale)
     return LogisticRegression(kernel, matrix[-1] - mean @ kernel, strength, multi_label)
+
+
+@dataclass(frozen=True)
+class _Standardized:
+    """Rows around their mean, of mean squared length 1.
+
+    Attributes:
+        features: The rows.
+        mean: ``(features,)`` float32.
+        scale: What they are divided by.
+    """
+
+    features: Rows
+    mean: np.ndarray
+    scale: float
+
+    @classmethod
+    def of(cls, features: Rows) -> _Standardized:
+        count = features.shape[0]
+        mean = sum(features[rows].sum(axis=0, dtype=np.float64) for rows in blocks(features)) / count
+        mean = np.asarray(mean, np.float32)
+        if not np.isfinite(mean).all():
+            raise TrainingError(
+                "Features of the base are not finite.", hint="Check its weights: `tlkit inspect-h5 FILE --stats`."
+            )
+        squares = sum(np.square(features[rows] - mean).sum(dtype=np.float64) for rows in blocks(features))
+        return cls(features, mean, float(np.sqrt(squares / count)) or 1.0)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.features.shape
+
+    def __getitem__(self, rows: Any, /) -> np.ndarray:
+        centred: np.ndarray = self.features[rows] - self.mean
+        centred /= self.scale
+        return centred
 
 
 @dataclass(frozen=True)
@@ -114,8 +158,8 @@ class _Problem:
         multi_label: Each class by itself.
     """
 
-    features: np.ndarray
-    expected: np.ndarray
+    features: Rows
+    expected: Rows
     weights: np.ndarray
     multi_label: bool = False
 
@@ -125,20 +169,26 @@ class _Problem:
 
     def loss(self, parameters: np.ndarray, strength: float) -> tuple[float, np.ndarray]:
         """Return the loss and its gradient; the last row of ``parameters``, the biases, has no penalty."""
-        raise_if_interrupted()
-        matrix = parameters.reshape(-1, self.expected.shape[1]).astype(np.float32)
+        classes = self.expected.shape[1]
+        matrix = parameters.reshape(-1, classes).astype(np.float32)
         kernel = matrix[:-1]
-        logits = self.features @ kernel + matrix[-1]
-        if self.multi_label:
-            probabilities = _sigmoid(logits)
-            each = np.logaddexp(0, logits) - self.expected * logits
-        else:
-            probabilities, log_probabilities = _softmax(logits)
-            each = -self.expected * log_probabilities
-        loss = float(self.weights @ each.sum(axis=1))
-        error = (probabilities - self.expected) * self.weights[:, None]
-        gradient = np.concatenate([self.features.T @ error + strength * kernel, error.sum(axis=0, keepdims=True)])
-        return loss + strength / 2 * float(np.vdot(kernel, kernel)), gradient.ravel().astype(np.float64)
+        loss, gradient = 0.0, np.zeros(matrix.shape)
+        for rows in blocks(self.features, beside=classes):
+            raise_if_interrupted()
+            features, expected, weights = self.features[rows], self.expected[rows], self.weights[rows]
+            logits = features @ kernel + matrix[-1]
+            if self.multi_label:
+                probabilities = _sigmoid(logits)
+                each = np.logaddexp(0, logits) - expected * logits
+            else:
+                probabilities, log_probabilities = _softmax(logits)
+                each = -expected * log_probabilities
+            loss += float(weights @ each.sum(axis=1))
+            error = (probabilities - expected) * weights[:, None]
+            gradient[:-1] += features.T @ error
+            gradient[-1] += error.sum(axis=0)
+        gradient[:-1] += strength * kernel
+        return loss + strength / 2 * float(np.vdot(kernel, kernel)), gradient.ravel()
 
 
 def _softmax(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -167,19 +217,25 @@ def _fit(problem: _Problem, strength: float, start: np.ndarray, *, tolerance: fl
     return solution
 
 
-def _choose_strength(problem: _Problem, folds: np.ndarray, rows: np.ndarray) -> float:
+def _choose_strength(problem: _Problem, groups: np.ndarray | None, random: np.random.Generator) -> float:
     """Return the strength with the least loss on samples that were left out.
 
     Args:
-        problem: All samples.
-        folds: ``(samples,)`` the fold of each, -1 for none.
-        rows: The samples to choose on.
+        problem: All samples, of which it is chosen on :data:`_MOST_SAMPLES` at most.
+        groups: ``(samples,)`` int64, as for :func:`fit_logistic_regression`.
+        random: Draws samples and folds.
     """
-    numbers = [fold for fold in range(_FOLDS) if (folds[rows] == fold).any()]
+    count = len(problem.weights)
+    rows = np.arange(count) if count <= _MOST_SAMPLES else np.sort(random.choice(count, _MOST_SAMPLES, replace=False))
+    problem = problem.part(rows)
+    folds = fold_numbers(problem.expected[:].argmax(axis=1), _FOLDS, random, None if groups is None else groups[rows])
+    numbers = [fold for fold in range(_FOLDS) if (folds == fold).any()]
     if len(numbers) < 2:  # one image a class: nothing can be left out
         return _TYPICAL
-    parts = [(problem.part(rows[folds[rows] != fold]), problem.part(rows[folds[rows] == fold])) for fold in numbers]
-    shares = [problem.weights[rows[folds[rows] == fold]].sum() for fold in numbers]
+    parts = [
+        (problem.part(np.flatnonzero(folds != fold)), problem.part(np.flatnonzero(folds == fold))) for fold in numbers
+    ]
+    shares = [problem.weights[folds == fold].sum() for fold in numbers]
     shape = (problem.features.shape[1] + 1, problem.expected.shape[1])
     solutions = [np.zeros(shape) for _ in parts]
     losses = np.array([])

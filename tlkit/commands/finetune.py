@@ -194,13 +194,13 @@ def _train(
         else:
             trained = _fit_head(plan, images, base, data)
             trackers.phases(trained.phases)
-        features = features_of_frozen(data, along, images.splits)
+        known = features_of_frozen(data, along, images, seed=plan.config.seed)
     if not share.leads:
         return None
     if plan.cross_validation:
         found = {VALIDATION: plan.cross_validation.evaluation(images.classes), **trained.evaluations}
         trained = dataclasses.replace(trained, evaluations=found)
-    return save_run(folder, plan, images, stages, trained, data.provenance, features, trackers)
+    return save_run(folder, plan, images, stages, trained, data.provenance, known, trackers)
 
 
 def _fit_head(plan: TrainingPlan, images: SplitData, base: Base, data: TrainingBatches) -> Trained:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,16 +18,14 @@ import numpy as np
 from tlkit.errors import FeatureError
 from tlkit.features.io import FORMAT, FeatureBlocks, FeatureFile, FeatureMetadata, metadata_from_dict
 from tlkit.utils.atomic_write import atomic_write
-from tlkit.utils.cache_dir import cache_folder, create_folder
 from tlkit.utils.extras import needs
+from tlkit.utils.rows import Rows, hold
 
 KEY = b"tlkit"
 _PART_BYTES = 2**28
 """Of the features in a file of a dataset."""
 _GROUP_BYTES = 2**23
 """Of the features in a row group, which is what is read at a time."""
-_IN_MEMORY_BYTES = 2**28
-"""Features that are held in memory where rows are read in any order; more of them go to a temporary file."""
 
 
 def check_pyarrow() -> None:
@@ -258,7 +255,7 @@ class _ParquetFeatures(FeatureFile):
         self._groups = [(file, group) for file in files for group in range(file.num_row_groups)]
         counts = [file.metadata.row_group(group).num_rows for file, group in self._groups]
         self._starts = np.cumsum([0, *counts])
-        self._copy: np.ndarray | None = None
+        self._copy: Rows | None = None
         self._last: tuple[int, np.ndarray] | None = None
 
     def _read(self, rows: np.ndarray) -> np.ndarray:
@@ -268,7 +265,8 @@ class _ParquetFeatures(FeatureFile):
             if self._copy is None and len(rows) and np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows))):
                 return self._in_order(int(rows[0]), int(rows[0]) + len(rows))
             if self._copy is None:
-                self._copy = self._copied()
+                groups = map(self._row_group, range(len(self._groups)))
+                self._copy = hold(groups, (int(self._starts[-1]), *self.shape))
             return np.asarray(self._copy[rows])
         except (ArrowException, OSError, ValueError) as error:
             raise FeatureError(f"{self._path} cannot be read: {error}.") from error
@@ -289,23 +287,3 @@ class _ParquetFeatures(FeatureFile):
         file, group = self._groups[number]
         values = file.read_row_group(group, ["features"])["features"].combine_chunks().flatten()
         return np.asarray(values.to_numpy(), np.float32).reshape(-1, *self.shape)
-
-    def _copied(self) -> np.ndarray:
-        shape = (int(self._starts[-1]), *self.shape)
-        if 4 * math.prod(shape) <= _IN_MEMORY_BYTES:
-            copy = np.empty(shape, np.float32)
-        else:
-            copy = np.memmap(_temporary(), np.float32, "w+", shape=shape)
-        for number, first in enumerate(self._starts[:-1].tolist()):
-            block = self._row_group(number)
-            copy[first : first + len(block)] = block
-        return copy
-
-
-def _temporary() -> Any:
-    """Return a file without a name where features are cached, or where temporary files are."""
-    try:
-        create_folder(cache_folder())
-        return tempfile.TemporaryFile(dir=cache_folder())
-    except (FeatureError, OSError):
-        return tempfile.TemporaryFile()

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from tlkit.data.memory import claims
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import DataError, InputError
 from tlkit.utils.processors import decode_threads
+
+_AT_ONCE = 1024
+"""Samples to load at once."""
 
 Arrays = tuple[np.ndarray, ...]
 Loader = Callable[[np.ndarray, np.ndarray, int], Arrays]
@@ -42,8 +45,12 @@ class LabelledData(Protocol):
         """What mixes the images of a batch, and so their labels; None where nothing does."""
         ...
 
-    def loader(self) -> Loader:
-        """Return what loads samples."""
+    def loader(self, *, repeatedly: bool = True) -> Loader:
+        """Return what loads samples.
+
+        Args:
+            repeatedly: They are loaded in every epoch; else once each.
+        """
         ...
 
 
@@ -80,12 +87,16 @@ class FeatureDataset:
         """Size of all rows in memory."""
         return 4 * int((self.rows >= 0).sum()) * sum(math.prod(shape) for shape in self.shapes)
 
-    def loader(self) -> Loader:
-        """Return what loads samples: from memory where all of them fit, else from disk."""
-        if self.bytes > (spare_memory() if self.memory is None else self.memory):
+    def loader(self, *, repeatedly: bool = True) -> Loader:
+        """Return what loads samples: from memory where all of them fit, else, and where it is done once, from disk."""
+        if not repeatedly or self.bytes > (spare_memory() if self.memory is None else self.memory):
             return lambda samples, variants, epoch: self.read(self.rows[samples, variants])
         own = self.rows >= 0
-        held, places = self.read(self.rows[own]), np.cumsum(own).reshape(own.shape) - 1
+        numbers, places = self.rows[own], np.cumsum(own).reshape(own.shape) - 1
+        held = tuple(np.empty((len(numbers), *shape), np.float32) for shape in self.shapes)
+        for start in range(0, len(numbers), _AT_ONCE):
+            for output, found in zip(held, self.read(numbers[start : start + _AT_ONCE]), strict=True):
+                output[start : start + len(found)] = found
         return lambda samples, variants, epoch: tuple(output[places[samples, variants]] for output in held)
 
 
@@ -132,7 +143,7 @@ class ImageDataset:
         self._files, self._preprocessor, self._compute, self._augment = files, preprocessor, compute, augment
         self._pool = ThreadPoolExecutor(decode_threads(), thread_name_prefix="decode")
 
-    def loader(self) -> Loader:
+    def loader(self, *, repeatedly: bool = True) -> Loader:
         """Return what loads samples."""
         return self._load
 
@@ -154,18 +165,20 @@ class ImageDataset:
             raise DataError(f"{file} could be read before and cannot be now: {error.message}.") from error
 
 
-_AT_ONCE = 1024
-"""Samples to load at once."""
+class SampleRows:
+    """The samples of one output as rows, read as they are asked for; every variant of a sample is a row.
 
+    Attributes:
+        samples: ``(rows,)`` int64, the number of the sample each row is of.
+        shape: ``(rows, …)``.
+    """
 
-def load_samples(data: LabelledData) -> tuple[np.ndarray, np.ndarray]:
-    """Return all samples of one output, ``(rows, features)`` float32, and the number of the sample each row is of."""
-    load = data.loader()
-    samples = np.repeat(np.arange(len(data.labels)), data.variants)
-    variants = np.tile(np.arange(data.variants), len(data.labels))
-    parts = []
-    for start in range(0, len(samples), _AT_ONCE):
-        rows = slice(start, start + _AT_ONCE)
-        (outputs,) = load(samples[rows], variants[rows], 0)
-        parts.append(outputs)
-    return np.concatenate(parts), samples
+    def __init__(self, data: LabelledData) -> None:
+        self._load, self._variants = data.loader(repeatedly=False), data.variants
+        self.samples = np.repeat(np.arange(len(data.labels)), data.variants)
+        self.shape: tuple[int, ...] = (len(self.samples), *self[:1].shape[1:])
+
+    def __getitem__(self, rows: Any, /) -> np.ndarray:
+        numbers = np.arange(*rows.indices(len(self.samples))) if isinstance(rows, slice) else rows
+        parts = [numbers[start : start + _AT_ONCE] for start in range(0, len(numbers), _AT_ONCE)]
+        return np.concatenate([self._load(part // self._variants, part % self._variants, 0)[0] for part in parts])

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from tlkit.analysis.logistic_regression import LogisticRegression, fit_logistic_regression
 from tlkit.data.layout import TRAIN, VALIDATION
-from tlkit.errors import TrainingError
 from tlkit.features.spec import FeatureSpec
 from tlkit.reporting.metrics import Evaluation
 from tlkit.reporting.multi_label import make_evaluation
 from tlkit.training.batches import TrainingBatches
-from tlkit.training.datasets import load_samples
+from tlkit.training.datasets import SampleRows
 from tlkit.training.history import Phase
 from tlkit.training.objective import Objective
 from tlkit.training.plan import TrainingPlan
 from tlkit.training.split_data import SplitData
 from tlkit.utils.logging import logger
+from tlkit.utils.rows import Rows, blocks, hold
 
 
 def fit_linear_head(
@@ -39,27 +41,23 @@ def fit_linear_head(
     started = time.perf_counter()
     train = data.samples(TRAIN, spec)
     objective = Objective.for_labels(plan.config, train.labels, len(images.classes))
-    features, samples = load_samples(train)
-    labels = train.labels[samples]
-    if not np.isfinite(features).all():
-        raise TrainingError(
-            "Features of the base are not finite.", hint="Check its weights: `tlkit inspect-h5 FILE --stats`."
-        )
+    rows = SampleRows(train)
+    labels = train.labels[rows.samples]
+    features = hold((rows[part] for part in blocks(rows)), rows.shape)
     head = fit_logistic_regression(
         features,
-        objective.expected(labels),
+        _Expected(objective, labels),
         weights=objective.weights(labels),
-        groups=samples,
+        groups=rows.samples,
         seed=plan.config.seed,
         multi_label=objective.multi_label,
     )
-    loss, accuracy = objective.compare(head.probabilities(features), labels)
+    loss, accuracy = _compare(head, features, objective, labels)
     if plan.cross_validation:
         val_loss, val_accuracy = plan.cross_validation.epochs("head")[0].values()
     else:
         validation = data.samples(VALIDATION, spec)
-        probabilities = head.probabilities(load_samples(validation)[0])
-        val_loss, val_accuracy = objective.compare(probabilities, validation.labels)
+        val_loss, val_accuracy = _compare(head, SampleRows(validation), objective, validation.labels)
     epoch = {"epoch": 1, "loss": loss, "accuracy": accuracy, "val_loss": val_loss, "val_accuracy": val_accuracy}
     logger.info(
         "head: logistic regression with L2 of %.1e: loss %.4f, acc %.3f, val_loss %.4f, val_acc %.3f",
@@ -68,9 +66,32 @@ def fit_linear_head(
     return head, Phase("head", [{**epoch, "seconds": time.perf_counter() - started}])
 
 
+@dataclass(frozen=True)
+class _Expected:
+    """The probabilities that are expected of samples, made as they are asked for: a row has one for every class."""
+
+    objective: Objective
+    labels: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return len(self.labels), self.objective.classes
+
+    def __getitem__(self, rows: Any, /) -> np.ndarray:
+        return self.objective.expected(self.labels[rows])
+
+
+def _compare(head: LogisticRegression, features: Rows, objective: Objective, labels: np.ndarray) -> tuple[float, float]:
+    """Return loss and accuracy, a block of rows at a time."""
+    parts = list(blocks(features, beside=objective.classes))
+    found = [objective.compare(head.probabilities(features[rows]), labels[rows]) for rows in parts]
+    loss, accuracy = np.average(found, axis=0, weights=[rows.stop - rows.start for rows in parts])
+    return float(loss), float(accuracy)
+
+
 def evaluate_linear_head(
     head: LogisticRegression, images: SplitData, data: TrainingBatches, spec: FeatureSpec, split: str
 ) -> Evaluation:
     """Compare the predictions of a linear head with the labels of a split."""
-    probabilities = head.probabilities(load_samples(data.samples(split, spec))[0])
+    probabilities = head.probabilities(SampleRows(data.samples(split, spec)))
     return make_evaluation(images.classes, images.splits[split].labels, probabilities)

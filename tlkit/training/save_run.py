@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tlkit.config import FinetuneConfig
-from tlkit.data.layout import TRAIN, VALIDATION
+from tlkit.data.layout import VALIDATION
 from tlkit.data.modality import IMAGE
 from tlkit.inference.base import run
 from tlkit.inference.provenance import Provenance
@@ -62,7 +64,7 @@ def save_run(
     stages: Sequence[Stage],
     trained: Trained,
     provenance: Provenance,
-    features: Features,
+    known: tuple[Features, np.ndarray] | None,
     trackers: Trackers,
 ) -> FinetuneResult:
     """Save a run; its record is written last, because a folder that has one is complete.
@@ -74,7 +76,8 @@ def save_run(
         stages: The stages of phase 2.
         trained: What training made.
         provenance: What decided the features of phase 1.
-        features: What was computed along, to know images of other kinds by; empty where the finished model computes it.
+        known: What was computed along, to know images of other kinds by: features, and the labels of the training
+            images; None where the finished model computes it.
         trackers: What is told that the run is saved.
 
     Raises:
@@ -112,7 +115,7 @@ def save_run(
     record = dataclasses.replace(record, model_digest=file_digest(folder / MODEL))
     finished = RunNetwork(folder, record)
     try:
-        _learn_unknown(finished, plan, images, features)
+        _learn_unknown(finished, plan, images, known)
     except Exception as error:  # the model is worth more
         logger.warning("The run does not know images of other kinds: %s.", error)
     sections: list[Section] = []
@@ -127,11 +130,13 @@ def save_run(
     return result
 
 
-def _learn_unknown(finished: RunNetwork, plan: TrainingPlan, images: SplitData, features: Features) -> None:
-    layers, labels = known_layers(plan.architecture, plan.layers[-1].name), images.splits[TRAIN].strata
-    if not features:
-        chosen = choose_images(images, seed=plan.config.seed)
-        features, labels = features_of_run(finished, layers, chosen, images, plan.config.engine)
+def _learn_unknown(
+    finished: RunNetwork, plan: TrainingPlan, images: SplitData, known: tuple[Features, np.ndarray] | None
+) -> None:
+    layers = known_layers(plan.architecture, plan.layers[-1].name)
+    features, labels = known or features_of_run(
+        finished, layers, choose_images(images, seed=plan.config.seed), images, plan.config.engine
+    )
     folds = [fold.run for fold in plan.cross_validation.folds] if plan.cross_validation else []
     learn_unknown(finished.folder, finished.record, layers, features, labels, folds)
 

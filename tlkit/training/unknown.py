@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from tlkit.inference.loop import forward
 from tlkit.inference.select import open_engine
 from tlkit.training.base import Base
 from tlkit.training.batches import TrainingBatches
-from tlkit.training.datasets import load_samples
+from tlkit.training.datasets import SampleRows
 from tlkit.training.plan import TrainingPlan
 from tlkit.training.run_folder import RunRecord, read_run
 from tlkit.training.run_network import RunNetwork
@@ -30,8 +30,9 @@ from tlkit.utils.atomic_write import atomic_write
 UNKNOWN = "unknown.npz"
 """File of a run folder with what known classes look like."""
 
-_MOST_IMAGES, _LEAST_OF_CLASS = 2000, 5
-"""Images of a split that features are computed of for this alone: about so many, and of each class at least."""
+_MOST_CACHED, _MOST_COMPUTED, _LEAST_OF_CLASS = 50_000, 2000, 5
+"""Images of a split that are learned from: about so many whose features are cached, so many where they are computed for
+this alone, and of each class at least."""
 
 Features = Mapping[str, Sequence[np.ndarray]]
 """Of ``train`` and, where there is one, ``validation``: the features of each layer, ``(images, features)`` float32."""
@@ -60,13 +61,24 @@ def specs_of_frozen(plan: TrainingPlan, base: Base) -> tuple[FeatureSpec, ...]:
     return tuple(base.features(layer) for layer in known_layers(plan.architecture, base.layers[-1].name))
 
 
-def features_of_frozen(data: TrainingBatches, specs: Sequence[FeatureSpec], splits: Collection[str]) -> Features:
-    """Return the features that were computed along, of training and validation images where there are such splits."""
-    return {
-        split: [load_samples(data.samples(split, spec))[0] for spec in specs]
-        for split in (TRAIN, VALIDATION)
-        if specs and split in splits
+def features_of_frozen(
+    data: TrainingBatches, specs: Sequence[FeatureSpec], images: SplitData, *, seed: int
+) -> tuple[Features, np.ndarray] | None:
+    """Return the features that were computed along, with the labels of the training images; None where none were.
+
+    Args:
+        data: Their features.
+        specs: As of :func:`specs_of_frozen`.
+        images: The splits.
+        seed: Draws the images, where there are many.
+    """
+    if not specs:
+        return None
+    chosen = choose_images(images, _MOST_CACHED, seed=seed)
+    found = {
+        split: [SampleRows(data.samples(split, spec))[numbers] for spec in specs] for split, numbers in chosen.items()
     }
+    return found, images.splits[TRAIN].strata[chosen[TRAIN]]
 
 
 def features_of_run(
@@ -101,10 +113,10 @@ def features_of_run(
     return found, labels[TRAIN]
 
 
-def choose_images(images: SplitData, *, seed: int) -> dict[str, np.ndarray]:
-    """Choose images to learn from where features have to be computed for it: enough of each class, in order."""
+def choose_images(images: SplitData, most: int = _MOST_COMPUTED, *, seed: int) -> dict[str, np.ndarray]:
+    """Choose about ``most`` training and validation images to learn from: enough of each class, in order."""
     random = np.random.default_rng(seed)
-    each = max(_LEAST_OF_CLASS, _MOST_IMAGES // len(images.classes))
+    each = max(_LEAST_OF_CLASS, most // len(images.classes))
     chosen = {}
     for split in (name for name in (TRAIN, VALIDATION) if name in images.splits):
         labels = images.splits[split].strata
