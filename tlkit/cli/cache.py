@@ -92,6 +92,7 @@ def clear(kinds: tuple[str, ...], output_format: str) -> None:
     """
     from tlkit.utils.cache_dir import CLEARED, remove
     from tlkit.utils.findings import forget
+    from tlkit.utils.known_digests import forget_digests
     from tlkit.utils.text import format_bytes
 
     for kind in kinds:
@@ -100,6 +101,7 @@ def clear(kinds: tuple[str, ...], output_format: str) -> None:
     cached = [entry for entry in _entries() if entry.kind in (kinds or CLEARED)]
     if not kinds:
         forget()
+        forget_digests()
     removed, failed = [], []
     for entry in cached:
         try:

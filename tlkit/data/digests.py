@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 from tlkit.data.discovery import is_url
 from tlkit.data.modality import Modality
-from tlkit.data.tar_members import find_member, read_members
+from tlkit.data.tar_members import Place, find_member, read_members
 from tlkit.errors import DataError
+from tlkit.utils.findings import same_version
+from tlkit.utils.known_digests import KnownDigests, known_key
 from tlkit.utils.logging import progress_bar
 from tlkit.utils.processors import decode_threads
 from tlkit.utils.text import pluralize
@@ -31,48 +35,84 @@ Digest = bytes | None
 
 
 def file_digests(sources: Sequence[str], modality: Modality) -> list[Digest]:
-    """Compute the SHA-256 of every file's bytes, in order; None for URLs and for files that cannot be read."""
+    """Compute the SHA-256 of every file's bytes, in order; None for URLs and for files that cannot be read.
+
+    Files that did not change since they were hashed last are not read again (:mod:`tlkit.utils.known_digests`).
+    """
     with (
+        KnownDigests() as known,
         ThreadPoolExecutor(decode_threads()) as pool,
         progress_bar(total=len(sources), unit="file", description="hashing files") as bar,
     ):
         digests: list[Digest] = []
         parts = [sources[start : start + _TOGETHER] for start in range(0, len(sources), _TOGETHER)]
         for start in range(0, len(parts), _AHEAD):  # a future takes a kilobyte, and as long as a small file
-            for found in pool.map(partial(_digest_each, modality.max_bytes), parts[start : start + _AHEAD]):
+            for found in pool.map(partial(_digest_each, known, modality.max_bytes), parts[start : start + _AHEAD]):
                 digests += found
                 bar.update(len(found))
+            known.save()
     return digests
 
 
-def _digest_each(max_bytes: int, sources: Sequence[str]) -> list[Digest]:
-    return [_digest(max_bytes, source) for source in sources]
+class _Found(NamedTuple):
+    """Where the bytes of a file are: its path and status, and the place of those of a part of it."""
+
+    path: str
+    status: os.stat_result
+    place: Place | None
+
+    @property
+    def size(self) -> int:
+        return self.status.st_size if self.place is None else self.place.size
+
+    @property
+    def key(self) -> bytes | None:
+        return known_key(self.path, self.status, self.place or ())
+
+    def is_unchanged(self) -> bool:
+        return same_version(self.status, os.stat(self.path))
 
 
-def _digest(max_bytes: int, source: str) -> Digest:
+def _digest_each(known: KnownDigests, max_bytes: int, sources: Sequence[str]) -> list[Digest]:
+    places = [_find(source) for source in sources]
+    found = [None if place is None or place.size > max_bytes else place for place in places]
+    keys = [place and place.key for place in found]
+    recalled = known.recall(keys)
+    digests: list[Digest] = []
+    for place, key in zip(found, keys, strict=True):
+        digest = recalled.get(key) if key else None
+        if place is not None and digest is None:
+            with suppress(OSError):
+                digest = _digest(place)
+                if key and digest and place.is_unchanged():
+                    known.remember(key, digest)
+        digests.append(digest)
+    return digests
+
+
+def _find(source: str) -> _Found | None:
+    """Return where the bytes of a file are; None for URLs, and where it cannot be read."""
     if is_url(source):
         return None
     try:
-        if not os.path.isfile(source):
-            return _digest_member(max_bytes, source)
-        with open(source, "rb", buffering=0) as file:
-            size = os.fstat(file.fileno()).st_size
-            if size > max_bytes:
-                return None
-            if size > _SMALL:
-                return hashlib.file_digest(file, "sha256").digest()
-            return hashlib.sha256(file.read()).digest()
+        try:
+            status = os.stat(source)
+        except NotADirectoryError:  # a part of the path is a file: perhaps a tar file
+            member = find_member(source)
+            return member and _Found(member[0], os.stat(member[0]), member[1])
+        return _Found(source, status, None) if stat.S_ISREG(status.st_mode) else None
     except (OSError, DataError):
         return None
 
 
-def _digest_member(max_bytes: int, source: str) -> Digest:
-    found = find_member(source)
-    if found is None or found[1].size > max_bytes:
-        return None
-    shard, place = found
-    (data,) = read_members(shard, [place])
-    return hashlib.sha256(data).digest() if len(data) == place.size else None
+def _digest(found: _Found) -> Digest:
+    if found.place is not None:
+        (data,) = read_members(found.path, [found.place])
+        return hashlib.sha256(data).digest() if len(data) == found.size else None
+    with open(found.path, "rb", buffering=0) as file:
+        if found.size > _SMALL:
+            return hashlib.file_digest(file, "sha256").digest()
+        return hashlib.sha256(file.read()).digest()
 
 
 def repeated(digests: Iterable[Digest]) -> set[bytes]:

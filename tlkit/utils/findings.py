@@ -30,7 +30,17 @@ _recalled: dict[str, str] = {}
 
 def same_version(one: os.stat_result, other: os.stat_result) -> bool:
     """Return True if a file did not change from one status to the other."""
-    return _version(one) == _version(other)
+    return version_of(one) == version_of(other)
+
+
+def version_of(status: os.stat_result) -> tuple[int, ...]:
+    """Return what changes when a file does."""
+    return tuple(getattr(status, field) for field in _VERSION)
+
+
+def is_settled(status: os.stat_result) -> bool:
+    """Return False for a file that changed just now: it could change again without another time."""
+    return time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > SETTLED_NS
 
 
 def recall(what: str, path: Path, status: os.stat_result) -> str | None:
@@ -61,7 +71,7 @@ def remember(what: str, path: Path, status: os.stat_result, value: str) -> None:
         status: Its status, from before it was read.
         value: The answer, one line.
     """
-    if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) <= SETTLED_NS:
+    if not is_settled(status):
         return
     name = _name(what, path, status)
     _recalled[name] = value
@@ -87,12 +97,8 @@ def findings_folder() -> Path:
 
 
 def _name(what: str, path: Path, status: os.stat_result) -> str:
-    text = repr((what, os.path.abspath(path), *_version(status)))
+    text = repr((what, os.path.abspath(path), *version_of(status)))
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def _version(status: os.stat_result) -> tuple[int, ...]:
-    return tuple(getattr(status, field) for field in _VERSION)
 
 
 def _check(name: str, value: str) -> str:
