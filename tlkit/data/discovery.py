@@ -21,6 +21,15 @@ def is_url(text: str) -> bool:
     return "://" in text or (scheme.lower() == "data" and ":" in text)
 
 
+_FETCHED = {"http", "https", "data", "file"}
+"""Schemes of :mod:`tlkit.data.url`, which opens the first two and refuses the others."""
+
+
+def is_remote(source: str) -> bool:
+    """Return True for an address that a file system opens, such as ``s3://bucket/a.jpg``."""
+    return is_url(source) and source.partition(":")[0].lower() not in _FETCHED
+
+
 STDIN = "-"
 """An input that is read from standard input."""
 
@@ -155,8 +164,8 @@ def expand_inputs(inputs: Iterable[str], modality: Modality, left_out: Counter[s
     inputs are processed.
 
     Args:
-        inputs: Files, folders, URLs, lists of them (``.parquet``), tar files of images, also as
-            ``shard-{000..999}.tar``, or ``-`` for standard input.
+        inputs: Files, folders (also ``s3://bucket/folder/``), URLs, lists of them (``.parquet``), tar files of images,
+            also as ``shard-{000..999}.tar``, or ``-`` for standard input.
         modality: What folders are searched for.
         left_out: Counts the files in folders that are something else, by the end of their names.
 
@@ -165,12 +174,18 @@ def expand_inputs(inputs: Iterable[str], modality: Modality, left_out: Counter[s
     """
     sources: list[str] = []
     for item in inputs:
-        sources += (not is_stream(item) and _files_of(item, modality, left_out)) or [item]
+        sources += _files_of(item, modality, left_out) or [item]
     return sources
 
 
 def _files_of(item: str, modality: Modality, left_out: Counter[str] | None) -> list[str]:
     """Return the files that a folder, a list or a tar file stands for; empty for anything else."""
+    if is_remote(item):
+        from tlkit.data.remote import list_remote
+
+        return list_remote(item, modality, Counter() if left_out is None else left_out)
+    if is_stream(item):
+        return []
     if os.path.isdir(item):
         return list(walk_files(item, modality, left_out))
     if item.lower().endswith(".parquet") and os.path.isfile(item):

@@ -14,9 +14,10 @@ from PIL import Image
 
 from tlkit.data.audio.decode import DECODER, RATE, SAMPLES, check_installed, decode
 from tlkit.data.audio.mel_spectrogram import BANDS, HOP, mel_spectrogram
-from tlkit.data.discovery import is_stream, is_url
-from tlkit.data.file_checks import bytes_digest, check_regular, read_standard_input, why_unreadable
+from tlkit.data.discovery import is_stream
+from tlkit.data.file_checks import bytes_digest, check_regular, why_unreadable
 from tlkit.data.modality import AUDIO, Modality
+from tlkit.data.streams import read_stream
 from tlkit.errors import InputError
 
 SIZE = (BANDS, 1 + SAMPLES // HOP)
@@ -91,7 +92,7 @@ class MelSpectrogramPreprocessor:
         """Compute the mel-spectrogram of one recording.
 
         Args:
-            source: A path, an http(s) URL, or ``-`` for standard input.
+            source: A path, an http(s) URL, an address such as ``s3://bucket/a.jpg``, or ``-`` for standard input.
 
         Returns:
             ``(96, 1366)`` float32, decibels, low bands first.
@@ -99,7 +100,9 @@ class MelSpectrogramPreprocessor:
         Raises:
             InputError: It cannot be read. The message is the reason alone, without the file's name.
         """
-        return mel_spectrogram(decode(self._fetch(source) if is_stream(source) else source))
+        return mel_spectrogram(
+            decode(read_stream(source, AUDIO, allow_private=self.allow_private) if is_stream(source) else source)
+        )
 
     def load_with_digest(self, source: str) -> tuple[np.ndarray, bytes]:
         """Compute the mel-spectrogram of one audio file or URL; also return the SHA-256 of the decoded bytes.
@@ -108,7 +111,7 @@ class MelSpectrogramPreprocessor:
             InputError: As for :meth:`load`, or the file changed between hashing and decoding.
         """
         if is_stream(source):
-            data = self._fetch(source)
+            data = self._read(source)
             return mel_spectrogram(decode(data)), bytes_digest(data)
         try:
             check_regular(source, AUDIO)
@@ -124,12 +127,8 @@ class MelSpectrogramPreprocessor:
             raise InputError("it changed while it was read")
         return mel_spectrogram(sound), digest
 
-    def _fetch(self, source: str) -> bytes:
-        if not is_url(source):
-            return read_standard_input(AUDIO)
-        from tlkit.data.url import fetch  # urllib3 takes a while to import
-
-        return fetch(source, allow_private=self.allow_private, expected=AUDIO.with_article)
+    def _read(self, source: str) -> bytes:
+        return read_stream(source, AUDIO, allow_private=self.allow_private)
 
     def to_array(self, content: np.ndarray) -> np.ndarray:
         """Add the channel axis to a mel-spectrogram: ``(96, 1366, 1)`` float32."""

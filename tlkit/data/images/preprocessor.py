@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tlkit.data.discovery import is_stream, is_url
-from tlkit.data.file_checks import bytes_digest, read_file, read_standard_input
+from tlkit.data.discovery import is_stream
+from tlkit.data.file_checks import bytes_digest, read_file
 from tlkit.data.images.decode import DECODER, MAX_PIXELS, decode
 from tlkit.data.images.normalization import MODES, preprocess
 from tlkit.data.images.resize import CROP_FRACTION, resize
 from tlkit.data.modality import IMAGE, Modality
+from tlkit.data.streams import read_stream
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class ImagePreprocessor:
         """Decode one image.
 
         Args:
-            source: A path, an http(s) URL, or ``-`` for standard input.
+            source: A path, an http(s) URL, an address such as ``s3://bucket/a.jpg``, or ``-`` for standard input.
 
         Returns:
             A Pillow image in mode RGB. A large JPEG is decoded at a fraction of its size, but never below
@@ -75,7 +76,10 @@ class ImagePreprocessor:
         Raises:
             InputError: It cannot be read. The message is the reason alone, without the file's name.
         """
-        return decode(self._fetch(source) if is_stream(source) else source, min_size=self.min_size)
+        return decode(
+            read_stream(source, IMAGE, allow_private=self.allow_private) if is_stream(source) else source,
+            min_size=self.min_size,
+        )
 
     def load_bytes(self, data: bytes) -> Image.Image:
         """Decode the bytes of one image file, as :meth:`load`.
@@ -91,15 +95,15 @@ class ImagePreprocessor:
         Raises:
             InputError: As for :meth:`load`.
         """
-        data = self._fetch(source) if is_stream(source) else read_file(source, IMAGE)
+        data = (
+            read_stream(source, IMAGE, allow_private=self.allow_private)
+            if is_stream(source)
+            else read_file(source, IMAGE)
+        )
         return decode(data, min_size=self.min_size), bytes_digest(data)
 
-    def _fetch(self, source: str) -> bytes:
-        if not is_url(source):
-            return read_standard_input(IMAGE)
-        from tlkit.data.url import fetch  # urllib3 takes a while to import
-
-        return fetch(source, allow_private=self.allow_private, expected=IMAGE.with_article)
+    def _read(self, source: str) -> bytes:
+        return read_stream(source, IMAGE, allow_private=self.allow_private)
 
     def to_array(self, content: Image.Image) -> np.ndarray:
         """Resize an image to :attr:`size`, unless the network does.

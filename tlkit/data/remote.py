@@ -1,0 +1,167 @@
+"""Images in object stores and other file systems: addresses such as ``s3://bucket/a.jpg``.
+
+pyarrow opens ``s3://``, ``gs://`` and ``hdfs://``, and fsspec any other protocol it knows, such as ``abfs://`` and
+``hf://``. Credentials and servers are those of the environment, and so are time limits and retries of the libraries.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from tlkit.data.discovery import is_hidden
+from tlkit.data.memory import claim_file
+from tlkit.data.modality import Modality
+from tlkit.errors import InputError
+from tlkit.utils.text import format_bytes, shorten
+
+_ARROW = {"s3", "gs", "gcs", "hdfs", "viewfs"}
+"""Schemes that pyarrow opens by itself. Not Azure's: without credentials, pyarrow 26 ends the process."""
+
+
+_GOOGLE_SECONDS = 30
+"""For which pyarrow tries again; its own limit is a quarter of an hour."""
+_LONGEST = 300
+"""Characters of a reason."""
+MAX_BYTES = 2**30
+"""Larger files are refused: they are read into memory whole."""
+
+
+def read_remote(address: str, *, allow_private: bool = False) -> bytes:
+    """Read a whole file.
+
+    Args:
+        address: ``s3://bucket/a.jpg``; what follows its bucket is taken as it stands.
+        allow_private: Also accept an ``endpoint_override`` that is a loopback, link-local or private IP address.
+
+    Raises:
+        InputError: It cannot be read or is too large, or a package is missing. The message is the reason alone.
+    """
+    with _one_line():
+        system, path = _open(address, allow_private)
+        with system.open_input_file(path) as file:
+            size = file.size()
+            if size > MAX_BYTES:
+                raise InputError(f"it is larger than {format_bytes(MAX_BYTES)}")
+            claim_file(size)
+            data: bytes = file.read(size)
+    if len(data) < size:
+        raise InputError(f"it ends after {len(data):,} of {size:,} bytes")
+    return data
+
+
+def list_remote(address: str, modality: Modality, left_out: Counter[str]) -> list[str]:
+    """Return the addresses of the files of a modality below a folder, sorted by name at every level.
+
+    A file counts by the end of its name. Hidden names are skipped.
+
+    Args:
+        address: A folder; an address that names a file of the modality is not looked up.
+        modality: What to search for.
+        left_out: Counts the files that are something else, by the end of their names.
+
+    Returns:
+        The addresses; none where it is no folder, or cannot be listed: reading it tells why.
+    """
+    start, mark, query = _parts(address)
+    if modality.has_name(start):
+        return []
+    try:
+        with _one_line():
+            from pyarrow.fs import FileSelector, FileType
+
+            system, path = _open(address, allow_private=True)
+            if system.get_file_info(path).type != FileType.Directory:
+                return []
+            found = [
+                file.path[len(path.rstrip("/")) :].strip("/")
+                for file in system.get_file_info(FileSelector(path, recursive=True))
+                if file.type == FileType.File
+            ]
+    except InputError:
+        return []
+    shown = sorted(
+        (name for name in found if not any(map(is_hidden, name.split("/")))), key=lambda name: name.split("/")
+    )
+    left_out.update(_ending(name) for name in shown if not modality.has_name(name))
+    return [f"{start.rstrip('/')}/{name}{mark}{query}" for name in shown if modality.has_name(name)]
+
+
+def _ending(name: str) -> str:
+    last = name.rpartition("/")[2]
+    return f".{last.rpartition('.')[2]}".lower() if "." in last else ""
+
+
+def _parts(address: str) -> tuple[str, str, str]:
+    """Return an address without its options, the mark between them, and the options; only pyarrow's has some."""
+    start, mark, query = address.rpartition("?")
+    is_options = mark and address.partition(":")[0].lower() in _ARROW and "=" in query
+    return (start, mark, query) if is_options else (address, "", "")
+
+
+def _open(address: str, allow_private: bool) -> tuple[Any, str]:
+    """Return the file system that has an address, and its path there."""
+    scheme = address.partition(":")[0].lower()
+    for package in ("pyarrow", *(("fsspec",) if scheme not in _ARROW else ())):
+        if importlib.util.find_spec(package) is None:
+            raise InputError(f"{scheme}:// needs {package}: pip install 'tlkit[remote]'")
+    if scheme in _ARROW:
+        start, mark, query = _parts(address)
+        server, _, path = start.partition("://")[2].partition("/")
+        if not allow_private:
+            _check_endpoints(query)
+        system, root = _arrow_system(f"{scheme}://{server}/{mark}{query}")
+        return system, f"{root.rstrip('/')}/{path}"
+    from fsspec.core import url_to_fs
+    from pyarrow.fs import FSSpecHandler, PyFileSystem
+
+    system, path = url_to_fs(address)
+    return PyFileSystem(FSSpecHandler(system)), path
+
+
+@functools.lru_cache(maxsize=64)
+def _arrow_system(address: str) -> tuple[Any, str]:
+    """Return the file system of a bucket, opened once: it looks for the bucket's region, and keeps connections."""
+    from pyarrow.fs import FileSystem
+
+    if address.startswith("gs") and "retry_limit_seconds" not in address:
+        address += f"{'&' if '?' in address else '?'}retry_limit_seconds={_GOOGLE_SECONDS}"
+    system, root = FileSystem.from_uri(address)
+    return system, root
+
+
+def _check_endpoints(query: str) -> None:
+    """Refuse a server inside this network: a table may come from anywhere, and may not make this machine ask it."""
+    from tlkit.downloads.http.private_networks import PrivateHostError, check_host
+
+    for endpoint in parse_qs(query).get("endpoint_override", ()):
+        host = urlsplit(endpoint if "://" in endpoint else f"//{endpoint}").hostname
+        try:
+            check_host(host or "")
+        except PrivateHostError as error:
+            raise InputError(str(error)) from error
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """Turn whatever a file system raises into a reason of one line."""
+    try:
+        yield
+    except InputError:
+        raise
+    except FileNotFoundError as error:
+        raise InputError("there is no such file") from error
+    except ImportError as error:  # fsspec names the package of a protocol
+        raise InputError(f"a package is missing: {_first_line(error)}") from error
+    except Exception as error:  # of boto, aiohttp, pyarrow, …
+        raise InputError(f"it cannot be read: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return shorten(lines[0].rstrip(".") if lines else type(error).__name__, _LONGEST)
