@@ -6,8 +6,11 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
+from tlkit.analysis import logistic_regression
 from tlkit.analysis.logistic_regression import STRENGTHS, cross_validate, fit_logistic_regression, fold_numbers, one_hot
+from tlkit.errors import TrainingError
 from tlkit.training.objective import Objective, balanced_weights
+from tlkit.utils import rows
 
 
 @pytest.fixture(autouse=True)
@@ -124,3 +127,48 @@ def test_what_was_left_out_is_predicted_without_it(digits):
     found = cross_validate(features, labels, 10, folds=folds, strength=1e-3)
     assert found.shape == (300, 10)
     assert (found.argmax(axis=1)[flipped] == digits[1][flipped]).mean() > 0.7
+
+
+class Counted:
+    """Rows that tell how many of them were read at a time."""
+
+    def __init__(self, array):
+        self.array, self.shape, self.most = array, array.shape, 0
+
+    def __getitem__(self, rows):
+        found = self.array[rows]
+        self.most = max(self.most, len(found))
+        return found
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_passes_over_the_samples_go_block_by_block(digits, monkeypatch, multi_label):
+    """No matter how many there are, no more is read at a time, and the optimum is the same."""
+    features, expected = digits[0], one_hot(digits[1], 10)
+    whole = fit_logistic_regression(features, expected, strength=1e-3, multi_label=multi_label)
+    monkeypatch.setattr(logistic_regression, "IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr(rows, "_BLOCK_BYTES", 4 * 100 * 74)
+    for count in (400, len(features)):
+        counted = Counted(features[:count]), Counted(expected[:count])
+        found = fit_logistic_regression(*counted, strength=1e-3, multi_label=multi_label)
+        found.probabilities(counted[0])
+        assert [each.most for each in counted] == [115, 100]  # of 64 numbers alone, and with 10 of the classes
+    np.testing.assert_allclose(found.probabilities(features), whole.probabilities(features), atol=1e-3)
+    np.testing.assert_allclose(found.kernel, whole.kernel, atol=1e-3 * np.abs(whole.kernel).max())
+
+
+def test_the_strength_is_chosen_on_some_of_many(digits, monkeypatch):
+    monkeypatch.setattr(logistic_regression, "_MOST_SAMPLES", 300)
+    monkeypatch.setattr(logistic_regression, "IN_MEMORY_BYTES", 0)
+    counted = Counted(digits[0]), Counted(one_hot(digits[1], 10))
+    groups = np.arange(len(digits[0])) // 3
+    monkeypatch.setattr(rows, "_BLOCK_BYTES", 4 * 100 * 74)
+    assert fit_logistic_regression(*counted, groups=groups).strength in STRENGTHS
+    assert [each.most for each in counted] == [300, 300]
+
+
+def test_features_that_are_not_finite_are_refused(digits):
+    features = digits[0].copy()
+    features[5, 5] = np.inf
+    with pytest.raises(TrainingError, match="not finite"):
+        fit_logistic_regression(features, one_hot(digits[1], 10))

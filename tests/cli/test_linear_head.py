@@ -7,7 +7,10 @@ import sys
 import numpy as np
 import pytest
 
+from tlkit.analysis import logistic_regression
 from tlkit.backend import keras
+from tlkit.features.io import FeatureFile
+from tlkit.utils import rows
 
 FAST = ("--head", "linear", "--finetune-epochs", 0, "--format", "json")
 
@@ -105,6 +108,28 @@ def test_options_of_epochs_have_no_effect_and_say_so(textures, tlkit, tmp_path):
     assert ran.code == 0
     assert "--epochs has no effect: L-BFGS" in ran.err
     assert "--lr has no effect: L-BFGS" in ran.err
+
+
+@pytest.mark.usefixtures("toy")
+@pytest.mark.parametrize("file_format", ["npy", "hdf5", "parquet"])
+def test_features_beyond_memory_are_read_in_blocks(textures, tlkit, tmp_path, monkeypatch, file_format):
+    """The head is the same, and at no time more rows are read than fit in a block."""
+    network, read = ("--arch", "toy", "--pooling", "avg"), []
+    real = FeatureFile._read
+    assert tlkit("bottleneck", textures, *network, "-o", tmp_path / "features", "--format", file_format).code == 0
+    given = ("finetune", textures, *FAST, *network[:2], "--features", tmp_path / "features")
+    expected = tlkit(*given, "-o", tmp_path / "whole").json
+    monkeypatch.setattr(rows, "IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr(rows, "_BLOCK_BYTES", 4 * 18 * 5)
+    monkeypatch.setattr(logistic_regression, "IN_MEMORY_BYTES", 0)
+    if file_format != "parquet":
+        monkeypatch.setattr(FeatureFile, "_read", lambda self, rows: read.append(len(rows)) or real(self, rows))
+    ran = tlkit(*given, "-o", tmp_path / "blocks")
+    assert "Copying" in ran.err
+    assert ran.json["val_accuracy"] == expected["val_accuracy"]
+    assert max(read, default=5) == 5
+    one, other = (np.load(tmp_path / name / "unknown.npz")["threshold"] for name in ("whole", "blocks"))
+    assert one == pytest.approx(other, rel=1e-3)
 
 
 @pytest.mark.every

@@ -6,7 +6,6 @@ import functools
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from tlkit.errors import DataError
@@ -47,8 +46,8 @@ def _members(path: str, size: int, changed: int) -> Mapping[str, Place]:
     with tarfile.open(path, "r:") as archive:
         for member in archive:
             archive.members = []  # type: ignore[attr-defined]  # of millions, which it would keep
-            parts = PurePosixPath(member.name).parts
-            if member.isreg() and not member.issparse() and parts and ".." not in parts and parts[0] != "/":
+            parts = [part for part in member.name.split("/") if part not in ("", ".")]
+            if member.isreg() and not member.issparse() and ".." not in parts and not member.name.startswith("/"):
                 found["/".join(parts)] = Place(member.offset_data, member.size)
     return found
 
