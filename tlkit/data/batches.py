@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tlkit.data.discovery import is_url
+from tlkit.data.discovery import is_remote, is_url
 from tlkit.data.memory import claims
 from tlkit.data.preprocessor import Preprocessor
 from tlkit.errors import InputError
@@ -43,8 +43,8 @@ class Batch:
 THUMBNAIL_SIDE = 480
 """Longer side of a thumbnail, in pixels."""
 
-DOWNLOADS = 8
-"""URLs that are fetched side by side: their servers are waited for, not the processors."""
+DOWNLOADS, OBJECTS = 8, 32
+"""URLs, and files of object stores, that are fetched side by side: their servers are waited for, not the processors."""
 
 _Sample = tuple[np.ndarray, bytes, Image.Image | None]
 
@@ -79,8 +79,8 @@ def decoding(
         exactly one batch, as a sample or as a failure.
     """
     if workers is None:
-        urls = sum(map(is_url, sources[: 2 * DOWNLOADS]))
-        workers = max(decode_threads(), min(urls, DOWNLOADS))
+        urls, objects = (sum(map(waits, sources[: 2 * OBJECTS])) for waits in (is_url, is_remote))
+        workers = max(decode_threads(), min(urls, DOWNLOADS), min(objects, OBJECTS))
     most = max(2 * workers, AHEAD_BYTES // preprocessor.sample_bytes)
     downloaded = itertools.count(1)
 
