@@ -200,7 +200,7 @@ def _images() -> Any:
         argument=True,
         path=True,
         metavar="IMAGES...",
-        help="Files, directories, http(s) URLs and Parquet lists of them.",
+        help="Files, directories, URLs (http, s3, …) and Parquet lists of them.",
     )
 
 

@@ -20,7 +20,7 @@ from tlkit.utils.text import pluralize
 def extract(context: click.Context, /, options: dict[str, Any], output_format: str) -> None:
     """Extract the activations of one layer for IMAGES and save them as features.
 
-    IMAGES are files, directories (searched recursively), http(s) URLs and .parquet lists of them; recordings where the
+    IMAGES are files, directories (searched recursively; also s3://bucket/folder/), URLs and .parquet lists of them; recordings where the
     network takes audio.
     The default network is efficientnetlite0.
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tlkit.errors import FeatureError
-from tlkit.features.store import FeatureStore
+from tlkit.features.store import FeatureStore, adjacent
 from tlkit.inference.provenance import Provenance
 from tlkit.keras_files import FEATURES
 from tlkit.utils.atomic_write import atomic_write
@@ -22,6 +22,8 @@ from tlkit.utils.text import csv_line
 ENDINGS = (".npy", ".h5", ".hdf5", ".parquet", ".csv")
 FORMAT = 1
 _CHUNK_BYTES = 2**18
+_GAPS = 4
+"""How many times as many rows of an HDF5 file are read at most to read the wanted ones at once."""
 
 
 @dataclass(frozen=True)
@@ -250,8 +252,8 @@ class FeatureFile:
             order, back = np.unique(rows, return_inverse=True)  # HDF5 reads increasing indices
             with h5py.File(self._path, "r") as file:
                 data = file[self._group or "/"]["features"]
-                if len(order) and order[-1] - order[0] + 1 == len(order):
-                    found = data[order[0] : order[-1] + 1]
+                if len(order) and order[-1] - order[0] < _GAPS * len(order):  # a range takes a tenth of the time
+                    found = data[order[0] : order[-1] + 1][order - order[0]]
                 else:
                     found = data[order]
                 return np.asarray(found, np.float32)[back]
@@ -260,12 +262,12 @@ class FeatureFile:
 
     def _read_npy(self, rows: np.ndarray) -> np.ndarray:
         found = np.empty((len(rows), *self.shape), np.float32)
-        size = found[:1].nbytes
+        size, flat = found[:1].nbytes, found.reshape(-1).view(np.uint8)
         with self._path.open("rb", buffering=0) as file:
             start = os.fstat(file.fileno()).st_size - size * len(self.metadata.files)
-            for number, row in enumerate(rows.tolist()):
-                data = os.pread(file.fileno(), size, start + size * row)
-                found[number] = np.frombuffer(data, "<f4").reshape(self.shape)
+            for first, stop in adjacent(rows, size):
+                data = os.pread(file.fileno(), size * (stop - first), start + size * int(rows[first]))
+                flat[size * first : size * stop] = np.frombuffer(data, np.uint8)
         return found
 
     def is_sound(self) -> bool:

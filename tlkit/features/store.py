@@ -16,6 +16,7 @@ import time
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -209,15 +210,11 @@ class FeatureStore:
         assert self.shapes is not None
         found = np.empty((len(rows), *self.shapes[output]), np.float32)
         flat = found.reshape(len(rows), -1)
-        start = 0
-        for stop in range(1, len(rows) + 1):
-            ends = stop == len(rows) or rows[stop] != rows[stop - 1] + 1  # a run of adjacent rows
-            if ends or (stop - start) * self.row_bytes[output] >= _READ_BYTES:
-                data = self._block(output, int(rows[start]), stop - start)
-                if len(data) != flat[start:stop].nbytes:
-                    raise self._damaged()
-                flat[start:stop] = np.frombuffer(data, "<f4").reshape(stop - start, -1)
-                start = stop
+        for start, stop in adjacent(rows, self.row_bytes[output]):
+            data = self._block(output, int(rows[start]), stop - start)
+            if len(data) != flat[start:stop].nbytes:
+                raise self._damaged()
+            flat[start:stop] = np.frombuffer(data, "<f4").reshape(stop - start, -1)
         if any(zlib.crc32(flat[number].tobytes()) != self._checks[row, output] for number, row in enumerate(rows)):
             raise self._damaged()
         return found
@@ -241,6 +238,15 @@ class FeatureStore:
         step = max(1, 2**23 // max(1, self.row_bytes[output]))
         for start in range(0, len(rows), step):
             yield self.read(rows[start : start + step], output)
+
+
+def adjacent(rows: np.ndarray, row_bytes: int) -> Iterator[tuple[int, int]]:
+    """Yield where runs of adjacent numbers begin and end among numbers of rows, 32 MB at most."""
+    most = max(1, _READ_BYTES // max(1, row_bytes))
+    ends = (np.flatnonzero(np.diff(rows) != 1) + 1).tolist()
+    for first, last in pairwise([0, *ends, len(rows)]):
+        for start in range(first, last, most):
+            yield start, min(start + most, last)
 
 
 def open_store(folder: Path, provenance: Provenance) -> FeatureStore:
