@@ -331,7 +331,7 @@ def _documented(group: type[Options]) -> Callable[[Function], Function]:
 
 @_documented(config.PredictConfig)
 def predict(images: Images, **options: Unpack[Predict]) -> Predictions:
-    """Classify images or recordings: files, directories (searched recursively) and http(s) URLs.
+    """Classify images or recordings: files, directories (searched recursively) and URLs (http, s3, …).
 
     Args:
         images: One path or URL, or several.

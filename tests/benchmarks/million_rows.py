@@ -3,8 +3,8 @@
 Images are of 16 pixels in tar shards, and features are synthetic, as long as those of a small MobileNet (256 numbers),
 so that nothing is measured but tlkit. The rows are put into the store that `tlkit bottleneck` resumes from; it then
 computes none, and writes them in each format; `tlkit finetune --features` reads those. What is constant a row does not
-grow from one number of rows to the next. Last, a folder of small files: to
-walk it, to hash them, and to hash them again.
+grow from one number of rows to the next. Before that, a folder of small
+files: to walk it, to hash them, and to hash them again.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import shutil
 import sys
 import tarfile
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -84,13 +85,14 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.cache = folder, folder / "cache"
-        self.taken: dict[str, list[tuple[float, float]]] = {}
 
-    def measure(self, name: str, command: list) -> None:
-        """Measure a command, and remember seconds and MB under a name."""
-        self.taken.setdefault(name, []).append(
-            measure([sys.executable, *map(str, command)], TLKIT_CACHE_DIR=str(self.cache), TF_CPP_MIN_LOG_LEVEL="3")
+    def measure(self, count: int, unit: str, name: str, command: list) -> None:
+        """Measure a command that goes through so many rows or files, and print a line."""
+        seconds, memory = measure(
+            [sys.executable, *map(str, command)], TLKIT_CACHE_DIR=str(self.cache), TF_CPP_MIN_LOG_LEVEL="3"
         )
+        each = 1e6 * seconds / count
+        print(f"{count:>9,} {unit}s  {name:<24}{seconds:8.1f} s {each:8.1f} µs a {unit} {memory:7.0f} MB", flush=True)
 
     def rows(self, rows: int, formats: list[str]) -> None:
         """Write, go on and train with so many rows."""
@@ -98,15 +100,15 @@ class Bench:
         here.mkdir()
         write_shards(here / "data", rows)
         data = here / "data" / f"shard-{{000..{-(-rows // SHARD) - 1:03}}}.tar"
-        self.measure("write into the store", ["-c", ROWS, Path(__file__).parent, here / "store", rows])
+        self.measure(rows, "row", "write into the store", ["-c", ROWS, Path(__file__).parent, here / "store", rows])
         for name in formats:
             output = here / name
             shutil.copytree(here / "store", output / STORE[name], copy_function=os.link)
             bottleneck = ["-m", "tlkit", "-q", "bottleneck", data, "-o", output, "--format", name, *NETWORK]
-            self.measure(f"go on, write {name}", bottleneck)
-            self.measure(f"{name} is up to date", bottleneck)
+            self.measure(rows, "row", f"go on, write {name}", bottleneck)
+            self.measure(rows, "row", f"{name} is up to date", bottleneck)
             finetune = ["-m", "tlkit", "-q", "finetune", data, "--features", output, "--recipe", "fast", *NETWORK]
-            self.measure(f"train from {name}", [*finetune, "-o", here / f"run-{name}"])
+            self.measure(rows, "row", f"train from {name}", [*finetune, "-o", here / f"run-{name}"])
             shutil.rmtree(output)
         shutil.rmtree(here)
 
@@ -117,8 +119,9 @@ class Bench:
             if number % 1000 == 0:
                 (here / f"{number // 1000:05}").mkdir(parents=True)
             (here / f"{number // 1000:05}" / f"{number:08}.jpg").write_bytes(image(number))
+        time.sleep(3)  # digests of files that changed just now are not remembered
         for name, how in (("walk", "walk"), ("walk and hash", "hash"), ("walk and hash again", "hash")):
-            self.measure(f"{name} {count:,} files", ["-c", WALK, here, how])
+            self.measure(count, "file", name, ["-c", WALK, here, how])
 
 
 def main() -> None:
@@ -130,19 +133,10 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder))
+        if given.files:
+            bench.files(given.files)
         for rows in given.rows:
             bench.rows(rows, given.formats)
-            for name, taken in bench.taken.items():
-                seconds, memory = taken[-1]
-                print(
-                    f"{rows:>9,} {name:<28}{seconds:9.1f} s {1e6 * seconds / rows:9.1f} µs a row {memory:7.0f} MB",
-                    flush=True,
-                )
-        if given.files:
-            bench.taken.clear()
-            bench.files(given.files)
-            for name, ((seconds, memory),) in bench.taken.items():
-                print(f"{name:<38}{seconds:9.1f} s {1e6 * seconds / given.files:9.1f} µs a file {memory:6.0f} MB")
 
 
 if __name__ == "__main__":

@@ -20,9 +20,8 @@ from tlkit.utils.text import pluralize
 def extract(context: click.Context, /, options: dict[str, Any], output_format: str) -> None:
     """Extract the activations of one layer for IMAGES and save them as features.
 
-    IMAGES are files, directories (searched recursively; also s3://bucket/folder/), URLs and .parquet lists of them; recordings where the
-    network takes audio.
-    The default network is efficientnetlite0.
+    IMAGES are files, directories (searched recursively; also s3://bucket/folder/), URLs and .parquet lists of them;
+    recordings where the network takes audio. The default network is efficientnetlite0.
 
     Features are float32, in input order. File names and provenance are stored alongside: in an .h5 as `files`,
     `sha256` and the attribute `provenance`; beside a .npy or .csv as FILE.json. Interrupted, the same command

@@ -24,7 +24,7 @@ _COLUMNS = ("input", "rank", "label", "name", "probability", "error", "unknown_s
 @format_option("text", "json", "csv")
 @click.pass_context
 def predict(context: click.Context, /, options: dict[str, Any], output_format: str) -> None:
-    """Classify IMAGES: files, directories (searched recursively), http(s) URLs, or - for an image on standard input.
+    """Classify IMAGES: files, directories (searched recursively), URLs (http, s3, …), or - for standard input.
 
     A .parquet file is a list of them.
 
