@@ -90,7 +90,7 @@ def test_parquet_in_many_parts_trains_the_same_head(tlkit, tmp_path, data, monke
     monkeypatch.setattr("tlkit.features.parquet_files._PART_BYTES", 5 * row)
     monkeypatch.setattr("tlkit.features.parquet_files._GROUP_BYTES", 2 * row)
     if not in_memory:
-        monkeypatch.setattr("tlkit.features.parquet_files._IN_MEMORY_BYTES", 0)
+        monkeypatch.setattr("tlkit.utils.rows.IN_MEMORY_BYTES", 0)
     command = ["bottleneck", data, "-o", tmp_path / "p", *TOY, "--format", "parquet", "--json"]
     assert tlkit(*command).code == 0
     parts = [f"part-train-{number:05d}.parquet" for number in range(3)]

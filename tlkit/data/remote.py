@@ -7,7 +7,6 @@ pyarrow opens ``s3://``, ``gs://`` and ``hdfs://``, and fsspec any other protoco
 from __future__ import annotations
 
 import functools
-import importlib.util
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,8 @@ from urllib.parse import parse_qs, urlsplit
 from tlkit.data.discovery import is_hidden
 from tlkit.data.memory import claim_file
 from tlkit.data.modality import Modality
-from tlkit.errors import InputError
+from tlkit.errors import InputError, TlkitError
+from tlkit.utils.extras import needs
 from tlkit.utils.text import format_bytes, shorten
 
 _ARROW = {"s3", "gs", "gcs", "hdfs", "viewfs"}
@@ -40,7 +40,8 @@ def read_remote(address: str, *, allow_private: bool = False) -> bytes:
         allow_private: Also accept an ``endpoint_override`` that is a loopback, link-local or private IP address.
 
     Raises:
-        InputError: It cannot be read or is too large, or a package is missing. The message is the reason alone.
+        InputError: It cannot be read or is too large. The message is the reason alone.
+        TlkitError: pyarrow or fsspec is not installed.
     """
     with _one_line():
         system, path = _open(address, allow_private)
@@ -67,15 +68,18 @@ def list_remote(address: str, modality: Modality, left_out: Counter[str]) -> lis
 
     Returns:
         The addresses; none where it is no folder, or cannot be listed: reading it tells why.
+
+    Raises:
+        TlkitError: pyarrow or fsspec is not installed.
     """
     start, mark, query = _parts(address)
     if modality.has_name(start):
         return []
     try:
         with _one_line():
+            system, path = _open(address, allow_private=True)
             from pyarrow.fs import FileSelector, FileType
 
-            system, path = _open(address, allow_private=True)
             if system.get_file_info(path).type != FileType.Directory:
                 return []
             found = [
@@ -107,9 +111,7 @@ def _parts(address: str) -> tuple[str, str, str]:
 def _open(address: str, allow_private: bool) -> tuple[Any, str]:
     """Return the file system that has an address, and its path there."""
     scheme = address.partition(":")[0].lower()
-    for package in ("pyarrow", *(("fsspec",) if scheme not in _ARROW else ())):
-        if importlib.util.find_spec(package) is None:
-            raise InputError(f"{scheme}:// needs {package}: pip install 'tlkit[remote]'")
+    needs("remote", "pyarrow", *(() if scheme in _ARROW else ("fsspec",)), by=f"reading {scheme}://")
     if scheme in _ARROW:
         start, mark, query = _parts(address)
         server, _, path = start.partition("://")[2].partition("/")
@@ -152,7 +154,7 @@ def _one_line() -> Iterator[None]:
     """Turn whatever a file system raises into a reason of one line."""
     try:
         yield
-    except InputError:
+    except TlkitError:
         raise
     except FileNotFoundError as error:
         raise InputError("there is no such file") from error

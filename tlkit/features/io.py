@@ -23,7 +23,7 @@ ENDINGS = (".npy", ".h5", ".hdf5", ".parquet", ".csv")
 FORMAT = 1
 _CHUNK_BYTES = 2**18
 _GAPS = 4
-"""How many times as many rows of an HDF5 file are read at most to read the wanted ones at once."""
+"""How many times as many rows as are wanted are read at most, to read them as a range: it takes a tenth of the time."""
 
 
 @dataclass(frozen=True)
@@ -252,10 +252,7 @@ class FeatureFile:
             order, back = np.unique(rows, return_inverse=True)  # HDF5 reads increasing indices
             with h5py.File(self._path, "r") as file:
                 data = file[self._group or "/"]["features"]
-                if len(order) and order[-1] - order[0] < _GAPS * len(order):  # a range takes a tenth of the time
-                    found = data[order[0] : order[-1] + 1][order - order[0]]
-                else:
-                    found = data[order]
+                found = data[order[0] : order[-1] + 1][order - order[0]] if is_dense(order) else data[order]
                 return np.asarray(found, np.float32)[back]
         except (OSError, KeyError, ValueError, RuntimeError) as error:
             raise FeatureError(f"{self._path} cannot be read: {error}.") from error
@@ -283,6 +280,11 @@ class FeatureFile:
             found = self._read(chosen)
             good = self._sound(chosen, found)
             yield chosen[good], found[good]
+
+
+def is_dense(rows: np.ndarray) -> bool:
+    """Return True for increasing numbers of rows that are best read as a range, with those between them."""
+    return bool(len(rows) and (np.diff(rows) > 0).all() and rows[-1] - rows[0] < _GAPS * len(rows))
 
 
 def open_npy(path: Path, beside: Path) -> FeatureFile:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tlkit.errors import FeatureError
-from tlkit.features.io import FORMAT, FeatureBlocks, FeatureFile, FeatureMetadata, metadata_from_dict
+from tlkit.features.io import FORMAT, FeatureBlocks, FeatureFile, FeatureMetadata, is_dense, metadata_from_dict
 from tlkit.utils.atomic_write import atomic_write
 from tlkit.utils.extras import needs
 from tlkit.utils.rows import Rows, hold
@@ -247,7 +247,7 @@ def _open(paths: Sequence[Path], content: Any, split: str) -> FeatureFile:
 
 
 class _ParquetFeatures(FeatureFile):
-    """Features in Parquet. Rows in their order are read as they stand; in any other, all of them are copied first."""
+    """Features in Parquet. Rows in their order are read as they are; in any other, all of them are copied first."""
 
     def __init__(self, metadata: FeatureMetadata, shape: tuple[int, ...], path: Path, files: Sequence[Any]) -> None:
         super().__init__(metadata, shape, path, None)
@@ -262,8 +262,9 @@ class _ParquetFeatures(FeatureFile):
         from pyarrow import ArrowException
 
         try:
-            if self._copy is None and len(rows) and np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows))):
-                return self._in_order(int(rows[0]), int(rows[0]) + len(rows))
+            if self._copy is None and is_dense(rows):
+                found: np.ndarray = self._in_order(int(rows[0]), int(rows[-1]) + 1)[rows - rows[0]]
+                return found
             if self._copy is None:
                 groups = map(self._row_group, range(len(self._groups)))
                 self._copy = hold(groups, (int(self._starts[-1]), *self.shape))
