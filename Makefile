@@ -67,6 +67,7 @@ bench: $(READY)
 	python tests/benchmarks/finetune.py
 	python tests/benchmarks/serve.py
 	python tests/benchmarks/export.py
+	python tests/benchmarks/million_rows.py
 
 # scikit-image and scikit-learn, of dev, have the images.
 bench-accuracy: $(READY)

@@ -4,7 +4,7 @@ Images are of 16 pixels in tar shards, and features are synthetic, as long as th
 so that nothing is measured but tlkit. The rows are put into the store that `tlkit bottleneck` resumes from; it then
 computes none, and writes them in each format; `tlkit finetune --features` reads those. What is constant a row does not
 grow from one number of rows to the next. Before that, a folder of small
-files: to walk it, to hash them, and to hash them again.
+files: to walk it, to hash them, and to hash them again. `million_rows.py 1000000 --formats npy` takes ten minutes.
 """
 
 import argparse
@@ -127,7 +127,7 @@ class Bench:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("rows", nargs="*", type=int, default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("rows", nargs="*", type=int, default=[10_000, 100_000])
     parser.add_argument("--formats", nargs="*", choices=FORMATS, default=list(FORMATS))
     parser.add_argument("--files", type=int, default=200_000)
     given = parser.parse_args()
