@@ -3,8 +3,8 @@
 Images are of 16 pixels in tar shards, and features are synthetic, as long as those of a small MobileNet (256 numbers),
 so that nothing is measured but tlkit. The rows are put into the store that `tlkit bottleneck` resumes from; it then
 computes none, and writes them in each format; `tlkit finetune --features` reads those. What is constant a row does not
-grow from one number of rows to the next. Before that, a folder of small
-files: to walk it, to hash them, and to hash them again. `million_rows.py 1000000 --formats npy` takes ten minutes.
+grow from one number of rows to the next. Before that, a folder of small files: to walk it, to hash them, and to hash
+them again. `million_rows.py 1000000 --formats npy` takes ten minutes.
 """
 
 import argparse
