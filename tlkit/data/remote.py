@@ -7,6 +7,7 @@ pyarrow opens ``s3://``, ``gs://`` and ``hdfs://``, and fsspec any other protoco
 from __future__ import annotations
 
 import functools
+import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -89,16 +90,10 @@ def list_remote(address: str, modality: Modality, left_out: Counter[str]) -> lis
             ]
     except InputError:
         return []
-    shown = sorted(
-        (name for name in found if not any(map(is_hidden, name.split("/")))), key=lambda name: name.split("/")
-    )
-    left_out.update(_ending(name) for name in shown if not modality.has_name(name))
+    found.sort(key=lambda name: name.split("/"))
+    shown = [name for name in found if not any(map(is_hidden, name.split("/")))]
+    left_out.update(os.path.splitext(name)[1].lower() for name in shown if not modality.has_name(name))
     return [f"{start.rstrip('/')}/{name}{mark}{query}" for name in shown if modality.has_name(name)]
-
-
-def _ending(name: str) -> str:
-    last = name.rpartition("/")[2]
-    return f".{last.rpartition('.')[2]}".lower() if "." in last else ""
 
 
 def _parts(address: str) -> tuple[str, str, str]:
