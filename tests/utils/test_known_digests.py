@@ -114,13 +114,16 @@ def test_files_in_shards_are_known_too(tmp_path, read, settled):
 
 
 @pytest.mark.parametrize("content", [b"", b"no database", b"SQLite format 3\0" + b"x" * 5000, None])
-def test_a_damaged_memo_is_as_good_as_none(files, settled, content):
+def test_a_damaged_memo_is_as_good_as_none(files, read, settled, content):
     expected = file_digests(files, IMAGE)
     if content is None:
         whole = database().read_bytes()
         content = whole[:5000] + bytes(2000) + whole[7000:]
     database().write_bytes(content)
     assert file_digests(files, IMAGE) == expected == file_digests(files, IMAGE)
+    read.clear()
+    assert file_digests(files, IMAGE) == expected
+    assert read == []  # it was removed, and begun again
 
 
 def test_a_digest_that_a_disk_damaged_is_not_used(files, settled):

@@ -11,8 +11,8 @@ import hashlib
 import os
 import threading
 import zlib
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,19 +54,17 @@ class KnownDigests:
 
     def __exit__(self, *error: object) -> None:
         self.save()
-        if self._connection is not None:
-            self._connection.close()
+        self._close()
 
     def recall(self, keys: Iterable[bytes | None]) -> dict[bytes, bytes]:
         """Return the digests that are known, by their keys; it may be called in any thread."""
         asked = [key for key in keys if key is not None]
-        if not asked or self._connection is None:
-            return {}
         marks = ",".join("?" * len(asked))
-        with self._lock, _ignored():
-            found = self._connection.execute(f"SELECT key, value FROM digests WHERE key IN ({marks})", asked).fetchall()
-            return {key: value[:32] for key, value in found if value == _checked(key, value[:32])}
-        return {}
+        found: list[tuple[bytes, bytes]] = []
+        with self._connected() as connection:
+            if connection and asked:
+                found = connection.execute(f"SELECT key, value FROM digests WHERE key IN ({marks})", asked).fetchall()
+        return {key: value[:32] for key, value in found if value == _checked(key, value[:32])}
 
     def remember(self, key: bytes, digest: bytes) -> None:
         """Remember a digest, once it is saved; it may be called in any thread."""
@@ -75,13 +73,33 @@ class KnownDigests:
     def save(self) -> None:
         """Write what is new."""
         new, self._new = self._new, {}
-        if not new or self._connection is None:
-            return
-        with self._lock, _ignored(), self._connection as transaction:
-            transaction.executemany("INSERT OR REPLACE INTO digests (key, value) VALUES (?, ?)", new.items())
-            first, last = transaction.execute("SELECT min(number), max(number) FROM digests").fetchone()
-            if last - first >= MOST:
-                transaction.execute("DELETE FROM digests WHERE number <= ?", [last - MOST // 2])
+        with self._connected() as connection:
+            if not new or not connection:
+                return
+            with connection:
+                connection.executemany("INSERT OR REPLACE INTO digests (key, value) VALUES (?, ?)", new.items())
+                first, last = connection.execute("SELECT min(number), max(number) FROM digests").fetchone()
+                if last - first >= MOST:
+                    connection.execute("DELETE FROM digests WHERE number <= ?", [last - MOST // 2])
+
+    @contextmanager
+    def _connected(self) -> Iterator[sqlite3.Connection | None]:
+        """Hold the connection in one thread; what SQLite cannot do is left undone, and a damaged file is removed."""
+        import sqlite3
+
+        with self._lock:
+            try:
+                yield self._connection
+            except sqlite3.OperationalError:  # locked, full or not writable
+                pass
+            except sqlite3.DatabaseError:
+                self._close()
+                forget_digests()
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
 
 
 def forget_digests() -> None:
@@ -94,15 +112,6 @@ def forget_digests() -> None:
 def _checked(key: bytes, digest: bytes) -> bytes:
     """Return a digest with a checksum behind it: bytes that a disk lost must not pass for a digest."""
     return digest + zlib.crc32(key + digest).to_bytes(4, "big")
-
-
-class _ignored(suppress):
-    """Ignore what SQLite cannot do."""
-
-    def __init__(self) -> None:
-        import sqlite3
-
-        super().__init__(sqlite3.Error)
 
 
 def _connect() -> sqlite3.Connection | None:
