@@ -126,7 +126,7 @@ def test_parquet_of_somebody_stays(tlkit, tmp_path, data):
 
 @pytest.mark.parametrize("command", ["bottleneck", "extract"])
 def test_without_pyarrow(tlkit, tmp_path, data, monkeypatch, command):
-    monkeypatch.setattr("tlkit.utils.extras.find_spec", lambda name: None)
+    monkeypatch.setattr("tlkit.utils.extras.find_spec", lambda name: name == "tensorflow" or None)
     output = ("-o", tmp_path / "f.parquet") if command == "extract" else ("-o", tmp_path / "f", "--format", "parquet")
     ran = tlkit(command, data, *TOY, *output)
     assert ran.code == 1
