@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tlkit.commands.inspect_h5 import Inspection
     from tlkit.commands.predict import Predictions
     from tlkit.commands.weights import FileStatus
+    from tlkit.distributed.shares import PartResult
     from tlkit.exporting.result import ExportResult
     from tlkit.training.result import FinetuneResult
 
@@ -71,7 +72,15 @@ class Network(Load, Width, Compute, total=False):
     precision: config.Precision
 
 
-class Predict(Network, total=False):
+class Workers(TypedDict, total=False):
+    """Keywords of :class:`tlkit.config.WorkersOptions`, beside ``part``."""
+
+    ray: str | None
+    workers: int | None
+    merge: bool
+
+
+class Predict(Network, Workers, total=False):
     """Keywords of :class:`tlkit.config.PredictConfig`."""
 
     arch: str | None
@@ -112,7 +121,7 @@ class Serve(Load, Compute, total=False):
     precision: config.Precision
 
 
-class Extract(Network, total=False):
+class Extract(Network, Workers, total=False):
     """Keywords of :class:`tlkit.config.ExtractConfig`."""
 
     arch: str | None
@@ -128,7 +137,7 @@ class Extract(Network, total=False):
     force: bool
 
 
-class BottleneckOptions(Network, total=False):
+class BottleneckOptions(Network, Workers, total=False):
     """Keywords of :class:`tlkit.config.BottleneckConfig`."""
 
     val_split: float
@@ -270,7 +279,7 @@ class Probe(Compute, total=False):
     precision: config.Precision
 
 
-class Check(Probe, total=False):
+class Check(Probe, Workers, total=False):
     """Keywords of :class:`tlkit.config.CheckConfig`."""
 
     arch: str
@@ -329,12 +338,17 @@ def _documented(group: type[Options]) -> Callable[[Function], Function]:
     return add
 
 
+@overload
+def predict(images: Images, *, part: None = None, **options: Unpack[Predict]) -> Predictions: ...
+@overload
+def predict(images: Images, *, part: str, **options: Unpack[Predict]) -> PartResult: ...
 @_documented(config.PredictConfig)
-def predict(images: Images, **options: Unpack[Predict]) -> Predictions:
+def predict(images: Images, *, part: str | None = None, **options: Unpack[Predict]) -> Predictions | PartResult:
     """Classify images or recordings: files, directories (searched recursively) and URLs (http, s3, …).
 
     Args:
         images: One path or URL, or several.
+        part: ``K/N`` computes one of N shares of the images, and ``merge=True`` makes the result from all.
         options: See below.
 
     Returns:
@@ -343,7 +357,7 @@ def predict(images: Images, **options: Unpack[Predict]) -> Predictions:
     Raises:
         TlkitError: Invalid options, missing weights, an unreadable run.
     """
-    checked = _limited(config.PredictConfig.of({"images": images, **options}))
+    checked = _limited(config.PredictConfig.of({"images": images, "part": part, **options}))
     from tlkit.commands.predict import predict as run
 
     return run(checked)
@@ -367,35 +381,47 @@ def serve(model: StrPath, **options: Unpack[Serve]) -> None:
     run(checked)
 
 
+@overload
+def extract(images: Images, *, part: None = None, **options: Unpack[Extract]) -> ExtractResult: ...
+@overload
+def extract(images: Images, *, part: str, **options: Unpack[Extract]) -> PartResult: ...
 @_documented(config.ExtractConfig)
-def extract(images: Images, **options: Unpack[Extract]) -> ExtractResult:
+def extract(images: Images, *, part: str | None = None, **options: Unpack[Extract]) -> ExtractResult | PartResult:
     """Extract the activations of one layer for images and save them as features.
 
     Args:
         images: One path or URL, or several.
+        part: ``K/N`` computes one of N shares of the images, and ``merge=True`` makes the result from all.
         options: See below; ``output`` is required.
 
     Raises:
         TlkitError: Invalid options, missing weights, no readable image, a file that cannot be written.
     """
-    checked = _limited(config.ExtractConfig.of({"images": images, **options}))
+    checked = _limited(config.ExtractConfig.of({"images": images, "part": part, **options}))
     from tlkit.commands.extract import extract as run
 
     return run(checked)
 
 
+@overload
+def bottleneck(data: StrPath, *, part: None = None, **options: Unpack[BottleneckOptions]) -> BottleneckResult: ...
+@overload
+def bottleneck(data: StrPath, *, part: str, **options: Unpack[BottleneckOptions]) -> PartResult: ...
 @_documented(config.BottleneckConfig)
-def bottleneck(data: StrPath, **options: Unpack[BottleneckOptions]) -> BottleneckResult:
+def bottleneck(
+    data: StrPath, *, part: str | None = None, **options: Unpack[BottleneckOptions]
+) -> BottleneckResult | PartResult:
     """Compute bottleneck features (the frozen base's output) for every image of a data folder.
 
     Args:
         data: A directory with one folder per class, or with ``train`` and ``validation`` folders of them.
+        part: ``K/N`` computes one of N shares of the images, and ``merge=True`` makes the result from all.
         options: See below; ``output`` is required.
 
     Raises:
         TlkitError: Invalid options or data, missing weights, a directory that cannot be written to.
     """
-    checked = _limited(config.BottleneckConfig.of({"data": data, **options}))
+    checked = _limited(config.BottleneckConfig.of({"data": data, "part": part, **options}))
     from tlkit.commands.bottleneck import bottleneck as run
 
     return run(checked)
@@ -482,18 +508,23 @@ def evaluate(
     return measure(checked)
 
 
+@overload
+def check(data: StrPath, *, part: None = None, **options: Unpack[Check]) -> CheckResult: ...
+@overload
+def check(data: StrPath, *, part: str, **options: Unpack[Check]) -> PartResult: ...
 @_documented(config.CheckConfig)
-def check(data: StrPath, **options: Unpack[Check]) -> CheckResult:
+def check(data: StrPath, *, part: str | None = None, **options: Unpack[Check]) -> CheckResult | PartResult:
     """Look for what spoils a training: unreadable images, copies, leaks, wrong labels, outliers.
 
     Args:
         data: As for :func:`finetune`.
+        part: ``K/N`` computes one of N shares of the images, and ``merge=True`` makes the result from all.
         options: See below; ``strict`` is for the command line's exit code alone.
 
     Raises:
         TlkitError: Invalid options or data, missing weights, a file that cannot be written.
     """
-    checked = _limited(config.CheckConfig.of({"data": data, **options}))
+    checked = _limited(config.CheckConfig.of({"data": data, "part": part, **options}))
     from tlkit.commands.check import check as run
 
     return run(checked)

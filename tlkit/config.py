@@ -195,6 +195,47 @@ class ResumeOptions(ComputeOptions, DistributeOptions):
     """What may be otherwise when a run is resumed."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class WorkersOptions(EngineOptions):
+    """Which machines compute: this one, Ray's, or whichever run the same command for a part each."""
+
+    ray: str | None = option(
+        None, group=EXECUTION, metavar="local|ADDRESS", unset="this process computes",
+        help="Compute in workers of Ray: of this machine (local), or of a cluster at host:port, which sees the same "
+        "storage. --threads is for each worker, 1 unless given.",
+    )  # fmt: skip
+    workers: int | None = option(
+        None, group=EXECUTION, at_least=1, at_most=10_000, metavar="N", unset="as many as there are processors for",
+        help="Number of workers of --ray.",
+    )  # fmt: skip
+    part: str | None = option(
+        None, group=EXECUTION, metavar="K/N", unset="all images",
+        help="Compute the K-th of N shares of the images alone, on one of N machines that see the same storage.",
+    )  # fmt: skip
+    merge: bool = option(
+        False, group=EXECUTION, help="Make the result from all parts that --part K/N computed; nothing is computed."
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.workers is not None and self.ray is None:
+            raise UsageError("--workers is the number of workers of Ray.", hint="Add --ray local, or leave it out.")
+        if sum((self.ray is not None, self.part is not None, self.merge)) > 1:
+            raise UsageError("--ray, --part and --merge exclude each other.", hint="Use one of them.")
+        _ = self.share
+
+    @property
+    def share(self) -> tuple[int, int]:
+        """Which share of the images to compute, and of how many."""
+        if self.part is None:
+            return 1, 1
+        match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", self.part.strip(), re.ASCII)
+        number, count = (int(match[1]), int(match[2])) if match else (0, 0)
+        if not 1 <= number <= count:
+            raise ConfigError(f"part is {self.part!r}; expected K/N with K from 1 to N, such as 3/8.")
+        return number, count
+
+
 def _images() -> Any:
     return option(
         argument=True,
@@ -326,7 +367,7 @@ def _force(what: str) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictConfig(BuildOptions, LoadOptions, EngineOptions):
+class PredictConfig(BuildOptions, LoadOptions, WorkersOptions):
     """Options of `tlkit predict`."""
 
     images: tuple[str, ...] = _images()
@@ -358,6 +399,15 @@ class PredictConfig(BuildOptions, LoadOptions, EngineOptions):
         help="Draw the first images, each beside a bar chart of its classes.",
     )  # fmt: skip
     force: bool = _force("FILE of --plot or --explain if tlkit did not draw it")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        drawn = "--plot" if self.plot else "--explain" if self.explain else None
+        if drawn and (self.ray or self.part or self.merge):
+            raise UsageError(
+                f"{drawn} draws images that this machine classifies.",
+                hint="Leave it out, and draw the images that matter afterwards.",
+            )
 
     def without_effect(self) -> dict[str, str]:
         """Return the options that have no effect beside the others, with the reason."""
@@ -417,7 +467,7 @@ class ServeConfig(LoadOptions, EngineOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExtractConfig(BuildOptions, LoadOptions, EngineOptions):
+class ExtractConfig(BuildOptions, LoadOptions, WorkersOptions):
     """Options of `tlkit extract`."""
 
     images: tuple[str, ...] = _images()
@@ -448,7 +498,7 @@ class ExtractConfig(BuildOptions, LoadOptions, EngineOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BottleneckConfig(BuildOptions, LoadOptions, EngineOptions, DataOptions):
+class BottleneckConfig(BuildOptions, LoadOptions, WorkersOptions, DataOptions):
     """Options of `tlkit bottleneck`."""
 
     arch: str = _arch()
@@ -886,7 +936,7 @@ class ProbeOptions(EngineOptions, DataOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CheckConfig(ProbeOptions):
+class CheckConfig(ProbeOptions, WorkersOptions):
     """Options of `tlkit check`."""
 
     arch: str = _arch()

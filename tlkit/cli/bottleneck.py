@@ -9,6 +9,7 @@ import click
 from tlkit.cli.app import SOME_SKIPPED
 from tlkit.cli.options import GroupedOption, config_option, job_command
 from tlkit.cli.output import echo, echo_json
+from tlkit.cli.parts import end_with_part
 from tlkit.config import BottleneckConfig
 from tlkit.utils.text import pluralize
 
@@ -34,6 +35,8 @@ def bottleneck(context: click.Context, /, options: dict[str, Any], as_json: bool
     from tlkit import api
 
     result = api.bottleneck(**options)
+    if options.get("part"):
+        end_with_part(context, result, as_json=as_json)
     if as_json:
         echo_json(result.to_dict())
     else:

@@ -17,7 +17,7 @@ from tlkit.utils.text import did_you_mean
 if TYPE_CHECKING:
     from tlkit.utils.cache_dir import CacheEntry
 
-_KINDS = ("features", "models", "weights", "archives")
+_KINDS = ("features", "models", "weights", "archives", "parts")
 
 
 @click.group(invoke_without_command=True, short_help="List what tlkit has cached, or remove it.")

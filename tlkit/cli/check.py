@@ -9,6 +9,7 @@ import click
 
 from tlkit.cli.options import format_option, job_command
 from tlkit.cli.output import echo, echo_csv, echo_json
+from tlkit.cli.parts import end_with_part
 from tlkit.config import CheckConfig
 from tlkit.utils.text import pluralize
 
@@ -38,6 +39,8 @@ def check(context: click.Context, /, options: dict[str, Any], output_format: str
     from tlkit import api
 
     result = api.check(**options)
+    if options.get("part"):
+        end_with_part(context, result, as_json=output_format == "json")
     if output_format == "json":
         echo_json(result.to_dict())
     elif output_format == "csv":

@@ -9,6 +9,7 @@ import click
 from tlkit.cli.app import SOME_SKIPPED
 from tlkit.cli.options import config_option, format_option, job_command
 from tlkit.cli.output import echo, echo_json
+from tlkit.cli.parts import end_with_part
 from tlkit.config import ExtractConfig
 from tlkit.utils.text import pluralize
 
@@ -35,6 +36,8 @@ def extract(context: click.Context, /, options: dict[str, Any], output_format: s
     from tlkit import api
 
     result = api.extract(**options)
+    if options.get("part"):
+        end_with_part(context, result, as_json=output_format == "json")
     if output_format == "json":
         echo_json(result.to_dict())
     else:

@@ -10,6 +10,7 @@ import click
 from tlkit.cli.app import SOME_SKIPPED
 from tlkit.cli.options import format_option, job_command
 from tlkit.cli.output import echo, echo_csv, echo_json
+from tlkit.cli.parts import end_with_part
 from tlkit.config import PredictConfig
 from tlkit.utils.logging import warn_skipped
 from tlkit.utils.text import shorten
@@ -44,6 +45,8 @@ def predict(context: click.Context, /, options: dict[str, Any], output_format: s
     from tlkit import api
 
     predictions = api.predict(**options)
+    if options.get("part"):
+        end_with_part(context, predictions, as_json=output_format == "json")
     failed = [(prediction.input, prediction.error) for prediction in predictions if prediction.error]
     warn_skipped(failed)
     if output_format == "json":

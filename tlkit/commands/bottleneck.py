@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ import numpy as np
 
 from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.config import BottleneckConfig
-from tlkit.data.dataset import Dataset, scan_dataset
+from tlkit.data.dataset import Dataset, list_files, scan_dataset
 from tlkit.data.labelled_files import relative_name
-from tlkit.data.modality import MODALITIES, Modality
+from tlkit.data.modality import Modality
+from tlkit.distributed.shares import PartResult, compute_part, parts_of
 from tlkit.errors import DataError, FeatureError, TlkitError, UsageError
 from tlkit.features.bottleneck_files import SPLITS, open_splits, split_files, write_splits
 from tlkit.features.export import FileGroup, export_features
@@ -30,8 +32,6 @@ from tlkit.utils.output_file import check_output
 from tlkit.utils.text import join_truncated
 
 PART, LOCK = "bottleneck_features.part", ".tlkit.lock"
-_PART_OF_PARQUET = f"_{PART}"
-"""What begins so is no part of a dataset to those that read one."""
 _HINT = "Choose another folder with -o, or use --force to overwrite it."
 
 
@@ -81,10 +81,11 @@ class BottleneckResult:
         }
 
 
-def bottleneck(config: BottleneckConfig) -> BottleneckResult:
+def bottleneck(config: BottleneckConfig) -> BottleneckResult | PartResult:
     """Compute the features of each split and write them; after an interruption the same call resumes.
 
-    Features of the same provenance that the folder holds are reused: only new and changed images are computed.
+    Features of the same provenance that the folder holds are reused: only new and changed images are computed. With
+    ``part``, one share of all images is computed and nothing is written yet.
 
     Raises:
         TlkitError: Options contradict each other, weights cannot be found, the data cannot be used, or the folder
@@ -98,27 +99,23 @@ def bottleneck(config: BottleneckConfig) -> BottleneckResult:
             f"{output} is inside the data folder, where it would become a class.",
             hint="Choose a folder elsewhere with -o.",
         )
-    architecture = get_architecture(config.arch, config.build)
-    modality = MODALITIES[architecture.modality]
-    spec = FeatureSpec.from_architecture(
-        architecture,
-        weights=config.weights,
-        load=config.load,
-        layer=config.layer,
-        pooling=config.pooling,
-        size=config.size,
-        resize=config.resize,
-        seed=config.seed,
-    )
+    extractor = feature_extractor(config)
+    modality = extractor.modality
+    parts = output / f"{_begin(config)}bottleneck_features.parts"
+    if config.part is not None:
+        files = list_files(config.data, modality=modality, exclude=config.exclude, group=config.group)
+        return compute_part(config, parts, extractor, files, config.batch_size)
     dataset = scan_dataset(config.data, seed=config.seed, modality=modality, **config.scanning)
-    extractor = FeatureExtractor(spec, engine=config.engine, precision=config.precision)
     for warning in dataset.warnings:
         logger.warning(warning)
     if config.seed and not (dataset.held_out or config.weights == "none" or config.skip_mismatch):
         logger.warning("--seed has no effect: %s has a validation folder, and no weights are random.", config.data)
     try:
         output.mkdir(parents=True, exist_ok=True)
-        with locked(output / LOCK, remove=True):
+        with (
+            locked(output / LOCK, remove=True),
+            parts_of(config, parts, extractor, partial(feature_extractor, config), batch_size=config.batch_size),
+        ):
             return _compute(output, dataset, extractor, config)
     except OSError as error:
         raise FeatureError(
@@ -127,8 +124,28 @@ def bottleneck(config: BottleneckConfig) -> BottleneckResult:
         ) from error
 
 
+def feature_extractor(config: BottleneckConfig) -> FeatureExtractor:
+    """Return what computes the features, on this machine or another."""
+    spec = FeatureSpec.from_architecture(
+        get_architecture(config.arch, config.build),
+        weights=config.weights,
+        load=config.load,
+        layer=config.layer,
+        pooling=config.pooling,
+        size=config.size,
+        resize=config.resize,
+        seed=config.seed,
+    )
+    return FeatureExtractor(spec, engine=config.engine, precision=config.precision)
+
+
+def _begin(config: BottleneckConfig) -> str:
+    """Return how names begin that are no part of a dataset to those that read one."""
+    return "_" if config.format == "parquet" else ""
+
+
 def _compute(output: Path, dataset: Dataset, extractor: FeatureExtractor, config: BottleneckConfig) -> BottleneckResult:
-    part = output / (_PART_OF_PARQUET if config.format == "parquet" else PART)
+    part = output / f"{_begin(config)}{PART}"
     existing = _existing(output, part, extractor, config)
     groups = {
         name: FileGroup(

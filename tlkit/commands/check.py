@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,11 @@ from tlkit.analysis.duplicates import group_numbers, groups_of, near_duplicates
 from tlkit.analysis.label_errors import find_label_errors
 from tlkit.analysis.logistic_regression import fit_logistic_regression, one_hot
 from tlkit.analysis.outliers import find_outliers
-from tlkit.architectures.preprocessor import preprocessor_for, refuse_image_options
+from tlkit.architectures.preprocessor import refuse_image_options
 from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.config import CheckConfig
 from tlkit.data.batches import read_batches
-from tlkit.data.dataset import scan_dataset
+from tlkit.data.dataset import list_files, scan_dataset
 from tlkit.data.discovery import is_url
 from tlkit.data.exclude import write_list
 from tlkit.data.images.preprocessor import ImagePreprocessor
@@ -29,6 +30,8 @@ from tlkit.data.labelled_files import relative_name
 from tlkit.data.layout import TEST, TRAIN, VALIDATION
 from tlkit.data.modality import IMAGE
 from tlkit.data.preprocessor import Preprocessor
+from tlkit.distributed.shares import PartResult, cached_parts, compute_part, parts_of
+from tlkit.features.extractor import FeatureExtractor
 from tlkit.features.spec import FeatureSpec
 from tlkit.reporting.html import check_page_path
 from tlkit.reporting.metrics import wilson_interval
@@ -198,8 +201,10 @@ class CheckResult:
         }
 
 
-def check(config: CheckConfig) -> CheckResult:
+def check(config: CheckConfig) -> CheckResult | PartResult:
     """Look for what spoils a training; nothing is changed or deleted.
+
+    With ``part``, only the features of one share of the images are computed.
 
     Raises:
         TlkitError: Options, data or weights that cannot be used, or a file that cannot be written.
@@ -208,17 +213,16 @@ def check(config: CheckConfig) -> CheckResult:
         check_page_path(Path(config.report), "tlkit check", force=config.force)
     if config.write_list is not None:
         check_output(Path(config.write_list), force=config.force)
-    architecture = get_architecture(config.arch)
-    refuse_image_options(architecture, **{"tlkit check": "images"})
-    spec = FeatureSpec.from_architecture(
-        architecture, weights=config.weights, pooling="avg", size=config.size, resize=config.resize, seed=config.seed
-    )
-    preprocessor = preprocessor_for(architecture, spec.network.preprocessor.size, config.resize)
+    extractor = feature_extractor(config)
+    parts = cached_parts(extractor, "check", config.data)
+    if config.part is not None:
+        files = list_files(config.data, exclude=config.exclude, group=config.group)
+        return compute_part(config, parts, extractor, files, config.batch_size)
+    preprocessor = extractor.specs[0].network.preprocessor
     dataset = scan_dataset(config.data, seed=config.seed, modality=IMAGE, **config.scanning)
     images = SplitData(dataset, preprocessor, config.batch_size or 32, trains=False)
-    features = split_features(
-        images, spec, engine=config.engine, precision=config.precision, batch_size=config.batch_size
-    )
+    with parts_of(config, parts, extractor, partial(feature_extractor, config), batch_size=config.batch_size):
+        features = split_features(images, extractor, batch_size=config.batch_size)
     folder = _Folder(dataset.root, images, dataset.held_out)
     groups, duplicates = folder.duplicates(features)
     duplicate_of = group_numbers(len(folder.places), groups)
@@ -246,6 +250,16 @@ def check(config: CheckConfig) -> CheckResult:
     if config.report is not None:
         _write_report(result, config, preprocessor, dataset.root)
     return result
+
+
+def feature_extractor(config: CheckConfig) -> FeatureExtractor:
+    """Return what computes the features, on this machine or another."""
+    architecture = get_architecture(config.arch)
+    refuse_image_options(architecture, **{"tlkit check": "images"})
+    spec = FeatureSpec.from_architecture(
+        architecture, weights=config.weights, pooling="avg", size=config.size, resize=config.resize, seed=config.seed
+    )
+    return FeatureExtractor(spec, engine=config.engine, precision=config.precision)
 
 
 class _Folder:

@@ -21,6 +21,7 @@ from tlkit.data.hold_out import unit_numbers
 from tlkit.data.layout import TRAIN, VALIDATION
 from tlkit.data.modality import MODALITIES
 from tlkit.errors import DataError, InputError, UsageError, WeightsError
+from tlkit.features.extractor import FeatureExtractor
 from tlkit.features.spec import FeatureSpec
 from tlkit.inference.base import run
 from tlkit.inference.select import open_engine
@@ -269,10 +270,8 @@ def _measure(candidate: Candidate, dataset: Dataset, config: CompareConfig) -> _
     preprocessor = spec.network.preprocessor
     images = SplitData(dataset, preprocessor, config.batch_size or 32)
     images.splits = {split: images.splits[split] for split in (TRAIN, VALIDATION)}  # test stays unseen
-    features = split_features(
-        images, spec, engine=config.engine, precision=config.precision, batch_size=config.batch_size,
-        description=candidate.architecture.name,
-    )  # fmt: skip
+    extractor = FeatureExtractor(spec, engine=config.engine, precision=config.precision)
+    features = split_features(images, extractor, batch_size=config.batch_size, description=candidate.architecture.name)
     vectors = np.concatenate([features[split] for split in images.splits])
     labels = np.concatenate([found.labels for found in images.splits.values()])
     files = [file for found in images.splits.values() for file in found.files]

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tlkit.architectures.registry.lookup import get_architecture
 from tlkit.config import DEFAULT_ARCHITECTURE, ExtractConfig
 from tlkit.data.digests import file_digests
 from tlkit.data.discovery import expand_inputs, report_left_out
+from tlkit.distributed.shares import PartResult, compute_part, parts_of
 from tlkit.errors import FeatureError, UsageError
 from tlkit.features.export import FileGroup, export_features
 from tlkit.features.extractor import FeatureExtractor, refuse_difference
@@ -77,8 +79,10 @@ class ExtractResult:
         }
 
 
-def extract(config: ExtractConfig) -> ExtractResult:
+def extract(config: ExtractConfig) -> ExtractResult | PartResult:
     """Compute features and write them as one file; after an interruption the same call resumes.
+
+    With ``part``, one share of them is computed and nothing is written yet.
 
     Raises:
         TlkitError: Options contradict each other, weights cannot be found, a file of something else exists or cannot
@@ -92,10 +96,13 @@ def extract(config: ExtractConfig) -> ExtractResult:
         check_pyarrow()
     if not output.parent.is_dir():
         raise FeatureError(f"There is no folder {output.parent} to write to.")
-    extractor = FeatureExtractor(_spec(config), engine=config.engine, precision=config.precision)
+    extractor = feature_extractor(config)
     left_out: Counter[str] = Counter()
     sources = expand_inputs(config.images, extractor.modality, left_out)
     report_left_out(left_out, extractor.modality)
+    parts = output.with_name(f"{output.name}.parts")
+    if config.part is not None:
+        return compute_part(config, parts, extractor, sources, config.batch_size)
     part = output.with_name(f"{output.name}.part")
     written: list[FeatureBlocks] = []
 
@@ -104,7 +111,10 @@ def extract(config: ExtractConfig) -> ExtractResult:
         _write(output, ending, features[""])
 
     try:
-        with locked(output.with_name(f".{output.name}.lock"), remove=True):
+        with (
+            locked(output.with_name(f".{output.name}.lock"), remove=True),
+            parts_of(config, parts, extractor, partial(feature_extractor, config), batch_size=config.batch_size),
+        ):
             resumed = can_resume(part, extractor.provenance)
             rows, metadata = _existing(output, ending, resumed=resumed, force=config.force)
             if metadata and not config.force and not resumed:
@@ -124,6 +134,11 @@ def extract(config: ExtractConfig) -> ExtractResult:
     done = written[0].metadata
     shape = (len(done.files), *written[0].shape)
     return ExtractResult(output, shape, done.provenance, computed, tuple(done.skipped), left_out, done.notes)
+
+
+def feature_extractor(config: ExtractConfig) -> FeatureExtractor:
+    """Return what computes the features, on this machine or another."""
+    return FeatureExtractor(_spec(config), engine=config.engine, precision=config.precision)
 
 
 def _spec(config: ExtractConfig) -> FeatureSpec:

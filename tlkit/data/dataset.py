@@ -148,6 +148,26 @@ def scan_dataset(
     )  # fmt: skip
 
 
+def list_files(
+    folder: str, *, modality: Modality = IMAGE, exclude: str | None = None, group: str | None = None
+) -> list[str]:
+    """List the files of labelled data that :func:`scan_dataset` finds, each once, sorted. No file is opened.
+
+    Args:
+        folder: As the other arguments, those of :func:`scan_dataset`.
+        modality: Which files to look for.
+        exclude: A list of files to leave out.
+        group: The column of a table that tells which images belong together.
+
+    Raises:
+        DataError: No such folder, or a table that cannot be read.
+    """
+    found = _find_files(folder, modality, _TableOptions(group))
+    if exclude is not None:
+        _exclude(exclude, found.root, found.by_split)
+    return sorted({file for classes in found.by_split.values() for files in classes.values() for file in files})
+
+
 @dataclass(frozen=True)
 class _TableOptions:
     """What only tables tell of: groups of images, and several labels an image."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tlkit.data.digests import file_digests
+from tlkit.data.digests import Digest, file_digests
 from tlkit.data.modality import Modality
 from tlkit.errors import FeatureError, InputError
 from tlkit.features.compute_missing import (
@@ -27,7 +27,7 @@ from tlkit.features.spec import FeatureSpec
 from tlkit.features.store import FeatureStore
 from tlkit.inference.base import Engine, run
 from tlkit.inference.lazy_model import LazyModel
-from tlkit.inference.loop import forward
+from tlkit.inference.loop import ForwardBatch, forward
 from tlkit.inference.provenance import Provenance
 from tlkit.inference.select import open_engine
 from tlkit.utils.atomic_write import atomic_write
@@ -35,6 +35,10 @@ from tlkit.utils.logging import logger
 from tlkit.utils.text import pluralize
 
 NOTES = "notes.json"
+
+Elsewhere = Callable[[Sequence[str], Sequence[Digest], str], Iterator[ForwardBatch]]
+"""Computes in other processes: of files, their SHA-256 as far as it is known, and what the progress bar names, the
+batches that :func:`tlkit.inference.loop.forward` would yield, with digests."""
 _COMPARED = 8
 """Images on which a lower precision is compared with float32."""
 
@@ -49,7 +53,12 @@ class FeatureExtractor:
         specs: Which features.
         engine: ``auto``, ``keras`` or ``openvino``.
         precision: ``float32`` or ``bfloat16``.
+
+    Attributes:
+        elsewhere: Computes what is missing instead of an engine here; None for the engine.
     """
+
+    elsewhere: Elsewhere | None = None
 
     def __init__(self, *specs: FeatureSpec, engine: str = "auto", precision: str = "float32") -> None:
         self.specs, self.engine_name, self.precision = specs, engine, precision
@@ -126,15 +135,20 @@ class FeatureExtractor:
                 for number, store in enumerate(stores)
                 if any((key := keys[place]) is None or key not in store.rows for place in missing)
             ]
-            for batch in forward(
-                [files[place // count] for place in missing],
-                lambda: self._open(files, [chosen[each] for each in lacking], [stores[each] for each in lacking]),
-                preprocessor=self.specs[0].network.preprocessor,
-                batch_size=batch_size,
-                description=description,
-                digests=True,
-                transform=None if variants is None else lambda batch: augment_batch(batch, variants, missing),
-            ):
+            sources = [files[place // count] for place in missing]
+            if self.elsewhere is not None:
+                batches = self.elsewhere(sources, [of_rows[place] for place in missing], description)
+            else:
+                batches = forward(
+                    sources,
+                    lambda: self._open(files, [chosen[each] for each in lacking], [stores[each] for each in lacking]),
+                    preprocessor=self.specs[0].network.preprocessor,
+                    batch_size=batch_size,
+                    description=description,
+                    digests=True,
+                    transform=None if variants is None else lambda batch: augment_batch(batch, variants, missing),
+                )
+            for batch in batches:
                 places = [missing[position] for position in batch.positions]
                 for place, digest in zip(places, batch.digests, strict=True):
                     of_rows[place] = digest  # of the very bytes that were decoded

@@ -10,16 +10,13 @@ import numpy as np
 from tlkit.errors import FeatureError
 from tlkit.features.cache import FeatureCache
 from tlkit.features.extractor import FeatureExtractor
-from tlkit.features.spec import FeatureSpec
 from tlkit.training.split_data import SplitData
 
 
 def split_features(
     images: SplitData,
-    spec: FeatureSpec,
+    extractor: FeatureExtractor,
     *,
-    engine: str = "auto",
-    precision: str = "float32",
     batch_size: int | None = None,
     description: str = "features",
 ) -> dict[str, np.ndarray]:
@@ -27,9 +24,7 @@ def split_features(
 
     Args:
         images: The splits.
-        spec: Which features; one output.
-        engine: ``auto``, ``keras`` or ``openvino``.
-        precision: ``float32`` or ``bfloat16``.
+        extractor: Computes them; one output.
         batch_size: Images per batch; None for the engine's own number.
         description: What the progress bar names.
 
@@ -40,7 +35,6 @@ def split_features(
         DataError: No training image of a class can be read.
         FeatureError: The disk is full, or the weights are damaged.
     """
-    extractor = FeatureExtractor(spec, engine=engine, precision=precision)
     found = {}
     with tempfile.TemporaryDirectory(prefix="tlkit-") as fallback, FeatureCache(Path(fallback)) as cache:
         for split in list(images.splits):

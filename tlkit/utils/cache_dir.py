@@ -23,7 +23,7 @@ from tlkit.utils.logging import logger
 FOLDER_VARIABLE, LIMIT_VARIABLE = "TLKIT_CACHE_DIR", "TLKIT_CACHE_LIMIT"
 DEFAULT_LIMIT = 10 * 10**9
 """Bytes that features and converted networks may take together; downloaded weights are not counted."""
-KINDS = ("features", "models", "weights", "archives")
+KINDS = ("features", "models", "weights", "archives", "parts")
 LIMITED = ("features", "models")
 CLEARED = (*LIMITED, "archives")
 """What `tlkit cache clear` removes where no kind is named."""
@@ -32,7 +32,7 @@ VERIFIED = "verified"
 """The folder of what was found out about files, :mod:`tlkit.utils.findings`."""
 _KEY = re.compile(r"[0-9a-f]{32}")
 OWN_FILES = re.compile(
-    r"rows-\d+\.bin|index\.bin|provenance\.json|notes\.json|lock|model\.xml|model\.bin|graph\.pb|blobs|archive\.json|content|\.part-.*",
+    r"rows-\d+\.bin|index\.bin|provenance\.json|notes\.json|lock|model\.xml|model\.bin|graph\.pb|blobs|archive\.json|content|[0-9a-f]{32}\.h5|part-\d+-of-\d+|\.part-.*",
     re.DOTALL,
 )
 """Names of the files of an entry; a folder that holds another one is not tlkit's alone."""

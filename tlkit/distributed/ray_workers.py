@@ -1,0 +1,258 @@
+"""Workers of Ray: each pulls shards from the driver, reads the images itself and writes parts.
+
+Nothing but names goes through Ray. A worker that dies gives its shard back; one that is frozen keeps it, and another
+computes it too. Ray restarts no worker by itself: with ``max_restarts=-1`` that of a lost node is waited for for ever.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import tlkit
+from tlkit.data.digests import file_digests
+from tlkit.distributed.parts import LARGEST_SHARD, Image, Parts, cut
+from tlkit.distributed.shard_queue import MOST_DEATHS, ShardQueue
+from tlkit.errors import TlkitError
+from tlkit.features.extractor import FeatureExtractor
+from tlkit.inference.provenance import Provenance
+from tlkit.utils.extras import needs
+from tlkit.utils.interrupt import resumable_by_repeating
+from tlkit.utils.logging import progress_bar
+from tlkit.utils.processors import usable_processors, use_threads
+from tlkit.utils.text import pluralize
+
+SHARDS_PER_WORKER = 4
+"""At least so many where there are images enough, so that all workers end at about the same time."""
+_OBJECT_STORE_BYTES = 100 * 2**20
+"""Little: images and features don't go through it."""
+_LOOK_SECONDS = 5.0
+"""How often the machines of a cluster are looked at while nothing happens."""
+
+
+class Worker:
+    """Computes parts, in a process that Ray starts.
+
+    Args:
+        make: Makes the extractor.
+        threads: Threads that decode, and that run the network.
+        folder: The working folder of the driver, which relative paths start at.
+    """
+
+    def __init__(self, make: Callable[[], FeatureExtractor], threads: int, folder: str) -> None:
+        self._make, self._threads, self._folder = make, threads, folder
+        self._extractor: FeatureExtractor | None = None
+
+    def prepare(self) -> tuple[str, str, Provenance]:
+        """Return where it runs, the version of tlkit there, and what decides its numbers."""
+        logging.getLogger("tlkit").setLevel(logging.WARNING)  # no progress bars
+        with suppress(OSError):
+            os.chdir(self._folder)
+        use_threads(self._threads)
+        self._extractor = self._make()
+        return socket.gethostname(), tlkit.__version__, self._extractor.provenance
+
+    def compute(self, folder: Path, shard: Sequence[Image], batch_size: int | None) -> None:
+        """Compute the part of a shard in a folder; see :meth:`Parts.compute`."""
+        assert self._extractor is not None
+        known = [source for source, digest in shard if digest is not None][:3]
+        if known and not any(file_digests(known, self._extractor.modality)):  # not all at once: the storage is missing
+            raise _not_shared(f"cannot read {known[0]}, which the driver can")
+        try:
+            Parts(folder, self._extractor).compute(shard, self._extractor, batch_size=batch_size, description="shard")
+        except OSError as error:
+            raise _not_shared(f"cannot write to {folder} ({error.strerror or error})") from error
+
+
+def _not_shared(problem: str) -> TlkitError:
+    return TlkitError(
+        f"A worker on {socket.gethostname()} {problem}.",
+        hint="Images, weights and output must be on storage that all machines see under the same path.",
+    )
+
+
+class RayWorkers:
+    """Workers on a Ray of this machine, or on a cluster. Ray starts when there is something to compute.
+
+    Args:
+        address: ``local``, or the address of a cluster.
+        workers: How many; None for as many as there are processors for.
+        threads: Threads of each; None for one.
+        make: Makes the extractor of a worker; can be pickled.
+
+    Raises:
+        TlkitError: Ray is not installed.
+    """
+
+    def __init__(
+        self, address: str, workers: int | None, threads: int | None, make: Callable[[], FeatureExtractor]
+    ) -> None:
+        needs("ray", "ray", by="--ray")
+        self._address, self._wanted, self._threads, self._make = address, workers, threads or 1, make
+        self._number = 0
+        self._idle: list[Any] = []
+        self._busy: dict[Any, tuple[Any, ShardQueue | None, int]] = {}  # by the future; no queue: it starts
+        self._failed_starts = 0
+        self._open = ExitStack()
+
+    def __enter__(self) -> RayWorkers:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._open.close()
+
+    def compute(self, parts: Parts, images: Sequence[Image], *, batch_size: int | None, description: str) -> None:
+        """Compute the parts of images, and read them.
+
+        Raises:
+            TlkitError: Ray cannot be reached, a worker differs or fails, or three died on the same images.
+        """
+        if not images:
+            return
+        parts.create_folder()
+        if not self._number:
+            self._number = self._open.enter_context(_connected(self._address, self._wanted, self._threads))
+            self._open.callback(self._end_workers)
+        size = -(-len(images) // (SHARDS_PER_WORKER * self._number))
+        queue = ShardQueue(cut(images, min(size, LARGEST_SHARD)))
+        with (
+            resumable_by_repeating(),
+            progress_bar(total=len(images), unit="image", description=description) as bar,
+        ):
+            while queue.unfinished:
+                self._employ(queue, parts, batch_size)
+                bar.set_postfix_str(pluralize(self._working, "worker"))
+                for shard in self._wait(queue, parts):
+                    parts.read(parts.path(queue.shards[shard]))
+                    bar.update(len(queue.shards[shard]))
+
+    @property
+    def _working(self) -> int:
+        return len(self._idle) + sum(queue is not None for _, queue, _ in self._busy.values())
+
+    def _employ(self, queue: ShardQueue, parts: Parts, batch_size: int | None) -> None:
+        """Give shards to the workers that have none, and start workers."""
+        import ray
+
+        while self._idle and (shard := queue.take()) is not None:
+            worker = self._idle.pop()
+            future = worker.compute.remote(parts.folder.absolute(), queue.shards[shard], batch_size)
+            self._busy[future] = worker, queue, shard
+        while len(self._idle) + len(self._busy) < min(self._number, queue.unfinished):
+            # SPREAD: reading images is work for the network of a machine too
+            options = {"num_cpus": self._threads, "max_restarts": 0, "scheduling_strategy": "SPREAD"}
+            worker = ray.remote(Worker).options(**options).remote(self._make, self._threads, os.getcwd())
+            self._busy[worker.prepare.remote()] = worker, None, 0
+
+    def _wait(self, queue: ShardQueue, parts: Parts) -> Iterator[int]:
+        """Wait until something happens; yield the shards that have their part now."""
+        import ray
+        from ray.exceptions import RayError, RayTaskError
+
+        ready, _ = ray.wait([*self._busy], timeout=_LOOK_SECONDS)
+        if not ready and not self._working:
+            self._check_room()
+        for future in ready:
+            worker, of, shard = self._busy.pop(future)
+            try:
+                answer = ray.get(future)
+            except RayTaskError as error:
+                raise error.cause from error
+            except RayError as error:  # it died, or its machine cannot be reached
+                ray.kill(worker)
+                self._lose(of, shard, error)
+                continue
+            self._idle.append(worker)
+            if of is None:
+                self._failed_starts = 0
+                _refuse_other(answer, parts.provenance)
+            elif of.finish(shard) and of is queue:
+                yield shard
+
+    def _lose(self, queue: ShardQueue | None, shard: int, error: Exception) -> None:
+        if queue is not None:
+            queue.lose(shard)
+            return
+        self._failed_starts += 1
+        if self._failed_starts == MOST_DEATHS:
+            reason = str(error).strip().splitlines()[-1]
+            raise TlkitError(
+                f"{MOST_DEATHS} workers ended as they started: {reason}",
+                hint="Install the same tlkit on every machine of the cluster.",
+            )
+
+    def _check_room(self) -> None:
+        """Refuse to wait for a machine that does not exist."""
+        import ray
+
+        largest = max((node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]), default=0)
+        if largest < self._threads:
+            raise TlkitError(
+                f"No machine of the Ray cluster has {pluralize(self._threads, 'processor')} for a worker; the largest "
+                f"has {largest:.0f}.",
+                hint="Use fewer --threads, or start Ray on the machines that are missing.",
+            )
+
+    def _end_workers(self) -> None:
+        import ray
+
+        for worker in (*self._idle, *(worker for worker, _, _ in self._busy.values())):
+            ray.kill(worker)
+
+
+def _refuse_other(worker: tuple[str, str, Provenance], expected: Provenance) -> None:
+    host, version, provenance = worker
+    differences = provenance.diff(expected)
+    if version != tlkit.__version__:
+        differences.insert(0, f"tlkit {version}, not {tlkit.__version__}")
+    if differences:
+        raise TlkitError(
+            f"A worker on {host} would compute other numbers: {'; '.join(differences)}.",
+            hint="Install the same versions on every machine, and give them the same weights.",
+        )
+
+
+@contextmanager
+def _connected(address: str, workers: int | None, threads: int) -> Iterator[int]:
+    """Connect to Ray inside the block, silently, and yield the number of workers; a connection of the caller stays."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # of a worker that reserves no GPU, Ray would hide all: it would choose another engine than the driver
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    import ray
+
+    own = not ray.is_initialized()
+    if own:
+        _connect(address, (workers or max(1, usable_processors() // threads)) * threads)
+    try:
+        yield workers or max(1, int(ray.cluster_resources().get("CPU", 0)) // threads)
+    finally:
+        if own:
+            ray.shutdown()
+
+
+def _connect(address: str, processors: int) -> None:
+    import ray
+
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address == "local":
+        options |= {
+            "num_cpus": processors, "include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES
+        }  # fmt: skip
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(address, **options)
+    except (OSError, RuntimeError, ValueError) as error:  # ConnectionError is an OSError
+        raise TlkitError(
+            f"Cannot reach Ray at {address}: {str(error).strip().splitlines()[0]}",
+            hint="`ray start --head` starts one, `--ray local` one for this command alone.",
+        ) from error
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)  # Ray sets its own
