@@ -12,14 +12,14 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
 import tlkit
 from tlkit.data.digests import file_digests
 from tlkit.distributed.parts import LARGEST_SHARD, Image, Parts, cut
-from tlkit.distributed.shard_queue import MOST_DEATHS, ShardQueue
+from tlkit.distributed.shard_queue import ShardQueue
 from tlkit.errors import TlkitError
 from tlkit.features.extractor import FeatureExtractor
 from tlkit.inference.provenance import Provenance
@@ -33,6 +33,8 @@ SHARDS_PER_WORKER = 4
 """At least so many where there are images enough, so that all workers end at about the same time."""
 _OBJECT_STORE_BYTES = 100 * 2**20
 """Little: images and features don't go through it."""
+_MOST_FAILED_STARTS = 10
+"""Workers that end as they start, one after the other and nothing else happening, before that is an error."""
 _LOOK_SECONDS = 5.0
 """How often the machines of a cluster are looked at while nothing happens."""
 
@@ -170,8 +172,8 @@ class RayWorkers:
                 self._lose(of, shard, error)
                 continue
             self._idle.append(worker)
+            self._failed_starts = 0
             if of is None:
-                self._failed_starts = 0
                 _refuse_other(answer, parts.provenance)
             elif of.finish(shard) and of is queue:
                 yield shard
@@ -181,10 +183,10 @@ class RayWorkers:
             queue.lose(shard)
             return
         self._failed_starts += 1
-        if self._failed_starts == MOST_DEATHS:
+        if self._failed_starts == _MOST_FAILED_STARTS:
             reason = str(error).strip().splitlines()[-1]
             raise TlkitError(
-                f"{MOST_DEATHS} workers ended as they started: {reason}",
+                f"{_MOST_FAILED_STARTS} workers ended as they started: {reason}",
                 hint="Install the same tlkit on every machine of the cluster.",
             )
 
@@ -227,14 +229,13 @@ def _connected(address: str, workers: int | None, threads: int) -> Iterator[int]
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     import ray
 
-    own = not ray.is_initialized()
-    if own:
-        _connect(address, (workers or max(1, usable_processors() // threads)) * threads)
-    try:
+    with ExitStack() as own:
+        if not ray.is_initialized():
+            # where results go, Ray prints that a worker died, whatever log_to_driver says
+            own.enter_context(redirect_stdout(own.enter_context(open(os.devnull, "w", encoding="utf-8"))))
+            own.callback(ray.shutdown)
+            _connect(address, (workers or max(1, usable_processors() // threads)) * threads)
         yield workers or max(1, int(ray.cluster_resources().get("CPU", 0)) // threads)
-    finally:
-        if own:
-            ray.shutdown()
 
 
 def _connect(address: str, processors: int) -> None:
