@@ -51,6 +51,19 @@ def test_features_of_parts_are_those_of_one_machine(tlkit, toy, images, tmp_path
     assert contents(tmp_path / "one") == contents(tmp_path / "many")
 
 
+@pytest.mark.parametrize("command", ["extract", "bottleneck"])
+def test_what_is_finished_is_not_computed_again(tlkit, toy, textures, noise, tmp_path, command):
+    data = shutil.copytree(textures, tmp_path / "data")
+    job = [command, data, *toy, "-o", tmp_path / ("f.npy" if command == "extract" else "f")]
+    as_json = ["--json"] if command == "bottleneck" else ["--format", "json"]
+    assert tlkit(*job).code == 0
+    noise(data / "train" / "brick" / "new.png")
+    parts = [tlkit(*job, "--part", f"{number}/2", *as_json).json for number in (1, 2)]
+    assert [part["computed"] for part in parts] in ([1, 0], [0, 1])
+    assert sum(part["images"] for part in parts) == 25
+    assert tlkit(*job, "--merge").code == 0
+
+
 @pytest.mark.parametrize("form", ["npy", "hdf5", "parquet"])
 def test_bottleneck_features(tlkit, toy, textures, tmp_path, form):
     data = shutil.copytree(textures, tmp_path / "data")

@@ -2,21 +2,40 @@
 
 import pytest
 
+from tlkit.distributed import shard_queue
 from tlkit.distributed.shard_queue import ShardQueue
 from tlkit.errors import TlkitError
 
 SHARDS = [[(f"{name}{number}.png", None) for number in range(3)] for name in "abc"]
 
 
-def test_each_shard_goes_to_one_worker_and_then_to_a_second():
+@pytest.fixture
+def clock(monkeypatch):
+    """The time, in seconds, to set."""
+    now = [0.0]
+    monkeypatch.setattr(shard_queue.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_a_shard_that_takes_long_goes_to_a_second_worker(clock):
     queue = ShardQueue(SHARDS)
-    assert [queue.take() for _ in range(7)] == [0, 1, 2, 0, 1, 2, None]
-    assert queue.unfinished == 3
+    assert [queue.take() for _ in range(4)] == [0, 1, 2, None]
+    clock[0] = 3
+    queue.finish(1)
+    clock[0] = 6
+    assert queue.take() is None
+    clock[0] = 7
+    assert [queue.take() for _ in range(3)] == [0, 2, None]
+    assert queue.unfinished == 2
 
 
-def test_the_first_to_finish_counts():
-    queue = ShardQueue(SHARDS[:1])
-    assert [queue.take(), queue.take()] == [0, 0]
+def test_the_first_to_finish_counts(clock):
+    queue = ShardQueue(SHARDS[:2])
+    assert [queue.take(), queue.take()] == [0, 1]
+    clock[0] = 1
+    queue.finish(1)
+    clock[0] = 4
+    assert queue.take() == 0
     assert [queue.finish(0), queue.finish(0)] == [True, False]
     assert (queue.unfinished, queue.take()) == (0, None)
 
@@ -28,9 +47,12 @@ def test_a_lost_shard_is_the_last_in_line():
     assert [queue.take() for _ in range(3)] == [1, 2, 0]
 
 
-def test_a_shard_that_another_worker_still_computes_is_not_in_line():
-    queue = ShardQueue(SHARDS[:1])
-    assert [queue.take(), queue.take()] == [0, 0]
+def test_a_shard_that_another_worker_still_computes_is_not_in_line(clock):
+    queue = ShardQueue(SHARDS[:2])
+    assert [queue.take(), queue.take()] == [0, 1]
+    queue.finish(1)
+    clock[0] = 1
+    assert queue.take() == 0
     queue.lose(0)
     assert [queue.take(), queue.take()] == [0, None]
     queue.finish(0)

@@ -104,7 +104,8 @@ def bottleneck(config: BottleneckConfig) -> BottleneckResult | PartResult:
     parts = output / f"{_begin(config)}bottleneck_features.parts"
     if config.part is not None:
         files = list_files(config.data, modality=modality, exclude=config.exclude, group=config.group)
-        return compute_part(config, parts, extractor, files, config.batch_size)
+        existing = _existing(output, output / f"{_begin(config)}{PART}", extractor, config).values()
+        return compute_part(config, parts, extractor, files, batch_size=config.batch_size, existing=existing)
     dataset = scan_dataset(config.data, seed=config.seed, modality=modality, **config.scanning)
     for warning in dataset.warnings:
         logger.warning(warning)

@@ -217,7 +217,7 @@ def check(config: CheckConfig) -> CheckResult | PartResult:
     parts = cached_parts(extractor, "check", config.data)
     if config.part is not None:
         files = list_files(config.data, exclude=config.exclude, group=config.group)
-        return compute_part(config, parts, extractor, files, config.batch_size)
+        return compute_part(config, parts, extractor, files, batch_size=config.batch_size)
     preprocessor = extractor.specs[0].network.preprocessor
     dataset = scan_dataset(config.data, seed=config.seed, modality=IMAGE, **config.scanning)
     images = SplitData(dataset, preprocessor, config.batch_size or 32, trains=False)

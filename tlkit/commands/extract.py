@@ -102,7 +102,8 @@ def extract(config: ExtractConfig) -> ExtractResult | PartResult:
     report_left_out(left_out, extractor.modality)
     parts = output.with_name(f"{output.name}.parts")
     if config.part is not None:
-        return compute_part(config, parts, extractor, sources, config.batch_size)
+        existing = _reusable(output, ending, extractor, config, resumed=False)
+        return compute_part(config, parts, extractor, sources, batch_size=config.batch_size, existing=existing)
     part = output.with_name(f"{output.name}.part")
     written: list[FeatureBlocks] = []
 
@@ -116,16 +117,12 @@ def extract(config: ExtractConfig) -> ExtractResult | PartResult:
             parts_of(config, parts, extractor, partial(feature_extractor, config), batch_size=config.batch_size),
         ):
             resumed = can_resume(part, extractor.provenance)
-            rows, metadata = _existing(output, ending, resumed=resumed, force=config.force)
-            if metadata and not config.force and not resumed:
-                refuse_difference(f"{output} exists and", metadata.provenance, extractor.provenance, _HINT)
-            usable = rows and not config.force and not resumed
+            existing = _reusable(output, ending, extractor, config, resumed=resumed)
             names = [without_password(source) for source in sources]
             group = FileGroup(sources, names, file_digests(sources, extractor.modality))
             computed = export_features(
-                part, extractor, {"": group}, write, existing=[rows] if rows and usable else [],
-                batch_size=config.batch_size,
-            )  # fmt: skip
+                part, extractor, {"": group}, write, existing=existing, batch_size=config.batch_size
+            )
     except OSError as error:
         raise FeatureError(
             f"Cannot write {output}: {error.strerror or error}.",
@@ -173,6 +170,18 @@ def _spec(config: ExtractConfig) -> FeatureSpec:
 
 def _metadata_file(output: Path) -> Path:
     return output.with_name(f"{output.name}.json")
+
+
+def _reusable(
+    output: Path, ending: str, extractor: FeatureExtractor, config: ExtractConfig, *, resumed: bool
+) -> list[FeatureFile]:
+    """Return finished features whose rows are reused; what exists and is something else is refused."""
+    rows, metadata = _existing(output, ending, resumed=resumed, force=config.force)
+    if config.force or resumed:
+        return []
+    if metadata:
+        refuse_difference(f"{output} exists and", metadata.provenance, extractor.provenance, _HINT)
+    return [rows] if rows else []
 
 
 def _existing(

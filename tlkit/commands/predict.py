@@ -98,7 +98,7 @@ def predict(config: PredictConfig) -> Predictions | PartResult:
     report_left_out(left_out, modality)
     if config.part is not None:
         extractor, parts = _elsewhere(classifier, config)
-        return compute_part(config, parts, extractor, sources, config.batch_size)
+        return compute_part(config, parts, extractor, sources, batch_size=config.batch_size)
     names = [without_password(source) for source in sources]
     explainer = None if config.explain is None else Explainer(config.explain, names, classifier, force=config.force)
 

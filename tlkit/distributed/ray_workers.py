@@ -35,8 +35,8 @@ _OBJECT_STORE_BYTES = 100 * 2**20
 """Little: images and features don't go through it."""
 _MOST_FAILED_STARTS = 10
 """Workers that end as they start, one after the other and nothing else happening, before that is an error."""
-_LOOK_SECONDS = 5.0
-"""How often the machines of a cluster are looked at while nothing happens."""
+_LOOK_SECONDS = 1.0
+"""How often is looked for shards that take too long, and for machines that are gone, while nothing happens."""
 
 
 class Worker:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter, deque
 from collections.abc import Sequence
 
@@ -11,8 +12,8 @@ from tlkit.utils.text import pluralize, without_password
 
 MOST_DEATHS = 3
 """Workers that die on one shard before that is an error."""
-_TOGETHER = 2
-"""Workers that compute one shard, at most."""
+_SLOW = 2.0
+"""How many times as long as any other a shard takes before a second worker computes it too."""
 
 
 class ShardQueue:
@@ -26,6 +27,8 @@ class ShardQueue:
         self.shards = shards
         self._waiting = deque(range(len(shards)))
         self._workers: dict[int, int] = {}  # of shards that are computed, the oldest first
+        self._started: dict[int, float] = {}
+        self._slowest: float | None = None
         self._deaths: Counter[int] = Counter()
         self._finished: set[int] = set()
 
@@ -37,24 +40,29 @@ class ShardQueue:
     def take(self) -> int | None:
         """Return the number of the next shard to compute; None where there is nothing to do.
 
-        Once none is waiting, it is one that has been computed longest: its worker may be frozen.
+        Once none is waiting, that may be one that takes much longer than any other: its worker may be frozen.
         """
-        if self._waiting:
-            shard = self._waiting.popleft()
-        else:
-            slow = (shard for shard, workers in self._workers.items() if workers < _TOGETHER)
-            shard = next(slow, -1)
-        if shard < 0:
-            return None
-        self._workers[shard] = self._workers.get(shard, 0) + 1
+        shard = self._waiting.popleft() if self._waiting else self._slow()
+        if shard is not None:
+            self._started.setdefault(shard, time.monotonic())
+            self._workers[shard] = self._workers.get(shard, 0) + 1
         return shard
+
+    def _slow(self) -> int | None:
+        if self._slowest is None:
+            return None
+        late = time.monotonic() - _SLOW * self._slowest
+        return next(
+            (shard for shard, count in self._workers.items() if count == 1 and self._started[shard] < late), None
+        )
 
     def finish(self, shard: int) -> bool:
         """Note that a shard has its part; return False if it had before."""
         if shard in self._finished:
             return False
         self._finished.add(shard)
-        self._workers.pop(shard, None)
+        del self._workers[shard]
+        self._slowest = max(self._slowest or 0.0, time.monotonic() - self._started[shard])
         return True
 
     def lose(self, shard: int) -> None:
@@ -76,5 +84,5 @@ class ShardQueue:
             )
         self._workers[shard] -= 1
         if not self._workers[shard]:
-            del self._workers[shard]
+            del self._workers[shard], self._started[shard]
             self._waiting.append(shard)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from tlkit.data.discovery import STDIN, is_url
 from tlkit.distributed.parts import LARGEST_SHARD, READ_TOGETHER, Image, Parts, cut
 from tlkit.errors import TlkitError, UsageError
 from tlkit.features.extractor import FeatureExtractor
+from tlkit.features.io import FeatureFile
 from tlkit.inference.loop import ForwardBatch
 from tlkit.utils.cache_dir import cache_folder
 from tlkit.utils.interrupt import resumable_by_repeating
@@ -54,7 +55,13 @@ class PartResult:
 
 
 def compute_part(
-    config: WorkersOptions, folder: Path, extractor: FeatureExtractor, sources: Sequence[str], batch_size: int | None
+    config: WorkersOptions,
+    folder: Path,
+    extractor: FeatureExtractor,
+    sources: Sequence[str],
+    *,
+    batch_size: int | None,
+    existing: Iterable[FeatureFile] = (),
 ) -> PartResult:
     """Compute one share of the images of a job.
 
@@ -64,6 +71,7 @@ def compute_part(
         extractor: Computes.
         sources: Paths and URLs of all images; every machine has the same list.
         batch_size: Images per batch; None for the engine's own number.
+        existing: Finished feature files of the same provenance, whose images are not computed again.
 
     Raises:
         TlkitError: The folder cannot be written to, or the network cannot be run.
@@ -71,7 +79,9 @@ def compute_part(
     number, count = config.share
     refuse_stdin(sources)
     mine = sources[len(sources) * (number - 1) // count : len(sources) * number // count]
-    images = list(zip(mine, file_digests(mine, extractor.modality), strict=True))
+    known = {digest for rows in existing for digest in rows.metadata.digests}
+    digests = file_digests(mine, extractor.modality)
+    images = [image for image in zip(mine, digests, strict=True) if image[1] not in known]
     parts = Parts(folder, extractor)
     parts.create_folder()
     parts.read_all()
