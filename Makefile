@@ -68,6 +68,7 @@ bench: $(READY)
 	python tests/benchmarks/serve.py
 	python tests/benchmarks/export.py
 	python tests/benchmarks/million_rows.py
+	python tests/benchmarks/ray_workers.py
 
 # scikit-image and scikit-learn, of dev, have the images.
 bench-accuracy: $(READY)

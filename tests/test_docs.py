@@ -86,6 +86,23 @@ def test_the_examples_run(folder):
     assert "engine is 'opnvino'; expected auto, keras or openvino. Did you mean openvino?" in done.stdout
 
 
+def test_the_scripts_for_many_machines_give_what_one_gives(folder):
+    text = (ROOT / "docs" / "machines.md").read_text("utf-8")
+    slurm = re.search(r"```bash\n(#!/bin/bash\n.*?)```", text, re.DOTALL)[1]
+    kubernetes = re.search(r'command: \[sh, -c, "(.*?)"\]', text)[1]
+    run("tlkit extract demo/data/photos -o one.npy", folder)
+    for variable, script, numbers in (
+        ("SLURM_ARRAY_TASK_ID", slurm, (3, 1, 2)),
+        ("JOB_COMPLETION_INDEX", kubernetes, (0, 1, 2)),
+    ):
+        for number in numbers:
+            run(f"env {variable}={number} sh -c {shlex.quote(script)}", folder)
+        run("tlkit extract demo/data/photos -o photos.npy --merge", folder)
+        assert (folder / "photos.npy").read_bytes() == (folder / "one.npy").read_bytes()
+        (folder / "photos.npy").unlink()
+        (folder / "photos.npy.json").unlink()
+
+
 NAMES = {"conversions", "left_out"}
 """Keys of the documents whose own keys are names out of the data."""
 

@@ -121,6 +121,8 @@ def other_value(item):
     """A valid value that is not the default."""
     if item.kind == "choice":
         return next(choice for choice in item.choices if choice != item.default)
+    if item.metavar == "K/N":
+        return "3/8"
     values = {
         "bool": item.default is not True and item.default is not None,
         "int": (item.at_least or 0) + 3, "float": 0.123456789, "size": (75, 96), "str": "a b'c", "paths": ("a", "b c"),
@@ -137,7 +139,8 @@ def test_the_printed_command_gives_the_same_config(command, monkeypatch):
     monkeypatch.setattr(job, "callback", lambda options, **others: built.append(job.config.of(options)))
     required = {item.name: other_value(item) for item in items if item.default is dataclasses.MISSING}
     augmented, fitted = {"augment": "light"}, {"head": "linear"} if command == "finetune" else {}
-    beside = {"augment_copies": augmented, "mixup": augmented, "cutmix": augmented, "optimizer": fitted}
+    beside = {"augment_copies": augmented, "mixup": augmented, "cutmix": augmented, "optimizer": fitted,
+              "workers": {"ray": "local"}}  # fmt: skip
     for item in items:
         given = {**required, **beside.get(item.name, {}), item.name: other_value(item)}
         config = job.config.of(given)

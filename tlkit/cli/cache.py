@@ -24,7 +24,8 @@ _KINDS = ("features", "models", "weights", "archives", "parts")
 @format_option("text", "json")
 @click.pass_context
 def cache(context: click.Context, output_format: str) -> None:
-    """List what tlkit has cached: features of finetune, networks converted for OpenVINO, weights, unpacked archives.
+    """List what tlkit has cached: features of finetune, networks converted for OpenVINO, weights, unpacked archives,
+    parts of commands on many machines.
 
     The cache is the folder tlkit in TLKIT_CACHE_DIR, else in the user's cache directory. Features and converted
     networks together stay below TLKIT_CACHE_LIMIT (such as 20GB; default 10GB): the least recently used are removed
@@ -85,10 +86,10 @@ def _entries() -> list[CacheEntry]:
 @click.argument("kinds", metavar="[KIND]...", nargs=-1, shell_complete=lambda *_: list(_KINDS))
 @format_option("text", "json")
 def clear(kinds: tuple[str, ...], output_format: str) -> None:
-    """Remove cached features, models and archives, or the KINDs that are named (features, models, archives, weights).
+    """Remove cached features, models and archives, or the KINDs that are named (also weights and parts).
 
-    What another process is using is not removed, and what tlkit did not write neither. Weights are removed only if
-    named. Without KINDs, digests of files are forgotten too. Exit code 1 if something must not be removed.
+    What another process is using is not removed, and what tlkit did not write neither. Weights and parts are removed
+    only if named. Without KINDs, digests of files are forgotten too. Exit code 1 if something must not be removed.
     """
     from tlkit.utils.cache_dir import CLEARED, remove
     from tlkit.utils.findings import forget
