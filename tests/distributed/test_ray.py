@@ -181,6 +181,18 @@ def test_a_node_that_is_lost_or_frozen(tlkit, images, tmp_path, what):
 
 
 @pytest.mark.every
+def test_a_worker_that_no_machine_has_room_for(images, tmp_path):
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        with pytest.raises(TlkitError, match="No machine of the Ray cluster has 3 processors"):
+            extract(tmp_path, images, ray=cluster.address, threads=3)
+    finally:
+        cluster.shutdown()
+
+
+@pytest.mark.every
 def test_a_driver_that_was_killed_goes_on(tlkit, images, tmp_path, monkeypatch):
     """Its workers end with it, and nothing that was written is computed again."""
     (tmp_path / "two").mkdir()
@@ -227,7 +239,7 @@ def test_an_interrupt_ends_it(images, tmp_path):
     _, err = driver.communicate(timeout=20)
     assert driver.returncode == 130
     assert time.monotonic() - start < 5
-    assert "run the same command again" in err
+    assert err.count("run the same command again") == 1
     assert "Interrupted." in err
     time.sleep(2)
     assert not [process for process in started if Path(f"/proc/{process}").exists()]
@@ -259,6 +271,13 @@ def test_storage_that_workers_do_not_see(tmp_path):
         pytest.raises(TlkitError, match=r"cannot read .*elsewhere\.png, which the driver can"),
     ):
         workers.compute(parts, todo, batch_size=None, description="")
+
+
+def test_a_cluster_that_does_not_answer(tlkit, images, tmp_path):
+    ran = tlkit("extract", images, *SMALL, "-o", tmp_path / "f.npy", "--ray", "127.0.0.1:1")
+    assert ran.code == 1
+    assert "Cannot reach Ray at 127.0.0.1:1" in ran.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images"]
 
 
 def test_without_ray_it_says_so(tlkit, images, tmp_path, monkeypatch):

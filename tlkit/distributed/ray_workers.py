@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import socket
 import threading
@@ -35,6 +36,8 @@ _OBJECT_STORE_BYTES = 100 * 2**20
 """Little: images and features don't go through it."""
 _MOST_FAILED_STARTS = 10
 """Workers that end as they start, one after the other and nothing else happening, before that is an error."""
+_ANSWER_SECONDS = 10.0
+"""How long a cluster may take to answer."""
 _LOOK_SECONDS = 1.0
 """How often is looked for shards that take too long, and for machines that are gone, while nothing happens."""
 
@@ -118,10 +121,10 @@ class RayWorkers:
         """
         if not images:
             return
-        parts.create_folder()
         if not self._number:
             self._number = self._open.enter_context(_connected(self._address, self._wanted, self._threads))
             self._open.callback(self._end_workers)
+        parts.create_folder()
         size = -(-len(images) // (SHARDS_PER_WORKER * self._number))
         queue = ShardQueue(cut(images, min(size, LARGEST_SHARD)))
         with (
@@ -248,6 +251,8 @@ def _connect(address: str, processors: int) -> None:
         }  # fmt: skip
     handler = signal.getsignal(signal.SIGTERM)
     try:
+        if place := re.fullmatch(r"(?:ray://)?\[?(.+?)\]?:(\d+)", address):  # Ray itself waits for minutes
+            socket.create_connection((place[1], int(place[2])), _ANSWER_SECONDS).close()
         ray.init(address, **options)
     except (OSError, RuntimeError, ValueError) as error:  # ConnectionError is an OSError
         raise TlkitError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from tlkit.utils.logging import logger
 
@@ -39,10 +39,12 @@ def resumable(note: Callable[[BaseException], str | None]) -> Iterator[None]:
 
 
 def resumable_by_repeating() -> AbstractContextManager[None]:
-    """Report, when the block is interrupted, that the same command resumes it."""
-    return resumable(
-        lambda error: "To resume, run the same command again." if isinstance(error, KeyboardInterrupt) else None
-    )
+    """Report, when the block is interrupted, that the same command resumes it; blocks inside such a block don't."""
+    return nullcontext() if _repeat in _resume_notes else resumable(_repeat)
+
+
+def _repeat(error: BaseException) -> str | None:
+    return "To resume, run the same command again." if isinstance(error, KeyboardInterrupt) else None
 
 
 def resume_notes() -> list[str]:
