@@ -209,7 +209,8 @@ class WorkersOptions(EngineOptions):
         help="Number of workers of --ray.",
     )  # fmt: skip
     part: str | None = option(
-        None, group=EXECUTION, metavar="K/N", unset="all images",
+        None, group=EXECUTION, metavar="K/N", unset="all images", pattern=r"\d{1,6}/\d{1,6}",
+        values="K/N with K from 1 to N, such as 3/8",
         help="Compute the K-th of N shares of the images alone, on one of N machines that see the same storage.",
     )  # fmt: skip
     merge: bool = option(
@@ -227,13 +228,10 @@ class WorkersOptions(EngineOptions):
     @property
     def share(self) -> tuple[int, int]:
         """Which share of the images to compute, and of how many."""
-        if self.part is None:
-            return 1, 1
-        match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", self.part.strip(), re.ASCII)
-        number, count = (int(match[1]), int(match[2])) if match else (0, 0)
-        if not 1 <= number <= count:
-            raise ConfigError(f"part is {self.part!r}; expected K/N with K from 1 to N, such as 3/8.")
-        return number, count
+        number, _, count = (self.part or "1/1").partition("/")
+        if not 1 <= int(number) <= int(count):
+            raise UsageError(f"--part {self.part}: there are parts 1 to {int(count)} of {int(count)}.")
+        return int(number), int(count)
 
 
 def _images() -> Any:

@@ -18,7 +18,7 @@ from pathlib import Path
 from features import write_images
 
 from tlkit.commands.extract import feature_extractor
-from tlkit.config import ExtractConfig
+from tlkit.config import ExtractConfig, WorkersOptions
 from tlkit.data.digests import file_digests
 from tlkit.distributed.parts import READ_TOGETHER, Image, Parts
 from tlkit.distributed.ray_workers import RayWorkers
@@ -43,7 +43,9 @@ class Pool:
         self.extractor = feature_extractor(ExtractConfig(images=(), arch=network, output="f.npy"))
         claims = folder / "claims"
         claims.mkdir(parents=True)
-        self.workers = RayWorkers("local", number, 1, partial(pinned_extractor, claims, network))
+        self.workers = RayWorkers(
+            WorkersOptions(ray="local", workers=number), partial(pinned_extractor, claims, network)
+        )
         start = time.perf_counter()
         self.seconds(images[: 4 * number])
         self.start = time.perf_counter() - start

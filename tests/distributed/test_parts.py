@@ -204,8 +204,8 @@ def test_urls_are_fetched_once(tlkit, toy, cat, tmp_path):
     ("options", "message"),
     [
         (["--workers", "2"], "--ray local"),
-        (["--part", "0/3"], "K/N"),
-        (["--part", "4/3"], "K/N"),
+        (["--part", "0/3"], "parts 1 to 3"),
+        (["--part", "4/3"], "parts 1 to 3"),
         (["--part", "three"], "K/N"),
         (["--part", "1/2", "--merge"], "exclude each other"),
         (["--ray", "local", "--merge"], "exclude each other"),

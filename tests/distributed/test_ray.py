@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -252,7 +253,7 @@ def test_a_worker_that_differs_is_refused(images, tmp_path, monkeypatch):
     todo = [(str(images / "000.png"), None)]
 
     def compute(make):
-        with ray_workers.RayWorkers("local", 1, 1, make) as workers:
+        with ray_workers.RayWorkers(WorkersOptions(ray="local", workers=1), make) as workers:
             workers.compute(parts, todo, batch_size=None, description="")
 
     with pytest.raises(TlkitError, match=r"would compute other numbers: pooling max, not avg\."):
@@ -267,7 +268,7 @@ def test_storage_that_workers_do_not_see(tmp_path):
     parts = Parts(tmp_path / "parts", toy_extractor())
     todo = [(str(tmp_path / "elsewhere.png"), b"\0" * 32)]
     with (
-        ray_workers.RayWorkers("local", 1, 1, toy_extractor) as workers,
+        ray_workers.RayWorkers(WorkersOptions(ray="local", workers=1), toy_extractor) as workers,
         pytest.raises(TlkitError, match=r"cannot read .*elsewhere\.png, which the driver can"),
     ):
         workers.compute(parts, todo, batch_size=None, description="")
@@ -281,7 +282,7 @@ def test_a_cluster_that_does_not_answer(tlkit, images, tmp_path):
 
 
 def test_without_ray_it_says_so(tlkit, images, tmp_path, monkeypatch):
-    monkeypatch.setattr("tlkit.utils.extras.find_spec", lambda name: None)
+    monkeypatch.setattr("tlkit.utils.extras.find_spec", lambda name: None if name == "ray" else find_spec(name))
     ran = tlkit("extract", images, "-o", tmp_path / "f.npy", "--ray", "local")
     assert ran.code == 1
     assert "tlkit[ray]" in ran.err

@@ -12,22 +12,25 @@ import re
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
 import tlkit
+from tlkit.config import WorkersOptions
 from tlkit.data.digests import file_digests
 from tlkit.distributed.parts import LARGEST_SHARD, Image, Parts, cut
 from tlkit.distributed.shard_queue import ShardQueue
 from tlkit.errors import TlkitError
 from tlkit.features.extractor import FeatureExtractor
 from tlkit.inference.provenance import Provenance
+from tlkit.utils.compute import backend, use, uses_gpu
 from tlkit.utils.extras import needs
 from tlkit.utils.interrupt import resumable_by_repeating
 from tlkit.utils.logging import progress_bar
-from tlkit.utils.processors import usable_processors, use_threads
+from tlkit.utils.processors import usable_processors
 from tlkit.utils.text import pluralize
 
 SHARDS_PER_WORKER = 4
@@ -37,7 +40,7 @@ _OBJECT_STORE_BYTES = 100 * 2**20
 _MOST_FAILED_STARTS = 10
 """Workers that end as they start, one after the other and nothing else happening, before that is an error."""
 _ANSWER_SECONDS = 10.0
-"""How long a cluster may take to answer."""
+"""How long a cluster may take to answer, and shared storage to show a file."""
 _LOOK_SECONDS = 1.0
 """How often is looked for shards that take too long, and for machines that are gone, while nothing happens."""
 
@@ -47,12 +50,12 @@ class Worker:
 
     Args:
         make: Makes the extractor.
-        threads: Threads that decode, and that run the network.
+        compute: Arguments of :func:`tlkit.utils.compute.use`.
         folder: The working folder of the driver, which relative paths start at.
     """
 
-    def __init__(self, make: Callable[[], FeatureExtractor], threads: int, folder: str) -> None:
-        self._make, self._threads, self._folder = make, threads, folder
+    def __init__(self, make: Callable[[], FeatureExtractor], compute: tuple[int, str, str], folder: str) -> None:
+        self._make, self._compute, self._folder = make, compute, folder
         self._extractor: FeatureExtractor | None = None
 
     def prepare(self) -> tuple[str, str, Provenance]:
@@ -60,7 +63,7 @@ class Worker:
         logging.getLogger("tlkit").setLevel(logging.WARNING)  # no progress bars
         with suppress(OSError):
             os.chdir(self._folder)
-        use_threads(self._threads)
+        use(*self._compute)
         self._extractor = self._make()
         return socket.gethostname(), tlkit.__version__, self._extractor.provenance
 
@@ -87,20 +90,18 @@ class RayWorkers:
     """Workers on a Ray of this machine, or on a cluster. Ray starts when there is something to compute.
 
     Args:
-        address: ``local``, or the address of a cluster.
-        workers: How many; None for as many as there are processors for.
-        threads: Threads of each; None for one.
+        config: The options of the job: ``ray`` is where, ``workers`` how many, ``threads`` those of each.
         make: Makes the extractor of a worker; can be pickled.
 
     Raises:
         TlkitError: Ray is not installed.
     """
 
-    def __init__(
-        self, address: str, workers: int | None, threads: int | None, make: Callable[[], FeatureExtractor]
-    ) -> None:
+    def __init__(self, config: WorkersOptions, make: Callable[[], FeatureExtractor]) -> None:
         needs("ray", "ray", by="--ray")
-        self._address, self._wanted, self._threads, self._make = address, workers, threads or 1, make
+        self._config, self._make = config, make
+        self._resources = {"num_cpus": config.threads or 1, "num_gpus": int(uses_gpu())}
+        self._compute = config.threads or 1, backend(), "gpu" if uses_gpu() else "cpu"
         self._number = 0
         self._idle: list[Any] = []
         self._busy: dict[Any, tuple[Any, ShardQueue | None, int]] = {}  # by the future; no queue: it starts
@@ -122,7 +123,7 @@ class RayWorkers:
         if not images:
             return
         if not self._number:
-            self._number = self._open.enter_context(_connected(self._address, self._wanted, self._threads))
+            self._number = self._open.enter_context(_connected(self._config, self._resources))
             self._open.callback(self._end_workers)
         parts.create_folder()
         size = -(-len(images) // (SHARDS_PER_WORKER * self._number))
@@ -152,8 +153,8 @@ class RayWorkers:
             self._busy[future] = worker, queue, shard
         while len(self._idle) + len(self._busy) < min(self._number, queue.unfinished):
             # SPREAD: reading images is work for the network of a machine too
-            options = {"num_cpus": self._threads, "max_restarts": 0, "scheduling_strategy": "SPREAD"}
-            worker = ray.remote(Worker).options(**options).remote(self._make, self._threads, os.getcwd())
+            options = {**self._resources, "max_restarts": 0, "scheduling_strategy": "SPREAD"}
+            worker = ray.remote(Worker).options(**options).remote(self._make, self._compute, os.getcwd())
             self._busy[worker.prepare.remote()] = worker, None, 0
 
     def _wait(self, queue: ShardQueue, parts: Parts) -> Iterator[int]:
@@ -179,6 +180,7 @@ class RayWorkers:
             if of is None:
                 _refuse_other(answer, parts.provenance)
             elif of.finish(shard) and of is queue:
+                _wait_for(parts.path(queue.shards[shard]))
                 yield shard
 
     def _lose(self, queue: ShardQueue | None, shard: int, error: Exception) -> None:
@@ -197,12 +199,13 @@ class RayWorkers:
         """Refuse to wait for a machine that does not exist."""
         import ray
 
-        largest = max((node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]), default=0)
-        if largest < self._threads:
+        processors, gpus = self._resources.values()
+        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        if not any(each.get("CPU", 0) >= processors and each.get("GPU", 0) >= gpus for each in machines):
+            needed = f"{pluralize(processors, 'processor')}{' and a GPU' if gpus else ''}"
             raise TlkitError(
-                f"No machine of the Ray cluster has {pluralize(self._threads, 'processor')} for a worker; the largest "
-                f"has {largest:.0f}.",
-                hint="Use fewer --threads, or start Ray on the machines that are missing.",
+                f"No machine of the Ray cluster has {needed} for a worker.",
+                hint="Use fewer --threads or another --device, or start Ray on the machines that are missing.",
             )
 
     def _end_workers(self) -> None:
@@ -210,6 +213,18 @@ class RayWorkers:
 
         for worker in (*self._idle, *(worker for worker, _, _ in self._busy.values())):
             ray.kill(worker)
+
+
+def _wait_for(part: Path) -> None:
+    """Wait until a part is here that a worker has written: storage on a network may take a moment to show it."""
+    deadline = time.monotonic() + _ANSWER_SECONDS
+    while not part.exists():
+        if time.monotonic() > deadline:
+            raise TlkitError(
+                f"A worker wrote {part}, which is not here.",
+                hint="The output, or for predict and check TLKIT_CACHE_DIR, must be on storage that all machines see.",
+            )
+        time.sleep(0.1)
 
 
 def _refuse_other(worker: tuple[str, str, Provenance], expected: Provenance) -> None:
@@ -225,11 +240,10 @@ def _refuse_other(worker: tuple[str, str, Provenance], expected: Provenance) -> 
 
 
 @contextmanager
-def _connected(address: str, workers: int | None, threads: int) -> Iterator[int]:
+def _connected(config: WorkersOptions, resources: Mapping[str, int]) -> Iterator[int]:
     """Connect to Ray inside the block, silently, and yield the number of workers; a connection of the caller stays."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # of a worker that reserves no GPU, Ray would hide all: it would choose another engine than the driver
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # the default of later versions, which Ray tells
     import ray
 
     with ExitStack() as own:
@@ -237,8 +251,11 @@ def _connected(address: str, workers: int | None, threads: int) -> Iterator[int]
             # where results go, Ray prints that a worker died, whatever log_to_driver says
             own.enter_context(redirect_stdout(own.enter_context(open(os.devnull, "w", encoding="utf-8"))))
             own.callback(ray.shutdown)
-            _connect(address, (workers or max(1, usable_processors() // threads)) * threads)
-        yield workers or max(1, int(ray.cluster_resources().get("CPU", 0)) // threads)
+            processors = (config.workers or 1) * resources["num_cpus"]
+            _connect(str(config.ray), processors if config.workers else max(processors, usable_processors()))
+        there, (processors, gpus) = ray.cluster_resources(), resources.values()
+        room = there.get("GPU", 0) // gpus if gpus else there.get("CPU", 0) // processors
+        yield config.workers or max(1, int(room))
 
 
 def _connect(address: str, processors: int) -> None:

@@ -134,7 +134,7 @@ def parts_of(
         if config.ray is not None:
             from tlkit.distributed.ray_workers import RayWorkers
 
-            workers = stack.enter_context(RayWorkers(config.ray, config.workers, config.threads, make))
+            workers = stack.enter_context(RayWorkers(config, make))
         parts = Parts(folder, extractor)
         parts.read_all()
 
