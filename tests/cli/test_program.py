@@ -29,7 +29,7 @@ def test_help_and_tables_import_nothing_heavy(arguments, monkeypatch, tmp_path):
         "try: main(sys.argv[1:])\n"
         "except SystemExit as end: assert not end.code, end.code\n"
         "heavy = {'tensorflow', 'keras', 'numpy', 'h5py', 'PIL', 'matplotlib', 'urllib3', 'requests', 'pooch',\n"
-        "         'yaml'}\n"
+        "         'yaml', 'ray'}\n"
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
