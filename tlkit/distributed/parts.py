@@ -78,7 +78,15 @@ class Parts:
             self.read(path)
 
     def read(self, path: Path) -> None:
-        """Read which rows a part has; one that is damaged is removed."""
+        """Read which rows a part has; one that is damaged is removed.
+
+        Raises:
+            TlkitError: The storage does not give it.
+        """
+        try:
+            path.open("rb").close()
+        except OSError as error:
+            raise TlkitError(f"{path} cannot be read: {error.strerror or error}.") from error
         try:
             files = [open_h5(path, "0")]
             differences = files[0].metadata.provenance.diff(self.provenance)
