@@ -90,7 +90,7 @@ class Predict(Network, Workers, total=False):
     preprocess: config.Preprocess | None
     labels: StrPath | None
     allow_private: bool
-    batch_size: int
+    batch_size: int | None
     seed: int
     top: int
     explain: StrPath | None
@@ -243,7 +243,7 @@ class Evaluate(Compute, total=False):
     split: config.Split | None
     report: StrPath | None
     force: bool
-    batch_size: int
+    batch_size: int | None
     engine: config.Engine
     precision: config.Precision
 

@@ -380,7 +380,7 @@ class PredictConfig(BuildOptions, LoadOptions, WorkersOptions):
     preprocess: Preprocess | None = _preprocess()
     labels: str | None = _labels()
     allow_private: bool = _allow_private()
-    batch_size: int = _batch_size()
+    batch_size: int | None = _batch_size(None)
     seed: int = _seed(_DRAWS)
     top: int = option(5, group=OUTPUT, at_least=1, metavar="N", help="Number of classes to list per image.")
     explain: str | None = option(
@@ -910,7 +910,7 @@ class EvaluateConfig(EngineOptions):
     split: Split | None = option(
         None, group=DATA, unset="test, else validation", help="Folder of DATA to evaluate, if it has splits."
     )
-    batch_size: int = _batch_size()
+    batch_size: int | None = _batch_size(None)
     tta: bool = _tta()
     report: str | None = option(
         None, group=OUTPUT, path=True, metavar="FILE", help="Also write a report page, one HTML file."

@@ -17,7 +17,7 @@ from tlkit.architectures.submodel import submodel
 from tlkit.backend import keras
 from tlkit.data.images.normalization import MODES, preprocess
 from tlkit.data.images.preprocessor import ImagePreprocessor
-from tlkit.errors import UsageError
+from tlkit.errors import TlkitError, UsageError
 from tlkit.features.extractor import relative_error
 from tlkit.inference.base import run
 from tlkit.inference.keras_engine import KerasEngine
@@ -192,3 +192,42 @@ def test_without_openvino_predict_goes_through_keras(cat, monkeypatch):
     (predicted,) = tlkit.predict(cat, top=1)
     assert predicted.scores[0].name == "Egyptian_cat"
     assert opened
+
+
+def with_memory_for(monkeypatch, most):
+    """Have networks of the Keras engine fail, as a GPU does, on batches of more images."""
+    import tlkit.inference.keras_engine as module
+
+    compile_network = module._compile
+
+    def limited(network, precision):
+        compiled = compile_network(network, precision)
+
+        class Limited:
+            shapes = compiled.shapes
+
+            def __call__(self, pixels):
+                if len(pixels) > most:
+                    raise RuntimeError(f"RESOURCE_EXHAUSTED: Out of memory while trying to allocate {len(pixels)} GB.")
+                return compiled(pixels)
+
+        return Limited()
+
+    monkeypatch.setattr(module, "_compile", limited)
+
+
+def test_batches_become_smaller_where_memory_does_not_suffice(small, monkeypatch, caplog):
+    network, pixels = network_of(small, (24, 20)), pixels_of(21, (24, 20))
+    expected = run(open_engine(network, engine="keras"), pixels)
+    with_memory_for(monkeypatch, 5)
+    engine = open_engine(network, engine="keras")
+    for got, wanted in zip(run(engine, pixels), expected, strict=True):
+        np.testing.assert_allclose(got, wanted, atol=1e-6)
+    assert engine.batch == 4
+    assert [record.message for record in caplog.records][-1].endswith("does not suffice: batches of 4 from here on.")
+
+
+def test_an_image_that_does_not_fit_is_an_error(small, monkeypatch):
+    with_memory_for(monkeypatch, 0)
+    with pytest.raises(TlkitError, match="does not suffice for this network and a single image"):
+        run(open_engine(network_of(small, (24, 20)), engine="keras"), pixels_of(2, (24, 20)))

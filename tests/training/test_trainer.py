@@ -268,3 +268,13 @@ def test_a_picture_that_vanishes_is_named(tmp_path, noise):
     model.build((None, 32, 32, 3))
     with pytest.raises(DataError, match="3.png could be read before and cannot be now: there is no such file"):
         Trainer(Objective(2), tmp_path).train(plan(), model, made, made)
+
+
+def test_memory_that_does_not_suffice_is_said_with_the_next_batch_size(tmp_path, monkeypatch):
+    def fit(self, *arguments, **options):
+        raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 8 GB.")
+
+    monkeypatch.setattr(keras.Model, "fit", fit)
+    with pytest.raises(TrainingError, match="does not suffice to train with batches of 4") as raised:
+        Trainer(Objective(2), tmp_path).train(plan(), head_of(), batches(0), batches())
+    assert "--batch-size 2" in raised.value.hint

@@ -44,8 +44,8 @@ def _compile(network: LazyModel, precision: str) -> CompiledNetwork:
 class KerasEngine:
     """The ``keras`` engine; see :class:`tlkit.inference.base.Engine`.
 
-    On a GPU batches are as large as the first one, rounded up to a power of two, and half as large where its memory
-    does not suffice; the next batch is copied there while one is computed.
+    On a GPU, batches are half as large where its memory does not suffice, and the next one is copied there while one is
+    computed.
     """
 
     name = "keras"
@@ -56,7 +56,6 @@ class KerasEngine:
         self.shapes = self._compiled.shapes
         gpu = uses_gpu()
         self.batch = GPU_BATCH if gpu else BATCH
-        self._size = None if gpu else BATCH
         self._threads = ThreadPoolExecutor(2 if gpu else 1, thread_name_prefix="keras-engine")
 
     def submit(self, pixels: np.ndarray) -> Future[Outputs]:
@@ -64,9 +63,7 @@ class KerasEngine:
         return self._threads.submit(self._run, pixels)
 
     def _run(self, pixels: np.ndarray) -> Outputs:
-        if self._size is None:
-            self._size = min(GPU_BATCH, 1 << (max(len(pixels), BATCH) - 1).bit_length())
-        size, start, parts = self._size, 0, []
+        size, start, parts = self.batch, 0, []
         while start < len(pixels):
             try:
                 parts.append(self._run_part(pixels[start : start + size], size))
@@ -78,7 +75,7 @@ class KerasEngine:
                         "The memory of the device does not suffice for this network and a single image.",
                         hint="Use a smaller --size or --arch, or --device cpu.",
                     ) from error
-                size = self._size = self.batch = min(self._size, size) // 2 or 1
+                size = self.batch = size // 2
                 logger.warning("The memory of the device does not suffice: batches of %d from here on.", size)
                 continue
             start += size
