@@ -79,7 +79,10 @@ class Classifier:
             outputs: All outputs of the network for a batch.
         """
         if self.unknown is not None:
-            return self.unknown.scores(outputs[1 : 1 + len(self.unknown.layers)])
+            features = outputs[1 : 1 + len(self.unknown.layers)]
+            # one by one: how products of matrices round depends on the other rows
+            rows = ([output[row : row + 1] for output in features] for row in range(len(outputs[0])))
+            return np.array([self.unknown.scores(row)[0] for row in rows], np.float32)
         if self.unknown_below is None:
             return None
         best = np.array([self.probabilities(row).max() for row in outputs[0]], np.float64)
