@@ -67,6 +67,7 @@ bench: $(READY)
 	python tests/benchmarks/finetune.py
 	python tests/benchmarks/serve.py
 	python tests/benchmarks/export.py
+	python tests/benchmarks/backends.py
 	python tests/benchmarks/million_rows.py
 	python tests/benchmarks/ray_workers.py
 
