@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Required, TypedDict, TypeVar, Unpack, cas
 
 from tlkit import config
 from tlkit.errors import UsageError
-from tlkit.utils.compute import use
+from tlkit.utils.compute import Backend, use
 from tlkit.utils.options import Option, Options, options_of
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Compute(TypedDict, total=False):
     """Keywords of :class:`tlkit.config.ComputeOptions`."""
 
     threads: int | None
-    backend: config.Backend | None
+    backend: Backend | None
     device: str
 
 
@@ -484,7 +484,7 @@ def resume(run: StrPath, *, data: StrPath | None = None, **options: Unpack[Resum
     checked = _checked("str", run=run, path=True), _checked("str", data=data, path=True, optional=True)
     from tlkit.commands.finetune import resume as resume_run
 
-    return cast("FinetuneResult", resume_run(*checked, chosen))
+    return cast("FinetuneResult", resume_run(*checked, {name: getattr(chosen, name) for name in options}))
 
 
 @_documented(config.EvaluateConfig)

@@ -27,9 +27,12 @@ _CUDA_PACKAGES = {"tensorflow": "tensorflow[and-cuda]", "jax": "jax[cuda13]"}
 
 
 def _limit_threads() -> None:
-    """Have TensorFlow start as many threads as tlkit, unless it has started; JAX has no such setting."""
+    """Have TensorFlow start as many threads as tlkit, unless it has started."""
     limit = thread_limit()
-    if limit is None or NAME != "tensorflow":
+    if limit is None:
+        return
+    if NAME == "jax":
+        warn_once("JAX computes with as many threads as there are processors; --threads is for those that decode.")
         return
     try:
         tf.config.threading.set_intra_op_parallelism_threads(limit)
@@ -45,7 +48,7 @@ def _gpus() -> list[Any]:
     if device() == "cpu":
         jax.config.update("jax_platforms", "cpu")
     try:
-        return list(jax.devices("gpu"))
+        return list(jax.local_devices(backend="gpu"))
     except RuntimeError:  # there is none
         return []
 
@@ -57,6 +60,8 @@ def _choose_device(gpus: list[Any]) -> None:
         UsageError: There is no such device.
     """
     kind, _, number = device().partition(":")
+    if NAME == "jax" and jax.process_count() > 1 and number:
+        number = "0"  # it joined the others with that GPU alone
     if kind == "gpu":
         if int(number or 0) >= len(gpus):
             raise UsageError(
@@ -65,7 +70,7 @@ def _choose_device(gpus: list[Any]) -> None:
                 if gpus
                 else f"It needs NVIDIA's driver and `pip install '{_CUDA_PACKAGES[NAME]}'`.",
             )
-        gpus = [gpus[int(number or 0)]]
+        gpus = [gpus[int(number)]] if number else gpus
         if NAME == "jax":
             jax.config.update("jax_default_device", gpus[0])
     if NAME == "tensorflow":

@@ -15,6 +15,7 @@ from typing import Any, Literal, Self, get_args
 
 from tlkit.config_file import read_options
 from tlkit.errors import ConfigError, UsageError
+from tlkit.utils.compute import Backend
 from tlkit.utils.options import Option, Options, Size, option, options_of
 from tlkit.utils.text import without_password
 
@@ -24,7 +25,6 @@ DEFAULT_ARCHITECTURE = "efficientnetlite0"
 DEFAULT_VAL_SPLIT = 0.2
 AUTO = "auto"
 
-Backend = Literal["tensorflow", "jax"]
 Augment = Literal["none", "light", "recipe2017", "randaugment"]
 BatchNorm = Literal["frozen", "train"]
 ClassWeight = Literal["none", "auto"]
@@ -839,9 +839,10 @@ class FinetuneConfig(TrainingOptions, DistributeOptions):
         """What decides the run: the options without those that only watch it, or say which processes train it."""
         return replace(self, tensorboard=None, mlflow=None, **_ALONE)
 
-    def resumed(self, options: ResumeOptions, data: str | None = None) -> Self:
+    def resumed(self, options: Mapping[str, Any], data: str | None = None) -> Self:
         """Return the options to resume a run with: its own, but for what is given, and the processes that are there."""
-        return replace(self, data=data or self.data, **(_ALONE | options.given()))
+        alone = {name: value for name, value in _ALONE.items() if name != "distribute"}
+        return replace(self, data=data or self.data, **(alone | dict(options)))
 
     @property
     def scanning(self) -> dict[str, Any]:

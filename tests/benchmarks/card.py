@@ -37,6 +37,8 @@ class Bench:
         self.folder, self.arguments, self.data = folder, arguments, folder / "data"
         self.options = ["--backend", arguments.backend, "--device", arguments.device, "--size", arguments.size]
         self.environment = {**os.environ, "KERAS_BACKEND": arguments.backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        if arguments.device == "cpu":  # for the recipe, which has no such option
+            self.environment["CUDA_VISIBLE_DEVICES"] = ""
         self.runs = 0
 
     def run(self, *words: object) -> tuple[float, str]:

@@ -7,8 +7,8 @@ from tlkit.distributed.cluster import Cluster, choose_cluster
 from tlkit.errors import ConfigError, UsageError
 
 SLURM = {
-    "SLURM_NTASKS": "4", "SLURM_PROCID": "2", "SLURM_JOB_ID": "70001", "SLURM_STEP_NODELIST": "node[007-009,012]",
-    "SLURM_STEP_TASKS_PER_NODE": "1(x4)", "SLURM_LOCALID": "0",
+    "SLURM_NTASKS": "8", "SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "2", "SLURM_JOB_ID": "70001",
+    "SLURM_STEP_NODELIST": "node[007-009,012]", "SLURM_STEP_TASKS_PER_NODE": "1(x4)", "SLURM_LOCALID": "0",
 }  # fmt: skip
 
 
@@ -30,8 +30,9 @@ def chosen(environment=None, **options):
         ({"distribute": "auto"}, SLURM, Cluster("node007:61809", 4, 2)),
         ({"distribute": "auto"}, SLURM | {"SLURM_STEP_NODELIST": "gpu1,gpu2"}, Cluster("gpu1:61809", 4, 2)),
         ({"distribute": "auto"}, SLURM | {"SLURM_STEP_NODELIST": "r[1-2]-x"}, Cluster("r1-x:61809", 4, 2)),
-        ({"distribute": "auto"}, SLURM | {"SLURM_NTASKS": "1"}, None),
-        ({"distribute": "auto"}, SLURM | {"SLURM_STEP_TASKS_PER_NODE": "2(x2)", "SLURM_LOCALID": "1"},
+        ({"distribute": "auto"}, SLURM | {"SLURM_STEP_NUM_TASKS": "1"}, None),
+        ({"distribute": "auto"}, {"SLURM_NTASKS": "4", "SLURM_PROCID": "0", "SLURM_JOB_ID": "1"}, None),
+        ({"distribute": "auto"}, SLURM | {"SLURM_STEP_TASKS_PER_NODE": "1,2(x2)", "SLURM_LOCALID": "1"},
          Cluster("node007:61809", 4, 2, local_device=1)),
         ({"coordinator": "a:1"}, SLURM, Cluster("a:1", 4, 2)),
     ],

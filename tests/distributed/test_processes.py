@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import shutil
 import signal
 import socket
@@ -18,6 +17,7 @@ from PIL import Image
 JAX = {"KERAS_BACKEND": "jax"}
 TWO_DEVICES = JAX | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
 # 28 images in batches of 5: the last one has 3, of which one process has 1
+ONE_OF_TWO = ("--coordinator", "127.0.0.1:9", "--processes", 2, "--process-id", 0)
 OPTIONS = ("--arch", "toy", "--epochs", 2, "--finetune-epochs", 2, "--batch-size", 5, "--finetune-lr", 0.01)
 
 
@@ -162,27 +162,85 @@ def test_all_devices_of_a_machine_end_where_one_does(images, tmp_path):
     np.testing.assert_allclose(losses(tmp_path / "tf"), losses(tmp_path / "one"), atol=1e-4)
 
 
-def test_several_processes_are_refused_on_tensorflow(tlkit, images, tmp_path):
-    cluster = "--coordinator", "127.0.0.1:1", "--processes", 2, "--process-id", 0
-    ran = tlkit("finetune", images, *OPTIONS, *cluster, "-o", tmp_path / "run")
+def test_several_processes_are_refused_on_tensorflow(tlkit, toy, images, tmp_path):
+    ran = tlkit("finetune", images, *OPTIONS, *ONE_OF_TWO, "-o", tmp_path / "run")
     assert ran.code == 2
     assert "train on JAX only" in ran.err
     assert "--backend jax" in ran.err
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.every
 @pytest.mark.parametrize(
     ("options", "message"),
-    [(("--folds", 2), "--folds trains its runs in one process"), (("--head", "linear"), "in one process")],
+    [
+        (("--folds", 2, *ONE_OF_TWO), "--folds trains its runs in one process"),
+        (("--head", "linear", *ONE_OF_TWO), "in one process"),
+        (("--device", "gpu:1", "--distribute", "auto"), "--distribute auto uses all GPUs, and --device gpu:1 one"),
+    ],
 )
-def test_what_processes_do_not_share_is_refused(images, tmp_path, options, message):
-    ended = finish(*start_together("finetune", images, *OPTIONS, *options, "-o", tmp_path / "run"), code=2)
-    assert all(message in error for _, error in ended)
-    assert not os.path.exists(tmp_path / "run")
+def test_what_is_not_shared_is_refused_at_once(tlkit, toy, images, tmp_path, monkeypatch, options, message):
+    monkeypatch.setattr("tlkit.api.use", lambda *chosen: None)  # this process has a backend and a device
+    ran = tlkit("finetune", images, *OPTIONS, *options, "-o", tmp_path / "run")
+    assert ran.code == 2
+    assert message in ran.err
+    assert not (tmp_path / "run").exists()
 
 
 def test_one_device_is_said(tlkit, toy, images, tmp_path):
     ran = tlkit("finetune", images, *OPTIONS, "--distribute", "auto", "-o", tmp_path / "run")
     assert ran.code == 0, ran.err
     assert "--distribute auto: this machine has one device." in ran.err
+
+
+@pytest.mark.every
+def test_processes_that_do_not_do_the_same_are_refused(images, tmp_path):
+    other = shutil.copytree(images, tmp_path / "other")
+    (other / "train" / "dark" / "0.png").unlink()
+    for more, message in (
+        ((images, "--epochs", 3), "--epochs is 2 in process 0, 3 in process 1"),
+        ((other,), "images is"),
+    ):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            address = f"127.0.0.1:{free.getsockname()[1]}"
+        cluster = "--coordinator", address, "--processes", 2, "--process-id"
+        two = [
+            start("finetune", images, *OPTIONS, *cluster, 0, "-o", tmp_path / "run"),
+            start("finetune", more[0], *OPTIONS, *more[1:], *cluster, 1),
+        ]
+        assert all(message in error for _, error in finish(*two, code=2))
+        assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.every
+def test_a_head_alone_trains_on_two_processes(images, tmp_path):
+    finish(*start_together("finetune", images, *OPTIONS, "--finetune-epochs", 0, "-o", tmp_path / "two"))
+    assert len(losses(tmp_path / "two")) == 2
+
+
+@pytest.mark.every
+def test_stdout_may_be_closed(images, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    options = ["finetune", images, *OPTIONS, "--coordinator", address, "--processes", 2, "-o", tmp_path / "run"]
+    words = ["sh", "-c", 'exec "$@" >&-', "sh", *COMMAND, *map(str, options), "--process-id", "0"]
+    closed = subprocess.Popen(words, env=environment(**JAX), stderr=subprocess.PIPE, text=True)
+    finish(start(*options, "--process-id", 1))
+    _, error = closed.communicate(timeout=240)
+    assert closed.returncode == 0, error
+    assert (tmp_path / "run" / "run.json").exists()
+
+
+@pytest.mark.every
+def test_an_interrupt_while_waiting_blames_nobody(images):
+    options = ["finetune", images, *OPTIONS, "--coordinator", "127.0.0.1:9", "--processes", 2, "--process-id", 1]
+    with start(*options) as process:
+        for line in process.stderr:
+            if "waiting for the others at 127.0.0.1:9" in line:
+                break
+        time.sleep(2)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert error.strip().splitlines() == ["Interrupted."]

@@ -10,7 +10,7 @@ SHOWN = """
 import os, sys, time
 from tlkit.training.start_keras import keras_starting
 before = sys.stderr
-with keras_starting():
+with keras_starting("openvino"):
     while "tensorflow" not in sys.modules:
         time.sleep(0.01)
     print("of Python", file=sys.stderr)
@@ -25,7 +25,7 @@ import tlkit.commands.finetune as finetune
 from contextlib import contextmanager
 
 @contextmanager
-def not_starting():
+def not_starting(engine):
     yield
     print(sorted({"tensorflow", "keras"} & {*sys.modules}), file=sys.stderr)
     raise SystemExit

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import click
 
-from tlkit.utils.interrupt import interrupted, resume_notes
+from tlkit.utils.interrupt import before_exit, interrupted, resume_notes
 
 GRACE_SECONDS = 1.5
 _MESSAGES = {signal.SIGINT: "Interrupted.", signal.SIGTERM: "Terminated."}
@@ -97,8 +97,10 @@ def _stderr() -> int:
 
 
 def _end(code: int) -> NoReturn:
+    for farewell in before_exit:
+        farewell()
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, AttributeError):
             stream.flush()
     os._exit(code)
 

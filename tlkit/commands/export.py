@@ -56,7 +56,7 @@ def export(config: ExportConfig) -> ExportResult:
     needs(extra, *packages, *(("ai_edge_quantizer",) if int8 and extra == "litert" else ()), by="`tlkit export`")
     check_place(config)
     if config.kind in BY_TENSORFLOW:
-        use_backend("tensorflow")
+        use_backend("tensorflow", by=f"TensorFlow writes {config.kind}")
     classifier = choose_classifier(
         PredictConfig(
             images=(), model=config.source, size=config.size, resize=config.resize, preprocess=config.preprocess,

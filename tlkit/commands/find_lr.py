@@ -72,7 +72,7 @@ def find_lr(config: FindLrConfig) -> FoundRate:
     stages = plan_stages(base, cuts, batchnorm=config.batchnorm)
     data = TrainingBatches(plan, images, base, stages)
     with tempfile.TemporaryDirectory(prefix="tlkit-") as folder, FeatureCache(Path(folder) / FEATURES) as cache:
-        with keras_starting():
+        with keras_starting(config.engine):
             data.prepare(cache)
 
         from tlkit.training.phases import new_head, train_head, unfrozen_top

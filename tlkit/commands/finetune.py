@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-from tlkit.config import ExportConfig, FinetuneConfig, ResumeOptions
+from tlkit.config import ExportConfig, FinetuneConfig
 from tlkit.data.layout import TEST, TRAIN, VALIDATION
+from tlkit.distributed.cluster import Cluster, choose_cluster
 from tlkit.distributed.lanes import Share
-from tlkit.distributed.processes import leave, reporting_lost_processes, training_share
+from tlkit.distributed.processes import leave, refuse_differences, reporting_lost_processes, training_share
 from tlkit.errors import RunError, UsageError
 from tlkit.features.cache import FeatureCache
 from tlkit.inference.select import resolve_engine
@@ -44,7 +47,7 @@ from tlkit.training.start_keras import keras_starting
 from tlkit.training.trackers.base import first_line
 from tlkit.training.trackers.tracking import Trackers, check_trackers, tracking
 from tlkit.training.unknown import features_of_frozen, specs_of_frozen
-from tlkit.utils.compute import use
+from tlkit.utils.compute import BACKENDS, backend, use
 from tlkit.utils.logging import logger
 from tlkit.utils.text import join_truncated
 
@@ -59,23 +62,33 @@ def finetune(config: FinetuneConfig) -> FinetuneResult | None:
         TlkitError: Options, data or weights that cannot be used; nothing is left behind then.
     """
     check_trackers(config)
-    with training_share(config) as share:
-        _refuse_undivided(config, share)
-        plan = plan_training(config, output=config.output if share.leads else None)
-        with create_run_dir(config.output, plan.architecture.name) if share.leads else follow() as folder:
-            # the engine of today, whatever is installed on the day of a resume; given features may be of either
-            engine = resolve_engine(config.engine) if config.features is None else config.engine
-            plan = dataclasses.replace(plan, config=dataclasses.replace(plan.config, engine=engine))
-            assert isinstance(plan.config, FinetuneConfig)
-            images = SplitData(plan.dataset, plan.preprocessor, config.batch_size)
-            found = plan.weights.digest, plan.cache_budget_bytes, images.fingerprint()
-            write_state(folder, RunState(plan.config, versions(), *found))
-            return _run(plan, images, folder, share)
+    cluster = choose_cluster(config, os.environ)
+    _refuse_undivided(config, cluster)
+    leads = cluster is None or cluster.process_id == 0
+    plan = plan_training(config, output=config.output if leads else None)
+    with (
+        training_share(config, cluster) as share,
+        create_run_dir(config.output, plan.architecture.name) if leads else follow() as folder,
+    ):
+        # the engine of today, whatever is installed on the day of a resume; given features may be of either
+        engine = resolve_engine(config.engine) if config.features is None else config.engine
+        # and the backend, where KERAS_BACKEND or keras.json has chosen one
+        chosen = config.backend if backend() == BACKENDS[0] else backend()
+        plan = dataclasses.replace(plan, config=dataclasses.replace(plan.config, engine=engine, backend=chosen))
+        assert isinstance(plan.config, FinetuneConfig)
+        images = SplitData(plan.dataset, plan.preprocessor, config.batch_size)
+        found = plan.weights.digest, plan.cache_budget_bytes, images.fingerprint()
+        write_state(folder, RunState(plan.config, versions(), *found))
+        return _run(plan, images, folder, share)
 
 
-def _refuse_undivided(config: FinetuneConfig, share: Share) -> None:
-    """Refuse what several processes do not share."""
-    if share.processes == 1:
+def _refuse_undivided(config: FinetuneConfig, cluster: Cluster | None) -> None:
+    """Refuse what several processes, or devices, do not share."""
+    if config.distribute == "auto" and cluster is None and ":" in config.device:
+        raise UsageError(
+            f"--distribute auto uses all GPUs, and --device {config.device} one.", hint="Leave one of them out."
+        )
+    if cluster is None:
         return
     if config.folds is not None:
         raise UsageError("--folds trains its runs in one process.", hint="Leave it out, or --coordinator and the like.")
@@ -86,13 +99,14 @@ def _refuse_undivided(config: FinetuneConfig, share: Share) -> None:
         )
 
 
-def resume(run: str, data: str | None, options: ResumeOptions) -> FinetuneResult | None:
+def resume(run: str, data: str | None, options: Mapping[str, Any]) -> FinetuneResult | None:
     """Resume an interrupted run after its last completed epoch.
 
     Args:
         run: The run folder.
         data: Where the images are now; None for where they were.
-        options: What computes, as it started where that is not given; and which devices and processes train together.
+        options: Options of :class:`~tlkit.config.ResumeOptions` that differ from those it started with; the processes
+            that train together are always those of now.
 
     Returns:
         As :func:`finetune`.
@@ -106,12 +120,14 @@ def resume(run: str, data: str | None, options: ResumeOptions) -> FinetuneResult
     state = read_state(path)
     config = state.config.resumed(options, data)
     use(config.threads, config.backend, config.device)
+    cluster = choose_cluster(config, os.environ)
+    _refuse_undivided(config, cluster)
+    leads = cluster is None or cluster.process_id == 0
     with (
-        training_share(config) as share,
-        open_interrupted_run(path) if share.leads else follow(path) as folder,
-        report_resumable(path) if share.leads else nullcontext(),
+        training_share(config, cluster) as share,
+        open_interrupted_run(path) if leads else follow(path) as folder,
+        report_resumable(path) if leads else nullcontext(),
     ):
-        _refuse_undivided(config, share)
         state = dataclasses.replace(state, config=config)
         plan = plan_training(state.config)
         if plan.weights.digest != state.weights_digest:
@@ -143,6 +159,7 @@ def _run(plan: TrainingPlan, images: SplitData, folder: Path, share: Share) -> F
     """Train the runs of all folds, where there are any, and then the run."""
     assert isinstance(plan.config, FinetuneConfig)
     config = plan.config if share.leads else plan.config.reproducible
+    _refuse_differences(plan, images, folder, share)
     with tracking(config, folder) as trackers, reporting_lost_processes(share):
         if config.folds is not None:
             plan = train_folds(plan, folder, partial(_train_fold, trackers, share))
@@ -166,6 +183,23 @@ def _export(run: Path, trackers: Trackers) -> None:
         logger.warning("MLflow has no export of %s: %s.", run, first_line(error))
 
 
+def _refuse_differences(plan: TrainingPlan, images: SplitData, folder: Path, share: Share) -> None:
+    """Refuse processes that would not train the same run."""
+    if share.processes == 1:
+        return
+    from tlkit.training.checkpoint import read_checkpoint
+
+    assert isinstance(plan.config, FinetuneConfig)
+    options = plan.config.reproducible.effective()
+    for flag in ("DATA", "--output", "--weights", "--threads", "--device", "--cache-limit"):  # where things are
+        del options[flag]
+    packages = {name: version for name, version in versions().items() if name != "python"}
+    done = sum(len(phase.epochs) for phase in checkpoint.phases) if (checkpoint := read_checkpoint(folder)) else 0
+    found = {"weights": plan.weights.digest, "images": images.fingerprint()[:16], "epochs done": done}
+    with reporting_lost_processes(share):
+        refuse_differences(share, options | packages | found)
+
+
 def _train_fold(whole: Trackers, share: Share, plan: TrainingPlan, images: SplitData, folder: Path) -> FinetuneResult:
     """Train the run of a fold, which is tracked below the whole run."""
     assert isinstance(plan.config, FinetuneConfig)
@@ -187,7 +221,7 @@ def _train(
     along = specs_of_frozen(plan, base) if share.processes == 1 else ()
     data = TrainingBatches(plan, images, base, stages, along, share)
     with FeatureCache(folder / FEATURES, share.process) as cache:
-        with keras_starting() if plan.needs_keras else nullcontext():
+        with keras_starting(plan.config.engine) if plan.needs_keras else nullcontext():
             data.prepare(cache)
         if plan.needs_keras:
             trained = _train_with_keras(plan, images, base, stages, data, folder, trackers, share)
@@ -204,7 +238,7 @@ def _train(
 
 
 def _fit_head(plan: TrainingPlan, images: SplitData, base: Base, data: TrainingBatches) -> Trained:
-    """Fit a linear head on the features of the frozen base, and nothing else: TensorFlow does not start."""
+    """Fit a linear head on the features of the frozen base, and nothing else: Keras does not start."""
     head, phase = fit_linear_head(plan, images, data, base.spec)
     evaluations = {
         split: evaluate_linear_head(head, images, data, base.spec, split)
@@ -225,7 +259,7 @@ def _train_with_keras(
     share: Share,
 ) -> Trained:
     """Train the head, then the top of the base with it."""
-    # TensorFlow has started: everything that can be refused has been, and from here on it trains.
+    # Keras has started: everything that can be refused has been, and from here on it trains.
     from tlkit.backend import keras_scope
     from tlkit.training.checkpoint import read_checkpoint
     from tlkit.training.evaluate import evaluate
@@ -261,9 +295,9 @@ def _train_with_keras(
 
     # Keep the best epoch of any phase, and evaluate it in float32, on the tensors of the last frontier.
     trainer.restore_kept()
+    last = stages[-1].spec if stages else base.spec
     if share.processes > 1:
         base, head = undistributed(plan, images, base, head)
-    last = stages[-1].spec if stages else base.spec
     top = build_trainable_top(base.pooled, stages[-1].frontier, head) if stages else head
     evaluations = {
         split: evaluate(top, data.batches(split, last), images, split, share)

@@ -43,7 +43,9 @@ def choose_cluster(options: DistributeOptions, environment: Mapping[str, str]) -
     Raises:
         UsageError: Something is missing, or the process has no number among so many.
     """
-    tasks = environment.get("SLURM_NTASKS", "")
+    tasks = environment.get(
+        "SLURM_STEP_NUM_TASKS", ""
+    )  # of srun: a batch script has one task, whatever SLURM_NTASKS is
     in_slurm = tasks.isdecimal() and int(tasks) > 1 and "SLURM_PROCID" in environment
     given = (options.coordinator, options.processes, options.process_id)
     if given == (None, None, None) and not (in_slurm and options.distribute == "auto"):
@@ -62,15 +64,18 @@ def choose_cluster(options: DistributeOptions, environment: Mapping[str, str]) -
             hint="Each process takes --coordinator HOST:PORT of process 0, --processes N and its own --process-id.",
         )
     assert coordinator is not None and processes is not None and number is not None
+    if not 0 < int(coordinator.rpartition(":")[2]) < 2**16:
+        raise UsageError(f"--coordinator {coordinator}: ports are from 1 to 65535.")
     if number >= processes:
         raise UsageError(f"--process-id {number}: {processes} processes are numbered from 0 to {processes - 1}.")
     return Cluster(coordinator, processes, number, _slurm_device(environment)) if processes > 1 else None
 
 
 def _slurm_device(environment: Mapping[str, str]) -> int | None:
-    several = re.match(r"\d+", environment.get("SLURM_STEP_TASKS_PER_NODE", ""))
+    # "2(x3),1": two tasks on each of three machines, and one on another
+    tasks = re.findall(r"(?<![x\d])\d+", environment.get("SLURM_STEP_TASKS_PER_NODE", ""))
     local = environment.get("SLURM_LOCALID", "")
-    return int(local) if several and int(several[0]) > 1 and local.isdecimal() else None
+    return int(local) if max(map(int, tasks), default=1) > 1 and local.isdecimal() else None
 
 
 def _slurm_coordinator(environment: Mapping[str, str]) -> str | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tlkit.errors import UsageError
+from tlkit.utils.text import pluralize
 
 _MOST_LANES = 64
 _LEAST_IN_LANE = 16
@@ -73,10 +74,13 @@ class Share:
             UsageError: There are too few for so many processes.
         """
         lanes = lanes_of(samples) if shuffled else self.processes
-        if lanes < self.processes:
+        most = lanes if shuffled else samples
+        if most < self.processes:
+            what = "training" if shuffled else "validation or test"
             raise UsageError(
-                f"{samples:,} training images are too few for {self.processes} processes.",
-                hint=f"Use at most {lanes}: each process needs {_LEAST_IN_LANE} of them and more.",
+                f"{samples:,} {what} images are too few for {self.processes} processes.",
+                hint=f"Use {f'at most {most} processes' if most > 1 else 'one process'}: each needs "
+                f"{pluralize(_LEAST_IN_LANE if shuffled else 1, 'image')} of its own.",
             )
         return np.arange(samples) % lanes % self.processes
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import numpy as np
 
 from tlkit.config import DistributeOptions
-from tlkit.distributed.cluster import Cluster, choose_cluster
+from tlkit.distributed.cluster import Cluster
 from tlkit.distributed.lanes import Share
 from tlkit.errors import RunError, TlkitError, TrainingError, UsageError
 from tlkit.utils.compute import backend, device
+from tlkit.utils.interrupt import before_exit
 from tlkit.utils.logging import logger
 from tlkit.utils.quiet import native_output_discarded
 from tlkit.utils.text import pluralize
@@ -25,13 +25,17 @@ from tlkit.utils.text import pluralize
 _JOIN_SECONDS, _HEARTBEAT_SECONDS = 300, 20
 _OF_OTHERS = ("Gloo", "NCCL", "heartbeat", "coordination", "UNAVAILABLE", "ABORTED", "DEADLINE_EXCEEDED")
 """Words of JAX's errors that come from another process, or from the way to it."""
-_RESUME = "Start all processes again with --resume RUN; there may be fewer of them or more."
+_RESUME = "Start all processes again, with --resume RUN once an epoch is done; there may be fewer of them or more."
 _WATCH = "import sys; sys.stdin.read() or sys.stderr.write(sys.argv[1])"
 
 
 @contextmanager
-def training_share(options: DistributeOptions) -> Iterator[Share]:
-    """Join the processes that options or the environment name, and use their devices inside the block.
+def training_share(options: DistributeOptions, cluster: Cluster | None) -> Iterator[Share]:
+    """Join other processes, and use the devices of all of them inside the block.
+
+    Args:
+        options: Whether all devices of this machine are used.
+        cluster: The processes; None for this one alone.
 
     Yields:
         The part of the work that is this process's: everything, where it trains alone on one device.
@@ -40,7 +44,6 @@ def training_share(options: DistributeOptions) -> Iterator[Share]:
         UsageError: Options contradict each other, or this backend cannot do it.
         TrainingError: The other processes did not come, or one of them has ended.
     """
-    cluster = choose_cluster(options, os.environ)
     if cluster is None and options.distribute == "none":
         yield Share()
         return
@@ -72,8 +75,11 @@ def _joined(cluster: Cluster) -> Iterator[None]:
         )
     import jax
 
-    number = f"process {cluster.process_id} of {cluster.processes}"
-    with _told_if_killed(f"{number} was ended, as another one has ended or does not answer"), native_output_discarded():
+    number = f"Process {cluster.process_id} of {cluster.processes}"
+    logger.info(
+        "%s: waiting for the others at %s, at most %d minutes.", number, cluster.coordinator, _JOIN_SECONDS // 60
+    )
+    with _told_if_killed(f"{number} was ended, from outside or because another one is gone"), native_output_discarded():
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
         kind, _, gpu = device().partition(":")
         chosen = int(gpu) if gpu else cluster.local_device
@@ -112,10 +118,17 @@ def _told_if_killed(what: str) -> Iterator[None]:
     line = f"Error: {what}.\nHint: {_RESUME}\n"
     watch = [sys.executable, "-ISc", _WATCH, line]
     with subprocess.Popen(watch, stdin=subprocess.PIPE, start_new_session=True) as watching:
+
+        def stop_watching() -> None:
+            with suppress(OSError, ValueError):  # once is enough
+                watching.communicate(b".")
+
+        before_exit.append(stop_watching)
         try:
             yield
         finally:
-            watching.communicate(b".")
+            stop_watching()
+            before_exit.remove(stop_watching)
 
 
 @contextmanager
@@ -133,7 +146,7 @@ def reporting_lost_processes(share: Share) -> Iterator[None]:
         if share.processes == 1 or not any(word in str(error) for word in _OF_OTHERS):
             raise
         raise RunError(
-            f"Another process than {share.process} of {share.processes} has ended, and so does this one.",
+            f"One of the other processes has ended, and so does this one ({share.process} of {share.processes}).",
             hint=_RESUME,
         ) from error
 
@@ -143,6 +156,28 @@ def leave() -> None:
     import jax
 
     jax.distributed.shutdown()
+
+
+def refuse_differences(share: Share, own: Mapping[str, Any]) -> None:
+    """Refuse to train together where processes do not do the same; all of them have to call this.
+
+    Args:
+        share: Of this process.
+        own: What has to be the same, JSON values by their names in messages.
+
+    Raises:
+        UsageError: Something differs; every process raises it.
+    """
+    first, *others = gather(share, dict(own))
+    for number, other in enumerate(others, start=1):
+        for name, value in first.items():
+            if other.get(name) != value:
+                theirs = other.get(name)
+                raise UsageError(
+                    f"Processes do not do the same: {name} is {value} in process 0, {theirs} in process {number}.",
+                    hint="Start all of them with the same options, images and versions; only --process-id, and where "
+                    "things are, may differ.",
+                )
 
 
 def total(share: Share, values: np.ndarray) -> np.ndarray:

@@ -26,7 +26,7 @@ from tlkit.distributed.shard_queue import ShardQueue
 from tlkit.errors import TlkitError
 from tlkit.features.extractor import FeatureExtractor
 from tlkit.inference.provenance import Provenance
-from tlkit.utils.compute import backend, use, uses_gpu
+from tlkit.utils.compute import Backend, backend, use, uses_gpu
 from tlkit.utils.extras import needs
 from tlkit.utils.interrupt import resumable_by_repeating
 from tlkit.utils.logging import progress_bar
@@ -54,7 +54,7 @@ class Worker:
         folder: The working folder of the driver, which relative paths start at.
     """
 
-    def __init__(self, make: Callable[[], FeatureExtractor], compute: tuple[int, str, str], folder: str) -> None:
+    def __init__(self, make: Callable[[], FeatureExtractor], compute: tuple[int, Backend, str], folder: str) -> None:
         self._make, self._compute, self._folder = make, compute, folder
         self._extractor: FeatureExtractor | None = None
 

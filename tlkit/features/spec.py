@@ -52,7 +52,11 @@ class FeatureSpec:
         preprocessor = self.network.preprocessor
         name = resolve_engine(engine)
         packages = ("openvino",) if name == "openvino" else ("keras", backend())
-        parts = [name, *(f"{package} {version(package)}" for package in packages), *(["gpu"] if uses_gpu() else [])]
+        parts = [
+            name,
+            *(f"{package} {version(package)}" for package in packages),
+            *(["gpu"] if name == "keras" and uses_gpu() else []),
+        ]
         return dataclasses.replace(
             self.provenance,
             size=list(preprocessor.size),

@@ -75,7 +75,7 @@ class KerasEngine:
                         "The memory of the device does not suffice for this network and a single image.",
                         hint="Use a smaller --size or --arch, or --device cpu.",
                     ) from error
-                size = self.batch = size // 2
+                size = self.batch = min(self.batch, size // 2)  # the other thread may have found it too
                 logger.warning("The memory of the device does not suffice: batches of %d from here on.", size)
                 continue
             start += size

@@ -54,6 +54,8 @@ def open_engine(network: LazyModel, *, engine: str = "auto", precision: str = "f
         UsageError: The engine is not installed, or this processor does not support ``precision``.
     """
     if network.runtime is not None:
+        if device().startswith("gpu"):
+            raise UsageError(f"Files of tlkit export run on processors, not with --device {device()}.")
         return network.runtime()
     if resolve_engine(engine) == "openvino":
         from tlkit.inference.openvino_engine import OpenVINOEngine

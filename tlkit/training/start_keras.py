@@ -1,4 +1,4 @@
-"""Start TensorFlow and Keras while something else is computed."""
+"""Start Keras and its backend while something else is computed."""
 
 from __future__ import annotations
 
@@ -8,19 +8,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 
+from tlkit.inference.select import resolve_engine
 from tlkit.utils.quiet import give_own_stderr
 
 _BACKEND = "tlkit.backend"
 
 
 @contextmanager
-def keras_starting() -> Iterator[None]:
-    """Import TensorFlow and Keras in a thread during the block, and wait for them after it.
+def keras_starting(engine: str) -> Iterator[None]:
+    """Import Keras and its backend in a thread during the block, and wait for them after it.
 
     An import that fails is left to the code that needs Keras: it imports it again, and says why. An error in the block
     does not wait.
+
+    Args:
+        engine: What computes in the block: if that is Keras, it imports it by itself.
     """
-    if _BACKEND in sys.modules:
+    if _BACKEND in sys.modules or resolve_engine(engine) == "keras":
         yield
         return
     # no daemon: an interpreter that exits during the import would abort

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Literal
 
 from tlkit.errors import TlkitError, UsageError
 from tlkit.utils.extras import is_installed, needs
@@ -13,16 +14,17 @@ from tlkit.utils.logging import warn_once
 from tlkit.utils.options import join_or
 from tlkit.utils.processors import use_threads
 
-BACKENDS = ("tensorflow", "jax")
+Backend = Literal["tensorflow", "jax"]
+BACKENDS: tuple[Backend, ...] = ("tensorflow", "jax")
 """The backends of Keras that tlkit computes with; the first that is installed is the default."""
 
 _DRIVER = Path("/proc/driver/nvidia/version")
 _CUDA_PACKAGES = {"tensorflow": ("nvidia.cudnn",), "jax": ("jax_cuda13_plugin", "jax_cuda12_plugin")}
-_backend: str | None = None
+_backend: Backend | None = None
 _device = "auto"
 
 
-def use(threads: int | None, backend: str | None, device: str) -> None:
+def use(threads: int | None, backend: Backend | None, device: str) -> None:
     """Choose what computes from now on in this process; see :func:`tlkit.utils.processors.use_threads`.
 
     Raises:
@@ -33,12 +35,13 @@ def use(threads: int | None, backend: str | None, device: str) -> None:
     use_device(device)
 
 
-def use_backend(name: str | None) -> None:
+def use_backend(name: Backend | None, by: str = "") -> None:
     """Choose the backend from now on in this process.
 
     Args:
         name: One of :data:`BACKENDS`; None for what ``KERAS_BACKEND`` or ``keras.json`` names, else the first of them
             that is installed.
+        by: What needs it, for messages; without it the option does.
 
     Raises:
         TlkitError: It is not installed, or Keras has been imported with another.
@@ -47,30 +50,29 @@ def use_backend(name: str | None) -> None:
     imported = _imported_backend()
     if name is not None and imported not in (None, name):
         raise TlkitError(
-            f"--backend {name}: Keras was imported with {imported} in this process, and keeps it.",
+            f"{by or f'--backend {name}'}: Keras was imported with {imported} in this process, and keeps it.",
             hint=f"Use another process, or set KERAS_BACKEND={name} before the first import of keras.",
         )
     _backend = name
     needs("jax" if backend() == "jax" else None, backend(), by=f"Keras's backend {backend()}")
 
 
-def backend() -> str:
+def backend() -> Backend:
     """Return the backend of Keras that computes: ``tensorflow`` or ``jax``. Keras is not imported for it."""
     if _backend is not None:
         return _backend
-    imported = _imported_backend()
-    if imported in BACKENDS:
-        return str(imported)
     asked, saved = os.environ.get("KERAS_BACKEND"), (settings() or {}).get("backend")
     named = asked or (saved if saved != BACKENDS[0] else None)  # which Keras has written there by itself
-    if named in BACKENDS:
-        return str(named)
+    for choice in (_imported_backend(), named):
+        for known in BACKENDS:
+            if choice == known:
+                return known
     if named:
         warn_once(f"Keras's backend is set to {named}; tlkit computes with {join_or(BACKENDS)}, here {_default()}.")
     return _default()
 
 
-def _default() -> str:
+def _default() -> Backend:
     return next((name for name in BACKENDS if is_installed(name)), BACKENDS[0])
 
 
@@ -88,9 +90,11 @@ def use_device(name: str) -> None:
     """
     global _device
     started = "tlkit.backend" in sys.modules
-    if started and name not in ("auto", _device):
+    here = "gpu" if uses_gpu() else "cpu"
+    if started and name not in ("auto", _device, here):
         raise UsageError(
-            f"--device {name}: this process computes on {_device if _device != 'auto' else 'what it started with'}.",
+            f"--device {name}: this process computes on {_device if _device != 'auto' else f'the {here}'} since Keras "
+            "has started.",
             hint="Start another process for another device.",
         )
     if not started:

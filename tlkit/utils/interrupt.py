@@ -11,6 +11,9 @@ from tlkit.utils.logging import logger
 interrupted = threading.Event()
 """Set by the command line. TensorFlow can swallow a ``KeyboardInterrupt`` raised inside a C++ call."""
 
+before_exit: list[Callable[[], object]] = []
+"""What is called before the command line ends the process in the midst of something."""
+
 _resume_notes: list[Callable[[BaseException], str | None]] = []
 
 

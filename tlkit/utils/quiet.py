@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from tlkit.utils.logging import logger
 
@@ -40,26 +40,35 @@ def stderr_held_back() -> Iterator[None]:
 
 @contextmanager
 def native_output_discarded() -> Iterator[None]:
-    """Discard what C++ writes to stdout and stderr inside the block, whatever happens; with ``-v`` it is shown.
+    """Discard what C++ writes to stdout and stderr inside the block; with ``-v`` it is shown.
 
-    Python's ``sys.stderr`` still writes; its ``sys.stdout`` does not.
+    Python's ``sys.stderr`` still writes; its ``sys.stdout`` does not. After an error stderr stays as it is, because
+    what failed may still complain while the process ends.
     """
     if logger.isEnabledFor(logging.DEBUG):
         yield
         return
     restore_stderr = give_own_stderr()
-    sys.stdout.flush()
-    real = {number: os.dup(number) for number in (1, 2)}
+    real: dict[int, int] = {}
     with open(os.devnull, "wb") as nowhere:
-        for number in real:
-            os.dup2(nowhere.fileno(), number)
+        for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+            with suppress(OSError, ValueError, AttributeError):  # closed
+                stream.flush()
+                real[number] = os.dup(number)
+                os.dup2(nowhere.fileno(), number)
+
+    def restore(*numbers: int) -> None:
+        for number in numbers:
+            if number in real:
+                os.dup2(real[number], number)
+                os.close(real.pop(number))
+
     try:
         yield
-    finally:
-        for number, descriptor in real.items():
-            os.dup2(descriptor, number)
-            os.close(descriptor)
+        restore(2)
         restore_stderr()
+    finally:
+        restore(1)
 
 
 def give_own_stderr() -> Callable[[], None]:

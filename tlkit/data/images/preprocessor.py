@@ -77,7 +77,7 @@ class ImagePreprocessor:
             InputError: It cannot be read. The message is the reason alone, without the file's name.
         """
         return decode(
-            read_stream(source, IMAGE, allow_private=self.allow_private) if is_stream(source) else source,
+            self._read(source) if is_stream(source) else source,
             min_size=self.min_size,
         )
 
@@ -95,11 +95,7 @@ class ImagePreprocessor:
         Raises:
             InputError: As for :meth:`load`.
         """
-        data = (
-            read_stream(source, IMAGE, allow_private=self.allow_private)
-            if is_stream(source)
-            else read_file(source, IMAGE)
-        )
+        data = self._read(source) if is_stream(source) else read_file(source, IMAGE)
         return decode(data, min_size=self.min_size), bytes_digest(data)
 
     def _read(self, source: str) -> bytes:
