@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -167,13 +166,12 @@ def test_two_backends_in_a_process_are_refused(tlkit, toy, cat):
 
 @pytest.mark.every
 @pytest.mark.parametrize("name", ["tensorflow", "jax"])
-def test_a_gpu_that_is_not_there_is_an_error(name, cat):
+@pytest.mark.parametrize("command", ["predict", "finetune", "find-lr"])
+def test_a_gpu_that_is_not_there_is_an_error(name, command, textures, tmp_path):
     if Path("/proc/driver/nvidia/version").exists():
         pytest.skip("there is one")
-    words = [sys.executable, "-m", "helpers.program", "predict", str(cat), "--backend", name, "--device", "gpu:1"]
+    words = [sys.executable, "-m", "helpers.program", command, str(textures), "--backend", name, "--device", "gpu:1"]
     env = {name: value for name, value in environment().items() if name != "KERAS_BACKEND"}
-    done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=120, cwd=tmp_path)
     assert done.returncode == 2
-    assert done.stderr.startswith(
-        f"Error: --device gpu:1: {name} finds no GPU here.{os.linesep}Hint: It needs NVIDIA's"
-    )
+    assert f"Error: --device gpu:1: {name} finds no GPU here.\nHint: It needs NVIDIA's" in done.stderr

@@ -1,6 +1,7 @@
 """Which backend and device are chosen, without either being imported."""
 
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -87,3 +88,17 @@ def test_a_process_keeps_its_device(fresh, monkeypatch):
     assert compute.device() == "cpu"
     with pytest.raises(UsageError, match="--device gpu: this process computes on cpu"):
         compute.use_device("gpu")
+
+
+def test_what_a_process_computes_on_anyhow_may_be_named(fresh, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tlkit.backend", object())
+    compute.use_device("cpu")  # there is no GPU
+    with pytest.raises(UsageError, match="--device gpu:1: this process computes on the cpu since Keras has started"):
+        compute.use_device("gpu:1")
+
+
+def test_what_needs_a_backend_is_named(fresh, monkeypatch):
+    keras = SimpleNamespace(backend=SimpleNamespace(backend=lambda: "jax"))
+    monkeypatch.setitem(sys.modules, "keras", keras)
+    with pytest.raises(TlkitError, match="TensorFlow writes litert: Keras was imported with jax in this process"):
+        compute.use_backend("tensorflow", by="TensorFlow writes litert")
