@@ -19,6 +19,8 @@ from tlkit.data.images.augmentation import Augmenter
 from tlkit.inference.base import run
 from tlkit.inference.lazy_model import LazyModel
 from tlkit.inference.select import open_engine
+from tlkit.training.batch_sequence import BatchSequence
+from tlkit.training.datasets import FeatureDataset
 from tlkit.training.evaluate import evaluate
 
 
@@ -140,10 +142,12 @@ def test_evaluation_adds_biases_along_the_channels(wide):
     model.get_layer("conv2").bias.assign(np.arange(16))
     model.get_layer("conv2").kernel.assign(np.zeros((3, 3, 16, 16)))
     model = keras.Model(model.input, model.get_layer("avg_pool").output)
+    pixels = np.zeros((2, 3, 32, 32), np.float32)
+    data = FeatureDataset(lambda rows: (pixels[rows],), np.arange(2).reshape(2, 1), np.zeros(2, int), ((3, 32, 32),))
     evaluation = evaluate(
         model,
-        [(np.zeros((2, 3, 32, 32), np.float32), None)],
-        SimpleNamespace(classes=(), splits={"test": SimpleNamespace(labels=np.zeros(2, int))}),
+        BatchSequence(data, batch_size=2),
+        SimpleNamespace(classes=range(16), splits={"test": SimpleNamespace(labels=np.zeros(2, int))}),
         "test",
     )
     assert evaluation.probabilities.argmax(1).tolist() == [15, 15]

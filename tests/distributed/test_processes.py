@@ -133,9 +133,8 @@ def test_a_process_that_dies_ends_the_others_and_one_or_two_go_on(images, tmp_pa
     assert "--resume RUN" in error
     assert any("Error: " in line and "ended" in line for line in error.splitlines())
     processes[victim].communicate()
-    (_, told), _, _ = finish(*start_together("finetune", "--resume", run, processes=2)) if victim else (
-        *finish(start("finetune", "--resume", run)), None, None,
-    )  # fmt: skip
+    resume = "finetune", "--resume", run
+    (_, told), *_ = finish(*(start_together(*resume) if victim else [start(*resume)]))
     assert "Resuming finetune after epoch" in told
     finish(start("finetune", images, *options, "-o", tmp_path / "whole"))
     np.testing.assert_allclose(losses(run), losses(tmp_path / "whole"), atol=1e-5)

@@ -1,5 +1,6 @@
 """The report page: markup of names, layout on a phone, what it lists."""
 
+import html
 import re
 import shutil
 import subprocess
@@ -63,11 +64,12 @@ def test_it_is_one_file_without_network_or_script(tmp_path):
 
 def test_options_are_listed_as_the_user_types_them(tmp_path):
     text = page_of(tmp_path, arguments=EvaluateConfig(run="/r", data="/d").effective(engine="keras"))
-    cells = dict(re.findall(r"<code>(.*?)</code></td><td[^>]*>(.*?)</td>", text.replace("<wbr>", "")))
+    cells = dict(re.findall(r"<code>(.*?)</code></td><td[^>]*>(.*?)</td>", html.unescape(text.replace("<wbr>", ""))))
     assert cells == {
-        "RUN": "/r", "DATA": "/d", "--split": "– (test, else validation)", "--batch-size": "32", "--report": "–",
-        "--force": "no", "--foreign": "–", "--tta": "no",
+        "RUN": "/r", "DATA": "/d", "--split": "– (test, else validation)", "--batch-size": "– (the engine's)",
+        "--report": "–", "--force": "no", "--foreign": "–", "--tta": "no",
         "--engine": "keras", "--precision": "float32", "--threads": "– (one per usable processor)",
+        "--backend": "– (KERAS_BACKEND's or keras.json's, else tensorflow)", "--device": "auto",
     }  # fmt: skip
 
 
