@@ -31,6 +31,7 @@ class Held(keras.utils.PyDataset):
     """Arrays as batches, always in the same order."""
 
     failure = None
+    is_shared = False
     epoch = 0
 
     def __init__(self, inputs, labels, size=4):
