@@ -23,7 +23,7 @@ from tlkit.utils.processors import thread_limit
 from tlkit.utils.quiet import stderr_held_back
 from tlkit.utils.text import pluralize
 
-_CUDA_PACKAGES = {"tensorflow": "tensorflow[and-cuda]", "jax": "jax[cuda13]"}
+_CUDA_EXTRAS = {"tensorflow": "tensorflow[and-cuda]", "jax": "jax[cuda13]"}
 
 
 def _limit_threads() -> None:
@@ -68,7 +68,7 @@ def _choose_device(gpus: list[Any]) -> None:
                 f"--device {device()}: {NAME} finds {pluralize(len(gpus), 'GPU') if gpus else 'no GPU'} here.",
                 hint="GPUs are numbered from 0."
                 if gpus
-                else f"It needs NVIDIA's driver and `pip install '{_CUDA_PACKAGES[NAME]}'`.",
+                else f"It needs NVIDIA's driver and `pip install '{_CUDA_EXTRAS[NAME]}'`.",
             )
         gpus = [gpus[int(number)]] if number else gpus
         if NAME == "jax":
@@ -84,7 +84,7 @@ def __getattr__(name: str) -> Any:
     module = {"tf": "tensorflow", "jax": "jax"}.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    needs({"jax": "jax"}.get(module), module)
+    needs("jax" if module == "jax" else None, module)
     with nullcontext() if _verbose else stderr_held_back():
         return globals().setdefault(name, import_module(module))
 

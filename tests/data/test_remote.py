@@ -49,9 +49,9 @@ def memory():
     system.rm("/images", recursive=True)
 
 
-def reason(address, **options):
+def reason(url, **options):
     with pytest.raises(InputError) as caught:
-        read_remote(address, **options)
+        read_remote(url, **options)
     assert "\n" not in caught.value.message
     return caught.value.message
 
@@ -71,7 +71,7 @@ def test_a_folder_of_a_bucket_is_listed_sorted(s3, folder):
     found = expand_inputs([f"s3://images/{folder}{options}"], IMAGE, left_out)
     assert found == [f"s3://images/{key}{options}" for key in FOUND]
     assert left_out == {".txt": 1}
-    assert [read_remote(address, allow_private=True) for address in found] == [OBJECTS[key] for key in FOUND]
+    assert [read_remote(url, allow_private=True) for url in found] == [OBJECTS[key] for key in FOUND]
 
 
 def test_a_bucket_is_a_folder(s3):
@@ -83,14 +83,14 @@ def test_a_bucket_is_a_folder(s3):
 def test_any_file_system_of_fsspec(memory):
     found = expand_inputs(["memory://images/a/"], IMAGE)
     assert found == [f"memory://images/{key}" for key in FOUND]
-    assert [read_remote(address) for address in found] == [OBJECTS[key] for key in FOUND]
+    assert [read_remote(url) for url in found] == [OBJECTS[key] for key in FOUND]
 
 
 def test_what_is_not_there_stays_to_be_named(s3, memory):
     options, _ = s3
-    for address in (f"s3://images/no/{options}", f"s3://images/no.png{options}", "memory://images/no/"):
-        assert expand_inputs([address], IMAGE) == [address]
-        reason(address, allow_private=True)
+    for url in (f"s3://images/no/{options}", f"s3://images/no.png{options}", "memory://images/no/"):
+        assert expand_inputs([url], IMAGE) == [url]
+        reason(url, allow_private=True)
     assert reason(f"s3://images/no.png{options}", allow_private=True) == "there is no such file"
 
 
@@ -110,23 +110,23 @@ def test_a_server_inside_this_network_is_asked_only_where_that_is_allowed(s3):
 
 
 @pytest.mark.parametrize(
-    ("address", "expected"),
+    ("url", "expected"),
     [
         ("nowhere://bucket/a.png", "Protocol not known"),
         ("hf://datasets/a/b/c.png", "huggingface_hub"),
         ("memory://nothing/a.png", "there is no such file"),
     ],
 )
-def test_reasons(address, expected):
-    assert expected in reason(address)
+def test_reasons(url, expected):
+    assert expected in reason(url)
 
 
-@pytest.mark.parametrize(("address", "package"), [("s3://b/a.png", "pyarrow"), ("memory://b/a.png", "fsspec")])
-def test_a_package_that_is_missing_is_named(address, package, monkeypatch, tlkit, tmp_path):
+@pytest.mark.parametrize(("url", "package"), [("s3://b/a.png", "pyarrow"), ("memory://b/a.png", "fsspec")])
+def test_a_package_that_is_missing_is_named(url, package, monkeypatch, tlkit, tmp_path):
     monkeypatch.setattr("tlkit.utils.extras.find_spec", lambda name: None if name == package else name)
-    ran = tlkit("extract", address, "-o", tmp_path / "f.npy")
+    ran = tlkit("extract", url, "-o", tmp_path / "f.npy")
     assert ran.code == 1
-    assert f"Reading {address.partition('b/')[0]} needs {package}, which is not installed" in ran.err
+    assert f"Reading {url.partition('b/')[0]} needs {package}, which is not installed" in ran.err
     assert "pip install 'tlkit[remote]'" in ran.err
 
 

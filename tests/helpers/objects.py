@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
+
+from helpers.web import running
 
 
 @contextmanager
@@ -16,7 +17,7 @@ def bucket(objects: Mapping[str, bytes]) -> Iterator[tuple[str, list[str]]]:
     """Serve objects by their keys, in the bucket ``images``, inside the ``with`` block.
 
     Yields:
-        The options of an address, behind its ``?``, and the requests so far, such as ``GET a.jpg``.
+        The options of a URL, behind its ``?``, and the requests so far, such as ``GET a.jpg``.
     """
     asked: list[str] = []
 
@@ -65,13 +66,5 @@ def bucket(objects: Mapping[str, bytes]) -> Iterator[tuple[str, list[str]]]:
             if body:
                 self.wfile.write(data)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"endpoint_override=127.0.0.1:{server.server_port}&scheme=http&region=here", asked
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with running(Handler) as port:
+        yield f"endpoint_override=127.0.0.1:{port}&scheme=http&region=here", asked

@@ -31,11 +31,19 @@ def serving(files: Mapping[str, tuple[str, bytes]]) -> Iterator[tuple[str, list[
             self.end_headers()
             self.wfile.write(body)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with running(Handler) as port:
+        yield f"http://127.0.0.1:{port}", asked
+
+
+@contextmanager
+def running(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
+    """Run a server on 127.0.0.1 inside the ``with`` block, and yield its port."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
+        yield server.server_port
     finally:
         server.shutdown()
         server.server_close()

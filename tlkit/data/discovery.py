@@ -26,7 +26,7 @@ _FETCHED = {"http", "https", "data", "file"}
 
 
 def is_remote(source: str) -> bool:
-    """Return True for an address that a file system opens, such as ``s3://bucket/a.jpg``."""
+    """Return True for a URL that a file system opens, such as ``s3://bucket/a.jpg``."""
     return is_url(source) and source.partition(":")[0].lower() not in _FETCHED
 
 

@@ -1,4 +1,4 @@
-"""Images in object stores and other file systems: addresses such as ``s3://bucket/a.jpg``.
+"""Images in object stores and other file systems: URLs such as ``s3://bucket/a.jpg``.
 
 pyarrow opens ``s3://``, ``gs://`` and ``hdfs://``, and fsspec any other protocol it knows, such as ``abfs://`` and
 ``hf://``. Credentials and servers are those of the environment, and so are time limits and retries of the libraries.
@@ -33,11 +33,11 @@ MAX_BYTES = 2**30
 """Larger files are refused: they are read into memory whole."""
 
 
-def read_remote(address: str, *, allow_private: bool = False) -> bytes:
+def read_remote(url: str, *, allow_private: bool = False) -> bytes:
     """Read a whole file.
 
     Args:
-        address: ``s3://bucket/a.jpg``; what follows its bucket is taken as it stands.
+        url: ``s3://bucket/a.jpg``; what follows its bucket is taken as it stands.
         allow_private: Also accept an ``endpoint_override`` that is a loopback, link-local or private IP address.
 
     Raises:
@@ -45,7 +45,7 @@ def read_remote(address: str, *, allow_private: bool = False) -> bytes:
         TlkitError: pyarrow or fsspec is not installed.
     """
     with _one_line():
-        system, path = _open(address, allow_private)
+        system, path = _open(url, allow_private)
         with system.open_input_file(path) as file:
             size = file.size()
             if size > MAX_BYTES:
@@ -57,28 +57,28 @@ def read_remote(address: str, *, allow_private: bool = False) -> bytes:
     return data
 
 
-def list_remote(address: str, modality: Modality, left_out: Counter[str]) -> list[str]:
-    """Return the addresses of the files of a modality below a folder, sorted by name at every level.
+def list_remote(url: str, modality: Modality, left_out: Counter[str]) -> list[str]:
+    """Return the URLs of the files of a modality below a folder, sorted by name at every level.
 
     A file counts by the end of its name. Hidden names are skipped.
 
     Args:
-        address: A folder; an address that names a file of the modality is not looked up.
+        url: A folder; one that names a file of the modality is not looked up.
         modality: What to search for.
         left_out: Counts the files that are something else, by the end of their names.
 
     Returns:
-        The addresses; none where it is no folder, or cannot be listed: reading it tells why.
+        The URLs; none where it is no folder, or cannot be listed: reading it tells why.
 
     Raises:
         TlkitError: pyarrow or fsspec is not installed.
     """
-    start, mark, query = _parts(address)
+    start, mark, query = _parts(url)
     if modality.has_name(start):
         return []
     try:
         with _one_line():
-            system, path = _open(address, allow_private=True)
+            system, path = _open(url, allow_private=True)
             from pyarrow.fs import FileSelector, FileType
 
             if system.get_file_info(path).type != FileType.Directory:
@@ -96,19 +96,19 @@ def list_remote(address: str, modality: Modality, left_out: Counter[str]) -> lis
     return [f"{start.rstrip('/')}/{name}{mark}{query}" for name in shown if modality.has_name(name)]
 
 
-def _parts(address: str) -> tuple[str, str, str]:
-    """Return an address without its options, the mark between them, and the options; only pyarrow's has some."""
-    start, mark, query = address.rpartition("?")
-    is_options = mark and address.partition(":")[0].lower() in _ARROW and "=" in query
-    return (start, mark, query) if is_options else (address, "", "")
+def _parts(url: str) -> tuple[str, str, str]:
+    """Return a URL without its options, the mark between them, and the options; only pyarrow's has some."""
+    start, mark, query = url.rpartition("?")
+    is_options = mark and url.partition(":")[0].lower() in _ARROW and "=" in query
+    return (start, mark, query) if is_options else (url, "", "")
 
 
-def _open(address: str, allow_private: bool) -> tuple[Any, str]:
-    """Return the file system that has an address, and its path there."""
-    scheme = address.partition(":")[0].lower()
+def _open(url: str, allow_private: bool) -> tuple[Any, str]:
+    """Return the file system of a URL, and its path there."""
+    scheme = url.partition(":")[0].lower()
     needs("remote", "pyarrow", *(() if scheme in _ARROW else ("fsspec",)), by=f"reading {scheme}://")
     if scheme in _ARROW:
-        start, mark, query = _parts(address)
+        start, mark, query = _parts(url)
         server, _, path = start.partition("://")[2].partition("/")
         if not allow_private:
             _check_endpoints(query)
@@ -117,18 +117,18 @@ def _open(address: str, allow_private: bool) -> tuple[Any, str]:
     from fsspec.core import url_to_fs
     from pyarrow.fs import FSSpecHandler, PyFileSystem
 
-    system, path = url_to_fs(address)
+    system, path = url_to_fs(url)
     return PyFileSystem(FSSpecHandler(system)), path
 
 
 @functools.lru_cache(maxsize=64)
-def _arrow_system(address: str) -> tuple[Any, str]:
+def _arrow_system(url: str) -> tuple[Any, str]:
     """Return the file system of a bucket, opened once: it looks for the bucket's region, and keeps connections."""
     from pyarrow.fs import FileSystem
 
-    if address.startswith("gs") and "retry_limit_seconds" not in address:
-        address += f"{'&' if '?' in address else '?'}retry_limit_seconds={_GOOGLE_SECONDS}"
-    system, root = FileSystem.from_uri(address)
+    if url.startswith("gs") and "retry_limit_seconds" not in url:
+        url += f"{'&' if '?' in url else '?'}retry_limit_seconds={_GOOGLE_SECONDS}"
+    system, root = FileSystem.from_uri(url)
     return system, root
 
 

@@ -1,4 +1,4 @@
-"""Read inputs that are no files: standard input, URLs, and addresses in object stores."""
+"""Read inputs that are no files: standard input, and URLs of servers and object stores."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def read_stream(source: str, modality: Modality, *, allow_private: bool = False)
     """Read an input that :func:`tlkit.data.discovery.is_stream` tells.
 
     Args:
-        source: ``-``, an http(s) URL, or an address such as ``s3://bucket/a.jpg``.
+        source: ``-``, or a URL, such as ``https://…`` or ``s3://bucket/a.jpg``.
         modality: What it should hold.
         allow_private: Also accept loopback, link-local and private IP addresses.
 

@@ -92,7 +92,7 @@ class MelSpectrogramPreprocessor:
         """Compute the mel-spectrogram of one recording.
 
         Args:
-            source: A path, an http(s) URL, an address such as ``s3://bucket/a.jpg``, or ``-`` for standard input.
+            source: A path, a URL (``https://…``, ``s3://bucket/a.jpg``), or ``-`` for standard input.
 
         Returns:
             ``(96, 1366)`` float32, decibels, low bands first.

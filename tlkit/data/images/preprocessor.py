@@ -67,7 +67,7 @@ class ImagePreprocessor:
         """Decode one image.
 
         Args:
-            source: A path, an http(s) URL, an address such as ``s3://bucket/a.jpg``, or ``-`` for standard input.
+            source: A path, a URL (``https://…``, ``s3://bucket/a.jpg``), or ``-`` for standard input.
 
         Returns:
             A Pillow image in mode RGB. A large JPEG is decoded at a fraction of its size, but never below
