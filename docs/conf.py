@@ -1,0 +1,48 @@
+"""How Sphinx builds the site, and the manual pages, from these folders: ``make docs``."""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tlkit import __version__  # noqa: E402
+from tlkit.cli import COMMANDS  # noqa: E402
+
+project = "tlkit"
+author = "the authors of tlkit"
+copyright = author
+version = release = __version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
+exclude_patterns = ["README.md"]
+suppress_warnings = ["myst.header"]
+nitpicky = False
+
+myst_enable_extensions = ["deflist", "attrs_inline"]
+myst_heading_anchors = 4
+# Only these are URLs; `s3://…` in a text is an example.
+myst_url_schemes = ["http", "https", "mailto"]
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+napoleon_numpy_docstring = False
+
+copybutton_prompt_text = "$ "
+
+html_theme = "furo"
+html_title = f"tlkit {version}"
+html_copy_source = False
+html_show_sourcelink = False
+html_show_copyright = False
+html_static_path = ["static"]
+html_extra_path = ["schemas"]
+html_css_files = ["tlkit.css"]
+# Everything is on the disk: the search reads an index beside the pages, so the site works when a file is opened.
+html_baseurl = ""
+
+# The manual page of each command is its page of the reference.
+man_pages = [
+    (f"reference/commands/{name}", f"tlkit-{name}", f"the command {name} of tlkit", author, 1) for name in COMMANDS
+] + [("reference/commands/index", "tlkit", "transfer learning for images from the command line", author, 1)]
+man_show_urls = False
