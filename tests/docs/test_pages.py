@@ -1,0 +1,37 @@
+"""The documentation is true: what its pages run prints what they show, and every command that they name exists."""
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+from docs import pages
+
+WITH_STEPS = [page for page in pages.PAGES if pages.steps(page.read_text("utf-8"))]
+
+
+def _parameter(page: Path):
+    slow = page.read_text("utf-8").startswith(pages.SLOW)
+    return pytest.param(page, id=str(page.relative_to(pages.ROOT)), marks=[pytest.mark.every] if slow else [])
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pages")
+    pages.prepare(folder)
+    return folder
+
+
+@pytest.fixture
+def folder(prepared, tmp_path):
+    pages.shutil.copytree(prepared, tmp_path / "page")
+    return tmp_path / "page"
+
+
+@pytest.mark.parametrize("page", map(_parameter, WITH_STEPS))
+def test_what_a_page_runs_prints_what_it_shows(page, folder):
+    for step in pages.steps(page.read_text("utf-8")):
+        printed = pages.run(step, folder)
+        if step.shown is not None and not pages.agrees(step.command, step.shown, printed):
+            assert pages.comparable(step.command, printed) == pages.comparable(step.command, step.shown), step.command
