@@ -5,7 +5,7 @@ import shlex
 
 import click
 import pytest
-from docs import pages
+from helpers import pages
 
 from tlkit.cli import main
 from tlkit.cli.options import JobCommand
@@ -40,7 +40,7 @@ def check(line: str) -> None:
     command: click.Command = main
     while isinstance(command, click.Group):
         context = click.Context(command)
-        options, rest, _ = command.make_parser(context).parse_args([*words])
+        _, rest, _ = command.make_parser(context).parse_args([*words])
         if not rest:
             return
         inner = command.get_command(context, rest[0])

@@ -6,8 +6,8 @@ import shlex
 import shutil
 
 import pytest
-from docs import pages
-from docs.pages import ROOT, Step
+from helpers import pages
+from helpers.pages import ROOT, Step
 
 pytestmark = pytest.mark.docs
 

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from docs import pages
+from helpers import pages
 
 pytestmark = pytest.mark.docs
 

@@ -1,12 +1,9 @@
 """The documentation is true: what its pages run prints what they show, and every command that they name exists."""
 
-import re
-import shlex
 from pathlib import Path
 
-import click
 import pytest
-from docs import pages
+from helpers import pages
 
 WITH_STEPS = [page for page in pages.PAGES if pages.steps(page.read_text("utf-8"))]
 

@@ -1,6 +1,6 @@
 """The blocks of a page of the documentation: found, run, and compared with what the page shows.
 
-Run as a program, it writes what the commands print today into pages: ``python tests/docs/pages.py docs/start/*.md``.
+Run as a program, it writes what the commands print today into pages: ``python tests/helpers/pages.py docs/start/*.md``.
 """
 
 import os

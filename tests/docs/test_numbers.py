@@ -1,0 +1,21 @@
+"""Numbers that the documentation states are those of the code."""
+
+import pytest
+from helpers.pages import ROOT
+
+from tlkit.architectures.registry.lookup import all_architectures
+from tlkit.data.images.decode import MAX_PIXELS
+from tlkit.data.url import LIMITS
+
+pytestmark = pytest.mark.docs
+
+
+def test_the_networks_are_counted():
+    for page in (ROOT / "README.md", ROOT / "README.zh-CN.md", ROOT / "docs" / "reference" / "networks.md"):
+        assert str(len(all_architectures())) in page.read_text("utf-8")
+
+
+def test_the_limits_of_images_and_downloads():
+    text = (ROOT / "docs" / "reference" / "inputs.md").read_text("utf-8")
+    assert f"{MAX_PIXELS // 10**6} million pixels" in text
+    assert f"({LIMITS.seconds:.0f} seconds, {LIMITS.max_bytes // 10**6} MB)" in text
