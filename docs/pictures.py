@@ -23,6 +23,7 @@ COMMANDS = (
     "tlkit finetune demo/data/textures --recipe fast -o textures",
     "tlkit predict --model textures demo/data/textures/validation/grass/grass-00.png",
 )
+DIGITS = (1, 3, 5, 8, 9)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 LINE, COLUMN, MARGIN = 20, 8.2, 20
 """Height of a line, width of a character and the margin of the terminal, in pixels."""
@@ -68,11 +69,11 @@ def _style(line: str) -> str:
 
 
 def digits(folder: Path) -> None:
-    """Write forty handwritten digits of each kind, class folders of PNG, from scikit-learn."""
+    """Write forty of each of some handwritten digits as PNG in class folders, from scikit-learn."""
     from sklearn.datasets import load_digits
 
     data = load_digits()
-    for number in range(10):
+    for number in DIGITS:
         (folder / str(number)).mkdir(parents=True)
         for index, image in enumerate(data.images[data.target == number][:40]):
             grey = Image.fromarray((image * (255 / 16)).astype("uint8"))
@@ -87,7 +88,7 @@ def screenshot(page: Path, picture: Path) -> None:
         return
     with tempfile.TemporaryDirectory() as name:
         taken = Path(name) / "page.png"
-        switches = f"--headless=new --no-sandbox --hide-scrollbars --window-size=1000,1180 --user-data-dir={name}"
+        switches = f"--headless=new --no-sandbox --hide-scrollbars --window-size=1000,1300 --user-data-dir={name}"
         words = [browser, *switches.split(), f"--screenshot={taken}", page.as_uri()]
         subprocess.run(words, check=True, capture_output=True, timeout=120)
         Image.open(taken).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(picture, optimize=True)
@@ -104,8 +105,8 @@ def main() -> None:
             lines += [f"$ {command}", *run(command, folder).splitlines(), ""]
         (IMAGES / "terminal.svg").write_text(terminal(lines[:-1]), "utf-8")
         digits(folder / "digits")
-        run("tlkit finetune digits --recipe fast -o run", folder)
-        screenshot(folder / "run" / "report.html", IMAGES / "report.png")
+        run("tlkit finetune digits --recipe fast -o handwritten-digits", folder)
+        screenshot(folder / "handwritten-digits" / "report.html", IMAGES / "report.png")
 
 
 if __name__ == "__main__":
