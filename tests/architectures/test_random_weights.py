@@ -212,7 +212,7 @@ def test_convert_h5_writes_the_same_random_layers_every_time(tlkit, tmp_path):
     for name in ("a.weights.h5", "b.weights.h5"):
         ran = tlkit("convert-h5", path, tmp_path / name, "--arch", "toy", "--skip-mismatch")
         assert ran.code == 0, ran.err
-        assert "stay random, because the file has nothing that fits: top_conv." in ran.err
+        assert "because the file has nothing that fits: top_conv." in ran.err
         with h5py.File(tmp_path / name) as file:
             kernels.append(file["layers/conv2d_6/vars/0"][()])
     assert np.array_equal(*kernels)

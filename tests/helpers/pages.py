@@ -96,9 +96,9 @@ def comparable(command: str, output: str) -> list[str]:
 
 def agrees(command: str, shown: str, printed: str) -> bool:
     """Return whether an output is what a page shows, where a line ``…`` stands for any lines."""
-    lines = (".*" if line.strip() == LEFT_OUT else re.escape(line) for line in comparable(command, shown))
-    pattern = "\n".join(lines).replace(".*\n", "(?:.*\n)*?").replace("\n.*", "(?:\n.*)*")
-    return re.fullmatch(pattern, "\n".join(comparable(command, printed))) is not None
+    lines = comparable(command, shown)
+    pattern = "".join(r"(?:.*\n)*?" if line.strip() == LEFT_OUT else re.escape(f"{line}\n") for line in lines)
+    return re.fullmatch(pattern, "".join(f"{line}\n" for line in comparable(command, printed))) is not None
 
 
 def rewrite(page: Path) -> None:

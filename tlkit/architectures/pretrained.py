@@ -288,7 +288,7 @@ def _log_report(report: LoadReport, name: str, path: Path) -> None:
         logger.info("%s: converted %s (%s).", path, conversion, pluralize(tensors, "tensor"))
     if report.left_random:
         logger.warning(
-            "%s of %s stay random, because the file has nothing that fits: %s.",
+            "Left random: %s of %s, because the file has nothing that fits: %s.",
             pluralize(len(report.left_random), "layer"), name, join_truncated(report.left_random),
         )  # fmt: skip
     logger.debug(

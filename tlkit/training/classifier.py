@@ -342,8 +342,8 @@ def _preprocessor(
     if preprocessing is None:
         raise UsageError(
             f"{path} does not record how its images were normalized.",
-            hint="Choose with --preprocess: unit (0 to 1), tf (-1 to 1), caffe or torch (as the network it was "
-            "built on), none (0 to 255).",
+            hint="Choose with --preprocess: unit (0 to 1), tf (-1 to 1), caffe, torch or lite (as the network it "
+            "was built on), none (0 to 255).",
         )
     if ends.scales_pixels and preprocessing != "none":
         logger.warning(
