@@ -36,11 +36,11 @@ def finetune(context: click.Context, /, options: dict[str, Any], resume: str | N
     ('shard-{000..999}.tar'). The output of the frozen base is computed once per image and cached (`tlkit cache`). Phase
     1 trains a new head on it. Phase 2 fine-tunes the top of the base and the head together, at a low learning rate.
 
-    The run directory predicts by itself (tlkit predict --model RUN): model.keras, run.json with class names,
+    The run directory predicts by itself (`tlkit predict --model RUN`): model.keras, run.json with class names,
     preprocessing, input size, every argument and version, images.json with the digests of the images, history.csv, and
     the page report.html.
 
-    Interrupted, it resumes: tlkit finetune --resume RUN.
+    Interrupted, it resumes: `tlkit finetune --resume RUN`.
 
     \b
         tlkit finetune data/

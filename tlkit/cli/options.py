@@ -115,7 +115,7 @@ def _parameter(item: Option, *, required: bool, last: bool) -> click.Parameter:
         if item.optional:
             names[1] = f"{item.flag}/--no-{item.flag[2:]}"
         return GroupedOption(names, is_flag=True, default=None, **common)
-    metavar = f"[{'|'.join(item.choices)}]" if item.choices else item.metavar
+    metavar = item.metavar or (f"[{'|'.join(item.choices)}]" if item.choices else None)
     bare: dict[str, Any] = {} if item.bare is None else {"is_flag": False, "flag_value": item.bare}
     return GroupedOption(names, type=kind, default=None, metavar=metavar, **bare, **common)
 
