@@ -1,0 +1,1 @@
+"""What writes the generated regions of the documentation, one module a source of facts."""
