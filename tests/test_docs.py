@@ -104,60 +104,6 @@ def test_the_scripts_for_many_machines_give_what_one_gives(folder, tmp_path):
         (tmp_path / "photos.npy.json").unlink()
 
 
-NAMES = {"conversions", "left_out"}
-"""Keys of the documents whose own keys are names out of the data."""
-
-
-def keys_of(document) -> set[str]:
-    if isinstance(document, list):
-        return set().union(*map(keys_of, document))
-    if not isinstance(document, dict):
-        return set()
-    inner = (keys_of(value) for key, value in document.items() if key not in NAMES)
-    return set(document).union(*inner)
-
-
-def test_every_key_of_every_json_document_is_explained(folder):
-    shutil.copytree(folder / "demo" / "data" / "textures", folder / "leaking")
-    leak = folder / "leaking" / "validation" / "grass" / "copy.png"
-    shutil.copy(folder / "leaking" / "train" / "grass" / "grass-00.png", leak)
-    commands = {
-        "finetune": ["finetune demo/data/textures -o runs/keys --epochs 1 --finetune-epochs 1"],
-        "predict": [
-            "predict demo/data/photos",
-            "predict demo/data/photos/coffee.png --model runs/keys --explain why.png",
-        ],
-        "extract": ["extract demo/data/photos -o features.npy --precision bfloat16"],
-        "bottleneck": ["bottleneck demo/data/textures -o bottleneck"],
-        "evaluate": [
-            "evaluate runs/keys demo/data/textures",
-            "evaluate runs/keys runs/keys demo/data/textures --foreign demo/data/photos --tta",
-        ],
-        "export": ["export runs/keys -o keys.onnx --precision int8 --resize-inside --max-loss 100%"],
-        "check": ["check demo/data/textures", "check leaking"],
-        "compare": ["compare demo/data/textures --archs efficientnetlite0 --size 64 --folds 2"],
-        "find-lr": ["find-lr demo/data/textures"],
-        "archs": ["archs", "archs mobilenet"],
-        "inspect-h5": [
-            "inspect-h5 runs/keys/model.keras --stats",
-            "inspect-h5 runs/keys/model.keras --arch efficientnetlite0",
-        ],
-        "weights": ["weights list"],
-        "cache": ["cache", "cache clear features"],
-    }
-    text = (ROOT / "docs" / "json.md").read_text("utf-8")
-    titles = re.findall(r"^## (.*)$", text, re.MULTILINE)
-    sections = dict(zip(titles, re.split(r"^## .*$", text, flags=re.MULTILINE)[1:], strict=True))
-    for section, lines in commands.items():
-        linked = re.findall(r"\(#([\w-]+)\)", sections[section])
-        explained = " ".join(sections[name] for name in (section, *linked))
-        for line in lines:
-            ending = {"bottleneck": "--json", "export": ""}.get(section, "--format json")
-            output = run(f"tlkit -q {line} {ending}", folder)
-            unexplained = {key for key in keys_of(json.loads(output)) if f"`{key}`" not in explained}
-            assert not unexplained, (line, unexplained)
-
-
 def test_every_option_the_readme_names_exists():
     from tlkit.cli import main
 
