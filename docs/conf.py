@@ -3,11 +3,15 @@
 import sys
 from pathlib import Path
 
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.transforms.post_transforms import SphinxPostTransform
+
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from tlkit import __version__  # noqa: E402
-from tlkit.cli import COMMANDS  # noqa: E402
+from tlkit.cli import COMMANDS, main  # noqa: E402
 
 project = "tlkit"
 author = "the authors of tlkit"
@@ -26,7 +30,12 @@ myst_url_schemes = ["http", "https", "mailto"]
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
+# Nobody builds a result: how is left out.
+autodoc_class_signature = "separated"
 napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+# A single backtick is code in docstrings too.
+default_role = "code"
 
 copybutton_prompt_text = "$ "
 
@@ -41,8 +50,33 @@ html_css_files = ["tlkit.css"]
 # Everything is on the disk: the search reads an index beside the pages, so the site works when a file is opened.
 html_baseurl = ""
 
+
+def _summary(name: str) -> str:
+    """What a command does, as the first line of a manual page has it."""
+    text = main.get_command(None, name).get_short_help_str(limit=200)
+    return text[0].lower() + text[1:].rstrip(".")
+
+
 # The manual page of each command is its page of the reference.
-man_pages = [
-    (f"reference/commands/{name}", f"tlkit-{name}", f"the command {name} of tlkit", author, 1) for name in COMMANDS
-] + [("reference/commands/index", "tlkit", "transfer learning for images from the command line", author, 1)]
+man_pages = [(f"reference/commands/{name}", f"tlkit-{name}", _summary(name), author, 1) for name in COMMANDS] + [
+    ("reference/commands/index", "tlkit", "transfer learning for images from the command line", author, 1)
+]
 man_show_urls = False
+
+
+class PlainLinks(SphinxPostTransform):
+    """Leaves the words of links to other pages, which a manual page cannot open and would show as ``<>``."""
+
+    default_priority = 900
+    builders = ("man",)
+
+    def run(self) -> None:
+        """Replace them."""
+        for node in list(self.document.findall(nodes.reference)):
+            if not node.get("refuri"):
+                node.replace_self(node.children)
+
+
+def setup(app: Sphinx) -> None:
+    """Register what this file adds to Sphinx."""
+    app.add_post_transform(PlainLinks)

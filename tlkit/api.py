@@ -6,7 +6,9 @@ Keyword arguments are the options of the command line with underscores. Defaults
 
 from __future__ import annotations
 
+import inspect
 import os
+import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Required, TypedDict, TypeVar, Unpack, cast, overload
 
@@ -323,19 +325,25 @@ def _limited(checked: Job) -> Job:
 
 
 def _documented(group: type[Options]) -> Callable[[Function], Function]:
-    """Add the options' help to a docstring, for ``help(tlkit.predict)``."""
+    """Add the options' values and help to a docstring, for ``help(tlkit.predict)``."""
 
     def add(function: Function) -> Function:
         lines = []
         for item in options_of(group):
-            if not item.argument:
+            if not item.argument and item.name not in inspect.signature(function).parameters:
                 default = item.unset if item.default is None else item.default
                 shown = "" if item.unset is None and not isinstance(item.default, str | int | float) else default
-                lines.append(f"        {item.name}: {item.help}{f' Default: {shown}.' if shown != '' else ''}")
+                text = _FLAG.sub(lambda flag: f"``{flag[1].replace('-', '_')}``", item.help)
+                lines.append(
+                    f"        {item.name} ({item.expected}): {text}{f' Default: {shown}.' if shown != '' else ''}"
+                )
         function.__doc__ = f"{function.__doc__}\n    Keyword Args:\n" + "\n".join(lines)
         return function
 
     return add
+
+
+_FLAG = re.compile(r"(?<![\w`-])--([a-z][a-z-]*)")
 
 
 @overload

@@ -8,7 +8,7 @@ import textwrap
 
 import click
 
-from generators.markdown import default, definition, fence, paragraph, prose, sections, table
+from generators.markdown import default, definition, fence, paragraph, prose, sections
 from tlkit.cli import COMMANDS, main
 from tlkit.cli.options import JobCommand, OptionType
 from tlkit.config import GROUPS
@@ -34,11 +34,11 @@ def command(name: str) -> str:
 
 
 def commands() -> str:
-    """Return a table of all commands, and the tree of their pages."""
-    rows = [(f"[`{name}`]({name}.md)", prose(get(name).get_short_help_str(limit=200))) for name in COMMANDS]
+    """Return a definition list of all commands, and the tree of their pages."""
+    entries = [f"[`{name}`]({name}.md)\n: {prose(get(name).get_short_help_str(limit=200))}" for name in COMMANDS]
     # the manual page of the program goes without the pages of its commands
     tree = "\n".join(["````{only} not man", "```{toctree}", ":hidden:", "", *COMMANDS, "```", "````"])
-    return sections(table(("command", "what it does"), rows), tree)
+    return sections(*entries, tree)
 
 
 def get(name: str) -> click.Command:

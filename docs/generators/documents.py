@@ -1,4 +1,4 @@
-"""The tables of JSON documents, from their schemas: the one place where keys are explained."""
+"""The keys of JSON documents, from their schemas: the one place where they are explained."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from generators.markdown import paragraph, sections, table
+from generators.markdown import definition, paragraph, sections
 from tlkit.utils.options import join_or
 
 SCHEMAS = Path(__file__).parents[1] / "schemas"
@@ -87,7 +87,7 @@ class Place:
 
 
 def document(name: str, *keys: str) -> str:
-    """Return the tables of a document: of its keys, and of its parts that have a section of their own.
+    """Return the keys of a document, and those of its parts that have a section of their own.
 
     Args:
         name: Name of the schema.
@@ -106,7 +106,7 @@ def document(name: str, *keys: str) -> str:
 
 
 def documents() -> str:
-    """Return a table of all documents, with the pages that explain them."""
+    """Return a definition list of all documents, with the pages that explain them."""
     pages = {
         name: page.name
         for page in sorted((SCHEMAS.parent / "reference" / "json").glob("*.md"))
@@ -115,21 +115,29 @@ def documents() -> str:
     names = [path.name.removesuffix(".schema.json") for path in SCHEMAS.glob("*.schema.json")]
     schemas = {name: load(f"{name}.schema.json") for name in names if name in pages and name != SHARED}
     ordered = sorted(schemas, key=lambda name: schemas[name]["title"].lower())
-    rows = [(f"[{schemas[name]['title']}]({pages[name]})", schemas[name]["description"]) for name in ordered]
-    return table(("document", "what it is"), rows)
+    return sections(
+        *(
+            f"[{schemas[name]['title']}]({pages[name]})\n{paragraph(': ' + schemas[name]['description'], '  ')}"
+            for name in ordered
+        )
+    )
 
 
 def _described(place: Place, *keys: str) -> str:
     listed = place.inside(place.schema["items"]) if place.schema.get("type") == "array" else None
-    rows = [
-        (f"`{path}`", kind(each) + ("" if always else ", optional"), each.schema["description"])
-        for path, each, always in _rows(listed or place, "")
+    entries = [
+        definition(path, _sentence(each.schema["description"]), kind=kind(each) + ("" if always else ", optional"))
+        for path, each, always in _keys(listed or place, "")
         if not keys or re.split(r"\W", path)[0] in keys
     ]
-    return sections(paragraph(place.schema["description"]), table(("key", "value", "meaning"), rows))
+    return sections(paragraph(place.schema["description"]), *entries)
 
 
-def _rows(place: Place, path: str) -> Iterator[tuple[str, Place, bool]]:
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:].removesuffix('.')}."
+
+
+def _keys(place: Place, path: str) -> Iterator[tuple[str, Place, bool]]:
     """Yield the keys of a schema and all below them, with their paths, such as ``phases[].name``."""
     for key, each, always in place.properties:
         yield f"{path}{key}", each, always
@@ -138,7 +146,7 @@ def _rows(place: Place, path: str) -> Iterator[tuple[str, Place, bool]]:
 
 def _below(place: Place, path: str) -> Iterator[tuple[str, Place, bool]]:
     if place.section is None:
-        yield from _rows(place, f"{path}.")
+        yield from _keys(place, f"{path}.")
         for key, step in (("items", "[]"), ("additionalProperties", ".*")):
             if isinstance(place.schema.get(key), dict):
                 yield from _below(place.inside(place.schema[key]), f"{path}{step}")
@@ -174,9 +182,9 @@ def _type(name: str, place: Place) -> str:
         several = isinstance(inner.schema.get("type"), list)
         return f"object of {'values' if several else _plural(kind(inner)).partition(' of ')[0]} by name"
     if name == "number" and (schema.get("minimum"), schema.get("maximum")) == (0, 1):
-        return "number (0 to 1)"
+        return "number from 0 to 1"
     return {"string": "text", "integer": "whole number", "boolean": "true or false"}.get(name, name)
 
 
 def _plural(text: str) -> str:
-    return re.sub(r"^(text|(?:whole )?number|object|list)\b", r"\1s", text).removesuffix(" (0 to 1)")
+    return re.sub(r"^(text|(?:whole )?number|object|list)\b", r"\1s", text).removesuffix(" from 0 to 1")

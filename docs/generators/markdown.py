@@ -29,9 +29,10 @@ def paragraph(text: str, indent: str = "") -> str:
     return textwrap.fill(text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
-def definition(term: str, *texts: str) -> str:
-    """Return an entry of a definition list."""
-    return "\n".join([f"`{term}`", *(paragraph(f": {text}", "  ") for text in texts)])
+def definition(term: str, *texts: str, kind: str = "") -> str:
+    """Return an entry of a definition list; ``kind`` is what the term is."""
+    first = f"`{term}` ({kind})" if kind else f"`{term}`"
+    return "\n".join([first, *(paragraph(f": {text}", "  ") for text in texts)])
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[int] = ()) -> str:

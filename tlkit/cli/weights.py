@@ -21,8 +21,8 @@ def weights() -> None:
     """List, download and verify the published weights; carry them to a machine without a network.
 
     They are searched for in Keras's folder (~/.keras/models), in tlkit's own (~/.cache/tlkit/weights, or tlkit/weights
-    in TLKIT_CACHE_DIR), and in TLKIT_WEIGHTS_MIRROR, the URL of a mirror or a shared folder. Missing ones are downloaded
-    into tlkit's own.
+    in TLKIT_CACHE_DIR), and in TLKIT_WEIGHTS_MIRROR, the URL of a mirror or a shared folder. Missing ones are
+    downloaded into tlkit's own.
 
     \b
         tlkit weights pull vgg16 mobilenet --no-top

@@ -39,16 +39,7 @@ class Converted:
     report: LoadReport
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON document of `tlkit convert-h5 --format json`.
-
-        Keys:
-            output, architecture, include_top: As the attributes.
-            layers, tensors: How many were loaded.
-            matched_by: ``order`` or ``name``.
-            conversions: Each conversion in words, and how many tensors it was for.
-            unused: Layers of the source that the architecture does not have.
-            left_random: Layers of the architecture that the source has nothing for (with ``--skip-mismatch``).
-        """
+        """Return the JSON document of `tlkit convert-h5 --format json`."""
         return {
             "output": str(self.output),
             "architecture": self.architecture,

@@ -90,25 +90,7 @@ class Inspection:
         return layer_tree(self.layers) if self.tensors else object_tree(self.objects, self.stats)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON document of `tlkit inspect-h5 --format json`.
-
-        Keys:
-            file, bytes: Path as given and size on disk.
-            dialect, title: A key of :data:`tlkit.keras_files.types.TITLES` and its words.
-            keras_version, backend: Of the Keras that wrote the file, or null.
-            layout: ``data`` (``channels_last``, ``channels_first`` or null) and ``kernels`` (the order of their axes).
-            totals: ``layers``, ``layers_with_weights``, ``tensors``, ``parameters``, ``tensor_bytes``.
-            layers: As :class:`tlkit.keras_files.types.LayerInfo`: ``name``, ``kind``, ``parents``, ``tensors`` (each
-                ``name``, ``role``, ``path``, ``shape``, ``dtype``, ``bytes``, ``stats``).
-            objects: As :class:`tlkit.keras_files.types.Node`: ``path``, ``kind``; of a link, and of a dataset whose
-                values are in other files, ``target``; of a dataset ``shape``, ``dtype``, ``storage``, ``stored_bytes``;
-                ``stats`` and ``attributes`` where there are some.
-            problems: Why the layers or the model cannot be used.
-            loading: Only with an architecture: ``architecture``, ``loads`` and ``ways``, one with the classifier and
-                one without, as :meth:`tlkit.architectures.weights_compatibility.CompatibilityReport.to_dict`.
-
-        ``stats`` is null, or ``min``, ``max``, ``mean``, ``nan``, ``infinite``, ``zero`` and ``note``.
-        """
+        """Return the JSON document of `tlkit inspect-h5 --format json`."""
         document: dict[str, Any] = {
             "file": self.file,
             "bytes": self.bytes,
