@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tlkit.errors import ConfigError
+from tlkit.errors import ConfigError, TlkitError
 from tlkit.utils.atomic_write import is_abandoned, is_part, part_prefix
 from tlkit.utils.logging import logger
 
@@ -49,13 +49,25 @@ def cache_folder() -> Path:
     """Return the cache directory, ``tlkit`` in ``TLKIT_CACHE_DIR`` or in the user's (``~/.cache/tlkit`` on Linux).
 
     A folder that a user names may hold anything; that of tlkit is its own.
+
+    Raises:
+        TlkitError: None is named, and the user has no home, as in a container that runs under any number.
     """
     given = os.environ.get(FOLDER_VARIABLE)
     if given:
         return Path(given) / "tlkit"
     from platformdirs import user_cache_path
 
-    return user_cache_path("tlkit")
+    try:
+        folder = user_cache_path("tlkit")
+    except RuntimeError:
+        folder = None
+    if folder is None or str(folder).startswith("~"):  # older versions of platformdirs leave that to others
+        raise TlkitError(
+            "This user has no home folder, in which the cache would be.",
+            hint=f"Name a folder with `export {FOLDER_VARIABLE}=DIR`.",
+        )
+    return folder
 
 
 def named_folder() -> Path | None:

@@ -21,8 +21,11 @@ _ALLOWED = {
 
 def keras_home() -> Path:
     """Return the folder of Keras's settings and downloads."""
-    home = os.environ.get("KERAS_HOME")
-    return Path(home) if home else Path.home() / ".keras"
+    named = os.environ.get("KERAS_HOME")
+    if named:
+        return Path(named)
+    home = os.path.expanduser("~")
+    return Path("/tmp" if home == "~" else home) / ".keras"  # as Keras has it for a user without a home
 
 
 def image_data_format() -> str:
@@ -35,20 +38,31 @@ def settings() -> dict[str, Any] | None:
 
     Keras reads the file when it is imported, and fails in words that do not name it.
     """
-    path = keras_home() / "keras.json"
+    content, problem = read_settings()
+    if problem is not None:
+        warn_once(f"{settings_file()} is not used: {problem}. Keras's defaults apply.")
+    return content
+
+
+def settings_file() -> Path:
+    """Return the path of ``keras.json``, whether there is one or not."""
+    return keras_home() / "keras.json"
+
+
+def read_settings() -> tuple[dict[str, Any] | None, str | None]:
+    """Return what ``keras.json`` sets, which is nothing without the file; or None and what is wrong with it."""
     try:
-        content = json.loads(read_text(path, MAX_BYTES))
+        content = json.loads(read_text(settings_file(), MAX_BYTES))
         problem = _problem(content)
     except FileNotFoundError:
-        return {}
+        return {}, None
     except RecursionError:
         problem = "it is nested too deep"
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        problem = f"it cannot be read ({error.strerror})"
+    except ValueError as error:
         problem = str(error)
-    if problem is None:
-        return dict(content)
-    warn_once(f"{path} is not used: {problem}. Keras's defaults apply.")
-    return None
+    return (dict(content), None) if problem is None else (None, problem)
 
 
 def _problem(content: Any) -> str | None:
