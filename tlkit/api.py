@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tlkit.commands.check import CheckResult
     from tlkit.commands.compare import CompareResult
     from tlkit.commands.convert_h5 import Converted
+    from tlkit.commands.doctor import Diagnosis
     from tlkit.commands.evaluate import EvaluationResult
     from tlkit.commands.extract import ExtractResult
     from tlkit.commands.find_lr import FoundRate
@@ -686,6 +687,20 @@ def verify_weights(*names: StrPath) -> tuple[FileStatus, ...]:
     from tlkit.commands.weights import verify
 
     return tuple(verify([_checked("str", name=name, path=True) for name in names]))
+
+
+def doctor() -> Diagnosis:
+    """Report what this machine has, and run a small network in each engine that is installed.
+
+    Each runs in a process of its own, so that one that crashes or hangs is a result too.
+
+    Returns:
+        Machine, packages, engines, cache, weights and settings, without passwords; ``problems`` is what is broken, each
+        with the next step.
+    """
+    from tlkit.commands.doctor import doctor as run
+
+    return run()
 
 
 def _checked(kind: str, *, path: bool = False, optional: bool = False, **value: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 
 from tlkit.errors import TlkitError, UsageError
 from tlkit.keras_private import bias_along_channels, without_tensorflow
-from tlkit.utils.compute import BACKENDS, backend, device
+from tlkit.utils.compute import BACKENDS, CUDA_EXTRAS, backend, device
 from tlkit.utils.extras import needs
 from tlkit.utils.keras_home import settings
 from tlkit.utils.logging import logger, warn_once
@@ -22,8 +22,6 @@ from tlkit.utils.options import join_or
 from tlkit.utils.processors import thread_limit
 from tlkit.utils.quiet import stderr_held_back
 from tlkit.utils.text import pluralize
-
-_CUDA_EXTRAS = {"tensorflow": "tensorflow[and-cuda]", "jax": "jax[cuda13]"}
 
 
 def _limit_threads() -> None:
@@ -68,7 +66,7 @@ def _choose_device(gpus: list[Any]) -> None:
                 f"--device {device()}: {NAME} finds {pluralize(len(gpus), 'GPU') if gpus else 'no GPU'} here.",
                 hint="GPUs are numbered from 0."
                 if gpus
-                else f"It needs NVIDIA's driver and `pip install '{_CUDA_EXTRAS[NAME]}'`.",
+                else f"It needs NVIDIA's driver and `pip install '{CUDA_EXTRAS[NAME]}'`.",
             )
         gpus = [gpus[int(number)]] if number else gpus
         if NAME == "jax":

@@ -72,7 +72,7 @@ def test_a_gpu_is_used_where_there_is_a_driver_and_the_backend_has_its_libraries
 ):
     monkeypatch.setattr(compute, "_backend", backend)
     fresh.add(package)
-    monkeypatch.setattr(compute, "_DRIVER", tmp_path / "version")
+    monkeypatch.setattr(compute, "DRIVER", tmp_path / "version")
     assert not compute.uses_gpu()
     (tmp_path / "version").touch()
     assert compute.uses_gpu() is expected

@@ -2,7 +2,7 @@ import csv
 
 import pytest
 
-from tlkit.utils.text import close_matches, csv_line, did_you_mean, join_truncated, shorten
+from tlkit.utils.text import close_matches, csv_line, did_you_mean, join_truncated, shorten, without_secrets
 
 FORMULAS = ["=1+1", "+49", "-unknown-", "@home", '=HYPERLINK("http://x",1)', " =1", "\uff1d1", "=1;2"]
 
@@ -57,3 +57,19 @@ def test_long_names_lose_their_middle():
     assert len(shorten("x" * 240, 24)) == 24
     assert shorten("cat\n") == "cat\\n"
     assert max(map(len, join_truncated(["x" * 240, "y"]).split(", "))) == 100
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://user:pw@host/a?b=c", "https://user:***@host/a?***"),
+        ("http://token@host:1/", "http://***@host:1/"),
+        ("http://user:p@s/s@host/x", "http://***@host/x"),
+        ("get http://u:p@a/ or https://b/c?d and mail me@c", "get http://u:***@a/ or https://b/c?*** and mail me@c"),
+        ("/a/b@c?d", "/a/b@c?d"),
+        ("s3://bucket/key", "s3://bucket/key"),
+    ],
+)
+def test_what_is_shown_to_others_gives_no_access(text, shown):
+    assert without_secrets(text) == shown
+    assert without_secrets(shown) == shown

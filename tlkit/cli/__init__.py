@@ -23,6 +23,7 @@ COMMANDS = {
     "convert-h5": "tlkit.cli.convert_h5:convert_h5",
     "weights": "tlkit.cli.weights:weights",
     "cache": "tlkit.cli.cache:cache",
+    "doctor": "tlkit.cli.doctor:doctor",
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any, overload
 from tlkit.architectures.architecture import Architecture
 from tlkit.architectures.layer_tables import layers_of
 from tlkit.architectures.registry.lookup import all_architectures, get_architecture
-from tlkit.commands.weights import list_weights
+from tlkit.commands.weights import FileStatus, list_weights
 
 
 @dataclass(frozen=True)
@@ -142,11 +142,15 @@ def describe_architecture(name: str) -> ArchitectureInfo:
 
 def _info(architecture: Architecture) -> ArchitectureInfo:
     files = list_weights((architecture.name,))
+    here = tuple(status.file.name for status in files if status.file and status.path)
+    return ArchitectureInfo(architecture, here, which_weights(files))
+
+
+def which_weights(files: Sequence[FileStatus]) -> str:
+    """Return which weights files of an architecture are on this machine; see :class:`ArchitectureInfo`."""
     here = [status.file for status in files if status.file and status.path]
     if len(here) in (0, len(files)):
-        weights = "all" if here else "-"
-    elif len(files) == 2:
-        weights = "with top" if here[0].top == "yes" else "without top"
-    else:
-        weights = f"{len(here)} of {len(files)}"
-    return ArchitectureInfo(architecture, tuple(file.name for file in here), weights)
+        return "all" if here else "-"
+    if len(files) == 2:
+        return "with top" if here[0].top == "yes" else "without top"
+    return f"{len(here)} of {len(files)}"

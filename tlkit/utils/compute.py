@@ -18,7 +18,10 @@ Backend = Literal["tensorflow", "jax"]
 BACKENDS: tuple[Backend, ...] = ("tensorflow", "jax")
 """The backends of Keras that tlkit computes with; the first that is installed is the default."""
 
-_DRIVER = Path("/proc/driver/nvidia/version")
+DRIVER = Path("/proc/driver/nvidia/version")
+"""Where NVIDIA's driver tells what it is, on Linux."""
+CUDA_EXTRAS: dict[Backend, str] = {"tensorflow": "tensorflow[and-cuda]", "jax": "jax[cuda13]"}
+"""What brings a backend with what it needs for GPUs."""
 _CUDA_PACKAGES = {"tensorflow": ("nvidia.cudnn",), "jax": ("jax_cuda13_plugin", "jax_cuda12_plugin")}
 _backend: Backend | None = None
 _device = "auto"
@@ -108,7 +111,10 @@ def device() -> str:
 
 def uses_gpu() -> bool:
     """Return True if the backend computes on a GPU. Reads the system: asking the backend takes seconds."""
-    if _device != "auto":
-        return _device != "cpu"
+    return expects_gpu(backend()) if _device == "auto" else _device != "cpu"
+
+
+def expects_gpu(name: Backend) -> bool:
+    """Return True if a backend should find a GPU: there are a driver and packages for it, and none is hidden."""
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
-    return not hidden and _DRIVER.exists() and any(is_installed(package) for package in _CUDA_PACKAGES[backend()])
+    return not hidden and DRIVER.exists() and any(is_installed(package) for package in _CUDA_PACKAGES[name])

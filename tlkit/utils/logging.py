@@ -10,7 +10,8 @@ import functools
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 logger = logging.getLogger("tlkit")
@@ -21,6 +22,17 @@ logger.addHandler(logging.NullHandler())
 def warn_once(text: str) -> None:
     """Log a warning, the first time that this process has it."""
     logger.warning(text)
+
+
+@contextmanager
+def warnings_held_back() -> Iterator[None]:
+    """Log nothing inside the block, whose caller tells by itself what is wrong; afterwards it is news again."""
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
+        warn_once.cache_clear()
 
 
 MOST_NAMED = 10

@@ -11,7 +11,8 @@ from pathlib import Path
 from tlkit.utils.logging import logger
 from tlkit.utils.text import pluralize
 
-_CGROUPS, _OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+CGROUPS, OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+"""Where Linux has the control groups, and the file that lists those of the process."""
 _BLAS = "OPENBLAS_NUM_THREADS"
 _asked: int | None = None
 
@@ -29,7 +30,7 @@ def _allowed() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def cpu_quota(cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUPS) -> int | None:
+def cpu_quota(cgroups: Path = CGROUPS, own: Path = OWN_CGROUPS) -> int | None:
     """Return the processors' time that Linux grants this process, in processors, rounded up; None without a limit.
 
     The time of a control group is also that of the groups above it, so that the least counts.
@@ -39,7 +40,7 @@ def cpu_quota(cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUPS) -> int | None:
         own: The file that lists those of the process.
     """
     found = []
-    for folder in _cpu_groups(cgroups, own):
+    for folder in control_groups("cpu", cgroups, own):
         with suppress(OSError, ValueError):
             if (folder / "cpu.max").exists():
                 quota, period = (folder / "cpu.max").read_text("ascii").split()
@@ -51,15 +52,21 @@ def cpu_quota(cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUPS) -> int | None:
     return min(found, default=None)
 
 
-def _cpu_groups(cgroups: Path, own: Path) -> Iterator[Path]:
-    """Yield the folder of each control group that limits the time of this process, and those of the groups above it."""
+def control_groups(controller: str, cgroups: Path, own: Path) -> Iterator[Path]:
+    """Yield the folder of each control group that limits this process, and those of the groups above it.
+
+    Args:
+        controller: What they limit: ``cpu`` or ``memory``.
+        cgroups: Where the control groups are mounted.
+        own: The file that lists those of the process.
+    """
     try:
         lines = own.read_text("utf-8", "surrogateescape").splitlines()
     except OSError:
         return
     for line in lines:
         _, controllers, path = line.split(":", 2)
-        if controllers and "cpu" not in controllers.split(","):
+        if controllers and controller not in controllers.split(","):
             continue
         root = cgroups / controllers  # version 2 names no controllers
         parts = [part for part in path.split("/") if part not in ("", "..")]

@@ -26,6 +26,19 @@ def without_password(text: str) -> str:
     return _SECRET.sub(lambda match: f"{match[1] or ''}***@", text) if ":/" in text and "@" in text else text
 
 
+_USER = re.compile(r"://(?![^\s/?#@:]*:?\*\*\*@[^\s@]*(?:\s|$))\S*@")
+_QUERY = re.compile(r"(://[^\s?]*)\?\S+")
+
+
+def without_secrets(text: str) -> str:
+    """Return a text that may be shown to others: of URLs, without all that could give access.
+
+    More is hidden than by :func:`without_password`, which messages on the user's own screen use: whatever stands before
+    the last ``@``, should a password hold an ``@`` or a ``/`` itself, and all behind a question mark.
+    """
+    return _QUERY.sub(r"\1?***", _USER.sub("://***@", without_password(text)))
+
+
 def escape_control_chars(text: object) -> str:
     """Escape what a terminal must not receive from a file name, a class name or an attribute.
 
