@@ -24,6 +24,7 @@ COMMANDS = {
     "weights": "tlkit.cli.weights:weights",
     "cache": "tlkit.cli.cache:cache",
     "doctor": "tlkit.cli.doctor:doctor",
+    "completion": "tlkit.cli.completion:completion",
 }
 
 

@@ -24,6 +24,8 @@ from tlkit.utils.text import did_you_mean, escape_control_chars, truncate
 SOME_SKIPPED = 3
 MAX_LINE = 4000
 """Characters of a message: names in a file may have millions."""
+COMPLETION_VARIABLE = "_TLKIT_COMPLETE"
+"""With what a shell asks; Click reads it too."""
 
 
 class _Notes(logging.Handler):
@@ -77,13 +79,23 @@ class TlkitGroup(click.Group):
         super().__init__(*args, **options)
         self.lazy = lazy
 
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the command line, or answer a shell that completes it."""
+        if COMPLETION_VARIABLE in os.environ:
+            from tlkit.cli import shells
+
+            shells.register()
+        return super().main(*args, **options)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
         return list(self.lazy)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return a command; an unknown name is a usage error."""
+        """Import and return a command; an unknown name is a usage error, or None while a shell completes a line."""
         if cmd_name not in self.lazy:
+            if ctx.resilient_parsing:
+                return None
             near = did_you_mean(cmd_name, self.lazy)
             ctx.fail(f"No such command {cmd_name!r}.{f' {near}' if near else ''}")
         module, _, function = self.lazy[cmd_name].partition(":")

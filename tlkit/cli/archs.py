@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tlkit.cli.options import format_option
+from tlkit.cli.options import complete_architecture, format_option
 from tlkit.cli.output import echo, echo_csv, echo_json, echo_table
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="List the architectures, or the layers of one.")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_architecture)
 @format_option("text", "json", "csv")
 def archs(name: str | None, output_format: str) -> None:
     """List the architectures, or with NAME describe one and list its layers.

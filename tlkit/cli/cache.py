@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
 from tlkit.cli.options import format_option
 from tlkit.cli.output import echo, echo_json, echo_table
@@ -82,8 +83,12 @@ def _entries() -> list[CacheEntry]:
         raise TlkitError(f"Cannot read the cache {error.filename or cache_folder()}: {error.strerror}.") from error
 
 
+def _complete_kind(context: click.Context, param: click.Parameter, incomplete: str) -> list[str | CompletionItem]:
+    return [kind for kind in _KINDS if kind.startswith(incomplete)]
+
+
 @cache.command(short_help="Remove cached features, models, archives or weights.")
-@click.argument("kinds", metavar="[KIND]...", nargs=-1, shell_complete=lambda *_: list(_KINDS))
+@click.argument("kinds", metavar="[KIND]...", nargs=-1, shell_complete=_complete_kind)
 @format_option("text", "json")
 def clear(kinds: tuple[str, ...], output_format: str) -> None:
     """Remove cached features, models and archives, or the KINDs that are named (also weights and parts).

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tlkit.cli.app import SOME_SKIPPED
-from tlkit.cli.options import GroupedOption, config_option, format_option, job_command, typed_flags
+from tlkit.cli.options import GroupedOption, complete_folder, config_option, format_option, job_command, typed_flags
 from tlkit.cli.output import echo, echo_json
 from tlkit.config import FinetuneConfig, ResumeOptions
 from tlkit.utils.options import options_of
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @job_command(FinetuneConfig, summary="Train a classifier for your own folders of images.", optional=("data",))
 @config_option
 @click.option(
-    "--resume", cls=GroupedOption, metavar="RUN",
+    "--resume", cls=GroupedOption, metavar="RUN", shell_complete=complete_folder,
     help="Resume an interrupted run after its last completed epoch, with its saved options. Give DATA only if it has "
     "moved; what computes (--threads, --backend, --device, --processes, …) may be other than before.",
 )  # fmt: skip

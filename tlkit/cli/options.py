@@ -33,10 +33,50 @@ class OptionType(click.ParamType):  # type: ignore[type-arg]  # generic since cl
         return self.item.parse(value) if isinstance(value, str) else value
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Choices that begin with what was typed, or file names."""
+        """Choices or architectures that begin with what was typed, or file names."""
+        if self.item.name == "arch":
+            return complete_architecture(ctx, param, incomplete)
+        if self.item.name == "archs":
+            return _complete_list(incomplete)
         if self.item.path:
             return [CompletionItem(incomplete, type="file")]
-        return [CompletionItem(choice) for choice in self.item.choices if choice.startswith(incomplete)]
+        words = self.item.choices or _words(self.item.metavar)
+        return [CompletionItem(word) for word in words if word.startswith(incomplete)]
+
+
+def _words(metavar: str | None) -> list[str]:
+    """Return the words among the alternatives of a placeholder: ``auto|cpu|gpu[:N]``, ``local|ADDRESS``."""
+    alternatives = (part.partition("[")[0] for part in (metavar or "").split("|"))
+    return [word for word in alternatives if re.fullmatch("[a-z]+", word)]
+
+
+def complete_architecture(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the names of architectures that begin with what was typed."""
+    from tlkit.architectures.registry.lookup import matching_architectures
+
+    return [CompletionItem(name) for name in matching_architectures(incomplete)]
+
+
+def complete_architecture_or_file(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return names of architectures; file names where none begins with what was typed."""
+    return complete_architecture(ctx, param, incomplete) or [CompletionItem(incomplete, type="file")]
+
+
+def complete_folder(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Leave it to the shell, which knows the folders."""
+    return [CompletionItem(incomplete, type="dir")]
+
+
+def _complete_list(incomplete: str) -> list[CompletionItem]:
+    """Complete the last of several architectures, ``vgg16,resn``, by one that is not among them."""
+    from tlkit.architectures.registry.lookup import matching_architectures
+
+    before, comma, last = incomplete.rpartition(",")
+    return [
+        CompletionItem(f"{before}{comma}{name}")
+        for name in matching_architectures(last)
+        if name not in before.split(",")
+    ]
 
 
 class GroupedOption(click.Option):
@@ -148,7 +188,7 @@ def job_command(
 
 def read_config(context: click.Context, param: click.Parameter, path: Path | None) -> None:
     """Read a YAML file of options; a flag wins over the file."""
-    if path is None:
+    if path is None or context.resilient_parsing:
         return
     from tlkit.config_file import read_options
 

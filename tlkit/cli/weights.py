@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tlkit.cli.app import SOME_SKIPPED
-from tlkit.cli.options import format_option
+from tlkit.cli.options import complete_architecture, complete_architecture_or_file, complete_folder, format_option
 from tlkit.cli.output import echo, echo_csv, echo_json, echo_table
 from tlkit.utils.text import format_bytes, pluralize
 
@@ -32,7 +32,7 @@ def weights() -> None:
 
 
 @weights.command("list", short_help="List published weights files and where they are.")
-@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=complete_architecture)
 @format_option("text", "json", "csv")
 def list_(names: tuple[str, ...], output_format: str) -> None:
     """List the weights files of all architectures, or of NAMEs, and where they are.
@@ -59,7 +59,7 @@ def list_(names: tuple[str, ...], output_format: str) -> None:
 
 
 @weights.command("path", short_help="Print the path of a weights file.")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_architecture)
 @click.option("--top/--no-top", default=True, show_default=True, help="With the ImageNet classifier, or without.")
 @click.option("--alpha", type=float, metavar="A", help="Width of a MobileNet.")
 @click.option("--size", type=int, metavar="N", help="Input size that a MobileNet was trained at.")
@@ -77,8 +77,8 @@ def path_(name: str, **variant: Any) -> None:
 
 
 @weights.command("pull", short_help="Download weights ahead, for this machine or another.")
-@click.argument("names", metavar="[NAME]...", nargs=-1)
-@click.option("-o", "--output", metavar="DIR",
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=complete_architecture)
+@click.option("-o", "--output", metavar="DIR", shell_complete=complete_folder,
               help="Collect the files in DIR, for `weights install DIR` or TLKIT_WEIGHTS_MIRROR=DIR.")  # fmt: skip
 @click.option("--top/--no-top", "top", default=None,
               help="Only with the ImageNet classifier, or only without.  [default: both]")  # fmt: skip
@@ -130,7 +130,7 @@ def pull_(
 
 
 @weights.command("install", short_help="Install a folder of weights files.")
-@click.argument("folder", metavar="DIR")
+@click.argument("folder", metavar="DIR", shell_complete=complete_folder)
 @click.option("--force", is_flag=True, help="Replace files that exist and differ.")
 @format_option("text", "json")
 def install_(folder: str, force: bool, output_format: str) -> None:
@@ -152,7 +152,7 @@ def install_(folder: str, force: bool, output_format: str) -> None:
 
 
 @weights.command("verify", short_help="Verify weights files by digest and layers.")
-@click.argument("names", metavar="[NAME|FILE|DIR]...", nargs=-1)
+@click.argument("names", metavar="[NAME|FILE|DIR]...", nargs=-1, shell_complete=complete_architecture_or_file)
 @format_option("text", "json", "csv")
 @click.pass_context
 def verify_(context: click.Context, names: tuple[str, ...], output_format: str) -> None:

@@ -19,6 +19,11 @@ def all_architectures() -> tuple[Architecture, ...]:
     return tuple(_REGISTRY.values())
 
 
+def matching_architectures(beginning: str) -> list[str]:
+    """Return the names that begin with what a user has typed so far; as there, ``ResNet-5`` is ``resnet5``."""
+    return [name for name in _REGISTRY if name.startswith(_normalize(beginning))]
+
+
 def get_architecture(name: str, options: BuildOptions | None = None) -> Architecture:
     """Return the architecture called ``name``; case, ``-``, ``_`` and spaces are ignored.
 
