@@ -101,6 +101,7 @@ LINES = {
         "weights verify efficientnetlite0 base.weights.h5",
     ],
     "cache": ["cache"],
+    "doctor": ["doctor"],
     "cache-clear": ["cache clear features"],
 }
 """The command lines that print each document; of other documents see :func:`documents`."""
@@ -185,7 +186,8 @@ def test_documents_are_as_the_schema_has_them(documents, name):
 
 NAMES_OF_DATA = {
     "left_out", "conversions", "splits", "images", "data", "data.train", "data.validation", "data.test", "arguments",
-    "versions", "features.augment",
+    "versions", "features.augment", "cache.bytes", "weights.architectures", "keras.content", "environment.variables",
+    "environment.proxies",
 }  # fmt: skip
 """Objects whose own keys are names out of the data."""
 

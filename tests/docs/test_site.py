@@ -1,4 +1,4 @@
-"""The site: built without a warning, and read from the disk in a browser, on a phone, in the dark, without a network."""
+"""The site: built without a warning, and read from disk in a browser, on a phone, in the dark, without a network."""
 
 import re
 import subprocess
