@@ -10,7 +10,7 @@ from helpers.pages import ROOT
 
 from tlkit.cli import COMMANDS
 
-pytestmark = [pytest.mark.docs, pytest.mark.every]
+pytestmark = pytest.mark.every
 
 in_a_browser = pytest.mark.skipif(chromium.PROGRAM is None, reason="needs Chromium")
 
