@@ -11,8 +11,8 @@ DIFFERENT = {tuple(pages.steps(page.read_text("utf-8"))): page for page in rever
 
 
 def _parameter(page: Path):
-    slow = page.read_text("utf-8").startswith(pages.SLOW)
-    return pytest.param(page, id=str(page.relative_to(pages.ROOT)), marks=[pytest.mark.every] if slow else [])
+    mark = pytest.mark.every if page.read_text("utf-8").startswith(pages.SLOW) else pytest.mark.docs
+    return pytest.param(page, id=str(page.relative_to(pages.ROOT)), marks=mark)
 
 
 @pytest.fixture(scope="module")
