@@ -329,15 +329,14 @@ def _documented(group: type[Options]) -> Callable[[Function], Function]:
     """Add the options' values and help to a docstring, for ``help(tlkit.predict)``."""
 
     def add(function: Function) -> Function:
-        lines = []
+        own, lines = inspect.signature(function).parameters, []
         for item in options_of(group):
-            if not item.argument and item.name not in inspect.signature(function).parameters:
+            if not item.argument and item.name not in own:
                 default = item.unset if item.default is None else item.default
                 shown = "" if item.unset is None and not isinstance(item.default, str | int | float) else default
-                text = _FLAG.sub(lambda flag: f"``{flag[1].replace('-', '_')}``", item.help)
-                lines.append(
-                    f"        {item.name} ({item.expected}): {text}{f' Default: {shown}.' if shown != '' else ''}"
-                )
+                values = f"``{item.expected}``" if ":" in item.expected else item.expected  # Sphinx ends it at a colon
+                text = f"{item.name} ({values}): {item.help}{f' Default: {shown}.' if shown != '' else ''}"
+                lines.append("        " + _FLAG.sub(lambda flag: f"``{flag[1].replace('-', '_')}``", text))
         function.__doc__ = f"{function.__doc__}\n    Keyword Args:\n" + "\n".join(lines)
         return function
 

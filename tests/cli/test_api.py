@@ -78,9 +78,7 @@ def test_errors_are_those_of_tlkit(tmp_path):
 def test_help_shows_every_option():
     text = api.finetune.__doc__
     assert "momentum (a number of at least 0 and below 1): Momentum of SGD. Default: 0.9." in text
-    assert "Epochs of phase 2, or of each stage; 0 skips it." in text
-    assert "``finetune_epochs``" in text  # not --finetune-epochs, which is of the command line
-    assert "--" not in text.partition("Keyword Args:")[2].replace("``tensorboard --logdir", "").replace("`tlkit", "")
+    assert "deeper each time (mixed9,mixed8,mixed7), for ``finetune_epochs`` each." in text  # not --finetune-epochs
 
 
 def test_weights(tlkit):

@@ -165,7 +165,7 @@ def test_keywords_of_the_api_are_the_options():
         arguments = [parameter for parameter in inspect.signature(function).parameters if parameter != "options"]
         assert {*keywords.__annotations__, *arguments} == {item.name for item in options_of(JOBS[name].config)}, name
         for item in options_of(JOBS[name].config):
-            assert item.name in arguments or f"\n        {item.name} ({item.expected}): " in function.__doc__
+            assert item.name in arguments or f"\n        {item.name} (" in function.__doc__
 
 
 @pytest.mark.parametrize(
