@@ -18,9 +18,10 @@ NAME = re.compile(r"_?[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
 NOT_VARIABLES = {
     "CACHE_DIR", "INFERENCE_NUM_THREADS", "INFERENCE_PRECISION_HINT", "NUM_STREAMS", "OPTIMIZATION_CAPABILITIES",
     "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "TFLITE_METADATA", "_CONSTANT_VALUE",
-    "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "RUN_B", "RUN_OR_FILE", "SO_REUSEPORT",
+    "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "RUN_B", "RUN_OR_FILE", "SO_REUSEPORT", "SC_PAGE_SIZE",
+    "SC_PHYS_PAGES",
 }  # fmt: skip
-"""Names of OpenVINO, LiteRT, gRPC, sockets, and of arguments."""
+"""Names of OpenVINO, LiteRT, gRPC, sockets, sysconf, and of arguments."""
 BY_LIBRARIES = {
     "ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",  # urllib.request.getproxies
     "XDG_CACHE_HOME", "TMPDIR", "COLUMNS",  # platformdirs, tempfile, shutil
