@@ -96,13 +96,13 @@ def fit_logistic_regression(
     standard = _Standardized.of(features)
     mean, scale, basis = standard.mean, standard.scale, None
     centred: Rows = standard[:] if 4 * count * length <= IN_MEMORY_BYTES else standard
-    if count < min(length, _MOST_IN_BASIS):  # the penalty leaves no weight outside of their span
-        basis, rows = np.linalg.qr(centred[:].T)
-        centred = np.ascontiguousarray(rows.T)
     each = np.ones(count, np.float32) if weights is None else weights
-    problem = _Problem(centred, expected, each / each.sum(), multi_label)
     products = count * length * classes
     with threadpool_limits(1 if products < _WORTH_THREADS else compute_threads(), "blas"):
+        if count < min(length, _MOST_IN_BASIS):  # the penalty leaves no weight outside of their span
+            basis, rows = np.linalg.qr(centred[:].T)
+            centred = np.ascontiguousarray(rows.T)
+        problem = _Problem(centred, expected, each / each.sum(), multi_label)
         if strength is None:
             strength = _choose_strength(problem, groups, np.random.default_rng(seed))
         start = np.zeros((problem.features.shape[1] + 1, classes))
