@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import tlkit
 from tlkit.cli import COMMANDS
 
 pytestmark = pytest.mark.docs
@@ -68,6 +69,14 @@ def test_every_command_has_a_page(name):
     text = path.read_text("utf-8")
     for part in (f"# tlkit {name}\n", f"<!-- generated: command {name} -->", "\n## Example"):
         assert part in text, f"{path.relative_to(ROOT)} lacks {part.strip()}"
+
+
+def test_every_function_is_on_the_page_of_python():
+    text = (REFERENCE / "python.md").read_text("utf-8")
+    missing = [
+        name for name in tlkit.__all__ if name != "TlkitError" and f".. autofunction:: tlkit.{name}\n" not in text
+    ]
+    assert not missing, f"docs/reference/python.md lacks {', '.join(missing)}"
 
 
 def test_every_schema_is_on_a_page():

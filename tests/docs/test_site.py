@@ -52,7 +52,7 @@ def test_no_page_scrolls_sideways_or_asks_the_network(site, page, width):
 @pytest.mark.parametrize("word", ["freeze", "inspect-h5"])
 def test_the_search_finds_pages_without_a_server(site, page, word):
     page.open(f"{(site / 'search.html').as_uri()}?q={word}", 400)
-    assert page.until("document.querySelectorAll('#search-results li').length") > 1
+    assert page.until("document.querySelectorAll('#search-results li').length > 1")
 
 
 @in_a_browser
