@@ -9,13 +9,14 @@ PIP    := $(BIN)/python -m pip install --disable-pip-version-check -c constraint
 
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: help demo test test-all check bench bench-accuracy catalog clean
+.PHONY: help demo test test-all check docs bench bench-accuracy catalog clean
 
 help:
 	@echo "make demo      write example images, classify them, train a classifier and use it"
 	@echo "make test      run the tests, a few minutes"
 	@echo "make test-all  also those of every architecture and of the documentation"
 	@echo "make check     ruff, mypy, import order, documentation"
+	@echo "make docs      build the documentation: site/index.html, and manual pages in site/man"
 	@echo "make bench     measure the speed against other tools"
 	@echo "make bench-accuracy  compare the accuracy of recipes, an hour"
 	@echo "make catalog   write the layer tables again, from the installed Keras"
@@ -58,6 +59,15 @@ check: $(READY)
 	mypy
 	python -m pytest -q -m "structure or docs"
 
+# Warnings are errors: a link that leads nowhere, a page that is in no list.
+SPHINX := sphinx-build -q -W --keep-going -d $(VENV)/doctrees
+
+docs: $(READY)
+	python docs/generate.py
+	$(SPHINX) -b html docs site
+	$(SPHINX) -b man docs site/man
+	@echo "Open site/index.html"
+
 # Not in the constraints of a test run: the tools to compare with.
 bench: $(READY)
 	$(PIP) '.[bench]'
@@ -79,4 +89,4 @@ catalog: $(READY)
 	python -m tlkit.architectures.layer_tables
 
 clean:
-	rm -rf $(VENV) $(DEMO)
+	rm -rf $(VENV) $(DEMO) site
