@@ -5,22 +5,25 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 DEMO   := demo
 # pip shows what it downloads and installs: minutes without a line look like a hang.
-PIP    := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt --config-settings editable_mode=compat -e
+PIP    := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e
 
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: help demo test test-all check docs bench bench-accuracy catalog clean
+.PHONY: help demo test test-all test-wheel test-lowest test-newest check docs bench bench-accuracy catalog clean
 
 help:
-	@echo "make demo      write example images, classify them, train a classifier and use it"
-	@echo "make test      run the tests, a few minutes"
-	@echo "make test-all  also those of every architecture and of the documentation"
-	@echo "make check     ruff, mypy, import order, documentation"
-	@echo "make docs      build the documentation: site/index.html, and manual pages in site/man"
-	@echo "make bench     measure the speed against other tools"
+	@echo "make demo         write example images, classify them, train a classifier and use it"
+	@echo "make test         run the tests, a few minutes"
+	@echo "make check        ruff, mypy, import order, documentation"
+	@echo "make docs         build the documentation: site/index.html, and manual pages in site/man"
+	@echo "make test-all     the tests of every architecture and of the documentation too, and the three below"
+	@echo "make test-wheel   install the wheel in an empty environment, run the demo and the tests of the public surface"
+	@echo "make test-lowest  the same with the lowest versions that pyproject.toml allows (constraints-lowest.txt)"
+	@echo "make test-newest  the same with the newest versions that pip finds"
+	@echo "make bench        measure the speed against other tools"
 	@echo "make bench-accuracy  compare the accuracy of recipes, an hour"
-	@echo "make catalog   write the layer tables again, from the installed Keras"
-	@echo "make clean     remove the virtual environment and the files of the demo"
+	@echo "make catalog      write the layer tables again, from the installed Keras"
+	@echo "make clean        remove the virtual environment, the site and the files of the demo"
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("tlkit needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
@@ -43,15 +46,22 @@ demo: $(READY)
 test: $(READY)
 	python -m pytest
 
-# Every architecture, and the documentation. In parts, because TensorFlow never frees the graph of a function: the
-# workers of one run would need more memory than most machines have.
+# Every architecture, the documentation, and the installed package. In parts, because TensorFlow never frees the graph of
+# a function: the workers of one run would need more memory than most machines have.
 LARGE := tests/keras_files tests/training
 LARGEST := tests/architectures tests/features tests/inference
 
 test-all: $(READY)
 	@failed=; for part in "tests $(addprefix --ignore=,$(LARGE) $(LARGEST))" "$(LARGE)" "$(LARGEST)"; do \
 	  echo "python -m pytest -m '' $$part"; python -m pytest -m '' $$part || failed=1; \
-	done; test -z "$$failed"
+	done; \
+	for part in $(INSTALLED); do $(MAKE) $$part || failed=1; done; test -z "$$failed"
+
+# Each downloads TensorFlow into an environment of its own, in a temporary folder, and removes it: one after the other.
+INSTALLED := test-wheel test-lowest test-newest
+
+$(INSTALLED): $(READY)
+	python tests/installed.py $(@:test-%=%)
 
 check: $(READY)
 	ruff check .

@@ -32,6 +32,8 @@ def http_error(error: Exception) -> HttpError:
     for cause in causes:
         if isinstance(cause, HttpError):
             return cause
+    if _any(causes, http.client.InvalidURL):  # before urllib3 2.8, of a host with a space
+        return HttpError("it is not a complete URL")
     for test in (_of_tls, _of_proxy, _of_response, _of_connection):
         reason = test(causes)
         if reason:
