@@ -1,13 +1,18 @@
 """How the project is packaged, and what its forms and workflows are."""
 
+import os
 import re
 import subprocess
 import sys
+import tarfile
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 import tlkit
 
@@ -95,3 +100,75 @@ def test_the_changelog_has_this_version_with_its_date_or_what_becomes_it():
     released = [heading.split()[0] for heading in headings if heading != "Unreleased"]
     assert tlkit.__version__ in released or f"This becomes {tlkit.__version__}" in text
     assert {*re.findall(r"^### (.+)$", text, re.MULTILINE)} <= KINDS
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """Wheel and sdist of the repository; and again, of what is in that sdist, with other times and permissions."""
+
+    def build(source, folder, umask):
+        words = [sys.executable, "-m", "hatchling", "build", "-d", folder]
+        subprocess.run(words, cwd=source, check=True, capture_output=True, umask=umask)
+
+    folders = [tmp_path_factory.mktemp("built"), tmp_path_factory.mktemp("again")]
+    build(ROOT, folders[0], 0o022)
+    (sdist,) = folders[0].glob("*.tar.gz")
+    unpacked = tmp_path_factory.mktemp("source")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(unpacked, filter="data")
+    source = unpacked / sdist.name.removesuffix(".tar.gz")
+    for path in sorted(source.rglob("*")):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+        os.utime(path, (1_600_000_000, 1_600_000_000))
+    build(source, folders[1], 0o077)
+    return folders
+
+
+def test_two_builds_have_the_same_bytes(built):
+    files = [sorted(folder.iterdir()) for folder in built]
+    assert [[path.name for path in found] for found in files] == [
+        [f"tlkit-{tlkit.__version__}-py3-none-any.whl", f"tlkit-{tlkit.__version__}.tar.gz"]
+    ] * 2
+    for one, other in zip(*files, strict=True):
+        assert one.read_bytes() == other.read_bytes(), one.name
+
+
+def test_the_wheel_holds_the_package_with_its_data_and_nothing_else(built):
+    (wheel,) = built[0].glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = {*archive.namelist()}
+    held = {name for name in names if not name.startswith(f"tlkit-{tlkit.__version__}.dist-info/")}
+    ours = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tlkit").rglob("*")
+            if path.is_file() and "__pycache__" not in path.parts}  # fmt: skip
+    assert held == ours
+    assert {
+        "tlkit/py.typed", "tlkit/keras_files/README.md", "tlkit/serving/page.js", "tlkit/reporting/report.html.jinja",
+        "tlkit/recipes/fast.yaml", "tlkit/architectures/data/layers/vgg16.tsv",
+    } <= held  # fmt: skip
+
+
+def test_the_sdist_holds_what_it_takes_to_build_and_to_test(built):
+    (sdist,) = built[0].glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {
+        "pyproject.toml", "Makefile", "LICENSE", "README.md", "constraints.txt", "constraints-lowest.txt",
+        "tests/conftest.py", "tests/helpers/toy.weights.h5", "examples/make_data.py", "configs/own-recipe.yaml",
+        "docs/conf.py", ".github/workflows/tests.yml", ".pre-commit-config.yaml",
+    } <= names  # fmt: skip
+    assert not {name for name in names if re.match(r"\.(git/|venv|ci)|dist/|site/|demo/|.*\.pyc$", name)}
+
+
+def test_the_lowest_versions_are_those_of_the_project():
+    """Each bound is the version that is tested, but for what needs a newer TensorFlow or NumPy."""
+    text = (ROOT / "constraints-lowest.txt").read_text("utf-8")
+    tested = dict(re.findall(r"^([\w.-]+)==(\S+)$", text, re.MULTILINE))
+    extras = PROJECT["project"]["optional-dependencies"]
+    apart = {"dev", "docs", "bench", "jax", "tensorboard"}
+    stated = [*PROJECT["project"]["dependencies"], *(line for name in {*extras} - apart for line in extras[name])]
+    for requirement in map(Requirement, stated):
+        name = requirement.name.lower().replace("_", "-")
+        for bound in requirement.specifier:
+            release = Version(bound.version).release
+            if bound.operator in (">=", "=="):
+                assert Version(tested[name]).release[: len(release)] == release, str(requirement)
