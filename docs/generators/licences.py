@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from generators.markdown import prose, table
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
-NOT_SHIPPED = ("dev", "bench")
+NOT_SHIPPED = ("bench", "dev", "docs", "test")
 """Extras for work on tlkit."""
 
 UNSTATED = {

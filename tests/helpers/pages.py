@@ -122,6 +122,7 @@ def rewrite(page: Path) -> None:
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        os.environ["TLKIT_CACHE_DIR"] = str(folder / ".cache")  # nothing is cached that another page has computed
         prepare(folder)
         page.write_text(BLOCK.sub(block, page.read_text("utf-8")), "utf-8")
 
