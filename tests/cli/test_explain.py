@@ -61,6 +61,7 @@ def test_covering_the_hottest_tenth_costs_more_than_another_square(photographs):
     assert np.mean(better) > 0.9
 
 
+@pytest.mark.every
 def test_pictures_are_written_one_an_image(photographs, toy, tlkit, tmp_path):
     ran = tlkit("predict", photographs / "coffee.png", "--explain", tmp_path / "why.png", *toy, "--format", "json")
     assert ran.code == 0, ran.err

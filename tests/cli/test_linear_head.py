@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from helpers.cases import one_in
 
 from tlkit.analysis import logistic_regression
 from tlkit.backend import keras
@@ -111,7 +112,7 @@ def test_options_of_epochs_have_no_effect_and_say_so(textures, tlkit, tmp_path):
 
 
 @pytest.mark.usefixtures("toy")
-@pytest.mark.parametrize("file_format", ["npy", "hdf5", "parquet"])
+@pytest.mark.parametrize("file_format", one_in(3, ["npy", "hdf5", "parquet"]))
 def test_features_beyond_memory_are_read_in_blocks(textures, tlkit, tmp_path, monkeypatch, file_format):
     """The head is the same, and at no time more rows are read than fit in a block."""
     network, read = ("--arch", "toy", "--pooling", "avg"), []

@@ -173,6 +173,7 @@ def test_trackers_change_nothing_of_a_run(textures, tlkit, tmp_path):
     assert "--mlflow" not in (tmp_path / "tracked" / "run" / "report.html").read_text("utf-8")
 
 
+@pytest.mark.every
 def test_the_default_store_and_the_model_that_mlflow_loads(textures, tlkit, tmp_path, monkeypatch):
     import pandas
 
@@ -454,6 +455,7 @@ def test_a_password_is_not_saved(tlkit, textures):
     assert "MLFLOW_TRACKING_URI" in ran.err
 
 
+@pytest.mark.every
 @pytest.mark.parametrize(
     ("kind", "name"), [pytest.param(EventFiles, "TensorBoard", marks=pytest.mark.every), (MlflowRun, "MLflow")]
 )

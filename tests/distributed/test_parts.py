@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+from helpers.cases import one_in
 from helpers.web import serving
 
 import tlkit as api
@@ -34,7 +35,7 @@ def contents(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("ending", ["npy", "h5", "csv", "parquet"])
+@pytest.mark.parametrize("ending", one_in(4, ["npy", "h5", "csv", "parquet"]))
 def test_features_of_parts_are_those_of_one_machine(tlkit, toy, images, tmp_path, ending):
     results = []
     for name in ("one", "many"):
@@ -64,7 +65,7 @@ def test_what_is_finished_is_not_computed_again(tlkit, toy, textures, noise, tmp
     assert tlkit(*job, "--merge").code == 0
 
 
-@pytest.mark.parametrize("form", ["npy", "hdf5", "parquet"])
+@pytest.mark.parametrize("form", one_in(3, ["npy", "hdf5", "parquet"]))
 def test_bottleneck_features(tlkit, toy, textures, tmp_path, form):
     data = shutil.copytree(textures, tmp_path / "data")
     (data / "train" / "brick" / "bad.png").write_text("not an image")

@@ -64,6 +64,7 @@ def losses(run):
         return np.array([[float(row["loss"]), float(row["val_loss"])] for row in csv.DictReader(file)])
 
 
+@pytest.mark.every
 def test_two_processes_end_where_one_does(images, tmp_path):
     """Shuffled, with a last batch that is not full, and class weights."""
     options = (*OPTIONS, "--class-weight", "auto", "--label-smoothing", 0.1)

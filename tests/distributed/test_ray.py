@@ -62,6 +62,7 @@ def extract(folder, files, make=toy_extractor, **options):
         return store.read(found.rows[0][:, 0]), found.failed
 
 
+@pytest.mark.every
 def test_two_workers_give_what_one_machine_gives(tlkit, images, tmp_path):
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()

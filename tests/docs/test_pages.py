@@ -11,8 +11,9 @@ DIFFERENT = {tuple(pages.steps(page.read_text("utf-8"))): page for page in rever
 
 
 def _parameter(page: Path):
-    mark = pytest.mark.every if page.read_text("utf-8").startswith(pages.SLOW) else pytest.mark.docs
-    return pytest.param(page, id=str(page.relative_to(pages.ROOT)), marks=mark)
+    longer = pages.TESTED_BY.match(page.read_text("utf-8"))
+    marks = {"check": [pytest.mark.docs], "test-all": [pytest.mark.every]}[longer[1]] if longer else []
+    return pytest.param(page, id=str(page.relative_to(pages.ROOT)), marks=marks)
 
 
 @pytest.fixture(scope="module")

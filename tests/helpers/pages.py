@@ -14,8 +14,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "tests").rglob("*.md")])
-SLOW = "<!-- slow -->"
-"""The first line of a page whose blocks take long."""
+TESTED_BY = re.compile(r"<!-- tested by make (check|test-all) -->\n")
+"""The first line of a page whose blocks take too long for ``make test``."""
 
 BLOCK = re.compile(
     r"(?:<!-- exit (?P<code>\d+) -->\n)?^(?P<fence>```+)(?P<language>[a-z-]+)\n(?P<body>.*?)^(?P=fence)$",

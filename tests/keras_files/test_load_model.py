@@ -6,6 +6,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from helpers.cases import one_in
 from keras_writers import networks
 from keras_writers.building import answer, renamed
 from keras_writers.dialects import (
@@ -82,7 +83,7 @@ def labels(tmp_path):
 # -- answers -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("kind", one_in(2, MODELS))
 def test_a_full_model_answers_as_the_reference(tmp_path, kind):
     write, network, options = MODELS[kind]
     assert_answers(load_model(write(tmp_path / "m", network, **options)).model, network)
@@ -310,7 +311,7 @@ def test_a_model_that_names_no_classes_is_refused(tlkit, tmp_path, image):
         assert says in ran.err
 
 
-@pytest.mark.parametrize("write", [write_full_keras1, write_full_keras2, write_full_keras3h5])
+@pytest.mark.parametrize("write", one_in(3, [write_full_keras2, write_full_keras1, write_full_keras3h5]))
 @pytest.mark.parametrize("damage", ["missing", "shape", "more", "no config", "no JSON"])
 def test_weights_that_do_not_fit_their_own_network_are_refused(tmp_path, write, damage):
     path = write(tmp_path / "m.h5", SMALL)

@@ -72,7 +72,7 @@ def run(tlkit, textures, tmp_path_factory):
             ["predict", "cat.jpg", "--model", "copy.keras", "--preprocess", "lite"],
             marks=pytest.mark.every,
         ),
-        ["extract", "cat.jpg", "-o", "r.npy", "--model", "{run}"],
+        pytest.param(["extract", "cat.jpg", "-o", "r.npy", "--model", "{run}"], marks=pytest.mark.every),
         pytest.param(["evaluate", "{run}", "{textures}", "--report", "r.html"], marks=pytest.mark.every),
         pytest.param(["archs", "mobilenetv3small"], marks=pytest.mark.every),
         pytest.param(["inspect-h5", "{run}/model.keras"], marks=pytest.mark.every),

@@ -5,6 +5,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from helpers.cases import one_in
 
 from tlkit.inference.compiler.emit import emit
 from tlkit.inference.compiler.graph import Call, Graph, Ref, Unsupported
@@ -195,10 +196,7 @@ CASES = {
 }  # fmt: skip
 
 
-# a third of them with every run, all with `make test-all`
-@pytest.mark.parametrize(
-    "case", [pytest.param(case, marks=[pytest.mark.every] if number % 3 else []) for number, case in enumerate(CASES)]
-)
+@pytest.mark.parametrize("case", one_in(3, CASES))
 def test_a_layer_gives_what_keras_gives(case):
     assert_compiled(of_layer(CASES[case]()))
     # behind a convolution, whose map the runtime has channels first
@@ -248,7 +246,7 @@ SEQUENCES = {
 }
 
 
-@pytest.mark.parametrize("case", SEQUENCES)
+@pytest.mark.parametrize("case", one_in(3, SEQUENCES))
 def test_a_layer_of_sequences_gives_what_keras_gives(case):
     assert_compiled(of_layer(SEQUENCES[case](), (9, 4)))
 
@@ -351,7 +349,7 @@ NETWORKS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", NETWORKS)
+@pytest.mark.parametrize("case", one_in(2, NETWORKS))
 def test_a_network_gives_what_keras_gives(case):
     inputs = keras.Input(SHAPE)
     assert_compiled(keras.Model(inputs, NETWORKS[case](inputs)))

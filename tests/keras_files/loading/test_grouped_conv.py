@@ -6,6 +6,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from helpers.cases import one_in
 from keras_writers import networks
 from keras_writers.building import answer, keras_model, renamed, values
 from keras_writers.dialects import (
@@ -95,7 +96,7 @@ FILES = {
 
 
 @pytest.mark.parametrize("by_name", [False, True])
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("file", one_in(2, FILES))
 def test_both_old_forms_load(tmp_path, file, by_name):
     write, network, options = FILES[file]
     path = write(tmp_path / "w.h5", network, **options)
