@@ -73,7 +73,10 @@ def pixels(run, *files):
 
 @pytest.mark.parametrize(
     "kind",
-    [pytest.param(kind, marks=[pytest.mark.every] if kind in ("keras", "saved_model") else []) for kind in FILES],
+    [
+        pytest.param(kind, marks=[pytest.mark.every] if kind in ("keras", "openvino", "saved_model") else [])
+        for kind in FILES
+    ],
 )
 def test_a_format_in_its_own_runtime(run, textures, tlkit, tmp_path, kind):
     path = tmp_path / FILES[kind]
@@ -404,7 +407,7 @@ def test_a_class_name_that_is_no_text_is_refused(run, tlkit, tmp_path):
         assert (ran.code, "is not UTF-8" in ran.err) == (2, True)
 
 
-@pytest.mark.parametrize("layers", [0, pytest.param(1, marks=pytest.mark.every), 2])
+@pytest.mark.parametrize("layers", one_in(3, [0, 1, 2]))
 def test_int8_of_few_layers(tlkit, tmp_path, textures, layers):
     import keras
 
@@ -545,7 +548,7 @@ def test_mediapipe_reads_the_file_with_its_class_names(run, tlkit, tmp_path, che
         assert json.loads(ran.stdout) == pytest.approx(expected, abs=apart), ran.stderr
 
 
-@pytest.mark.parametrize("name", ["x.onnx", "x.xml"])
+@pytest.mark.parametrize("name", one_in(2, ["x.onnx", "x.xml"]))
 def test_a_file_that_resizes_takes_images_of_any_size(run, textures, tlkit, tmp_path, name, chelsea):
     ran = tlkit("export", run, "-o", tmp_path / name, "--resize-inside")
     assert ran.code == 0, ran.err
@@ -625,7 +628,9 @@ def test_the_layout_of_triton(run, tlkit, tmp_path, textures, kind, file, backen
     assert tlkit("predict", "--model", tmp_path / "textures" / "1" / file, textures / "validation").code == 0
 
 
-@pytest.mark.parametrize(("end", "classes"), [("logits", 3), ("one probability", 2), ("one logit", 2), ("several", 3)])
+@pytest.mark.parametrize(
+    ("end", "classes"), one_in(2, [("logits", 3), ("one probability", 2), ("several", 3), ("one logit", 2)])
+)
 def test_the_end_of_a_model_becomes_probabilities(tlkit, tmp_path, end, classes, cat):
     import keras
 

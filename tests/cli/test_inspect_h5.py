@@ -604,7 +604,7 @@ def whole():
      b"PK\x03\x04" * 99],
     ids=["empty", "text", "web page", "cut short", "cut very short", "signature", "zip signature", "zip nonsense"],
 )  # fmt: skip
-@pytest.mark.parametrize("output", ["text", "json"])
+@pytest.mark.parametrize("output", one_in(2, ["text", "json"]))
 def test_what_is_damaged_or_no_hdf5_is_one_line(tlkit, tmp_path, content, output):
     (tmp_path / "w.h5").write_bytes(content)
     ran = tlkit("inspect-h5", tmp_path / "w.h5", "--format", output)

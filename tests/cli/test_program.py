@@ -7,6 +7,7 @@ import threading
 
 import pytest
 from helpers import program
+from helpers.cases import one_in
 
 from tlkit import __version__
 from tlkit.cli import main
@@ -19,7 +20,8 @@ def run(*arguments, **options):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["archs"], ["archs", "vgg16"], *[[name, "-h"] for name in main.list_commands(None)]]
+    "arguments",
+    one_in(2, [["--help"], ["archs", "vgg16"], ["archs"], *[[name, "-h"] for name in main.list_commands(None)]]),
 )
 def test_help_and_tables_import_nothing_heavy(arguments, monkeypatch, tmp_path):
     monkeypatch.delenv("TLKIT_CACHE_DIR", raising=False)  # where a user's cache is must not cost an import either

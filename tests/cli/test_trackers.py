@@ -97,6 +97,7 @@ def load(uri, run):
         mlflow.set_tracking_uri(None)
 
 
+@pytest.mark.every
 def test_both_phases_reach_both_trackers(mislabelled, tlkit, tmp_path):
     run, store = tmp_path / "run", tmp_path / "store"
     ran = tlkit("finetune", mislabelled, *BOTH, "-o", run, "--tensorboard", "events", "--mlflow", store)

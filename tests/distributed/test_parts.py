@@ -100,7 +100,7 @@ def run(tmp_path_factory, textures):
     return folder
 
 
-@pytest.mark.parametrize("options", [[], ["--tta", "--batch-size", 3]])
+@pytest.mark.parametrize("options", one_in(2, [[], ["--tta", "--batch-size", 3]]))
 def test_predictions(tlkit, images, run, options):
     command = ["predict", *images, "--model", run, *options, "--format", "json"]
     compute_parts(tlkit, 2, *command)

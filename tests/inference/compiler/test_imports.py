@@ -67,7 +67,7 @@ def run(tlkit, textures, tmp_path_factory):
             ["predict", "cat.jpg", "--weights", "{run}/model.keras", "--skip-mismatch"],
             marks=pytest.mark.every,
         ),
-        ["predict", "cat.jpg", "--model", "{run}"],
+        pytest.param(["predict", "cat.jpg", "--model", "{run}"], marks=pytest.mark.every),
         pytest.param(
             ["predict", "cat.jpg", "--model", "copy.keras", "--preprocess", "lite"],
             marks=pytest.mark.every,

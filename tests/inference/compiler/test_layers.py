@@ -349,7 +349,7 @@ NETWORKS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", one_in(2, NETWORKS))
+@pytest.mark.parametrize("case", one_in(3, NETWORKS))
 def test_a_network_gives_what_keras_gives(case):
     inputs = keras.Input(SHAPE)
     assert_compiled(keras.Model(inputs, NETWORKS[case](inputs)))
