@@ -44,7 +44,7 @@ def run(tlkit, textures, tmp_path_factory):
 @pytest.mark.parametrize(
     "arguments",
     [
-        pytest.param(["predict", "cat.jpg"], marks=pytest.mark.every),
+        ["predict", "cat.jpg"],
         pytest.param(
             ["predict", "cat.jpg", "--size", "128", "--resize", "crop", "--plot", "plot.png"],
             marks=pytest.mark.every,
