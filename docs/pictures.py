@@ -31,7 +31,11 @@ LINE, COLUMN, MARGIN = 20, 8.2, 20
 
 def run(command: str, folder: Path) -> str:
     """Run a command and return what it prints."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "TLKIT_CACHE_DIR": str(folder / ".cache"),  # nothing is cached yet, as on the reader's machine
+    }
     done = subprocess.run(
         command.split(), cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
