@@ -90,7 +90,7 @@ def test_odd_images_and_small_classes_are_said(found):
 def test_text_csv_and_page(planted, tlkit, tmp_path):
     page = tmp_path / "page.html"
     text = tlkit("check", planted, *SMALL, "--report", page).out
-    assert "1 copies across splits" in text
+    assert "1 copy across splits" in text
     assert "1 of 9 held-out images has a copy in train: a linear classifier reaches" in text
     assert "train/grass/wall.png: grass, probably brick" in text
     rows = list(csv.DictReader(io.StringIO(tlkit("check", planted, *SMALL, "--format", "csv").out)))

@@ -116,7 +116,7 @@ def test_a_model_of_channels_first_answers_as_the_reference(tlkit, tmp_path, ima
 
     unsaid = tlkit(*ask)
     assert unsaid.code == 1
-    assert "does not say whether its kernels are Theano's (--flip-kernels)" in unsaid.err
+    assert "does not record whether its kernels are Theano's (--flip-kernels)" in unsaid.err
 
 
 def test_a_grey_model_is_given_grey_pictures(tlkit, tmp_path, chelsea):

@@ -80,31 +80,33 @@ def _echo_text(result: CheckResult) -> None:
     copies: dict[str, list[str]] = {relation: [] for relation in ("across splits", "across classes", "within class")}
     for group in result.duplicates:
         copies[group.relation].append(f"{' = '.join(group.files[:4])}  ({group.kind}, {group.similarity:.3f})")
-    _list("unreadable", [f"{each.file}: {each.error}" for each in result.unreadable])
+    _list("unreadable", "unreadable", [f"{each.file}: {each.error}" for each in result.unreadable])
     for relation, groups in copies.items():
-        _list(f"copies {relation}", groups)
+        _list(f"copy {relation}", f"copies {relation}", groups)
         if relation == "across splits":
             for sentence in leak_sentence(result):
                 echo(f"  {sentence}")
     _list(
+        "label that is probably wrong",
         "labels that are probably wrong",
         [f"{each.file}: {each.label}, probably {each.suggested}  ({each.score:.2f})" for each in result.label_errors],
     )
     _list(
+        "image like none of its class",
         "images like none of their class",
         [f"{each.file}: {each.label}  ({each.score:.1f})" for each in result.outliers],
     )
-    _list("odd sizes and modes", [f"{each.file}: {each.reason}" for each in result.unusual])
-    _list("warnings", list(result.warnings))
+    _list("odd size or mode", "odd sizes and modes", [f"{each.file}: {each.reason}" for each in result.unusual])
+    _list("warning", "warnings", list(result.warnings))
     if not result.findings:
         echo("Nothing was found.")
 
 
-def _list(title: str, lines: list[str]) -> None:
+def _list(singular: str, plural: str, lines: list[str]) -> None:
     if not lines:
         return
     echo()
-    echo(f"{len(lines):,} {title}")
+    echo(pluralize(len(lines), singular, plural))
     for line in lines[:_MOST]:
         echo(f"  {line}")
     if len(lines) > _MOST:

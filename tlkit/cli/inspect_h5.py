@@ -184,6 +184,6 @@ def _loading_lines(architecture: str, report: CompatibilityReport) -> Iterator[s
     for note in report.notes:
         yield f"note: {note}"
     for question in report.asks if report.commands else ():
-        yield f"the file does not say {question}"
+        yield f"the file does not record {question}"
     if report.commands and not report.complete:
         yield "with --skip-mismatch the other layers are left out and keep random values:"

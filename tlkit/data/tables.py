@@ -154,7 +154,7 @@ def scan_table(
     joined = [name for name in classes if any(mark in name for mark in ("|;/" if multi_label else "|;"))]
     if joined:
         how = (
-            "--label-separator says what separates them" if multi_label else "only `tlkit finetune --multi-label` reads"
+            "--label-separator sets what separates them" if multi_label else "only `tlkit finetune --multi-label` reads"
         )
         warnings.append(
             f"Labels of {table} such as {join_truncated(joined, most=3)} count as one class each: {how}"

@@ -129,7 +129,7 @@ def test_what_a_file_does_not_say_is_asked(tmp_path, write, network, options, sa
     path = write(tmp_path / "w.h5", network, **options)
     model = keras_model(network)
     before = list(values(model))
-    with pytest.raises(WeightsError, match="does not say") as caught:
+    with pytest.raises(WeightsError, match="does not record") as caught:
         load(path, model, **said)
     assert all(option in caught.value.message for option in asked)
     assert ("--layout" in caught.value.message) == ("--layout th" in asked)

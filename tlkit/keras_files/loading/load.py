@@ -106,7 +106,7 @@ def require_loadable(plan: Plan, file: KerasFile, options: LoadOptions, *, into:
         )
     if plan.questions:
         raise WeightsError(
-            f"{name} ({title}) does not say {' nor '.join(plan.asks)}.",
+            f"{name} ({title}) does not record {' nor '.join(plan.asks)}.",
             hint="Choose one; the file name or download page usually says.",
         )
 

@@ -80,7 +80,7 @@ def _with_adapter(
     alpha = (options or {}).get("lora_alpha")
     if options is None:
         raise WeightsError(
-            f"{tensor.values.file.filename} does not say how strong the adapter (LoRA) of layer {name} is: lora_alpha "
+            f"{tensor.values.file.filename} does not record how strong the adapter (LoRA) of layer {name} is: lora_alpha "
             "is part of a full model only.",
             hint="Save the model as .keras or .weights.h5 with Keras: kernels are merged there.",
         )
