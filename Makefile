@@ -27,7 +27,7 @@ help:
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("tlkit needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
-	@echo "Setting up $(VENV): about 700 MB of packages, downloaded the first time."
+	@echo "Setting up $(VENV): about 1.3 GB of packages, downloaded the first time."
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) '.[dev]'
 	@touch $@
