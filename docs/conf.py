@@ -77,6 +77,21 @@ class PlainLinks(SphinxPostTransform):
                 node.replace_self(node.children)
 
 
+class WholeOptions(SphinxPostTransform):
+    """Marks code with an option in it, which browsers would break after its dashes; ``tlkit.css`` keeps it whole."""
+
+    default_priority = 900
+    builders = ("html",)
+
+    def run(self) -> None:
+        """Mark it, unless a word is too long for a narrow table."""
+        for node in self.document.findall(nodes.literal):
+            words = node.astext().split()
+            if any(word.startswith("--") for word in words) and len(max(words, key=len)) <= 24:
+                node["classes"].append("option")
+
+
 def setup(app: Sphinx) -> None:
     """Register what this file adds to Sphinx."""
     app.add_post_transform(PlainLinks)
+    app.add_post_transform(WholeOptions)

@@ -72,6 +72,23 @@ def test_the_keyboard_reaches_the_text_first(site, page):
     assert "content" in page.run("document.activeElement.textContent").lower()
 
 
+@in_a_browser
+@pytest.mark.parametrize("width", [400, 1280])
+def test_what_the_keyboard_reaches_is_in_view(site, page, width):
+    page.open((site / "start" / "install.html").as_uri(), width)
+    page.run(
+        "document.head.append(Object.assign(document.createElement('style'), {textContent: '* {transition: none}'}))"
+    )
+    for _ in range(page.run("document.querySelectorAll('a, button, input').length")):
+        page.press("Tab", 9)
+        left, right, opacity, name = page.run(
+            "(({left, right}, element) => [left, right, getComputedStyle(element).opacity, element.outerHTML])"
+            "(document.activeElement.getBoundingClientRect(), document.activeElement)"
+        )
+        assert 0 <= left <= right <= width, name
+        assert opacity == "1", name
+
+
 def test_every_command_has_a_manual_page(tmp_path):
     written = {path.name for path in build("man", tmp_path).glob("*.1")}
     assert written >= {"tlkit.1", *(f"tlkit-{name}.1" for name in COMMANDS)}
