@@ -80,8 +80,8 @@ def _with_adapter(
     alpha = (options or {}).get("lora_alpha")
     if options is None:
         raise WeightsError(
-            f"{tensor.values.file.filename} does not record how strong the adapter (LoRA) of layer {name} is: lora_alpha "
-            "is part of a full model only.",
+            f"{tensor.values.file.filename} does not record how strong the adapter (LoRA) of layer {name} is: "
+            "lora_alpha is part of a full model only.",
             hint="Save the model as .keras or .weights.h5 with Keras: kernels are merged there.",
         )
     return Merged(tensor.values, a.values, b.values, float(alpha or rank) / rank)
