@@ -76,9 +76,8 @@ def test_the_keyboard_reaches_the_text_first(site, page):
 @pytest.mark.parametrize("width", [400, 1280])
 def test_what_the_keyboard_reaches_is_in_view(site, page, width):
     page.open((site / "start" / "install.html").as_uri(), width)
-    page.run(
-        "document.head.append(Object.assign(document.createElement('style'), {textContent: '* {transition: none}'}))"
-    )
+    style = "Object.assign(document.createElement('style'), {textContent: '* { transition: none !important; }'})"
+    page.run(f"document.head.append({style})")
     for _ in range(page.run("document.querySelectorAll('a, button, input').length")):
         page.press("Tab", 9)
         left, right, opacity, name = page.run(
