@@ -170,8 +170,8 @@ def _loading_lines(architecture: str, report: CompatibilityReport) -> Iterator[s
         yield f"Loads into {name}: by {report.matched_by}, {number}."
     else:
         yield (
-            f"Does not load into {name}: {report.matched} of its {pluralize(report.layers, 'layer')} match, "
-            f"{len(report.missing)} are missing, {len(report.mismatched)} differ."
+            f"Does not load into {name}: {report.matched} of its {pluralize(report.layers, 'layer')} match; "
+            f"missing: {len(report.missing)}, different: {len(report.mismatched)}."
         )
     for conversion, tensors in report.conversions.items():
         yield f"converts {conversion}: {pluralize(tensors, 'tensor')}"
