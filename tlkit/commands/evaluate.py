@@ -247,7 +247,7 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
         chosen_on=any(digest in chosen_on for digest in digest_of.values()),
     )
     if config.report is not None:
-        _write_report(result, config, Path(config.report), resolve_engine(config.engine))
+        _write_report(result, config, Path(config.report), first.engine)
     return result
 
 
@@ -261,6 +261,7 @@ class _Predicted:
         skipped: ``(path, reason)`` of the others.
         strangeness: ``(readable files,)`` float32, above 1 for unknown images; None where the run has not learned that.
         plain: The outputs without test-time augmentation; None if there is none.
+        engine: ``keras`` or ``openvino``: what ran, or would have run an exported file.
     """
 
     outputs: np.ndarray
@@ -268,6 +269,7 @@ class _Predicted:
     skipped: tuple[tuple[str, str], ...]
     strangeness: np.ndarray | None
     plain: np.ndarray | None
+    engine: str
 
 
 def _predict(run: str, record: RunRecord, files: Sequence[str], config: EvaluateConfig, *, before: int) -> _Predicted:
@@ -276,8 +278,12 @@ def _predict(run: str, record: RunRecord, files: Sequence[str], config: Evaluate
     strangeness: dict[int, float] = {}
     plain: dict[int, np.ndarray] = {}
 
+    used = [resolve_engine(config.engine)]
+
     def open_network() -> Engine:
         engine = open_engine(network, engine=config.engine, precision=config.precision)
+        if engine.name == "keras" and network.runtime is None:  # auto, and OpenVINO could not
+            used[0] = "keras"
         return AveragingEngine(engine) if config.tta else engine
 
     outputs: dict[int, np.ndarray] = {}
@@ -308,6 +314,7 @@ def _predict(run: str, record: RunRecord, files: Sequence[str], config: Evaluate
         tuple(skipped),
         np.array([strangeness[position] for position in sorted(outputs)]) if classifier.knows_unknown else None,
         np.stack([plain[position] for position in sorted(outputs)]) if plain else None,
+        used[0],
     )
 
 

@@ -19,7 +19,7 @@ from tlkit.distributed.lanes import Share
 from tlkit.distributed.processes import leave, refuse_differences, reporting_lost_processes, training_share
 from tlkit.errors import RunError, UsageError
 from tlkit.features.cache import FeatureCache
-from tlkit.inference.select import resolve_engine
+from tlkit.inference.select import engine_for
 from tlkit.training.base import Base, Stage, plan_stages
 from tlkit.training.batches import TrainingBatches
 from tlkit.training.folds import train_folds
@@ -71,7 +71,9 @@ def finetune(config: FinetuneConfig) -> FinetuneResult | None:
         create_run_dir(config.output, plan.architecture.name) if leads else follow() as folder,
     ):
         # the engine of today, whatever is installed on the day of a resume; given features may be of either
-        engine = resolve_engine(config.engine) if config.features is None else config.engine
+        engine = config.engine
+        if config.features is None:
+            engine = engine_for(Base.of(plan).spec.network, config.engine)
         # and the backend, where KERAS_BACKEND or keras.json has chosen one
         chosen = config.backend if backend() == BACKENDS[0] else backend()
         plan = dataclasses.replace(plan, config=dataclasses.replace(plan.config, engine=engine, backend=chosen))

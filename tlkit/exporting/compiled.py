@@ -120,16 +120,20 @@ def _sized(pixels: Handle, manifest: Manifest, writer: Any) -> Handle:
 
 def _emit(classifier: Classifier, pixels: Handle, writer: Writer) -> Handle:
     network = classifier.network
+    if network.selection is None:
+        raise _refusal(network.unsupported or "it is known to Keras alone")
     try:
-        if network.selection is None:
-            raise Unsupported("the network", "is known to Keras alone")
         selection = network.selection()
         first = Selection(selection.network, selection.outputs[:1])
         with np.errstate(over="ignore"):
             (output,) = emit_selection(first, network.preprocessor, pixels, writer)
     except Unsupported as reason:
-        raise ModelError(
-            f"tlkit cannot write this network as ONNX or OpenVINO: {reason}.",
-            hint="--format saved_model, litert and keras go through Keras, which knows every layer.",
-        ) from reason
+        raise _refusal(str(reason)) from reason
     return to_probabilities(classifier, output, WriterOperations(writer))
+
+
+def _refusal(reason: str) -> ModelError:
+    return ModelError(
+        f"tlkit cannot write this network as ONNX or OpenVINO: {reason}.",
+        hint="--format keras and saved_model go through Keras, which knows every layer; --format litert knows most.",
+    )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from tlkit.backend import keras_scope, tf
+from tlkit.errors import ModelError
 from tlkit.exporting.keras_archive import KerasOperations
 from tlkit.exporting.probabilities import to_probabilities
 from tlkit.exporting.resize import resize_images
 from tlkit.inference.exported.files import labels_text, pack
 from tlkit.inference.exported.manifest import LABELS, MANIFEST, Manifest
+from tlkit.inference.failures import describe_operations, is_about_memory, reason_of
 from tlkit.inference.frozen_graph import frozen_graph
 from tlkit.training.classifier import Classifier
 from tlkit.utils.quiet import stderr_held_back
@@ -87,6 +90,9 @@ def write_litert(classifier: Classifier, manifest: Manifest, path: Path) -> None
         classifier: What to write.
         manifest: What travels in it; its precision decides how weights are stored.
         path: The ``.tflite`` file.
+
+    Raises:
+        ModelError: LiteRT has no operation for a layer.
     """
     from tlkit.exporting.litert_metadata import with_metadata
 
@@ -99,5 +105,29 @@ def write_litert(classifier: Classifier, manifest: Manifest, path: Path) -> None
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.target_spec.supported_types = [tf.float16]
         with stderr_held_back():  # it prints what it quantizes
-            path.write_bytes(with_metadata(converter.convert(), manifest))
+            converted = _convert(converter, classifier)
+        if isinstance(converted, ModelError):  # raised here, where what it printed is not shown
+            raise converted
+        path.write_bytes(with_metadata(converted, manifest))
     pack(path, manifest)
+
+
+_FAILED_AT = re.compile(r'error: loc\((?:callsite\()*fused\["(\w+):", "([^"@]+)@')
+
+
+def _convert(converter: Any, classifier: Classifier) -> bytes | ModelError:
+    """Return the LiteRT model, or the error that names the layers that LiteRT has no operation for."""
+    try:
+        model: bytes = converter.convert()
+        return model
+    except Exception as error:
+        if type(error).__name__ != "ConverterError" or is_about_memory(error):
+            raise
+        failed = dict.fromkeys(_FAILED_AT.findall(str(error)))
+        reason = f"it has no {describe_operations(classifier.network.model(), failed)}" if failed else reason_of(error)
+        found = ModelError(
+            f"tlkit cannot write this network as LiteRT: {reason}.",
+            hint="--format saved_model and keras go through Keras, which knows every layer.",
+        )
+        found.__cause__ = error
+        return found

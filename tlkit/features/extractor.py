@@ -29,7 +29,7 @@ from tlkit.inference.base import Engine, run
 from tlkit.inference.lazy_model import LazyModel
 from tlkit.inference.loop import ForwardBatch, forward
 from tlkit.inference.provenance import Provenance
-from tlkit.inference.select import open_engine
+from tlkit.inference.select import engine_for, open_engine
 from tlkit.utils.atomic_write import atomic_write
 from tlkit.utils.logging import logger
 from tlkit.utils.text import pluralize
@@ -66,9 +66,14 @@ class FeatureExtractor:
         self._engines: dict[tuple[int, ...], Engine] = {}
 
     @cached_property
+    def _resolved_engine(self) -> str:
+        """The engine that runs all specs, which is one: provenance is known before anything is computed."""
+        return engine_for(self._network(range(len(self.specs))), self.engine_name)
+
+    @cached_property
     def provenances(self) -> list[Provenance]:
         """What decides the features of each spec."""
-        return [spec.provenance_with(self.engine_name, self.precision) for spec in self.specs]
+        return [spec.provenance_with(self._resolved_engine, self.precision) for spec in self.specs]
 
     @property
     def provenance(self) -> Provenance:
@@ -84,7 +89,7 @@ class FeatureExtractor:
         """Return the engine that computes the specs of these numbers, in that order."""
         if numbers not in self._engines:
             network = self._network(numbers)
-            self._engines[numbers] = open_engine(network, engine=self.engine_name, precision=self.precision)
+            self._engines[numbers] = open_engine(network, engine=self._resolved_engine, precision=self.precision)
         return self._engines[numbers]
 
     def _network(self, numbers: Sequence[int]) -> LazyModel:

@@ -27,6 +27,7 @@ class LazyModel:
         selection: Return the network as data, with the same outputs; it may raise
             :class:`tlkit.inference.compiler.graph.Unsupported`. None where there is only the Keras model.
         runtime: Open the engine of a file that only the runtime of its format reads; None for all others.
+        unsupported: Why there is only the Keras model: ``layer NAME (CLASS): REASON``.
     """
 
     model: Callable[[], Any]
@@ -34,6 +35,26 @@ class LazyModel:
     provenance: Provenance | None = None
     selection: Callable[[], Selection] | None = None
     runtime: Callable[[], Engine] | None = None
+    unsupported: str | None = None
+
+    def is_data(self) -> bool:
+        """Return True where all layers and settings are known as data, so that no conversion can fail."""
+        from tlkit.inference.compiler.graph import Unsupported
+        from tlkit.inference.compiler.shapes import infer_shapes
+        from tlkit.inference.compiler.tensors import Tensor
+
+        if self.selection is None:
+            return False
+        sides, channels = self.preprocessor.size, self.preprocessor.channels
+        try:
+            network = self.selection().network
+            first = network.data_format == "channels_first"
+            infer_shapes(
+                network.graph, Tensor(None, (channels, *sides) if first else (*sides, channels), moved=not first)
+            )
+        except (Unsupported, AttributeError, IndexError, KeyError, TypeError, ValueError):  # read_model_file has these
+            return False
+        return True
 
     @classmethod
     def joined(cls, networks: Sequence[LazyModel]) -> LazyModel:
@@ -54,7 +75,8 @@ class LazyModel:
             layer=[name for each in known for name in _as_list(each.layer)],
             pooling=[str(each.pooling) for each in known],
         ) if len(known) == len(provenances) else None  # fmt: skip
-        return cls(model, networks[0].preprocessor, joined, _joined_selection(networks))
+        reason = next((network.unsupported for network in networks if network.unsupported), None)
+        return cls(model, networks[0].preprocessor, joined, _joined_selection(networks), unsupported=reason)
 
 
 def _joined_selection(networks: Sequence[LazyModel]) -> Callable[[], Selection] | None:

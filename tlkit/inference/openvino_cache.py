@@ -15,6 +15,7 @@ from typing import Any
 
 import tlkit
 from tlkit.errors import WeightsError
+from tlkit.inference.failures import OpenVINOError, describe_operations, is_about_memory, reason_of
 from tlkit.inference.lazy_model import LazyModel
 from tlkit.inference.provenance import Provenance
 from tlkit.utils.atomic_write import part_prefix
@@ -56,6 +57,7 @@ def converted_model(network: LazyModel) -> Iterator[tuple[Path, bool]]:
         cache key, and any network if the cache cannot be written to.
 
     Raises:
+        OpenVINOError: It has operations that OpenVINO lacks.
         WeightsError: There is no disk space for it.
     """
     provenance = conversion_provenance(network)
@@ -133,7 +135,27 @@ def _definition(graph: Any) -> Any:
 
     names = [output.op.name for output in graph.outputs]
     with keras_scope():  # it would log that the function is of TensorFlow 1
-        return tf.compat.v1.graph_util.extract_sub_graph(graph.graph.as_graph_def(), names)
+        definition = tf.compat.v1.graph_util.extract_sub_graph(graph.graph.as_graph_def(), names)
+    # constants that a model file holds are captured, and would be more inputs of the network
+    captured = {placeholder.op.name: tensor for tensor, placeholder in graph.graph.captures}
+    for node in definition.node:
+        tensor = captured.get(node.name)
+        if tensor is not None and tensor.dtype != tf.resource:
+            node.op = "Const"
+            node.attr.clear()
+            node.attr["dtype"].type = tensor.dtype.as_datatype_enum
+            node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(tensor.numpy()))
+    return definition
+
+
+def _not_converted(front_end: Any, graph: Path, definition: Any) -> list[tuple[str, str]]:
+    """Return ``(operation, name)`` of the nodes of a graph that OpenVINO cannot convert, in their order."""
+    try:
+        partial = front_end.convert_partially(front_end.load(str(graph)))
+    except Exception:  # then the error of the conversion has to do
+        return []
+    left = {node.get_friendly_name() for node in partial.get_ops() if "FrameworkNode" in node.get_type_name()}
+    return [(node.op, node.name) for node in definition.node if node.name in left]
 
 
 def _convert(network: LazyModel, folder: Path) -> None:
@@ -144,8 +166,20 @@ def _convert(network: LazyModel, folder: Path) -> None:
     front_end = openvino.frontend.FrontEndManager().load_by_framework("tf")
     graph = folder / "graph.pb"
     # unrolled: the front end cannot convert TensorFlow's loops over lists of tensors
-    graph.write_bytes(_definition(frozen_graph(network, unroll=True)).SerializeToString())
-    model = front_end.convert(front_end.load(str(graph)))
+    definition = _definition(frozen_graph(network, unroll=True))
+    graph.write_bytes(definition.SerializeToString())
+    try:
+        model = front_end.convert(front_end.load(str(graph)))
+    except Exception as error:  # the front end's own have no other base
+        if is_about_memory(error):
+            raise
+        missing = _not_converted(front_end, graph, definition)
+        raise OpenVINOError(
+            f"OpenVINO cannot convert {describe_operations(network.model(), missing)}."
+            if missing
+            else f"OpenVINO cannot convert this network: {reason_of(error)}.",
+            hint="Use --engine keras, which knows every layer.",
+        ) from error
     try:
         openvino.save_model(model, folder / MODEL, compress_to_fp16=False)
     except RuntimeError as error:  # raised for a full disk

@@ -13,6 +13,7 @@ from tlkit.errors import UsageError
 from tlkit.inference.base import Outputs
 from tlkit.inference.compiler.graph import Unsupported
 from tlkit.inference.compiler.network import compile_network
+from tlkit.inference.failures import OpenVINOError, is_about_memory, reason_of
 from tlkit.inference.lazy_model import LazyModel
 from tlkit.inference.openvino_cache import COMPILED, converted_model
 from tlkit.inference.openvino_runtime import core, openvino
@@ -24,6 +25,10 @@ _HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
 class OpenVINOEngine:
     """The ``openvino`` engine; see :class:`tlkit.inference.base.Engine`.
+
+    Raises:
+        UsageError: This processor does not support the precision.
+        OpenVINOError: OpenVINO cannot run the network.
 
     Images go one by one to as many streams as there are threads: at least as fast as large batches, and no output can
     depend on another image, nor on the number of threads.
@@ -45,13 +50,16 @@ class OpenVINOEngine:
             "NUM_STREAMS": threads,
             "INFERENCE_NUM_THREADS": threads,
         }
-        model = _from_data(network)
-        if model is not None:
-            compiled = core.compile_model(model, "CPU", options)
-            del model  # and the constants that it shares with NumPy
-        else:
-            compiled = _compile_converted(network, options)
-        self.shapes = tuple(tuple(output.shape)[1:] for output in compiled.outputs)
+        try:
+            compiled = _compile(network, options)
+            self.shapes = tuple(tuple(output.shape)[1:] for output in compiled.outputs)
+        except RuntimeError as error:  # of OpenVINO
+            if is_about_memory(error):
+                raise
+            raise OpenVINOError(
+                f"OpenVINO cannot run this network: {reason_of(error)}.",
+                hint="Use --engine keras, which knows every layer.",
+            ) from error
         self._queue = openvino.AsyncInferQueue(compiled, 2 * threads)
         self._queue.set_callback(_store)
         # the interpreter must not exit while a request may still call back, whatever the reason it exits
@@ -63,6 +71,13 @@ class OpenVINOEngine:
         for index in range(len(pixels)):
             self._queue.start_async(pixels[index : index + 1], (batch, index))
         return batch.future
+
+
+def _compile(network: LazyModel, options: dict[str, Any]) -> openvino.CompiledModel:
+    model = _from_data(network)
+    if model is None:
+        return _compile_converted(network, options)
+    return core.compile_model(model, "CPU", options)
 
 
 def _from_data(network: LazyModel) -> openvino.Model | None:

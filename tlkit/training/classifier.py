@@ -255,7 +255,8 @@ def _model_classifier(config: PredictConfig, path: Path) -> Classifier:
     kind = _output_kind(model.ends, model.outputs, path)
     count = 2 if model.outputs == 1 else model.outputs
     classes = _numbers(count) if config.labels is None else read_labels(config.labels, count)
-    return Classifier(LazyModel(model.load, preprocessor, None, model.selection), classes, kind)
+    network = LazyModel(model.load, preprocessor, None, model.selection, unsupported=model.unsupported)
+    return Classifier(network, classes, kind)
 
 
 @dataclass(frozen=True)
@@ -268,7 +269,8 @@ class _ModelFile:
         ends: What they are, and which pixels it takes.
         described: The layers of its config.
         load: Return the Keras model.
-        selection: Return the network without Keras; None where only Keras computes it.
+        selection: Return the network without Keras, or raise Unsupported; None where only Keras computes it.
+        unsupported: Why that is so.
     """
 
     inputs: tuple[Any, ...]
@@ -277,27 +279,43 @@ class _ModelFile:
     described: ConfigLayer | None
     load: Callable[[], Any]
     selection: Callable[[], Selection] | None
+    unsupported: str | None = None
 
 
 def _open_model(path: Path, config: PredictConfig) -> _ModelFile:
+    def select() -> Selection:  # for `tlkit export`, which compiles a network whatever runs it
+        return read_model_file(path, config.load).network.select()
+
+    unsupported = None
     if resolve_engine(config.engine) == "openvino":
         try:
             return _without_keras(path, config)
         except Unsupported as reason:
             logger.debug("%s goes through Keras: %s.", path, reason)
+            unsupported = str(reason)
+    selection = None if unsupported else select
     loaded = keras_files.load_model(path, config.load)
     inputs, outputs = loaded.model.input_shape, loaded.model.output_shape
     if not isinstance(inputs, tuple) or len(inputs) != 4:
         raise ModelError(f"{path} takes {inputs}, not one image.")
     count = _count(path, outputs)
-    graph = read_config(keras_files.describe_model(path).config)
-    ends = model_ends(
-        graph,
-        inputs[1:],
-        lambda: keras_files.layer_arrays(loaded.model),
-        lambda values: np.asarray(loaded.model(values, training=False)),
-    )
-    return _ModelFile(inputs, count, ends, loaded.header.config, lambda: loaded.model, None)
+    try:
+        graph = read_config(keras_files.describe_model(path).config, lenient=True)
+    except Unsupported as reason:  # then nothing but its outputs can be looked at
+        logger.debug("The layers of %s cannot be followed: %s.", path, reason)
+        graph = None
+    ends = model_ends(graph, inputs[1:], lambda: keras_files.layer_arrays(loaded.model), _runs(loaded.model))
+    return _ModelFile(inputs, count, ends, loaded.header.config, lambda: loaded.model, selection, unsupported)
+
+
+def _runs(model: Any) -> Callable[[np.ndarray], np.ndarray]:
+    from tlkit.inference.failures import layers_named
+
+    def run(values: np.ndarray) -> np.ndarray:
+        with layers_named(model):
+            return np.asarray(model(values, training=False))
+
+    return run
 
 
 def _without_keras(path: Path, config: PredictConfig) -> _ModelFile:

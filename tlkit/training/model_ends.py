@@ -48,7 +48,7 @@ class ModelEnds:
 
 @np.errstate(divide="ignore", invalid="ignore")
 def model_ends(
-    graph: Graph,
+    graph: Graph | None,
     shape: Sequence[int | None],
     read_arrays: Callable[[], Arrays],
     run: Callable[[np.ndarray], np.ndarray],
@@ -56,11 +56,13 @@ def model_ends(
     """Find out what the ends of a model are, from its layers; where those do not tell, from outputs of random images.
 
     Args:
-        graph: The model, of one input and one output ``(batch, classes)``.
+        graph: The model, of one input and one output ``(batch, classes)``; None where its layers are not known.
         shape: Of one input; sides may be None.
         read_arrays: Read its weights.
         run: Return the outputs for a batch of inputs.
     """
+    if graph is None:
+        return ModelEnds(scales_pixels=False, outputs=_outputs_of_probes(shape, run))
     scaled: dict[int, tuple[Any, Any]] = {}
     first: list[tuple[Any, Any]] = []
     outputs: dict[int, str | None] = {}

@@ -53,12 +53,12 @@ class RunNetwork:
         return load_model(self.folder, self.record)
 
     @cached_property
-    def _network(self) -> ModelNetwork | None:
+    def _network(self) -> ModelNetwork | Unsupported:
         try:
             return load_network(self.folder, self.record)
         except Unsupported as reason:
             logger.debug("The run goes through Keras: %s.", reason)
-            return None
+            return reason
 
     def classifier(self) -> LazyModel:
         """Return the network from an input to ``(batch, classes)`` probabilities."""
@@ -68,13 +68,14 @@ class RunNetwork:
             classes=len(self.record.classes),
         )  # fmt: skip
         network = self._network
-        return LazyModel(
-            lambda: self._model, self.preprocessor, provenance, network.network.select if network else None
-        )
+        if isinstance(network, Unsupported):
+            return LazyModel(lambda: self._model, self.preprocessor, provenance, unsupported=str(network))
+        return LazyModel(lambda: self._model, self.preprocessor, provenance, network.network.select)
 
     def features(self, layer: str | None = None, pooling: str | None = None) -> FeatureSpec:
         """Return the features of a layer; arguments and errors are those of :meth:`FeatureSpec.from_model`."""
+        network = None if isinstance(self._network, Unsupported) else self._network
         return FeatureSpec.from_model(
-            lambda: self._model, self.preprocessor, self._network, name=self.record.architecture, digest=self.digest,
+            lambda: self._model, self.preprocessor, network, name=self.record.architecture, digest=self.digest,
             layer=layer, pooling=pooling,
         )  # fmt: skip

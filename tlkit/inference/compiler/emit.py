@@ -53,6 +53,14 @@ def emit_call(call: Call, weights: Mapping[str, np.ndarray], tensors: Mapping[in
     Raises:
         Unsupported: Its kind, or a setting, is not in the tables.
     """
+    try:
+        return _emit_call(call, weights, tensors, writer)
+    except Unsupported as reason:
+        reason.kind = call.kind
+        raise
+
+
+def _emit_call(call: Call, weights: Mapping[str, np.ndarray], tensors: Mapping[int, Tensor], writer: Writer) -> Tensor:
     layer = Layer(
         writer,
         Settings(call.name, call.settings),

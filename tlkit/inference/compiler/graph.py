@@ -15,12 +15,23 @@ class Unsupported(Exception):
     """A kind of layer, or a setting of one, that the tables do not have.
 
     Args:
-        layer: The name of the layer.
+        name: The name of the layer.
         reason: What is not known about it.
+        what: ``model`` or ``file`` where the name is not of a layer.
+
+    Attributes:
+        kind: The class of the layer, where it is known.
     """
 
-    def __init__(self, layer: str, reason: str) -> None:
-        super().__init__(f"layer {layer}: {reason}")
+    def __init__(self, name: str, reason: str, *, what: str = "layer") -> None:
+        super().__init__(name, reason)
+        self.name, self.reason, self.what = name, reason, what
+        self.kind: str | None = None
+
+    def __str__(self) -> str:
+        """Return ``layer NAME (CLASS): REASON``; without the class where the reason has it."""
+        kind = f" ({self.kind})" if self.kind and self.reason != f"is a {self.kind}" else ""
+        return f"{self.what} {self.name}{kind}: {self.reason}"
 
 
 @dataclass(frozen=True)

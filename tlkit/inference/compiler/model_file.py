@@ -66,10 +66,10 @@ def read_model_file(path: Path, options: LoadOptions | None = None) -> ModelNetw
     try:
         graph = read_config(model.config)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        raise Unsupported(path.name, f"its config cannot be followed ({error})") from error
+        raise Unsupported(path.name, f"its config cannot be followed ({error})", what="file") from error
     inputs = [call for call in graph.calls if call.kind == "InputLayer"]
     if len(inputs) != 1 or inputs[0].shape is None or len(inputs[0].shape) != 3:
-        raise Unsupported(path.name, "it takes something else than images")
+        raise Unsupported(path.name, "it takes something else than images", what="file")
     shape = inputs[0].shape
     first = (data_layout(model.header.config) if model.header.config else None) == "channels_first"
     data_format = "channels_first" if first or (shape[2] not in (1, 3) and shape[0] in (1, 3)) else "channels_last"
@@ -77,7 +77,7 @@ def read_model_file(path: Path, options: LoadOptions | None = None) -> ModelNetw
     try:
         expected = _expected(graph, shape, data_format)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        raise Unsupported(path.name, f"its layers cannot be followed ({error!r})") from error
+        raise Unsupported(path.name, f"its layers cannot be followed ({error!r})", what="file") from error
     first_read = iter([True])
 
     def read_arrays() -> Any:
@@ -98,7 +98,7 @@ def _expected(graph: Graph, shape: tuple[int | None, ...], data_format: str) -> 
     """Return the layers that have weights, as a file is matched with them."""
     weights, _ = infer_shapes(graph, _source(shape, (224, 224), data_format))
     if sum(math.prod(size) for _, tensors in weights.values() for _, size in tensors) > _MOST_WEIGHTS:
-        raise Unsupported("the model", "has too many weights")
+        raise Unsupported("of this file", "has too many weights", what="model")
     settings = {call.layer: call.settings for call in graph.calls}
     return [
         LayerSpec(

@@ -14,22 +14,25 @@ _TENSORS = ("inputs", "sequences", "query", "value", "key")
 MOST_CALLS = 100_000
 
 
-def read_config(config: Mapping[str, Any]) -> Graph:
+def read_config(config: Mapping[str, Any], *, lenient: bool = False) -> Graph:
     """Return the graph of a functional or Sequential model.
 
     Args:
         config: ``{"class_name": …, "config": …}`` of Keras 3, upgraded where it is older.
+        lenient: Leave out what the compiler cannot say of a call (masks, states, all outputs but the first). Such a
+            graph shows how layers are connected, and is not to be compiled.
 
     Raises:
         Unsupported: It has several inputs, or calls that cannot be told.
     """
-    reader = _Reader()
+    reader = _Reader(lenient)
     outputs = reader.model(config, None, ())
     return Graph(tuple(reader.calls), tuple(outputs), reader.models)
 
 
 class _Reader:
-    def __init__(self) -> None:
+    def __init__(self, lenient: bool) -> None:
+        self.lenient = lenient
         self.calls: list[Call] = []
         self.models: dict[str, Ref] = {}
 
@@ -39,7 +42,7 @@ class _Reader:
         if entry["class_name"] == "Sequential":
             return self._sequential(config["layers"], given, path)
         if "input_layers" not in config:
-            raise Unsupported(str(config.get("name")), "is a model of its own class")
+            raise Unsupported(str(config.get("name")), "is a model of its own class", what="model")
         return self._functional(config, given, path)
 
     def _add(self, call: Call) -> Ref:
@@ -63,7 +66,7 @@ class _Reader:
         layers = config["layers"]
         inputs = [name for name, *_ in references(config["input_layers"])]
         if len(inputs) != 1 or (given is not None and len(given) != 1):
-            raise Unsupported(str(config.get("name")), f"takes {len(inputs)} inputs")
+            raise Unsupported(str(config.get("name")), f"takes {len(inputs)} inputs", what="model")
         done: dict[str, list[list[Ref] | None]] = {}
         waiting: list[tuple[int, Any, Any]] = []
         models = {entry["name"] for entry in layers if entry["class_name"] in _MODELS}
@@ -89,7 +92,7 @@ class _Reader:
                 outputs = outputs_of(name, index)
                 if outputs is None:
                     raise _Later
-                return _output(name, outputs, output)
+                return self._output(name, outputs, output)
             if isinstance(value, list | tuple):
                 return [resolve(item) for item in value]
             return value
@@ -112,7 +115,7 @@ class _Reader:
             outputs = outputs_of(name, index)
             if outputs is None:
                 raise Unsupported(name, "is no output of a call")
-            found.append(_output(name, outputs, output))
+            found.append(self._output(name, outputs, output))
         return found
 
     def _input(self, entry: Mapping[str, Any], path: tuple[str, ...]) -> Ref:
@@ -135,9 +138,11 @@ class _Reader:
             if key != "training" and value is not None and value is not False
         }
         named = [given.pop(key) for key in _TENSORS if key in given]
-        if given:
+        if given and not self.lenient:
             raise Unsupported(name, f"is called with {', '.join(given)}")
         tensors = list(_flat((*arguments, *named)))
+        if self.lenient:
+            tensors = [tensor for tensor in tensors if isinstance(tensor, Ref)]
         if not all(isinstance(tensor, Ref) for tensor in tensors):
             raise Unsupported(name, "is called on constants")
         if kind in _MODELS:
@@ -147,11 +152,12 @@ class _Reader:
             return outputs
         return [self._add(Call(kind, name, path, config, tuple(tensors)))]
 
-
-def _output(name: str, outputs: Sequence[Ref], number: int) -> Ref:
-    if number >= len(outputs):
+    def _output(self, name: str, outputs: Sequence[Ref], number: int) -> Ref:
+        if number < len(outputs):
+            return outputs[number]
+        if self.lenient:
+            return Ref(outputs[0].call, number)
         raise Unsupported(name, "gives several tensors")
-    return outputs[number]
 
 
 class _Later(Exception):
