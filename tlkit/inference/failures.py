@@ -32,10 +32,7 @@ def layer_of(model: Any, node: str) -> Any:
     found = None
     for scope in node.split("/")[:-1]:
         below = {layer.name: layer for layer in flatten_layers(model if found is None else found)[1:]}
-        layer = below.get(re.sub(r"_\d+$", "", scope)) or below.get(scope)
-        if layer is None:
-            break
-        found = layer
+        found = below.get(re.sub(r"_\d+$", "", scope)) or below.get(scope) or found
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import weakref
 from concurrent.futures import Future
@@ -13,7 +14,7 @@ from tlkit.errors import UsageError
 from tlkit.inference.base import Outputs
 from tlkit.inference.compiler.graph import Unsupported
 from tlkit.inference.compiler.network import compile_network
-from tlkit.inference.failures import OpenVINOError, is_about_memory, reason_of
+from tlkit.inference.failures import OpenVINOError, describe_layer, is_about_memory, layer_of, reason_of
 from tlkit.inference.lazy_model import LazyModel
 from tlkit.inference.openvino_cache import COMPILED, converted_model
 from tlkit.inference.openvino_runtime import core, openvino
@@ -57,7 +58,7 @@ class OpenVINOEngine:
             if is_about_memory(error):
                 raise
             raise OpenVINOError(
-                f"OpenVINO cannot run this network: {reason_of(error)}.",
+                f"OpenVINO cannot run {_failing_part(network, error)}: {reason_of(error)}.",
                 hint="Use --engine keras, which knows every layer.",
             ) from error
         self._queue = openvino.AsyncInferQueue(compiled, 2 * threads)
@@ -71,6 +72,13 @@ class OpenVINOEngine:
         for index in range(len(pixels)):
             self._queue.start_async(pixels[index : index + 1], (batch, index))
         return batch.future
+
+
+def _failing_part(network: LazyModel, error: RuntimeError) -> str:
+    """Return the layer of the node that a message of OpenVINO names, for people."""
+    found = re.search(r"\bname:? '?([\w./-]+)", reason_of(error))
+    layer = layer_of(network.model(), found[1]) if found else None
+    return "this network" if layer is None else describe_layer(layer)
 
 
 def _compile(network: LazyModel, options: dict[str, Any]) -> openvino.CompiledModel:
