@@ -9,6 +9,9 @@ import pytest
 from helpers import cubic
 
 from tlkit.data.images.preprocessor import ImagePreprocessor
+from tlkit.inference.base import run as run_engine
+from tlkit.inference.lazy_model import LazyModel
+from tlkit.inference.select import open_engine
 from tlkit.utils.logging import warn_once
 
 layers, ops = keras.layers, keras.ops
@@ -191,6 +194,16 @@ def rewrite_config(path, before, after):
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in files.items():
             archive.writestr(name, content)
+
+
+def test_constants_of_a_network_are_no_inputs_of_what_is_converted():
+    images = keras.Input((SIDE, SIDE, 3))
+    model = keras.Model(images, layers.Flatten()(ops.inv(images[..., 0] / 255 + ops.eye(SIDE) * 20)))
+    network = LazyModel(lambda: model, ImagePreprocessor((SIDE, SIDE), "none"))
+    pixels = np.random.default_rng(0).integers(0, 256, (2, SIDE, SIDE, 3), dtype=np.uint8)
+    got, expected = (run_engine(open_engine(network, engine=engine), pixels)[0] for engine in ("openvino", "keras"))
+    assert np.abs(expected).max() > 0.01
+    np.testing.assert_allclose(got, expected, atol=1e-6)
 
 
 WARNING = "Warning: OpenVINO cannot convert ResizeBicubic of layer enlarge (Resizing). Keras runs the network.\n"

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Any
 
 from tlkit.errors import ModelError
@@ -13,8 +12,6 @@ from tlkit.utils.text import join_truncated
 
 OUT_OF_MEMORY = ("bad_alloc", "ResourceExhaustedError", "RESOURCE_EXHAUSTED")
 """Parts of messages of OpenVINO and TensorFlow."""
-_BY_KERAS = re.compile(r"Exception encountered when calling (\w+)\.call\(\)\.\s*(.*)")
-_STYLE = re.compile(r"\x1b\[\d+m")
 _MOST_NAMED = 3
 
 
@@ -57,7 +54,7 @@ def describe_operations(model: Any, nodes: Iterable[tuple[str, str]]) -> str:
 
 def reason_of(error: BaseException) -> str:
     """Return the line of a message that tells why, without where in a library it was raised, nor a full stop."""
-    lines = [_STYLE.sub("", line).strip() for line in str(error).splitlines()]
+    lines = [line.strip() for line in str(error).splitlines()]
     telling = [line for line in lines if line and not line.startswith(("Exception from", "Check '", "FrontEnd API"))]
     return (telling or [line for line in lines if line] or [type(error).__name__])[0].rstrip(".")
 
@@ -66,21 +63,3 @@ def is_about_memory(error: BaseException) -> bool:
     """Return True where memory or disk space did not suffice, whatever runs the network."""
     text = f"{type(error).__name__} {error}"
     return isinstance(error, MemoryError | OSError) or any(sign in text for sign in OUT_OF_MEMORY)
-
-
-@contextmanager
-def layers_named(model: Any) -> Iterator[None]:
-    """Raise a :class:`ModelError` that names the layer where Keras itself fails to call one inside the block."""
-    try:
-        yield
-    except Exception as error:
-        found = _BY_KERAS.match(str(error))
-        if found is None or is_about_memory(error):
-            raise
-        kind, reason = found[1], _STYLE.sub("", found[2]).rstrip(".")
-        layers = [layer for layer in flatten_layers(model) if type(layer).__name__ == kind]
-        named = describe_layer(layers[0]) if len(layers) == 1 else f"a {kind}"
-        raise ModelError(
-            f"Keras cannot run {named} of this network: {reason}.",
-            hint="Change its settings, and save the model again.",
-        ) from error

@@ -7,7 +7,6 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from tlkit.backend import keras_scope, tf
-from tlkit.inference.failures import layers_named
 from tlkit.inference.grouped_conv import native_grouped_conv
 from tlkit.inference.lazy_model import LazyModel
 from tlkit.keras_private import flatten_layers
@@ -30,9 +29,6 @@ def frozen_graph(network: LazyModel, *, unroll: bool = False, fold: bool = True)
     Returns:
         A concrete function from pixels ``(batch, height, width, channels)``, of the preprocessor's dtype, to a list of
         float32 outputs.
-
-    Raises:
-        ModelError: Keras cannot call a layer.
     """
     model, preprocessor = network.model(), network.preprocessor
     hold = (lambda value: value) if fold else tf.convert_to_tensor
@@ -51,7 +47,7 @@ def frozen_graph(network: LazyModel, *, unroll: bool = False, fold: bool = True)
         return [tf.cast(output, tf.float32) for output in tf.nest.flatten(outputs)]
 
     signature = tf.TensorSpec((None, *preprocessor.size, preprocessor.channels), preprocessor.dtype, name="pixels")
-    with layers_named(model), _unrolled(model) if unroll else nullcontext():
+    with _unrolled(model) if unroll else nullcontext():
         return tf.function(forward, input_signature=[signature], autograph=False).get_concrete_function()
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from tlkit.backend import jax, keras_scope
-from tlkit.inference.failures import layers_named
 from tlkit.inference.lazy_model import LazyModel
 from tlkit.inference.mixed_precision import mixed_precision_scope
 from tlkit.keras_private import flatten_layers
@@ -37,8 +36,7 @@ class JaxNetwork:
 
         self._forward = jax.jit(forward)
         one = jax.ShapeDtypeStruct((1, *preprocessor.size, preprocessor.channels), preprocessor.dtype)
-        with layers_named(model):
-            self.shapes = tuple(tuple(output.shape[1:]) for output in jax.eval_shape(forward, self._weights, one))
+        self.shapes = tuple(tuple(output.shape[1:]) for output in jax.eval_shape(forward, self._weights, one))
 
     def __call__(self, pixels: np.ndarray) -> list[np.ndarray]:
         """Return the float32 outputs for pixels ``(batch, height, width, channels)``."""

@@ -304,18 +304,13 @@ def _open_model(path: Path, config: PredictConfig) -> _ModelFile:
     except Unsupported as reason:  # then nothing but its outputs can be looked at
         logger.debug("The layers of %s cannot be followed: %s.", path, reason)
         graph = None
-    ends = model_ends(graph, inputs[1:], lambda: keras_files.layer_arrays(loaded.model), _runs(loaded.model))
+    ends = model_ends(
+        graph,
+        inputs[1:],
+        lambda: keras_files.layer_arrays(loaded.model),
+        lambda values: np.asarray(loaded.model(values, training=False)),
+    )
     return _ModelFile(inputs, count, ends, loaded.header.config, lambda: loaded.model, selection, unsupported)
-
-
-def _runs(model: Any) -> Callable[[np.ndarray], np.ndarray]:
-    from tlkit.inference.failures import layers_named
-
-    def run(values: np.ndarray) -> np.ndarray:
-        with layers_named(model):
-            return np.asarray(model(values, training=False))
-
-    return run
 
 
 def _without_keras(path: Path, config: PredictConfig) -> _ModelFile:
