@@ -17,7 +17,7 @@ from tlkit.config_file import read_options
 from tlkit.errors import ConfigError, UsageError
 from tlkit.utils.compute import Backend
 from tlkit.utils.options import Option, Options, Size, option, options_of
-from tlkit.utils.text import without_password
+from tlkit.utils.text import pluralize, without_password
 
 DEFAULT_ARCHITECTURE = "efficientnetlite0"
 """The default base: its weights come with tlkit."""
@@ -707,7 +707,8 @@ class TrainingOptions(WidthOptions, LoadOptions, EngineOptions, DataOptions):
             )
         if self.finetune_epochs and self.warmup_epochs >= self.finetune_epochs:
             raise UsageError(
-                f"--warmup-epochs {self.warmup_epochs:g} leaves none of the {self.finetune_epochs} epochs of phase 2.",
+                f"--warmup-epochs {self.warmup_epochs:g} leaves nothing of phase 2, which has "
+                f"{pluralize(self.finetune_epochs, 'epoch')}.",
                 hint="Use fewer, or more --finetune-epochs.",
             )
         if self.optimizer == "lbfgs" and (reason := self._why_not_lbfgs()):

@@ -90,8 +90,8 @@ def test_odd_images_and_small_classes_are_said(found):
 def test_text_csv_and_page(planted, tlkit, tmp_path):
     page = tmp_path / "page.html"
     text = tlkit("check", planted, *SMALL, "--report", page).out
-    assert "1 copy across splits" in text
-    assert "1 of 9 held-out images has a copy in train: a linear classifier reaches" in text
+    assert "1 group of copies across splits\n" in text
+    assert "1 of 9 validation or test images has a copy in train. The accuracy of a small classifier:" in text
     assert "train/grass/wall.png: grass, probably brick" in text
     rows = list(csv.DictReader(io.StringIO(tlkit("check", planted, *SMALL, "--format", "csv").out)))
     assert {row["kind"] for row in rows} >= {"unreadable", "duplicate", "label error", "unusual", "warning"}
@@ -106,6 +106,22 @@ def test_text_csv_and_page(planted, tlkit, tmp_path):
 
 def test_strict_is_an_exit_code(planted, textures, tlkit):
     assert tlkit("check", planted, *SMALL, "--strict").code == 1
+
+
+def test_what_is_excluded_is_no_finding(tlkit, tmp_path, noise):
+    data, listed = tmp_path / "data", tmp_path / "list.txt"
+    for number in range(64):
+        split, name = "validation" if number < 32 else "train", "ab"[number % 2]
+        noise(data / split / name / f"{number}.png", number, (64, 64))
+    (data / "train" / "a" / "bad.png").write_bytes(b"not an image")
+    found = tlkit("check", data, *SMALL, "--strict", "--write-list", listed)
+    assert found.code == 1 and "\n1 unreadable\n" in found.out
+    again = tlkit("check", data, *SMALL, "--strict", "--exclude", listed)
+    assert (again.code, again.out.splitlines()[-1]) == (0, "Nothing was found.")
+    assert f"Left out, named in {listed}: " in again.err
+    listed.write_text("train/a/gone.png\n")
+    again = tlkit("check", data, *SMALL, "--strict", "--exclude", listed)
+    assert again.code == 1 and f"{listed} names 1 file that {data} does not hold: train/a/gone.png." in again.out
 
 
 @pytest.mark.every
@@ -123,7 +139,7 @@ def test_what_is_listed_can_be_left_out(planted, tlkit, tmp_path):
         "finetune", planted, *SMALL, "--recipe", "fast", "--exclude", listed, "-o", tmp_path / "run", "--format", "json"
     )
     assert ran.json["images"]["train"] == again["classes"][0]["train"] + again["classes"][1]["train"]
-    assert f"of the {len(names)} files in {listed} are left out" in ran.err
+    assert f"Left out, named in {listed}: {len(names)} images." in ran.err
     assert tlkit("check", planted, *SMALL, "--write-list", listed).code == 2  # it exists
     assert tlkit("check", planted, *SMALL, "--write-list", listed, "--force").code == 0
 
@@ -132,7 +148,7 @@ def test_lists_that_name_other_files_say_so(planted, toy, tlkit, tmp_path):
     listed = tmp_path / "list.txt"
     listed.write_text("train/brick/0.png\n./train/brick/1.png\tlooks odd\nnothing/here.png\n")
     ran = tlkit("bottleneck", planted, *toy, "--exclude", listed, "-o", tmp_path / "features")
-    assert "2 of the 3 files" in ran.err
+    assert f"Left out, named in {listed}: 2 images." in ran.err
     assert "nothing/here.png" in ran.err
     missing = tlkit("bottleneck", planted, *toy, "--exclude", tmp_path / "no.txt", "-o", tmp_path / "other")
     assert (missing.code, "Cannot read the list" in missing.err) == (1, True)

@@ -3,6 +3,7 @@
 import os
 import pty
 import select
+import shlex
 import shutil
 import subprocess
 import sys
@@ -116,6 +117,13 @@ def test_the_script_is_all_that_is_printed(tlkit, shell, monkeypatch):
     if shell in ("bash", "fish"):
         env = {COMPLETION_VARIABLE: f"{shell}_source"}
         assert CliRunner().invoke(main, [], env=env, prog_name="tlkit").stdout.strip() == ran.out.strip()
+
+
+def test_lines_of_the_help_can_be_pasted(tlkit):
+    text = tlkit("completion", "--help").out
+    for line in ('eval "$(tlkit completion bash)"', 'eval "$(tlkit completion zsh)"', "tlkit completion fish | source"):
+        found = next(each for each in text.splitlines() if line in each)
+        assert shlex.split(found, comments=True) == shlex.split(line)
 
 
 def test_another_shell_is_a_usage_error(tlkit):

@@ -120,7 +120,7 @@ def test_the_time_of_an_epoch_is_told_before_it_and_changes_nothing(textures, tl
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (("--warmup-epochs", 2), "leaves none of the 2 epochs"),
+        (("--warmup-epochs", 2), "leaves nothing of phase 2, which has 2 epochs."),
         (("--mixup", 0.2), "Add --augment light"),
         (("--cutmix", 0.2, "--augment", "light", "--augment-copies", 2), "--cutmix mixes images that are augmented"),
         (("--layer-decay", 1.5), "layer_decay is 1.5"),

@@ -82,7 +82,8 @@ def _echo_text(result: CheckResult) -> None:
         copies[group.relation].append(f"{' = '.join(group.files[:4])}  ({group.kind}, {group.similarity:.3f})")
     _list("unreadable", "unreadable", [f"{each.file}: {each.error}" for each in result.unreadable])
     for relation, groups in copies.items():
-        _list(f"copy {relation}", f"copies {relation}", groups)
+        where = relation.replace("within", "within a")
+        _list(f"group of copies {where}", f"groups of copies {where}", groups)
         if relation == "across splits":
             for sentence in leak_sentence(result):
                 echo(f"  {sentence}")

@@ -23,9 +23,9 @@ def completion(shell: str) -> None:
     It takes effect in new shells, once this line is in the startup file:
 
     \b
-        eval "$(tlkit completion bash)"       in ~/.bashrc
-        eval "$(tlkit completion zsh)"        in ~/.zshrc, below compinit
-        tlkit completion fish | source        in ~/.config/fish/config.fish
+        eval "$(tlkit completion bash)"       # ~/.bashrc
+        eval "$(tlkit completion zsh)"        # ~/.zshrc, below compinit
+        tlkit completion fish | source        # ~/.config/fish/config.fish
     """
     if shell not in SHELLS:
         raise ConfigError(f"SHELL is {shell!r}; expected {join_or(SHELLS)}.", hint=did_you_mean(shell, SHELLS))

@@ -435,11 +435,11 @@ def leak_sentence(result: CheckResult) -> list[str]:
     leak = result.leakage
     if not leak.images:
         return []
-    held = pluralize(leak.held_out, "held-out image")
+    held = pluralize(leak.held_out, "validation or test image")
     without = (
         "nothing is left without them" if leak.accuracy_without is None else f"{leak.accuracy_without:.3f} without them"
     )
     return [
-        f"{leak.images:,} of {held} {'has' if leak.images == 1 else 'have'} a copy in train: a linear classifier "
-        f"reaches {leak.accuracy_with:.3f} on all, {without}."
+        f"{leak.images:,} of {held} {'has' if leak.images == 1 else 'have'} a copy in train. The accuracy of a small "
+        f"classifier: {leak.accuracy_with:.3f} on all, {without}."
     ]

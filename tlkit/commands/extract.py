@@ -209,7 +209,7 @@ def _write(output: Path, ending: str, features: FeatureBlocks) -> None:
     skipped, count = features.metadata.skipped, len(features.metadata.files)
     if not count:
         first = f" ({skipped[0][0]}: {skipped[0][1]})" if skipped else ""
-        raise FeatureError(f"None of the {len(skipped):,} inputs can be read{first}; nothing is written.")
+        raise FeatureError(f"No input can be read{first}; nothing is written.")
     if ending in (".h5", ".hdf5"):
         write_h5(output, {"": features})
         return

@@ -119,7 +119,10 @@ def scan_dataset(
     by_split, left_out, unreadable, warnings = found.by_split, found.left_out, found.unreadable, found.warnings
     root = found.root
     if exclude is not None:
-        warnings += _exclude(exclude, root, by_split)
+        number, problems = _exclude(exclude, root, by_split)
+        if number:
+            logger.info("Left out, named in %s: %s.", exclude, pluralize(number, modality.singular, modality.plural))
+        warnings += problems
     warnings += _drop_classes(unreadable.get(TRAIN, []), by_split, left_out)
     left_out.report(modality)
     classes = _checked_classes(by_split, folder, modality, unreadable, left_out)
@@ -415,8 +418,8 @@ def _scan_classes(folder: Path, modality: Modality, left_out: LeftOut) -> tuple[
     return found, unreadable
 
 
-def _exclude(path: str, folder: str, by_split: Mapping[str, ClassFiles]) -> list[str]:
-    """Drop the files of a list; return what to warn of."""
+def _exclude(path: str, folder: str, by_split: Mapping[str, ClassFiles]) -> tuple[int, list[str]]:
+    """Drop the files of a list; return how many, and what to warn of."""
     listed = read_list(path)
     dropped: set[str] = set()
     before = {name for name, files in by_split[TRAIN].items() if files}
@@ -426,14 +429,15 @@ def _exclude(path: str, folder: str, by_split: Mapping[str, ClassFiles]) -> list
             found[name] = [file for file in files if paths[file] not in listed]
             dropped |= listed.intersection(paths.values())
     unknown = sorted(listed - dropped)
-    warnings = [f"{len(dropped):,} of the {pluralize(len(listed), 'file')} in {path} are left out."] if dropped else []
+    warnings = []
     for name in sorted(name for name in before if not by_split[TRAIN][name]):
         for found in by_split.values():
             found.pop(name, None)
         warnings.append(f"The class {name} is left out: {path} names all its images in {TRAIN}.")
     if unknown:
-        warnings.append(f"{pluralize(len(unknown), 'file')} of {path} are not in {folder}: {first_paths(unknown)}.")
-    return warnings
+        number = pluralize(len(unknown), "file")
+        warnings.append(f"{path} names {number} that {folder} does not hold: {first_paths(unknown)}.")
+    return len(dropped), warnings
 
 
 def _drop_classes(names: Sequence[str], by_split: Mapping[str, ClassFiles], left_out: LeftOut) -> list[str]:

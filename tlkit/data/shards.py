@@ -42,7 +42,7 @@ def shards_of(data: str) -> list[str]:
     if lacking or not shards:
         raise DataError(
             f"{data}: there is no file {lacking[0]}." if lacking else f"{data} counts from {first} to {last}.",
-            hint=f"{len(shards) - len(lacking):,} of {len(shards):,} shards are there." if shards else None,
+            hint=f"Found {len(shards) - len(lacking):,} of {len(shards):,} shards." if shards else None,
         )
     return shards
 
