@@ -71,14 +71,14 @@ MOST_PROCESSES = 64
 def _classes() -> Any:
     return option(
         None, group=NETWORK, at_least=1, at_most=1_000_000, metavar="N", unset="as published",
-        help="Length of the classifier's output, with --weights none or your own file.",
+        help="Number of classes of the network's own classifier, with --weights none or your own file.",
     )  # fmt: skip
 
 
 def _data_format() -> Any:
     return option(
         None, group=NETWORK, unset="keras.json's, else channels_last",
-        help="Data format that the network is built and run in.",
+        help="Order of axes that the network is built and run in.",
     )  # fmt: skip
 
 
@@ -159,7 +159,7 @@ class EngineOptions(ComputeOptions):
 
     engine: Engine = option(
         "auto", group=EXECUTION,
-        help="Inference backend. auto: OpenVINO if installed and no GPU is used, else Keras.",
+        help="What runs the network. auto: OpenVINO if installed and no GPU is used, else Keras.",
     )  # fmt: skip
     precision: Precision = option(
         "float32", group=EXECUTION, help="Compute type of the network; bfloat16 is faster and less exact."
@@ -285,7 +285,8 @@ def _pooling() -> Any:
 
 def _batch_size(default: int | None = 32) -> Any:
     return option(
-        default, group=EXECUTION, at_least=1, at_most=MAX_BATCH, metavar="N", unset="the engine's",
+        default, group=EXECUTION, at_least=1, at_most=MAX_BATCH, metavar="N",
+        unset="8 with OpenVINO; 16 with Keras, 128 on a GPU",
         help="Files per batch.",
     )  # fmt: skip
 
@@ -310,7 +311,7 @@ class DataOptions(Options):
     data: str = _data()
     val_split: float = option(
         DEFAULT_VAL_SPLIT, group=DATA, above=0, below=1, metavar="SHARE",
-        help="Share of each class held out for validation where DATA has no validation folder.",
+        help="Share of each class held out to measure accuracy on, where DATA has no validation folder.",
     )  # fmt: skip
     exclude: str | None = option(
         None, group=DATA, path=True, metavar="FILE",
@@ -355,9 +356,7 @@ def _labels() -> Any:
 
 
 def _uncalibrated() -> Any:
-    return option(
-        False, group=OUTPUT, help="Probabilities of a RUN as its network gives them, without its temperature."
-    )
+    return option(False, group=OUTPUT, help="Probabilities of a RUN as its network gives them, before calibration.")
 
 
 def _force(what: str) -> Any:
@@ -525,8 +524,8 @@ class TrainingOptions(WidthOptions, LoadOptions, EngineOptions, DataOptions):
 
     multi_label: bool = option(
         False, group=DATA,
-        help="Images may have several labels: rows of a table such as a.jpg,cat|dog, or lists. The head ends in a "
-        "sigmoid, each label has a threshold of its own.",
+        help="Images may have several labels: rows of a table such as a.jpg,cat|dog, or lists. Each label has "
+        "a probability and a threshold of its own.",
     )  # fmt: skip
     label_separator: str | None = option(
         None, group=DATA, metavar="TEXT", unset="found in the table: | ; , or a space",
@@ -545,8 +544,8 @@ class TrainingOptions(WidthOptions, LoadOptions, EngineOptions, DataOptions):
 
     head: HeadKind = option(
         "dense", group=HEAD,
-        help="dense: average pooling, Dense 1024, softmax. linear: average pooling, softmax. "
-        "flatten: Flatten, Dense 256, Dropout 0.5, softmax.",
+        help="The new classifier on top of the base. dense: average pooling, Dense 1024, softmax. linear: average "
+        "pooling, softmax. flatten: Flatten, Dense 256, Dropout 0.5, softmax.",
     )  # fmt: skip
     pooling: Pooling | None = option(None, group=HEAD, unset="the head's", help="Pooling before the head.")
     head_units: int | None = option(
@@ -562,7 +561,8 @@ class TrainingOptions(WidthOptions, LoadOptions, EngineOptions, DataOptions):
         None, group=FREEZING, number=True, values="a number of layers, a layer or auto", metavar="N|LAYER|auto",
         unset="the architecture's",
         help="Freeze the first N layers of the base in phase 2, or all up to and including LAYER "
-        "(`tlkit archs NAME` lists them). auto: train as much of it as these images allow in reasonable time.",
+        "(`tlkit archs NAME` lists them, and the default). auto: train as much of it as these images allow in "
+        "reasonable time.",
     )  # fmt: skip
     unfreeze: int | None = option(
         None, group=FREEZING, at_least=0, metavar="N", help="Instead: train the last N layers of the base."
@@ -585,7 +585,10 @@ class TrainingOptions(WidthOptions, LoadOptions, EngineOptions, DataOptions):
         "(also enables Dropout in those layers).",
     )  # fmt: skip
 
-    epochs: int = option(10, group=PHASE_1, at_least=0, metavar="N", help="Epochs of phase 1; 0 skips it.")
+    epochs: int = option(
+        10, group=PHASE_1, at_least=0, metavar="N",
+        help="Epochs of phase 1, passes over the training images; 0 skips it.",
+    )  # fmt: skip
     optimizer: HeadOptimizer | None = option(
         None, group=PHASE_1, unset="lbfgs for --head linear, else rmsprop",
         help="Optimizer of phase 1. lbfgs: logistic regression, its L2 penalty chosen by cross-validation; a linear "
@@ -803,7 +806,8 @@ class FinetuneConfig(TrainingOptions, DistributeOptions):
 
     folds: int | None = option(
         None, group=DATA, at_least=2, at_most=100, metavar="K", unset="one run, with a validation split",
-        help="Cross-validation: train a run on all folds but one, for each of K folds, and then one on all images. "
+        help="Cross-validation: deal the images into K folds, train a run on all folds but one, each in turn, and then "
+        "one on all images. "
         "Every image but those of test/ is measured once, by the run that was not trained on it; one that is alone in "
         "its class is not.",
     )  # fmt: skip
@@ -969,8 +973,15 @@ class CompareConfig(ProbeOptions):
         None, group=NETWORK, number=True, metavar="N|HxW,...", unset="the architecture's",
         help="Input sizes to compare, in pixels.",
     )  # fmt: skip
-    folds: int = option(5, group=EXECUTION, at_least=2, at_most=100, metavar="K", help="Number of folds.")
-    repeats: int = option(3, group=EXECUTION, at_least=1, at_most=100, metavar="N", help="How often folds are drawn.")
+    folds: int = option(
+        5,
+        group=EXECUTION,
+        at_least=2,
+        at_most=100,
+        metavar="K",
+        help="Parts that the images are dealt into: a classifier of all others is measured on each.",
+    )
+    repeats: int = option(3, group=EXECUTION, at_least=1, at_most=100, metavar="N", help="How often they are dealt.")
     force: bool = _force("FILE of --report if it is no report of tlkit compare")
 
     def __post_init__(self) -> None:

@@ -180,10 +180,13 @@ def test_two_runs_are_compared_on_the_same_images(run, worse, textures, tlkit, t
     assert found["p_value"] == pytest.approx(2 / 2**16)
     text = tlkit("evaluate", run, worse, textures, "--split", "train", "--report", tmp_path / "page.html").out
     assert "accuracy 1.000 [0.806, 1.000]" in text
-    assert f"{run} is better than {worse}: McNemar's test gives p = 3.1e-05 on these images." in text
+    assert (
+        f"{run} is better than {worse}: such a difference comes by chance alone with p = 3.1e-05 (McNemar's test)."
+        in text
+    )
     assert "is better than" in (tmp_path / "page.html").read_text().replace("<wbr>", "")
     same = tlkit("evaluate", run, run, textures).out
-    assert "Neither is shown to be better: McNemar's test gives p = 1" in same
+    assert "Neither is shown to be better: such a difference comes by chance alone with p = 1 (McNemar's test)." in same
 
 
 @pytest.mark.every
@@ -218,7 +221,7 @@ def test_probabilities_of_a_run_are_calibrated(toy, textures, tlkit, tmp_path):
     before, after = (ran.json["validation"]["calibration"][key] for key in ("error_uncalibrated", "error"))
     assert after < before
     assert f"a temperature of {temperature:.2f}, fitted on 24 validation images" in ran.err
-    assert f"temperature of {temperature:.2f}" in (tmp_path / "run" / "report.html").read_text()
+    assert f"before calibration (temperature {temperature:.2f})" in (tmp_path / "run" / "report.html").read_text()
     images = tmp_path / "data" / "validation"
     raw, calibrated = (
         [each["predictions"] for each in tlkit("predict", images, "--model", tmp_path / "run", *options).json]

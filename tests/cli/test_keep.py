@@ -56,7 +56,10 @@ def phase(name, *accuracies, best=None):
 @pytest.mark.parametrize(
     ("phases", "keeps_best", "kept", "line"),
     [
-        ([phase("head", 0.5, 0.677), phase("finetune", 0.7, 0.752)], True, "finetune", "Fine-tuning: 0.677 → 0.752."),
+        (
+            [phase("head", 0.5, 0.677), phase("finetune", 0.7, 0.752)], True, "finetune",
+            "Fine-tuning: 0.677 → 0.752 at the best epochs.",
+        ),
         (
             [phase("head", 0.7, 0.6), phase("finetune", 0.65, 0.1)], True, "head",
             "Fine-tuning did not help: the head of phase 1 is kept (0.700, and 0.650 at best after it).",
@@ -66,7 +69,7 @@ def phase(name, *accuracies, best=None):
         ([phase("finetune", 0.7)], True, "finetune", None),
         (
             [phase("head", 0.7), phase("finetune", 0.8), phase("finetune-2", 0.75)], True, "finetune",
-            "Fine-tuning: 0.700 → 0.800.",
+            "Fine-tuning: 0.700 → 0.800 at the best epochs.",
         ),
     ],
 )  # fmt: skip

@@ -332,3 +332,9 @@ def test_the_shell_completes_choices_and_files():
     context = click.Context(command)
     assert [item.value for item in options["optimizer"].shell_complete(context, "ad")] == ["adam", "adamw"]
     assert [item.type for item in options["features"].shell_complete(context, "fe")] == ["file"]
+
+
+@pytest.mark.parametrize("name", ["predict", "extract", "bottleneck", "finetune", "find-lr"])
+def test_the_network_is_named_before_what_changes_how_its_file_is_read(name):
+    flags = [item.flag for item in options_of(JOBS[name].config) if item.group == "Network"]
+    assert flags[0] == "--arch" and flags.index("--size") < flags.index("--by-name")

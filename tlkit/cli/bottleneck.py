@@ -19,7 +19,7 @@ from tlkit.utils.text import pluralize
 @click.option("--json", "as_json", cls=GroupedOption, is_flag=True, help="Print the result as JSON.")
 @click.pass_context
 def bottleneck(context: click.Context, /, options: dict[str, Any], as_json: bool) -> None:
-    """Compute bottleneck features (the frozen base's output) for every image in DATA.
+    """Compute bottleneck features, what a network without its classifier gives, for every image in DATA.
 
     DATA holds class folders as for `tlkit finetune`, of images, or of recordings where the base takes audio.
 

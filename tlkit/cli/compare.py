@@ -18,9 +18,10 @@ from tlkit.config import CompareConfig
 def compare(context: click.Context, /, options: dict[str, Any], output_format: str) -> None:
     """Compare networks as bases for the images in DATA: which features separate its classes best, and at what cost.
 
-    Linear classifiers are fitted to cached features, on repeated stratified folds that are the same for all. The
-    intervals account for the repeats (corrected resampled t), and bases that are not shown to differ are said to be
-    equal. Without --archs, every network whose weights are on this machine. Images of a test folder are left out.
+    A linear classifier is trained on the features of each network, and measured on images that it was not trained on:
+    the images are dealt into folds, the same for all networks, several times. Bases that are not shown to differ
+    (corrected resampled t-test) are said to be equal. Without --archs, every network whose weights are on this
+    machine. Images of a test folder are left out.
 
     \b
         tlkit compare data/

@@ -17,7 +17,9 @@ from tlkit.config import FindLrConfig
 @format_option("text", "json")
 @click.pass_context
 def find_lr(context: click.Context, /, options: dict[str, Any], output_format: str) -> None:
-    """Find a learning rate for the images in DATA: train a few batches while it rises, and see when the loss does.
+    """Find a learning rate, the size of the steps in training, for the images in DATA.
+
+    A few batches are trained while the rate rises, to see from where on the loss (what training reduces) does.
 
     Options are those of `tlkit finetune`, which does the same for `--finetune-lr auto` and `--lr auto`. The suggested
     rate is a tenth of the one at which the loss is least, or from which on it rises. Where it does neither, that is

@@ -33,8 +33,9 @@ def finetune(context: click.Context, /, options: dict[str, Any], resume: str | N
     DATA holds one folder per class, of which a share is held out for validation; or the directories train/ and
     validation/ (or val/), and test/ if there is one, each with the class folders. Or it is a table of images and labels
     (CSV, TSV, JSON Lines, Parquet), perhaps with splits, or a zip or tar of either; or tar shards of samples
-    ('shard-{000..999}.tar'). The output of the frozen base is computed once per image and cached (`tlkit cache`). Phase
-    1 trains a new head on it. Phase 2 fine-tunes the top of the base and the head together, at a low learning rate.
+    ('shard-{000..999}.tar'). The base is a published network without its classifier; frozen, its output is computed
+    once per image and cached (`tlkit cache`). Phase 1 trains a head, the new classifier, on it. Phase 2 fine-tunes the
+    top of the base and the head together, in small steps (a low learning rate).
 
     The run directory predicts by itself (`tlkit predict --model RUN`): model.keras, run.json with class names,
     preprocessing, input size, every argument and version, images.json with the digests of the images, history.csv, and

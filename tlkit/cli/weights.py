@@ -61,8 +61,8 @@ def list_(names: tuple[str, ...], output_format: str) -> None:
 @weights.command("path", short_help="Print the path of a weights file.")
 @click.argument("name", shell_complete=complete_architecture)
 @click.option("--top/--no-top", default=True, show_default=True, help="With the ImageNet classifier, or without.")
-@click.option("--alpha", type=float, metavar="A", help="Width of a MobileNet.")
-@click.option("--size", type=int, metavar="N", help="Input size that a MobileNet was trained at.")
+@click.option("--alpha", type=float, metavar="A", help="Width of a MobileNet.  [default: 1]")
+@click.option("--size", type=int, metavar="N", help="Input size that a MobileNet was trained at.  [default: 224]")
 def path_(name: str, **variant: Any) -> None:
     """Print the path of the weights of NAME if they are on this machine and good; download nothing.
 
@@ -83,8 +83,8 @@ def path_(name: str, **variant: Any) -> None:
 @click.option("--top/--no-top", "top", default=None,
               help="Only with the ImageNet classifier, or only without.  [default: both]")  # fmt: skip
 @click.option("--all", "every", is_flag=True, help="All widths and sizes of NAMEs; without a NAME, every file.")
-@click.option("--alpha", type=float, metavar="A", help="Width of a MobileNet.")
-@click.option("--size", type=int, metavar="N", help="Input size that a MobileNet was trained at.")
+@click.option("--alpha", type=float, metavar="A", help="Width of a MobileNet.  [default: 1]")
+@click.option("--size", type=int, metavar="N", help="Input size that a MobileNet was trained at.  [default: 224]")
 @click.option("--force", is_flag=True, help="Replace files in DIR that are not the published ones.")
 @format_option("text", "json")
 @click.pass_context

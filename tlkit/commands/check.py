@@ -383,7 +383,8 @@ def _write_report(result: CheckResult, config: CheckConfig, preprocessor: Prepro
 
     galleries = [
         Gallery(
-            f"Copies {relation}", "Each box holds one image and its copies.",
+            f"Copies {relation.replace('within', 'within a')}",
+            "Side by side: an image and its copies. The number is how alike their pixels are, 1 at most.",
             tuple(tuple(Shown(path(file), file, f"{group.kind} copy, {group.similarity:.3f}") for file in group.files)
                   for group in result.duplicates if group.relation == relation),
         )
@@ -391,12 +392,14 @@ def _write_report(result: CheckResult, config: CheckConfig, preprocessor: Prepro
     ]  # fmt: skip
     galleries += [
         Gallery(
-            "Labels that are probably wrong", "The score is by how much the other class is more probable.",
+            "Labels that are probably wrong", "The number is by how much the other class is more probable, 1 at most.",
             (tuple(Shown(path(each.file), each.file, f"{each.label}: probably {each.suggested}, {each.score:.2f}")
                    for each in result.label_errors),),
         ),
         Gallery(
-            "Like no other image of their class", "Far from their nearest neighbours; the strangest first.",
+            "Like no other image of their class",
+            "The number is how much further away their nearest neighbours are than is usual in the class; from 3 on, "
+            "an image is listed.",
             (tuple(Shown(path(each.file), each.file, f"{each.label}, {each.score:.1f}") for each in result.outliers),),
         ),
         Gallery(
@@ -405,11 +408,13 @@ def _write_report(result: CheckResult, config: CheckConfig, preprocessor: Prepro
         ),
     ]  # fmt: skip
     leak = result.leakage
+    splits = [split for split in (TRAIN, VALIDATION, TEST) if any(row[split] for row in result.classes)]
     highlights = [
         ("images", f"{result.images:,}"), ("unreadable", f"{len(result.unreadable):,}"),
         ("groups of copies", f"{len(result.duplicates):,}"),
-        ("held-out images with a copy in train", f"{leak.images:,}"),
-        ("probably wrong labels", f"{len(result.label_errors):,}"), ("outliers", f"{len(result.outliers):,}"),
+        ("validation and test images with a copy in train", f"{leak.images:,}"),
+        ("probably wrong labels", f"{len(result.label_errors):,}"),
+        ("images like none of their class", f"{len(result.outliers):,}"),
     ]  # fmt: skip
     page = GalleryPage(
         title=f"Check of {config.data}",
@@ -417,10 +422,8 @@ def _write_report(result: CheckResult, config: CheckConfig, preprocessor: Prepro
         highlights=highlights,
         warnings=(*result.warnings, *leak_sentence(result)),
         galleries=tuple(gallery for gallery in galleries if gallery.number),
-        table=("class", *(split for split in (TRAIN, VALIDATION, TEST))),
-        rows=tuple(
-            tuple(f"{value:,}" if isinstance(value, int) else value for value in row.values()) for row in result.classes
-        ),
+        table=("class", *splits),
+        rows=tuple((row["name"], *(f"{row[split]:,}" for split in splits)) for row in result.classes),
         skipped=tuple((each.file, each.error) for each in result.unreadable),
         arguments=config.effective(),
         versions=versions(),

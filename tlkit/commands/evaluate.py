@@ -147,11 +147,12 @@ class EvaluationResult:
         if self.comparison is None:
             return None
         other, p_value = self.comparison, self.comparison.p_value
+        by_chance = f"such a difference comes by chance alone with p = {p_value:.2g} (McNemar's test)"
         if p_value >= SIGNIFICANT:
-            return f"Neither is shown to be better: McNemar's test gives p = {p_value:.2g} on these images."
+            return f"Neither is shown to be better: {by_chance}."
         first = self.evaluation.accuracy > other.evaluation.accuracy
         better, worse = (self.run, other.run) if first else (other.run, self.run)
-        return f"{better} is better than {worse}: McNemar's test gives p = {p_value:.2g} on these images."
+        return f"{better} is better than {worse}: {by_chance}."
 
     def to_dict(self) -> dict[str, Any]:
         """Return what ``tlkit evaluate --format json`` prints."""
@@ -415,7 +416,9 @@ def _write_report(result: EvaluationResult, config: EvaluateConfig, path: Path, 
         highlights.append((f"accuracy of {result.comparison.run}", format_accuracy(other.accuracy, other.interval)))
     if result.foreign is not None:
         foreign = result.foreign
-        highlights.append(("foreign images turned away", format_accuracy(foreign.turned_away, foreign.interval)))
+        highlights.append(
+            ("foreign images turned away as unknown", format_accuracy(foreign.turned_away, foreign.interval))
+        )
     highlights += [] if evaluation.top5 is None else [("top-5 accuracy", f"{evaluation.top5:.3f}")]
     highlights += [
         (result.preprocessor.modality.plural, f"{len(result.files):,}"),

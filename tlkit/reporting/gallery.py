@@ -74,6 +74,7 @@ class GalleryPage:
         plots: ``(heading, PNG, description)``.
         table: Headings of a table; the first names the rows.
         table_title: Heading above the table.
+        table_note: What its numbers are.
         rows: Its cells.
         galleries: Thumbnails.
         skipped: ``(path, reason)`` of files that could not be read.
@@ -89,6 +90,7 @@ class GalleryPage:
     plots: Sequence[tuple[str, bytes, str]] = ()
     table: Sequence[str] = ()
     table_title: str = "Classes"
+    table_note: str = ""
     rows: Sequence[Sequence[str]] = ()
     galleries: Sequence[Gallery] = ()
     skipped: Sequence[tuple[str, str]] = ()

@@ -134,7 +134,8 @@ class Outcome:
                 f"Fine-tuning did not help: the head of phase 1 is kept ({self.head:.3f}, and {self.fine_tuned:.3f} at "
                 "best after it)."
             )
-        return f"Fine-tuning: {self.head:.3f} → {self.fine_tuned:.3f}."
+        which = " at the best epochs" if self.chosen else ""
+        return f"Fine-tuning: {self.head:.3f} → {self.fine_tuned:.3f}{which}."
 
     def collapse(self, chance: float) -> str | None:
         """Return a warning where phase 2 lost more than half of what the head had above chance; else None.

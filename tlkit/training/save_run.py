@@ -291,9 +291,9 @@ def _write_report(
             for split, found in result.evaluations.items()
             if isinstance(found, MultiLabelEvaluation)
         ),
-        ("base", record.architecture),
+        ("base network", record.architecture),
         ("recipe", result.recipe),
-        ("fine-tuned", pluralize(len(result.trained), "layer")),
+        ("fine-tuned", pluralize(len(result.trained) if result.outcome.kept == "finetune" else 0, "layer")),
         ("classes", f"{len(result.classes):,}"),
         (f"training {preprocessor.modality.plural}", f"{result.images['train']:,}"),
         ("created", record.created[:10]),

@@ -265,15 +265,19 @@ def option(default: Any = MISSING, **metadata: Any) -> Any:
 
 
 def options_of(group: type[Options]) -> tuple[Option, ...]:
-    """Return the options of a dataclass: its own first, in the order they are written, then those it inherits."""
+    """Return the options of a dataclass: its own, those of its first base, and so on, then the others it inherits."""
     return _options_of(group)  # type: ignore[arg-type]  # mypy takes the hash of an instance for that of the class
 
 
 @functools.cache
 def _options_of(group: type[Any]) -> tuple[Option, ...]:
     hints = typing.get_type_hints(group)
-    own = inspect.get_annotations(group)
-    fields = sorted(dataclasses.fields(group), key=lambda item: item.name not in own)
+    lines: list[str] = []
+    base = group
+    while base is not object:
+        lines += inspect.get_annotations(base)
+        base = base.__bases__[0]
+    fields = sorted(dataclasses.fields(group), key=lambda item: [*lines, item.name].index(item.name))
     return tuple(
         Option(name=item.name, default=item.default, **_type_of(hints[item.name]), **item.metadata) for item in fields
     )
