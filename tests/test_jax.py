@@ -59,6 +59,22 @@ def test_a_network_gives_the_same_on_jax(tlkit, toy, cat):
         assert one["probability"] == pytest.approx(other["probability"], abs=1e-6)
 
 
+def test_a_network_that_openvino_has_to_convert_runs_on_jax(tlkit, cat, tmp_path):
+    import keras
+
+    keras.utils.set_random_seed(1)
+    images = keras.Input((16, 16, 3))
+    x = keras.layers.LSTM(5, return_state=True)(keras.layers.Rescaling(1 / 255)(images)[..., 0])[1]
+    keras.Model(images, keras.layers.Dense(3, activation="softmax")(x)).save(tmp_path / "x.keras")
+    words = "predict", cat, "--model", tmp_path / "x.keras", "--format", "json"
+    (on_jax,), (here,) = json.loads(jax(*words)), tlkit(*words, "--engine", "keras").json
+    for one, other in zip(on_jax["predictions"], here["predictions"], strict=True):
+        assert one["probability"] == pytest.approx(other["probability"], abs=1e-5)
+    told = jax(*words, "--engine", "openvino", code=1)
+    assert "Error: OpenVINO converts this network only where Keras computes on TensorFlow, not on jax.\n" in told
+    assert "Hint: Use --engine keras.\n" in told
+
+
 @pytest.mark.every
 def test_losses_of_a_training_agree(runs):
     np.testing.assert_allclose(history(runs["jax"]), history(runs["tensorflow"]), atol=1e-4)

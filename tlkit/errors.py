@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+OUT_OF_MEMORY = (
+    "bad_alloc", "bad allocation", "Failed to allocate", "ResourceExhaustedError", "RESOURCE_EXHAUSTED",
+)  # fmt: skip
+"""Parts of what C++ (the second: of Windows), OpenVINO, TensorFlow and JAX raise where memory does not suffice."""
+
 
 class TlkitError(Exception):
     """Base of all errors of tlkit.

@@ -111,6 +111,21 @@ def test_a_network_that_is_converted_and_not_compiled(tlkit, tmp_path, cat, engi
         assert "Hint: Use --engine keras" in ran.err
 
 
+@pytest.mark.parametrize("error", [
+    RuntimeError("Check 'x' failed\nFailed to allocate 411041792 bytes of memory"),  # as OpenVINO 2026.4 has it
+    RuntimeError("bad allocation"),  # as Windows has it
+    NotImplementedError("a bug"),
+], ids=repr)  # fmt: skip
+def test_neither_memory_nor_a_bug_is_what_openvino_cannot_run(tlkit, cat, monkeypatch, error):
+    def fail(*args):
+        raise error
+
+    monkeypatch.setattr("tlkit.inference.openvino_engine.compile_network", fail)
+    ran = tlkit("predict", cat)
+    assert (ran.code, "Warning: " in ran.err) == (1, False)
+    assert (BUG if isinstance(error, NotImplementedError) else "Error: Out of memory.\n") in ran.err
+
+
 @pytest.mark.parametrize("name", ["x.onnx", pytest.param("x.xml", marks=pytest.mark.every), "x.tflite"])
 @pytest.mark.parametrize("case", ["bicubic", pytest.param("upsampling lanczos5", marks=pytest.mark.every)])
 def test_an_export_that_cannot_be_names_the_layer(tlkit, tmp_path, case, name):

@@ -16,7 +16,7 @@ import click
 
 from tlkit.cli.interrupts import report_interrupt
 from tlkit.cli.output import wrapped
-from tlkit.errors import TlkitError
+from tlkit.errors import OUT_OF_MEMORY, TlkitError
 from tlkit.utils.interrupt import interrupted
 from tlkit.utils.logging import logger
 from tlkit.utils.text import did_you_mean, escape_control_chars, truncate
@@ -124,16 +124,12 @@ class TlkitGroup(click.Group):
             ctx.exit(known.exit_code)
 
 
-_OUT_OF_MEMORY = ("std::bad_alloc", "ResourceExhaustedError")
-"""How OpenVINO and TensorFlow put it."""
-
-
 def _as_tlkit_error(error: Exception) -> TlkitError:
     if isinstance(error, TlkitError):
         return error
     if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
         return TlkitError("Cannot write the result: no space left on the device.")
-    if isinstance(error, MemoryError) or any(sign in f"{type(error).__name__} {error}" for sign in _OUT_OF_MEMORY):
+    if isinstance(error, MemoryError) or any(sign in f"{type(error).__name__} {error}" for sign in OUT_OF_MEMORY):
         return TlkitError("Out of memory.", hint="Try a smaller --batch-size or --size.")
     lines = str(error).strip().splitlines()
     return TlkitError(

@@ -6,12 +6,10 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from tlkit.errors import ModelError
+from tlkit.errors import OUT_OF_MEMORY, ModelError
 from tlkit.keras_private import flatten_layers
 from tlkit.utils.text import join_truncated
 
-OUT_OF_MEMORY = ("bad_alloc", "ResourceExhaustedError", "RESOURCE_EXHAUSTED")
-"""Parts of messages of OpenVINO and TensorFlow."""
 _MOST_NAMED = 3
 
 

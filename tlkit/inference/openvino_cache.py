@@ -20,6 +20,7 @@ from tlkit.inference.lazy_model import LazyModel
 from tlkit.inference.provenance import Provenance
 from tlkit.utils.atomic_write import part_prefix
 from tlkit.utils.cache_dir import cache_folder, create_folder, keep_below_limit, touch
+from tlkit.utils.compute import backend
 from tlkit.utils.hashing import digest_problem, file_digest
 from tlkit.utils.logging import logger
 
@@ -57,7 +58,7 @@ def converted_model(network: LazyModel) -> Iterator[tuple[Path, bool]]:
         cache key, and any network if the cache cannot be written to.
 
     Raises:
-        OpenVINOError: It has operations that OpenVINO lacks.
+        OpenVINOError: It has operations that OpenVINO lacks, or Keras does not compute on TensorFlow.
         WeightsError: There is no disk space for it.
     """
     provenance = conversion_provenance(network)
@@ -159,6 +160,11 @@ def _not_converted(front_end: Any, graph: Path, definition: Any) -> list[tuple[s
 
 
 def _convert(network: LazyModel, folder: Path) -> None:
+    if backend() != "tensorflow":
+        raise OpenVINOError(
+            f"OpenVINO converts this network only where Keras computes on TensorFlow, not on {backend()}.",
+            hint="Use --engine keras.",
+        )
     from tlkit.inference.frozen_graph import frozen_graph
     from tlkit.inference.openvino_runtime import openvino
 

@@ -54,8 +54,8 @@ class OpenVINOEngine:
         try:
             compiled = _compile(network, options)
             self.shapes = tuple(tuple(output.shape)[1:] for output in compiled.outputs)
-        except RuntimeError as error:  # of OpenVINO
-            if is_about_memory(error):
+        except RuntimeError as error:
+            if type(error) is not RuntimeError or is_about_memory(error):  # OpenVINO raises no subclass of it
                 raise
             raise OpenVINOError(
                 f"OpenVINO cannot run {_failing_part(network, error)}: {reason_of(error)}.",
