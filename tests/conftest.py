@@ -2,8 +2,8 @@
 
 import ctypes
 import gc
+import mmap
 import os
-import resource
 import signal
 from pathlib import Path
 
@@ -60,7 +60,7 @@ _held = 0
 
 
 def _resident() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()  # Linux
+    return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE  # Linux
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -112,6 +112,16 @@ def private_names(path: Path):
             yield from (name.name for name in node.names if name.name.startswith("keras.src"))
 
 
+def test_what_the_tests_import_first_is_on_every_system():
+    """A module that cannot be imported ends the tests of Windows before the first."""
+    tests = Path(__file__).parent
+    for path in {*tests.rglob("*.py")} - {*tests.glob("benchmarks/*")}:
+        for node in ast.parse(path.read_text("utf-8")).body:
+            names = [name.name for name in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) else []
+            assert not {"fcntl", "grp", "pty", "pwd", "resource", "termios"}.intersection(names), path
+
+
 def test_private_keras_is_used_in_one_module():
     private = {(str(path.relative_to(ROOT)), name) for path in FILES for name in private_names(path)}
     assert {name for path, name in private if path == "keras_private.py"} >= {"_nodes_by_depth", "_keras_history"}

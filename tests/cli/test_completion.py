@@ -1,7 +1,6 @@
 """`tlkit completion`: the scripts, and what a shell offers when TAB is pressed."""
 
 import os
-import pty
 import select
 import shlex
 import shutil
@@ -183,6 +182,7 @@ def test_the_function_leaves_no_variables_behind(bash, path):
 
 @pytest.mark.every
 def test_in_a_bash_that_someone_types_in(path, tmp_path):
+    pty = pytest.importorskip("pty")
     (tmp_path / "image one.png").touch()
     (tmp_path / "script").write_text(CliRunner().invoke(main, ["completion", "bash"]).stdout)
     process, terminal = pty.fork()

@@ -1,5 +1,4 @@
 import errno
-import fcntl
 import subprocess
 import sys
 
@@ -64,6 +63,8 @@ def test_a_locked_folder_can_be_moved_away(tmp_path):
 
 @pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS])
 def test_a_file_system_without_locks_is_reported(tmp_path, monkeypatch, caplog, code):
+    fcntl = pytest.importorskip("fcntl")
+
     def flock(*_):
         raise OSError(code, "no locks")
 
