@@ -1,5 +1,7 @@
 """Numbers that the documentation states are those of the code."""
 
+import re
+
 import pytest
 from helpers.pages import ROOT
 
@@ -11,8 +13,13 @@ pytestmark = pytest.mark.docs
 
 
 def test_the_networks_are_counted():
-    for page in (ROOT / "README.md", ROOT / "README.zh-CN.md", ROOT / "docs" / "reference" / "networks.md"):
-        assert str(len(all_architectures())) in page.read_text("utf-8")
+    for page, noun in (
+        ("README.md", " networks"),
+        ("README.zh-CN.md", " 个网络"),
+        ("docs/reference/networks.md", " networks"),
+    ):
+        text = (ROOT / page).read_text("utf-8")
+        assert {*re.findall(rf"\b(\d+){noun}", text)} == {str(len(all_architectures()))}
 
 
 def test_the_limits_of_images_and_downloads():
