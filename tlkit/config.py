@@ -159,7 +159,7 @@ class EngineOptions(ComputeOptions):
 
     engine: Engine = option(
         "auto", group=EXECUTION,
-        help="What runs the network. auto: OpenVINO if installed and no GPU is used, else Keras.",
+        help="Inference engine. auto: OpenVINO if installed, no GPU is used and it can run the network; else Keras.",
     )  # fmt: skip
     precision: Precision = option(
         "float32", group=EXECUTION, help="Compute type of the network; bfloat16 is faster and less exact."
