@@ -17,6 +17,7 @@ from tlkit.features.store import FeatureStore, adjacent
 from tlkit.inference.provenance import Provenance
 from tlkit.keras_files import FEATURES
 from tlkit.utils.atomic_write import atomic_write
+from tlkit.utils.positioned import read_at
 from tlkit.utils.text import csv_line
 
 ENDINGS = (".npy", ".h5", ".hdf5", ".parquet", ".csv")
@@ -263,7 +264,7 @@ class FeatureFile:
         with self._path.open("rb", buffering=0) as file:
             start = os.fstat(file.fileno()).st_size - size * len(self.metadata.files)
             for first, stop in adjacent(rows, size):
-                data = os.pread(file.fileno(), size * (stop - first), start + size * int(rows[first]))
+                data = read_at(file.fileno(), size * (stop - first), start + size * int(rows[first]))
                 flat[size * first : size * stop] = np.frombuffer(data, np.uint8)
         return found
 

@@ -26,6 +26,7 @@ from tlkit.errors import FeatureError
 from tlkit.inference.provenance import Provenance
 from tlkit.utils.atomic_write import atomic_write
 from tlkit.utils.cache_dir import OWN_FILES
+from tlkit.utils.positioned import read_at, write_at
 from tlkit.utils.text import join_truncated
 
 PROVENANCE, INDEX = "provenance.json", "index.bin"
@@ -124,7 +125,7 @@ class FeatureStore:
 
     def _block(self, number: int, row: int, count: int) -> bytes:
         size = self.row_bytes[number]
-        return os.pread(self._files[number].fileno(), size * count, size * row)
+        return read_at(self._files[number].fileno(), size * count, size * row)
 
     def append(self, digests: Sequence[bytes], outputs: Sequence[np.ndarray]) -> None:
         """Add rows; existing ones are left as they are.
@@ -290,5 +291,5 @@ def _write(file: Any, data: bytes, at: int) -> None:
     view = memoryview(data)
     os.ftruncate(file.fileno(), at)
     while view:
-        written = os.pwrite(file.fileno(), view, at)
+        written = write_at(file.fileno(), view, at)
         view, at = view[written:], at + written
