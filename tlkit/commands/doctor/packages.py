@@ -13,7 +13,7 @@ from tlkit.utils.extras import is_installed
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-_DEVELOPERS = {"dev", "bench", "docs"}
+_DEVELOPERS = {"dev", "bench", "docs", "test"}
 """Extras that no command needs."""
 _BESIDE = ("jaxlib", "jax-cuda13-plugin", "jax-cuda12-plugin", "nvidia-cudnn-cu13", "nvidia-cudnn-cu12")
 """Packages of packages whose versions matter too: those of GPUs."""
