@@ -219,6 +219,12 @@ def test_what_is_wrong_with_settings_cache_and_mirror(tlkit, installed, monkeypa
         what, step = problem_of(tlkit("doctor", "--format", "json"))
         assert what == f"TLKIT_WEIGHTS_MIRROR: there is no folder {tmp_path / 'share'}."
         assert "unset TLKIT_WEIGHTS_MIRROR" in step
+        patch.setenv("TLKIT_WEIGHTS_MIRROR", "file:///share")
+        what, step = problem_of(tlkit("doctor", "--format", "json"))
+        assert what == "TLKIT_WEIGHTS_MIRROR: file:///share is neither a folder nor a URL of http or https."
+        assert "unset TLKIT_WEIGHTS_MIRROR" in step
+        patch.setenv("TLKIT_WEIGHTS_MIRROR", "HTTPS://host/weights")
+        assert tlkit("doctor").code == 0
     with monkeypatch.context() as patch:
         patch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
         assert "ca.pem, and there is no such file" in problem_of(tlkit("doctor", "--format", "json"))[0]
@@ -279,7 +285,7 @@ REQUIRED = [
     "winonly; sys_platform == 'win32'",
     "onnx>=1.17; extra == 'onnx'", "onnxruntime>=1.32; extra == 'onnx'", "jax>=0.7; extra == 'jax'",
     "pyarrow>=18; extra == 'parquet'", "tlkit[parquet]; extra == 'remote'", "fsspec>=2024.6; extra == 'remote'",
-    "pytest>=8; extra == 'dev'",
+    "pytest>=8; extra == 'dev'", "pytest>=8; extra == 'test'",
 ]  # fmt: skip
 
 
@@ -293,7 +299,7 @@ def versions(monkeypatch):
             return found[name]
         raise metadata.PackageNotFoundError(name)
 
-    extras = SimpleNamespace(get_all=lambda key: ["onnx", "jax", "parquet", "remote", "dev"])
+    extras = SimpleNamespace(get_all=lambda key: ["onnx", "jax", "parquet", "remote", "dev", "test"])
     fake = SimpleNamespace(requires=lambda name: REQUIRED, version=version, metadata=lambda name: extras,
                            PackageNotFoundError=metadata.PackageNotFoundError)  # fmt: skip
     monkeypatch.setattr(packages, "metadata", fake)

@@ -60,6 +60,13 @@ def test_packaged_weights_are_searched_for_in_the_folder_and_the_mirror_too(foun
     assert earlier == LocalFile(tmp_path / "own" / "weights" / "w.pth")
 
 
+@pytest.mark.parametrize("mirror", ["file:///share", "ftp://user:secret@host/share"])
+def test_a_mirror_of_another_scheme_leads_to_no_download_from_elsewhere(found, mirror):
+    with pytest.raises(WeightsError, match="is neither a folder nor a URL of http or https") as caught:
+        found(mirror=mirror)
+    assert "secret" not in caught.value.message
+
+
 @pytest.mark.parametrize("is_file", [False, True])
 def test_a_mirror_that_is_not_there_is_an_error_only_where_it_would_be_used(found, tmp_path, is_file, caplog):
     share = tmp_path / "weigths"

@@ -19,7 +19,7 @@ from tlkit.utils.cache_dir import cache_folder, named_folder
 from tlkit.utils.hashing import digest_problem
 from tlkit.utils.keras_home import keras_home
 from tlkit.utils.logging import logger, warn_once
-from tlkit.utils.text import did_you_mean
+from tlkit.utils.text import did_you_mean, without_secrets
 
 MIRROR_VARIABLE = "TLKIT_WEIGHTS_MIRROR"
 
@@ -91,8 +91,10 @@ def mirror() -> tuple[str | None, Path | None]:
 
 
 def mirror_problem() -> str | None:
-    """Return what is wrong with the folder that ``TLKIT_WEIGHTS_MIRROR`` names; None if nothing is, or it is a URL."""
-    _, folder = mirror()
+    """Return what is wrong with what ``TLKIT_WEIGHTS_MIRROR`` names; None if nothing is. No URL is opened."""
+    url, folder = mirror()
+    if url is not None and url.partition("://")[0].lower() not in ("http", "https"):
+        return f"{MIRROR_VARIABLE}: {without_secrets(url)} is neither a folder nor a URL of http or https"
     if folder is None:
         return None
     if not os.path.isdir(folder):
