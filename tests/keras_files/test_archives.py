@@ -43,6 +43,28 @@ def in_a_weight(path):
 
 
 @pytest.mark.parametrize("deflate", [False, True])
+def test_what_is_wrong_with_the_content_names_the_archive(tlkit, tmp_path, deflate):
+    path = write_keras_archive(tmp_path / "m ü.keras", SMALL, deflate=deflate)
+    with zipfile.ZipFile(path) as opened:
+        members = {name: opened.read(name) for name in opened.namelist()}
+    content = io.BytesIO(members["model.weights.h5"])
+    with h5py.File(content, "a") as file:
+        names = []
+        file.visit(names.append)
+        kernel = next(name for name in names if name.endswith("vars/0"))
+        del file[kernel]
+        file[kernel] = h5py.ExternalLink("elsewhere.h5", "/values")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED if deflate else zipfile.ZIP_STORED) as written:
+        for name, data in members.items():
+            written.writestr(name, content.getvalue() if name == "model.weights.h5" else data)
+    ran = tlkit("predict", "--model", path, "image.png")
+    assert ran.code == 1
+    message = rf"m \xfc.keras: /{kernel} is a link (external) to elsewhere.h5:/values, which is not followed."
+    assert message in ran.err
+    assert message in " ".join(tlkit("inspect-h5", path).out.split())
+
+
+@pytest.mark.parametrize("deflate", [False, True])
 @pytest.mark.parametrize("member", ["model.weights.h5", "config.json", "metadata.json", "assets/words.txt"])
 def test_a_flipped_byte_of_any_member_is_damage(tmp_path, member, deflate):
     path = write_keras_archive(tmp_path / "m.keras", SMALL, deflate=deflate)

@@ -89,14 +89,32 @@ def _opened(path: Path, archive: zipfile.ZipFile) -> Iterator[tuple[h5py.File, d
             raw.seek(info.header_offset + 26)
             name_length, extra_length = (int.from_bytes(raw.read(2), "little") for _ in range(2))
             start = info.header_offset + 30 + name_length + extra_length
-            source: Any = io.BufferedReader(_Window(raw, start, info.file_size), 2**16)
+            source: Any = _InPlace(_Window(raw, start, info.file_size), 2**16)
         else:
             if info.file_size > MAX_UNPACKED:
                 raise WeightsError(f"{path} unpacks to {info.file_size:,} bytes; too many.")
             with archive.open(info) as member:
-                source = io.BytesIO(member.read(info.file_size))
+                source = _Unpacked(member.read(info.file_size))
+        source.archive = path
         with h5py.File(source, "r") as file:
             yield file, texts
+
+
+class _Named:
+    """A file object that errors about its content name by its archive: h5py's name of one is its ``repr``, in ASCII."""
+
+    archive: Path
+
+    def __repr__(self) -> str:
+        return str(self.archive).encode("ascii", "backslashreplace").decode()
+
+
+class _InPlace(_Named, io.BufferedReader):
+    pass
+
+
+class _Unpacked(_Named, io.BytesIO):
+    pass
 
 
 class _Window(io.RawIOBase):
