@@ -225,9 +225,50 @@ def test_in_zsh(path, tmp_path):
     assert done.stdout.split() == ["vgg16,xception"]
 
 
+@pytest.mark.every
+@pytest.mark.skipif(not shutil.which("zsh"), reason="zsh is not installed")
+def test_file_names_behind_an_option_in_a_zsh_that_someone_types_in(path, tmp_path):
+    (tmp_path / "run of today").mkdir()
+    (tmp_path / "script").write_text(CliRunner().invoke(main, ["completion", "zsh"]).stdout)
+    process, terminal = pty.fork()
+    if not process:
+        os.chdir(tmp_path)
+        os.execvpe("zsh", ["zsh", "-f", "-i"], {**path, "PS1": "> ", "TERM": "dumb"})
+    shown = b""
+
+    def until(text):
+        nonlocal shown
+        end = time.monotonic() + 30
+        while text not in shown:
+            assert time.monotonic() < end, shown
+            if select.select([terminal], [], [], 1)[0]:
+                shown += os.read(terminal, 4096).replace(b"\a", b"")
+
+    os.write(terminal, b"autoload -U compinit; compinit -u -D; source ./script; echo re''ady\n")
+    until(b"ready\r\n")
+    os.write(terminal, b"tlkit predict --model=ru\t")
+    until(rb"--model=run\ of\ today/")
+    os.write(terminal, b"\x15tlkit finetune --resume ru\t")
+    until(rb"--resume run\ of\ today/")
+    os.write(terminal, b"\x15exit\n")
+    assert os.waitpid(process, 0)[1] == 0
+    os.close(terminal)
+
+
 @pytest.mark.skipif(not shutil.which("fish"), reason="fish is not installed")
 def test_in_fish(path, tmp_path):
     (tmp_path / "script").write_text(CliRunner().invoke(main, ["completion", "fish"]).stdout)
-    lines = "source ./script; complete --do-complete 'tlkit compare data --archs vgg16,xc'"
-    done = subprocess.run(["fish", "--no-config", "-c", lines], cwd=tmp_path, env=path, capture_output=True, text=True)
-    assert done.stdout.split() == ["vgg16,xception"]
+    (tmp_path / "run of today").mkdir()
+    (tmp_path / "run.csv").touch()
+
+    def complete(line):
+        lines = f"source ./script; complete --do-complete '{line}'"
+        words = ["fish", "--no-config", "-c", lines]
+        done = subprocess.run(words, cwd=tmp_path, env=path, capture_output=True, text=True)
+        assert done.stderr == ""
+        return [one.split("\t")[0] for one in done.stdout.splitlines()]
+
+    assert complete("tlkit compare data --archs vgg16,xc") == ["vgg16,xception"]
+    assert complete("tlkit predict ru") == ["run of today/", "run.csv"]
+    assert complete("tlkit predict --model=ru") == ["--model=run of today/", "--model=run.csv"]
+    assert complete("tlkit finetune --resume=ru") == ["--resume=run of today/"]

@@ -1,7 +1,8 @@
 """How shells complete tlkit: Click's classes, where its scripts are not enough.
 
-A shell calls ``tlkit`` with what was typed in variables, and Click answers. The scripts below are those of Click for
-bash and fish, with what its versions lack: bash older than 4.4, a cursor in the middle of a line, values with commas.
+A shell calls ``tlkit`` with what was typed in variables, and Click answers. The scripts below are those of Click,
+with what they lack: bash older than 4.4, a cursor in the middle of a line, values with commas, file names behind
+``--option=``.
 """
 
 from __future__ import annotations
@@ -46,10 +47,14 @@ function %(complete_func)s
     for line in $response
         set -l parts (string split --max 1 "," -- $line)
         switch $parts[1]
-            case dir
-                __fish_complete_directories $parts[2]
-            case file
-                __fish_complete_path $parts[2]
+            case dir file
+                set -l names __fish_complete_path
+                test $parts[1] = dir; and set names __fish_complete_directories
+                # of --option=name the name alone is one of the disk
+                set -l option (string match --regex -- '^--[^=]*=' $parts[2])
+                for name in ($names (string replace --regex -- '^--[^=]*=' '' $parts[2]))
+                    echo "$option$name"
+                end
             case plain
                 echo $parts[2]
         end
@@ -94,7 +99,8 @@ class _Bash(_Shell, BashComplete):
 
 
 class _Zsh(_Shell, ZshComplete):
-    pass
+    # of --option=name the name alone is one of the disk
+    source_template = ZshComplete.source_template.replace("_path_files -", "compset -P 1 '--*='; _path_files -")
 
 
 class _Fish(_Shell, FishComplete):
