@@ -37,6 +37,7 @@ def read_yaml(path):
         ("github-workflows", WORKFLOWS),
         ("github-issue-forms", FORMS),
         ("github-issue-config", [CONFIG]),
+        ("citation-file-format", [ROOT / "CITATION.cff"]),
     ],
 )
 def test_what_the_hosting_platform_reads_fits_its_schema(schema, files):
