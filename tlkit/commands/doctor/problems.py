@@ -117,6 +117,10 @@ def _of_storage(storage: Storage) -> Iterator[Problem]:
             f"{storage.weights.mirror_problem}.",
             f"Mount or correct it, or `unset {MIRROR_VARIABLE}`.",
         )
+    if storage.weights.bundled_problem:
+        yield Problem(
+            f"{storage.weights.bundled_problem}.", f"Run `pip install --force-reinstall {storage.weights.bundled}`."
+        )
     temporary = storage.temporary
     if temporary.folder is None:
         yield Problem(

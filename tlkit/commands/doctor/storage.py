@@ -7,11 +7,13 @@ import shutil
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 
 from tlkit.commands.archs import which_weights
 from tlkit.commands.weights import FileStatus, known_files, list_weights
-from tlkit.downloads.locate import keras_weights_folder, mirror, mirror_problem, weights_folder
+from tlkit.config import DEFAULT_ARCHITECTURE
+from tlkit.downloads.locate import file_problem, keras_weights_folder, mirror, mirror_problem, weights_folder
 from tlkit.errors import TlkitError
 from tlkit.utils.cache_dir import KINDS, VERIFIED, cache_folder, cache_limit, entries
 from tlkit.utils.text import without_secrets
@@ -48,6 +50,9 @@ class Weights:
         mirror_problem: What is wrong with it; None if nothing is.
         files: Those that are on this machine.
         architectures: Names of those that have some, and which: ``all``, ``without top``, ``3 of 32``.
+        bundled_problem: What is wrong with those that tlkit is installed with; None if nothing is, or if their package
+            is missing, which :mod:`tlkit.commands.doctor.packages` reports.
+        bundled: The package that has them.
     """
 
     folders: tuple[Path, ...]
@@ -55,6 +60,8 @@ class Weights:
     mirror_problem: str | None
     files: tuple[FileStatus, ...] = ()
     architectures: dict[str, str] = field(default_factory=dict)
+    bundled_problem: str | None = None
+    bundled: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,7 +87,7 @@ class Storage:
 
 
 def inspect_storage() -> Storage:
-    """Return where things are stored; no weights file is read, and nothing is downloaded."""
+    """Return where things are stored; no weights file but that of the package is read, and nothing is downloaded."""
     cache = _inspect_cache()
     return Storage(cache, _inspect_weights(cache.folder is not None), _inspect_temporary())
 
@@ -92,11 +99,27 @@ def _inspect_weights(there_is_a_cache: bool) -> Weights:
     for status in list_weights(()):
         assert status.file is not None
         files.setdefault(status.file.architecture, []).append(status)
+    (bundled,) = files[DEFAULT_ARCHITECTURE]
+    assert bundled.file is not None
     return Weights(
         (keras_weights_folder(), weights_folder()), _mirror(), mirror_problem(),
         files=tuple(status for found in files.values() for status in found if status.path),
         architectures={name: which for name, found in files.items() if (which := which_weights(found)) != "-"},
+        bundled_problem=_bundled_problem(bundled), bundled=bundled.file.package or "",
     )  # fmt: skip
+
+
+def _bundled_problem(status: FileStatus) -> str | None:
+    assert status.file is not None
+    assert status.file.package is not None
+    if status.path is None:
+        try:
+            metadata.version(status.file.package)
+        except metadata.PackageNotFoundError:
+            return None
+        return f"The weights of {DEFAULT_ARCHITECTURE} are missing: {status.file.resource} is not there"
+    problem = file_problem(status.file, status.path)
+    return problem and f"{status.path} is damaged: {problem}"
 
 
 def _inspect_cache() -> Cache:
