@@ -180,15 +180,15 @@ def test_the_function_leaves_no_variables_behind(bash, path):
     assert not {"line", "response", "type", "value", "completion"} & {*bash(lines, path).split()} - made
 
 
-@pytest.mark.every
-def test_in_a_bash_that_someone_types_in(path, tmp_path):
+def someone_types(shell, begin, steps, path, folder):
+    """Type into a shell of a terminal; each step is what is typed, and what the line becomes."""
     pty = pytest.importorskip("pty")
-    (tmp_path / "image one.png").touch()
-    (tmp_path / "script").write_text(CliRunner().invoke(main, ["completion", "bash"]).stdout)
+    script = CliRunner().invoke(main, ["completion", shell[0]]).stdout
+    (folder / "script").write_text(script)
     process, terminal = pty.fork()
     if not process:
-        os.chdir(tmp_path)
-        os.execvpe("bash", ["bash", "--norc", "--noprofile", "-i"], {**path, "PS1": "> ", "TERM": "dumb"})
+        os.chdir(folder)
+        os.execvpe(shell[0], shell, {**path, "PS1": "> ", "TERM": "dumb"})
     shown = b""
 
     def until(text):
@@ -199,18 +199,36 @@ def test_in_a_bash_that_someone_types_in(path, tmp_path):
             if select.select([terminal], [], [], 1)[0]:
                 shown += os.read(terminal, 4096).replace(b"\a", b"")  # it rings where several may follow
 
-    os.write(terminal, b"source ./script; echo re''ady\n")
+    os.write(terminal, begin + b"source ./script; echo re''ady\n")
     until(b"ready\r\n")
-    for typed, completed in (
-        (b"tlkit predict ima\t", rb"predict image\ one.png "),
-        (b"--arch incepti\t", b"--arch inception"),
-        (b"v3 --engine=op\t", b"--engine=openvino "),
-    ):
+    for typed, completed in steps:
         os.write(terminal, typed)
         until(completed)
     os.write(terminal, b"\x15exit\n")
     assert os.waitpid(process, 0)[1] == 0
     os.close(terminal)
+
+
+@pytest.mark.every
+def test_in_a_bash_that_someone_types_in(path, tmp_path):
+    (tmp_path / "image one.png").touch()
+    steps = (
+        (b"tlkit predict ima\t", rb"predict image\ one.png "),
+        (b"--arch incepti\t", b"--arch inception"),
+        (b"v3 --engine=op\t", b"--engine=openvino "),
+    )
+    someone_types(["bash", "--norc", "--noprofile", "-i"], b"", steps, path, tmp_path)
+
+
+@pytest.mark.every
+@pytest.mark.skipif(not shutil.which("zsh"), reason="zsh is not installed")
+def test_in_a_zsh_that_someone_types_in(path, tmp_path):
+    (tmp_path / "run of today").mkdir()
+    steps = (
+        (b"tlkit predict --model=ru\t", rb"--model=run\ of\ today/"),
+        (b"\x15tlkit finetune --resume ru\t", rb"--resume run\ of\ today/"),
+    )
+    someone_types(["zsh", "-f", "-i"], b"autoload -U compinit; compinit -u -D; ", steps, path, tmp_path)
 
 
 @pytest.mark.skipif(not shutil.which("zsh"), reason="zsh is not installed")
@@ -223,36 +241,6 @@ def test_in_zsh(path, tmp_path):
     )
     done = subprocess.run(["zsh", "-f", "-c", lines], cwd=tmp_path, env=path, capture_output=True, text=True)
     assert done.stdout.split() == ["vgg16,xception"]
-
-
-@pytest.mark.every
-@pytest.mark.skipif(not shutil.which("zsh"), reason="zsh is not installed")
-def test_file_names_behind_an_option_in_a_zsh_that_someone_types_in(path, tmp_path):
-    (tmp_path / "run of today").mkdir()
-    (tmp_path / "script").write_text(CliRunner().invoke(main, ["completion", "zsh"]).stdout)
-    process, terminal = pty.fork()
-    if not process:
-        os.chdir(tmp_path)
-        os.execvpe("zsh", ["zsh", "-f", "-i"], {**path, "PS1": "> ", "TERM": "dumb"})
-    shown = b""
-
-    def until(text):
-        nonlocal shown
-        end = time.monotonic() + 30
-        while text not in shown:
-            assert time.monotonic() < end, shown
-            if select.select([terminal], [], [], 1)[0]:
-                shown += os.read(terminal, 4096).replace(b"\a", b"")
-
-    os.write(terminal, b"autoload -U compinit; compinit -u -D; source ./script; echo re''ady\n")
-    until(b"ready\r\n")
-    os.write(terminal, b"tlkit predict --model=ru\t")
-    until(rb"--model=run\ of\ today/")
-    os.write(terminal, b"\x15tlkit finetune --resume ru\t")
-    until(rb"--resume run\ of\ today/")
-    os.write(terminal, b"\x15exit\n")
-    assert os.waitpid(process, 0)[1] == 0
-    os.close(terminal)
 
 
 @pytest.mark.skipif(not shutil.which("fish"), reason="fish is not installed")
