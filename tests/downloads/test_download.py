@@ -207,9 +207,10 @@ def test_the_password_of_a_mirror_is_used_and_not_printed(server, good, own, mon
 
 
 @pytest.mark.parametrize("mirror", ["ftp://127.0.0.1", "file:///mnt"])
-def test_a_mirror_of_another_scheme_is_refused(server, good, own, monkeypatch, mirror):
+def test_a_mirror_of_another_scheme_leads_to_no_download_from_elsewhere(server, good, own, monkeypatch, mirror):
     monkeypatch.setenv(locating.MIRROR_VARIABLE, mirror)
-    assert f"{mirror}/net.h5 (it leads to something other than http or https)" in refused(server, good, "missing")
+    assert f"{mirror} is neither a folder nor a URL of http or https" in refused(server, good, "good")
+    assert server.asked == []
 
 
 def test_a_good_copy_is_not_downloaded_again(server, good, own):
