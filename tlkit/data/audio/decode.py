@@ -19,7 +19,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from importlib.util import find_spec
 from io import BytesIO
 from types import ModuleType
 from typing import Any
@@ -29,7 +28,7 @@ import numpy as np
 from tlkit.data.audio.ogg import ogg_problem
 from tlkit.data.file_checks import check_regular, describe_mismatch, start_of, why_unreadable
 from tlkit.data.modality import AUDIO
-from tlkit.errors import InputError, UsageError
+from tlkit.errors import InputError
 
 RATE = 12_000
 """Sample rate, in Hz."""
@@ -42,8 +41,6 @@ FORMATS = {"WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3"}
 DECODER = 1
 """Version of this module's output, part of the provenance: increment when the same file decodes to other samples."""
 
-EXTRA = "pip install 'tlkit[audio]'"
-
 _MIN_RATE, _MAX_RATE = 1_000, 768_000
 _MAX_AMPLITUDE = 1e6
 _MARGIN = 1
@@ -54,20 +51,6 @@ _BLOCK = 1 << 20
 """Values, over all channels, to decode at a time."""
 _UNKNOWN_LENGTHS = {0xFFFFFFFF, 0xFFFFFF00, 0x7FFFFFFF, 0x7FFFF000}
 """Placeholders in the WAV headers of programs that write to a pipe and cannot know the length."""
-
-
-def check_installed() -> None:
-    """Check for the packages that decode audio, before any work is done.
-
-    Raises:
-        UsageError: One is not installed.
-    """
-    missing = [name for name in ("soundfile", "soxr") if find_spec(name) is None]
-    if missing:
-        raise UsageError(
-            f"Audio needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed here.",
-            hint=f"Run `{EXTRA}`.",
-        )
 
 
 def decode(source: str | int | bytes) -> np.ndarray:

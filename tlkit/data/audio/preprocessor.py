@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tlkit.data.audio.decode import DECODER, RATE, SAMPLES, check_installed, decode
+from tlkit.data.audio.decode import DECODER, RATE, SAMPLES, decode
 from tlkit.data.audio.mel_spectrogram import BANDS, HOP, mel_spectrogram
 from tlkit.data.discovery import is_stream
 from tlkit.data.file_checks import bytes_digest, check_regular, why_unreadable
 from tlkit.data.modality import AUDIO, Modality
 from tlkit.data.streams import read_stream
 from tlkit.errors import InputError
+from tlkit.utils.extras import needs
 
 SIZE = (BANDS, 1 + SAMPLES // HOP)
 PREPROCESSING, RESIZE_MODE = "melspectrogram", "middle"
@@ -32,13 +33,13 @@ class MelSpectrogramPreprocessor:
         allow_private: Allow URLs that lead to private networks.
 
     Raises:
-        UsageError: The packages that decode audio are not installed.
+        TlkitError: The packages that decode audio are not installed.
     """
 
     allow_private: bool = False
 
     def __post_init__(self) -> None:
-        check_installed()
+        needs("audio", "soundfile", "soxr", by="audio")
 
     @property
     def modality(self) -> Modality:
