@@ -116,7 +116,8 @@ def built(tmp_path_factory):
     (sdist,) = folders[0].glob("*.tar.gz")
     unpacked = tmp_path_factory.mktemp("source")
     with tarfile.open(sdist) as archive:
-        archive.extractall(unpacked, filter="data")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # from Python 3.11.4 on
+        archive.extractall(unpacked)
     source = unpacked / sdist.name.removesuffix(".tar.gz")
     for path in sorted(source.rglob("*")):
         path.chmod(0o700 if path.is_dir() else 0o600)
