@@ -129,4 +129,4 @@ def test_the_page_of_a_run_shows_why_its_worst_errors_are_wrong(phase_2, texture
     tlkit("finetune", tmp_path / "data", *toy, *options, "-o", tmp_path / "run")
     page = (tmp_path / "run" / "report.html").read_text("utf-8")
     assert page.count('class="heat"') == (6 if phase_2 else 0)
-    assert ("where they show the class that was predicted" in page) is phase_2
+    assert ("bright: what shows the predicted class" in page) is phase_2
