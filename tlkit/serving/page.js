@@ -17,9 +17,10 @@ async function describe() {
   model = await response.json();
   byId("title").textContent = model.name;
   document.title = `${model.name} – tlkit serve`;
-  const few = model.classes.length <= 12 ? `: ${model.classes.join(", ")}` : "";
+  const number = model.classes.length;
+  const few = number <= 12 ? `: ${model.classes.join(", ")}` : "";
   const network = model.architecture ? `${model.architecture}, ` : "";
-  byId("about").textContent = `${network}${model.size[1]}×${model.size[0]} pixels, ${model.classes.length} classes${few}`;
+  byId("about").textContent = `${network}${model.size[1]}×${model.size[0]} pixels, ${number} ${number === 1 ? "class" : "classes"}${few}`;
 }
 
 function add(files) {
