@@ -74,7 +74,7 @@ SPHINX := sphinx-build -q -W --keep-going -d $(VENV)/doctrees
 
 docs: $(READY)
 	python docs/generate.py
-	python docs/pictures.py
+	python docs/screenshots.py
 	$(SPHINX) -b html docs site
 	$(SPHINX) -b man docs site/man
 	@echo "Open site/index.html"

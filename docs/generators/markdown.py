@@ -12,7 +12,7 @@ _FLAG = re.compile(r"(?<![\w-])(--[a-z][a-z-]*(?: [A-Z][A-Z/|]*\b)?)")
 
 
 def prose(text: str) -> str:
-    """Return a text of the program as Markdown: options become code, and nothing else is taken for markup."""
+    """Return a text of the program as Markdown: options become code, and nothing else is markup."""
     parts = _CODE.split(text)
     for place in range(0, len(parts), 2):
         parts[place] = _FLAG.sub(r"`\1`", re.sub(r"([*<\\])", r"\\\1", parts[place]))

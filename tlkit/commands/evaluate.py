@@ -279,12 +279,13 @@ def _predict(run: str, record: RunRecord, files: Sequence[str], config: Evaluate
     strangeness: dict[int, float] = {}
     plain: dict[int, np.ndarray] = {}
 
-    used = [resolve_engine(config.engine)]
+    used: str = resolve_engine(config.engine)
 
     def open_network() -> Engine:
+        nonlocal used
         engine = open_engine(network, engine=config.engine, precision=config.precision)
-        if engine.name == "keras" and network.runtime is None:  # auto, and OpenVINO could not
-            used[0] = "keras"
+        if network.runtime is None:
+            used = engine.name  # Keras, if OpenVINO could not
         return AveragingEngine(engine) if config.tta else engine
 
     outputs: dict[int, np.ndarray] = {}
@@ -315,7 +316,7 @@ def _predict(run: str, record: RunRecord, files: Sequence[str], config: Evaluate
         tuple(skipped),
         np.array([strangeness[position] for position in sorted(outputs)]) if classifier.knows_unknown else None,
         np.stack([plain[position] for position in sorted(outputs)]) if plain else None,
-        used[0],
+        used,
     )
 
 

@@ -1,7 +1,7 @@
-"""Make the pictures of the README and the site from real runs: ``python docs/pictures.py``.
+"""Make the screenshots of the README and the site from real runs: ``python docs/screenshots.py``.
 
 ``docs/images/terminal.svg`` shows commands and what they print; ``docs/images/report.png`` is the report of a run in a
-browser, which takes Chromium or Chrome on PATH. Without one, the picture of the repository stays.
+browser, which takes Chromium or Chrome on PATH. Without one, the image of the repository stays.
 """
 
 from __future__ import annotations
@@ -84,22 +84,22 @@ def digits(folder: Path) -> None:
             grey.resize((64, 64), Image.Resampling.NEAREST).save(folder / str(number) / f"{number}-{index:02}.png")
 
 
-def screenshot(page: Path, picture: Path) -> None:
-    """Take a picture of the top of a page in a browser, in 256 colours."""
+def screenshot(page: Path, image: Path) -> None:
+    """Write the top of a page, as a browser shows it, as a PNG of 256 colours."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
-        print(f"No browser on PATH ({', '.join(BROWSERS)}): {picture.name} stays as it is.")
+        print(f"No browser on PATH ({', '.join(BROWSERS)}): {image.name} stays as it is.")
         return
     with tempfile.TemporaryDirectory() as name:
         taken = Path(name) / "page.png"
         switches = f"--headless=new --no-sandbox --hide-scrollbars --window-size=1000,1300 --user-data-dir={name}"
         words = [browser, *switches.split(), f"--screenshot={taken}", page.as_uri()]
         subprocess.run(words, check=True, capture_output=True, timeout=120)
-        Image.open(taken).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(picture, optimize=True)
+        Image.open(taken).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(image, optimize=True)
 
 
 def main() -> None:
-    """Make both pictures."""
+    """Make both."""
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
